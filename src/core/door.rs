@@ -1,0 +1,66 @@
+//! What opens.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::hash;
+use super::sighting::Port;
+
+/// A door by its place in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DoorIndex(pub u16);
+
+/// A table as pf means it: a name, in an anchor or in the main ruleset.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Table {
+    /// Path of the anchor, without a leading slash; `None` is the main
+    /// ruleset. At most 1023 bytes.
+    pub anchor: Option<String>,
+    /// 1 to 31 bytes (`PF_TABLE_NAME_SIZE` less the terminator).
+    pub name: String,
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.anchor {
+            None => write!(f, "<{}>", self.name),
+            Some(anchor) => write!(f, "<{}> in anchor {anchor}", self.name),
+        }
+    }
+}
+
+/// The configuration stanza that names the table, ports, lifetime and policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Door {
+    /// As users and logs call it.
+    pub name: String,
+    /// Where the kernel looks for the address.
+    pub table: Table,
+    /// What the pf rule lets through; empty when the door protects more than
+    /// ports.
+    pub ports: Vec<Port>,
+    /// Lifetime of a lease that asks for none.
+    pub open_for: Duration,
+    /// The longest lifetime that a token may ask for; longer is cut to it.
+    pub max_open_for: Duration,
+    /// How many addresses it may be open for at once.
+    pub max_leases: u32,
+}
+
+/// A door's name on the wire.
+pub type DoorId = [u8; 8];
+
+/// The first 8 bytes of SHA3-256("door" | name).
+#[must_use]
+pub fn wire_id(name: &str) -> DoorId {
+    hash::id("door", &[name.as_bytes()])
+}
+
+impl Door {
+    /// The lifetime of a lease that asks for `wanted`: the door's own when it
+    /// asks for none, never above the maximum.
+    #[must_use]
+    pub fn lifetime(&self, wanted: Option<Duration>) -> Duration {
+        wanted.unwrap_or(self.open_for).min(self.max_open_for)
+    }
+}

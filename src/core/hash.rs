@@ -1,0 +1,50 @@
+//! The three hash functions of the token, under the names that spa(7) uses.
+
+use hmac::{KeyInit, Mac, SimpleHmac};
+use sha3::{Digest, Sha3_256};
+use shake::digest::{ExtendableOutput, Update, XofReader};
+use zeroize::Zeroizing;
+
+/// HMAC-SHA3-256 (RFC 2104 over FIPS 202) of the parts, one after another.
+#[must_use]
+pub fn hmac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
+    // RFC 2104 pads a key with zeros to the block of the hash, 136 bytes here.
+    let mut block = Zeroizing::new([0; 136]);
+    block[..key.len()].copy_from_slice(key);
+    let mut mac = <SimpleHmac<Sha3_256> as KeyInit>::new((&*block).into());
+    for part in parts {
+        Mac::update(&mut mac, part);
+    }
+    mac.finalize().into_bytes().into()
+}
+
+/// The first 8 bytes of SHA3-256 over the label and the parts.
+#[must_use]
+pub fn id(label: &str, parts: &[&[u8]]) -> [u8; 8] {
+    let mut hash = Sha3_256::new();
+    Digest::update(&mut hash, label.as_bytes());
+    for part in parts {
+        Digest::update(&mut hash, part);
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    let mut id = [0; 8];
+    id.copy_from_slice(&digest[..8]);
+    id
+}
+
+/// XORs `data` with the SHAKE256 stream of the parts.
+pub fn seal(data: &mut [u8], parts: &[&[u8]]) {
+    let mut stream = shake::Shake256::default();
+    for part in parts {
+        stream.update(part);
+    }
+    let mut reader = stream.finalize_xof();
+    let mut chunk = [0; 64];
+    for piece in data.chunks_mut(chunk.len()) {
+        let keystream = &mut chunk[..piece.len()];
+        reader.read(keystream);
+        for (byte, key) in piece.iter_mut().zip(keystream.iter()) {
+            *byte ^= key;
+        }
+    }
+}

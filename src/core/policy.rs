@@ -1,0 +1,102 @@
+//! What the configuration allows: the doors, the users, the ways to ask.
+//!
+//! Checked once when it is read; the gate and the leases only look things up.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::address::Loopback;
+use super::door::{self, Door, DoorId, DoorIndex};
+use super::sequence::Sequence;
+use super::token::{GateKey, ServerId};
+use super::user::{User, UserId, UserIndex};
+
+/// How tokens arrive.
+#[derive(Debug)]
+pub struct Spa {
+    /// The UDP port that clients send to. Nothing listens on it.
+    pub port: u16,
+    /// One key, or two while clients change over, each with the server's name
+    /// as tokens under it pin it.
+    pub gate_keys: Vec<(GateKey, ServerId)>,
+    /// How far a token's time of issue may lie from ours, either way.
+    pub max_skew: Duration,
+}
+
+/// Limits that hold for the daemon as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Leases alive at once.
+    pub max_leases: u32,
+    /// Attempts at sequences under way at once.
+    pub max_attempts: u32,
+}
+
+/// Everything that decisions are made by.
+#[derive(Debug)]
+pub struct Policy {
+    /// How tokens arrive, if they may.
+    pub spa: Option<Spa>,
+    /// By index.
+    pub doors: Vec<Door>,
+    /// By index.
+    pub users: Vec<User>,
+    /// The knock sequences.
+    pub sequences: Vec<Sequence>,
+    /// Whether loopback addresses are hosts.
+    pub loopback: Loopback,
+    /// Bounds of the whole.
+    pub limits: Limits,
+    user_ids: HashMap<UserId, UserIndex>,
+    door_ids: HashMap<DoorId, DoorIndex>,
+}
+
+impl Policy {
+    /// Puts the parts together. Of two users or doors with the same id the
+    /// later would win; configuration refuses them before.
+    #[must_use]
+    pub fn new(
+        spa: Option<Spa>,
+        doors: Vec<Door>,
+        users: Vec<User>,
+        sequences: Vec<Sequence>,
+        loopback: Loopback,
+        limits: Limits,
+    ) -> Self {
+        let user_ids = (0..)
+            .zip(&users)
+            .map(|(index, user)| (user.credential.id(), UserIndex(index)))
+            .collect();
+        let door_ids = (0..)
+            .zip(&doors)
+            .map(|(index, door)| (door::wire_id(&door.name), DoorIndex(index)))
+            .collect();
+        Self { spa, doors, users, sequences, loopback, limits, user_ids, door_ids }
+    }
+
+    /// The user whom tokens call `id`.
+    #[must_use]
+    pub fn user_by_id(&self, id: &UserId) -> Option<(UserIndex, &User)> {
+        let index = *self.user_ids.get(id)?;
+        Some((index, self.user(index)?))
+    }
+
+    /// The door that tokens call `id`.
+    #[must_use]
+    pub fn door_by_id(&self, id: &DoorId) -> Option<(DoorIndex, &Door)> {
+        let index = *self.door_ids.get(id)?;
+        Some((index, self.door(index)?))
+    }
+
+    /// The user at `index`.
+    #[must_use]
+    pub fn user(&self, index: UserIndex) -> Option<&User> {
+        self.users.get(usize::try_from(index.0).ok()?)
+    }
+
+    /// The door at `index`.
+    #[must_use]
+    pub fn door(&self, index: DoorIndex) -> Option<&Door> {
+        self.doors.get(usize::from(index.0))
+    }
+}

@@ -1,0 +1,118 @@
+//! Puts addresses into the kernel's tables and takes them out again.
+
+use std::fmt;
+use std::io;
+
+use crate::core::address::Entry;
+use crate::core::door::Table;
+
+pub mod memory;
+
+/// A packet filter with tables of addresses.
+///
+/// A call is done when the kernel has answered; nothing is cached here.
+pub trait Firewall {
+    /// Whether `table` is there and takes addresses of both families.
+    ///
+    /// # Errors
+    /// [`Kind::Missing`] when it is not, with the line that makes it.
+    fn probe(&mut self, table: &Table) -> Result<(), Error>;
+
+    /// Puts `entry` into `table`.
+    ///
+    /// # Errors
+    /// Of every [`Kind`].
+    fn add(&mut self, table: &Table, entry: Entry) -> Result<Added, Error>;
+
+    /// Takes exactly `entry` out of `table`.
+    ///
+    /// # Errors
+    /// Of every [`Kind`]; that it was not there is no error.
+    fn delete(&mut self, table: &Table, entry: Entry) -> Result<Deleted, Error>;
+
+    /// Everything that stands in `table`, in no order.
+    ///
+    /// # Errors
+    /// Of every [`Kind`].
+    fn list(&mut self, table: &Table) -> Result<Vec<Entry>, Error>;
+
+    /// Whether the filter filters at all.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`] or [`Kind::System`] when it cannot be asked.
+    fn status(&mut self) -> Result<Status, Error>;
+}
+
+/// What adding did.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Added {
+    /// It was not there before.
+    Added,
+    /// It was there already: somebody else's.
+    Present,
+}
+
+/// What deleting did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deleted {
+    /// It was there.
+    Deleted,
+    /// It was not: somebody else took it out.
+    Absent,
+}
+
+/// Whether the filter filters.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Packets are filtered.
+    Enforcing,
+    /// The tables take addresses, but no packet is filtered by them.
+    Disabled,
+}
+
+/// What kind of failure it is, for who must act on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The table is not there, or not yet.
+    Missing,
+    /// No room for another entry.
+    Full,
+    /// The system does not let us.
+    Denied,
+    /// This system or table cannot do it.
+    Unsupported,
+    /// Anything else.
+    System,
+}
+
+/// Why the firewall did not do it, and what to do about it.
+#[derive(Debug)]
+pub struct Error {
+    /// For who must act on it.
+    pub kind: Kind,
+    advice: String,
+    source: Option<io::Error>,
+}
+
+impl Error {
+    /// An error whose text says what is wrong and what to do; the system's
+    /// own word, where there is one, comes last.
+    #[must_use]
+    pub fn new(kind: Kind, advice: impl Into<String>, source: Option<io::Error>) -> Self {
+        Self { kind, advice: advice.into(), source }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Some(source) if self.advice.is_empty() => write!(f, "{source}"),
+            Some(source) => write!(f, "{}: {source}", self.advice),
+            None => f.write_str(&self.advice),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
