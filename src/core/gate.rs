@@ -1,23 +1,34 @@
 //! Decides: (sighting, now) to verdict.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::address;
 use super::door::DoorIndex;
+use super::policy::{Policy, Spa};
+use super::rate::Rate;
 use super::reason::Reason;
-use super::time::Wall;
-use super::user::UserIndex;
+use super::replay::{Replay, ReplayId};
+use super::sequence::{Attempts, Progress};
+use super::sighting::{Segment, Sighting};
+use super::time::{Monotonic, Now, Wall};
+use super::token::{Body, Request, ServerId, Statement, Wanted};
+use super::user::{SourcePolicy, User, UserIndex};
 
-/// What a token is remembered by, so that it opens nothing twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReplayId {
-    /// Unique per user; the salt of a native token.
-    pub id: [u8; 16],
-    /// When the token was made.
-    pub issued: Wall,
-    /// From when on it is refused as stale, and need not be remembered.
-    pub expires: Wall,
-}
+/// The most doors that one packet can open.
+pub const MAX_CLAIMS: usize = 16;
+
+/// Proofs checked per user: so many at once, and one more each
+/// [`PROOF_INTERVAL`]. Who shares the gate key could else spend our time in
+/// another user's name.
+pub const PROOF_BURST: u32 = 32;
+/// See [`PROOF_BURST`].
+pub const PROOF_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Within what time a used token that comes in by another interface is a
+/// copy of the same packet, and no replay.
+const COPY_WINDOW: Duration = Duration::from_secs(1);
 
 /// What a decoder makes of a sighting that may open a door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,17 +55,234 @@ pub enum Verdict {
     Ignore(Refusal),
 }
 
-/// The most doors that one packet can open.
-pub const MAX_CLAIMS: usize = 16;
-
 /// Why nothing is done, and as far as known for whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
     /// Why.
     pub reason: Reason,
-    /// The user whom the token names, once its tag was valid.
+    /// The user whom the token names, once its tag was valid. Not proven,
+    /// unless the reason is one that comes after the proof.
     pub user: Option<UserIndex>,
     /// The token's time of issue less ours, in milliseconds, where that is
     /// the reason.
     pub offset: Option<i64>,
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self { reason, user: None, offset: None }
+    }
+}
+
+impl From<Reason> for Verdict {
+    fn from(reason: Reason) -> Self {
+        Self::Ignore(reason.into())
+    }
+}
+
+/// Where a token was seen first.
+#[derive(Debug, Clone, Copy)]
+struct FirstSeen {
+    interface: u32,
+    at: Monotonic,
+}
+
+/// All that decides, and what it remembers between packets.
+#[derive(Debug)]
+pub struct Gate {
+    policy: Arc<Policy>,
+    attempts: Attempts,
+    replay: Replay<FirstSeen>,
+    proofs: Vec<Rate>,
+}
+
+impl Gate {
+    /// A gate that believes no token issued at or before `barrier`.
+    #[must_use]
+    pub fn new(policy: Arc<Policy>, barrier: Wall) -> Self {
+        let attempts = usize::try_from(policy.limits.max_attempts).unwrap_or(usize::MAX);
+        Self {
+            attempts: Attempts::new(attempts),
+            replay: Replay::new(barrier),
+            proofs: vec![Rate::new(PROOF_BURST, PROOF_INTERVAL); policy.users.len()],
+            policy,
+        }
+    }
+
+    /// Judges one sighting. A stranger's packet costs at most one HMAC per
+    /// gate key; a token that was recorded, that one and a look-up.
+    pub fn judge(&mut self, sighting: &Sighting<'_>, now: Now) -> Verdict {
+        let policy = Arc::clone(&self.policy);
+        let Some(source) = address::host(sighting.source, policy.loopback) else {
+            return Reason::Source.into();
+        };
+        if let (Some(spa), Segment::Udp { port, payload, .. }) = (&policy.spa, sighting.segment)
+            && port == spa.port
+        {
+            let packet = Packet { source, interface: sighting.interface, payload };
+            return match self.judge_token(&policy, spa, &packet, now) {
+                Ok(claim) => Verdict::Open(vec![claim]),
+                Err(refusal) => Verdict::Ignore(refusal),
+            };
+        }
+        self.judge_knock(&policy, source, sighting, now.monotonic)
+    }
+
+    fn judge_knock(
+        &mut self,
+        policy: &Policy,
+        source: IpAddr,
+        sighting: &Sighting<'_>,
+        now: Monotonic,
+    ) -> Verdict {
+        let mut claims = Vec::new();
+        let mut reason = Reason::Idle;
+        for (place, sequence) in (0..).zip(&policy.sequences) {
+            match self.attempts.observe(place, sequence, sighting, now) {
+                Progress::Complete => claims.extend(sequence.doors.iter().map(|door| Claim {
+                    door: *door,
+                    address: source,
+                    lifetime: None,
+                    user: None,
+                    replay: None,
+                })),
+                Progress::Not(other) => reason = more_telling(reason, other),
+            }
+        }
+        claims.truncate(MAX_CLAIMS);
+        if claims.is_empty() { reason.into() } else { Verdict::Open(claims) }
+    }
+
+    /// The checks of the token in order of their cost; the proof is last.
+    fn judge_token(
+        &mut self,
+        policy: &Policy,
+        spa: &Spa,
+        packet: &Packet<'_>,
+        now: Now,
+    ) -> Result<Claim, Refusal> {
+        let (body, server) = open(spa, packet.payload)?;
+        let request = body.decode()?;
+        let (index, user) = policy.user_by_id(&request.user).ok_or(Reason::Unknown)?;
+        let refuse = |reason| Refusal { reason, user: Some(index), offset: None };
+        if user.credential.kind() != request.kind {
+            return Err(refuse(Reason::Invalid));
+        }
+        check_time(spa, request.issued, now.wall)
+            .map_err(|(reason, offset)| Refusal { offset: Some(offset), ..refuse(reason) })?;
+        self.check_new(index, packet, &body, request.issued, now).map_err(refuse)?;
+        if !user.is_valid_at(now.wall) {
+            return Err(refuse(Reason::Expired));
+        }
+        let door = policy.door_by_id(&request.door).map(|(door, _)| door);
+        let door = door.filter(|door| user.may_open(*door));
+        let door = door.ok_or_else(|| refuse(Reason::Forbidden))?;
+        let address = granted(policy, user, &request, packet.source)
+            .ok_or_else(|| refuse(Reason::Address))?;
+        let statement = Statement::new(server, &body.salt, body.claim());
+        self.check_proof(index, user, &statement, &body, now).map_err(refuse)?;
+
+        let token = ReplayId {
+            id: body.salt,
+            issued: request.issued,
+            expires: request.issued + spa.max_skew,
+        };
+        let first = FirstSeen { interface: packet.interface, at: now.monotonic };
+        self.replay.record(index, token, first, now).map_err(refuse)?;
+        Ok(Claim {
+            door,
+            address,
+            lifetime: request.lifetime,
+            user: Some(index),
+            replay: Some(token),
+        })
+    }
+
+    fn check_new(
+        &self,
+        user: UserIndex,
+        packet: &Packet<'_>,
+        body: &Body,
+        issued: Wall,
+        now: Now,
+    ) -> Result<(), Reason> {
+        if let Some(first) = self.replay.seen(user, &body.salt) {
+            let is_copy = first.interface != packet.interface
+                && now.monotonic.since(first.at) <= COPY_WINDOW;
+            return Err(if is_copy { Reason::Duplicate } else { Reason::Replayed });
+        }
+        if self.replay.is_certain(issued) { Ok(()) } else { Err(Reason::Uncertain) }
+    }
+
+    fn check_proof(
+        &mut self,
+        index: UserIndex,
+        user: &User,
+        statement: &Statement,
+        body: &Body,
+        now: Now,
+    ) -> Result<(), Reason> {
+        let rate = usize::try_from(index.0).ok().and_then(|place| self.proofs.get_mut(place));
+        if !rate.is_some_and(|rate| rate.admit(now.monotonic)) {
+            return Err(Reason::Throttled);
+        }
+        if user.credential.proves(statement, body.proof()) {
+            Ok(())
+        } else {
+            Err(Reason::Unproven)
+        }
+    }
+}
+
+/// A datagram to the SPA port.
+struct Packet<'a> {
+    source: IpAddr,
+    interface: u32,
+    payload: &'a [u8],
+}
+
+/// The body under the first gate key whose tag holds, and the server's name
+/// under that key.
+fn open<'a>(spa: &'a Spa, payload: &[u8]) -> Result<(Body, &'a ServerId), Reason> {
+    let mut reason = Reason::Length;
+    for (key, server) in &spa.gate_keys {
+        match key.open(payload) {
+            Ok(body) => return Ok((body, server)),
+            Err(other) => reason = reason.max(other),
+        }
+    }
+    Err(reason)
+}
+
+fn check_time(spa: &Spa, issued: Wall, now: Wall) -> Result<(), (Reason, i64)> {
+    let offset = issued.offset_from(now);
+    if issued + spa.max_skew < now {
+        Err((Reason::Stale, offset))
+    } else if now + spa.max_skew < issued {
+        Err((Reason::Early, offset))
+    } else {
+        Ok(())
+    }
+}
+
+/// The address that this user gets for this request, if any.
+fn granted(policy: &Policy, user: &User, request: &Request, source: IpAddr) -> Option<IpAddr> {
+    match request.wanted {
+        Wanted::Source => (user.source == SourcePolicy::Observed).then_some(source),
+        Wanted::Address(address) => {
+            let address = address::host(address, policy.loopback)?;
+            (address == source || user.source == SourcePolicy::Delegate).then_some(address)
+        }
+    }
+}
+
+/// Of what one packet did to two sequences, what is worth telling.
+fn more_telling(one: Reason, other: Reason) -> Reason {
+    let rank = |reason| match reason {
+        Reason::Step => 3,
+        Reason::Duplicate => 2,
+        Reason::Reset => 1,
+        _ => 0,
+    };
+    if rank(other) > rank(one) { other } else { one }
 }

@@ -1,12 +1,25 @@
 //! Per-source progress through knock sequences.
+//!
+//! Every source has its own attempts and touches nobody else's. All attempts
+//! together stay below a fixed number: when it is reached, an attempt whose
+//! time is over gives way, else the least advanced, and of those the oldest.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
+use super::address;
 use super::door::DoorIndex;
-use super::sighting::{FlagMask, Port};
+use super::reason::Reason;
+use super::sighting::{FlagMask, Port, Segment, Sighting};
+use super::time::Monotonic;
 
 /// The most steps that a sequence may have.
 pub const MAX_STEPS: usize = 32;
+
+/// Upper bound of the memory that one attempt takes, in bytes. [`Attempts`]
+/// holds it in three ordered maps, whose nodes may be half empty.
+pub const ATTEMPT_SIZE: usize = 384;
 
 /// Ordered knocks that open doors.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,4 +36,215 @@ pub struct Sequence {
     pub strict: bool,
     /// The doors that the last knock opens.
     pub doors: Vec<DoorIndex>,
+}
+
+impl Sequence {
+    fn is_knock(&self, sighting: &Sighting<'_>) -> bool {
+        match sighting.segment {
+            Segment::Tcp { flags, .. } => self.flags.matches(flags),
+            Segment::Udp { .. } => true,
+        }
+    }
+
+    fn is_step(&self, place: usize, port: Port) -> bool {
+        self.steps.get(place) == Some(&port)
+    }
+}
+
+/// What a sighting did to one source's attempt at one sequence.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// The last step: the attempt is over, the doors are to be opened.
+    Complete,
+    /// Something less, for this reason: [`Reason::Step`],
+    /// [`Reason::Duplicate`], [`Reason::Reset`] or [`Reason::Idle`].
+    Not(Reason),
+}
+
+/// One source at one sequence, by the sequence's place.
+type Key = (Ipv6Addr, u16);
+
+/// By what a copy of a knock is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Knock {
+    interface: u32,
+    source_port: u16,
+    tcp_sequence: Option<u32>,
+}
+
+impl Knock {
+    fn of(sighting: &Sighting<'_>) -> Self {
+        let (source_port, tcp_sequence) = match sighting.segment {
+            Segment::Tcp { source_port, sequence, .. } => (source_port, Some(sequence)),
+            Segment::Udp { source_port, .. } => (source_port, None),
+        };
+        Self { interface: sighting.interface, source_port, tcp_sequence }
+    }
+
+    /// Whether `self` is `earlier` once more. A TCP segment is known by its
+    /// sequence number. Two UDP datagrams cannot be told apart, so only one
+    /// that comes in by another interface is a copy.
+    fn repeats(&self, earlier: &Self) -> bool {
+        self.source_port == earlier.source_port
+            && self.tcp_sequence == earlier.tcp_sequence
+            && (self.tcp_sequence.is_some() || self.interface != earlier.interface)
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Attempt {
+    /// Steps done: at least one, never all.
+    advanced: u8,
+    started: Monotonic,
+    deadline: Monotonic,
+    last: Knock,
+}
+
+/// All attempts under way.
+#[derive(Debug)]
+pub struct Attempts {
+    capacity: usize,
+    by_key: BTreeMap<Key, Attempt>,
+    by_worth: BTreeSet<(u8, Monotonic, Key)>,
+    by_deadline: BTreeSet<(Monotonic, Key)>,
+}
+
+impl Attempts {
+    /// Room for `capacity` attempts, at least one.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            capacity: capacity.max(1),
+            by_key: BTreeMap::new(),
+            by_worth: BTreeSet::new(),
+            by_deadline: BTreeSet::new(),
+        }
+    }
+
+    /// How many attempts are held, those whose time is over included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
+    /// Whether none is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_key.is_empty()
+    }
+
+    /// Follows `sighting` through the sequence at `place`. The time it takes
+    /// grows with the logarithm of the capacity.
+    pub fn observe(
+        &mut self,
+        place: u16,
+        sequence: &Sequence,
+        sighting: &Sighting<'_>,
+        now: Monotonic,
+    ) -> Progress {
+        let key = (source_key(sighting.source), place);
+        let port = sighting.port();
+        let is_knock = sequence.is_knock(sighting);
+        let Some(attempt) = self.under_way(key, now) else {
+            return self.begin(key, sequence, sighting, now);
+        };
+        let knock = Knock::of(sighting);
+        let advanced = usize::from(attempt.advanced);
+        if is_knock
+            && sequence.is_step(advanced, port)
+            && !(sequence.is_step(advanced - 1, port) && knock.repeats(&attempt.last))
+        {
+            self.forget(key);
+            if advanced + 1 == sequence.steps.len() {
+                return Progress::Complete;
+            }
+            self.insert(
+                key,
+                Attempt { advanced: attempt.advanced + 1, last: knock, ..attempt },
+            );
+            return Progress::Not(Reason::Step);
+        }
+        if is_knock && sequence.is_step(advanced - 1, port) {
+            return Progress::Not(Reason::Duplicate);
+        }
+        let is_any_step = sequence.steps.contains(&port);
+        if is_any_step && is_knock {
+            self.forget(key);
+            return match self.begin(key, sequence, sighting, now) {
+                Progress::Not(Reason::Idle) => Progress::Not(Reason::Reset),
+                begun => begun,
+            };
+        }
+        if sequence.strict && !is_any_step && sighting.is_initial_syn() {
+            self.forget(key);
+            return Progress::Not(Reason::Reset);
+        }
+        Progress::Not(Reason::Idle)
+    }
+
+    /// The attempt of `key`, unless its time is over.
+    fn under_way(&mut self, key: Key, now: Monotonic) -> Option<Attempt> {
+        let attempt = *self.by_key.get(&key)?;
+        if now > attempt.deadline {
+            self.forget(key);
+            return None;
+        }
+        Some(attempt)
+    }
+
+    fn begin(
+        &mut self,
+        key: Key,
+        sequence: &Sequence,
+        sighting: &Sighting<'_>,
+        now: Monotonic,
+    ) -> Progress {
+        if !sequence.is_knock(sighting) || !sequence.is_step(0, sighting.port()) {
+            return Progress::Not(Reason::Idle);
+        }
+        if sequence.steps.len() == 1 {
+            return Progress::Complete;
+        }
+        self.make_room(now);
+        let attempt = Attempt {
+            advanced: 1,
+            started: now,
+            deadline: now + sequence.within,
+            last: Knock::of(sighting),
+        };
+        self.insert(key, attempt);
+        Progress::Not(Reason::Step)
+    }
+
+    /// One attempt goes for one that comes, so the work per packet is flat.
+    fn make_room(&mut self, now: Monotonic) {
+        if self.by_key.len() < self.capacity {
+            return;
+        }
+        let overdue = self.by_deadline.first().filter(|(deadline, _)| now > *deadline);
+        let victim = overdue
+            .map(|(_, key)| *key)
+            .or_else(|| self.by_worth.first().map(|(_, _, key)| *key));
+        if let Some(key) = victim {
+            self.forget(key);
+        }
+    }
+
+    fn insert(&mut self, key: Key, attempt: Attempt) {
+        self.by_worth.insert((attempt.advanced, attempt.started, key));
+        self.by_deadline.insert((attempt.deadline, key));
+        self.by_key.insert(key, attempt);
+    }
+
+    fn forget(&mut self, key: Key) {
+        if let Some(attempt) = self.by_key.remove(&key) {
+            self.by_worth.remove(&(attempt.advanced, attempt.started, key));
+            self.by_deadline.remove(&(attempt.deadline, key));
+        }
+    }
+}
+
+fn source_key(source: IpAddr) -> Ipv6Addr {
+    address::to_v6(source)
 }
