@@ -5,4 +5,5 @@
 pub mod capture;
 pub mod core;
 pub mod firewall;
+pub mod keyfile;
 pub mod sys;

@@ -1,0 +1,312 @@
+//! Key files: one line `TYPE BASE64 [comment]`, 32 bytes, for nobody else's
+//! eyes. Shared by the daemon and the client.
+//!
+//! No error repeats what a file holds.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use base64ct::{Base64, Encoding};
+use nix::libc;
+use zeroize::Zeroizing;
+
+/// Larger files are refused.
+pub const MAX_LENGTH: usize = 4096;
+/// Length of 32 bytes in base64, padding included.
+const TEXT_LENGTH: usize = 44;
+
+/// A key: 32 bytes that are wiped when dropped.
+pub type Key = Zeroizing<[u8; 32]>;
+
+/// What a key file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The gate key of a server.
+    Gate,
+    /// The secret that a user shares with servers.
+    Secret,
+    /// The seed of an Ed25519 private key (RFC 8032, section 5.1.5).
+    Ed25519,
+}
+
+impl Kind {
+    const ALL: [Self; 3] = [Self::Gate, Self::Secret, Self::Ed25519];
+
+    /// The first word of the line.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Gate => "knockd-gate",
+            Self::Secret => "knockd-secret",
+            Self::Ed25519 => "knockd-ed25519",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// What was read from a key file. The comment is not kept.
+pub struct KeyFile {
+    /// Which kind of key.
+    pub kind: Kind,
+    /// The key.
+    pub key: Key,
+}
+
+impl fmt::Debug for KeyFile {
+    /// The kind alone.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyFile").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+/// Why a key file was not read or written. Names the path and what to do.
+#[derive(Debug)]
+pub struct Error {
+    path: PathBuf,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    System(&'static str, io::Error),
+    Irregular,
+    NoDirectory,
+    Owner(u32),
+    Open { mode: u32, wanted: &'static str },
+    Large,
+    Format,
+    Comment,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        match &self.what {
+            What::System(verb, error) => write!(f, "cannot {verb} {path}: {error}"),
+            What::Irregular => write!(f, "{path} is not a regular file, name a key file"),
+            What::NoDirectory => write!(f, "{path} is not a directory, name one"),
+            What::Owner(uid) => {
+                write!(f, "{path} belongs to user id {uid}, run chown {} {path}", own_uid())
+            }
+            What::Open { mode, wanted } => {
+                write!(
+                    f,
+                    "{path} is open to others, mode {mode:04o}, run chmod {wanted} {path}"
+                )
+            }
+            What::Large => write!(f, "{path} exceeds {MAX_LENGTH} bytes, name a key file"),
+            What::Format => write!(
+                f,
+                "{path} is no key file: it must hold one line, {}, {} or {} and 32 bytes in base64",
+                Kind::Gate,
+                Kind::Secret,
+                Kind::Ed25519
+            ),
+            What::Comment => {
+                write!(f, "cannot write {path}: the comment must be one short printable line")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl Error {
+    fn new(path: &Path, what: What) -> Self {
+        Self { path: path.to_owned(), what }
+    }
+
+    /// For `map_err`: the system did not let us `verb` the path.
+    fn system(path: &Path, verb: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self::new(path, What::System(verb, error))
+    }
+
+    /// Whether the file or directory is not there.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        matches!(&self.what, What::System(_, error) if error.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+fn own_uid() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
+/// Reads a key file.
+///
+/// Judged by the opened file, not by its name, so a symbolic link is fine and
+/// nothing can change in between: it is regular, belongs to root or to us, its
+/// mode is 0640 or stricter, and it is no larger than [`MAX_LENGTH`].
+///
+/// # Errors
+/// When one of these does not hold, the system refuses, or it holds no key.
+pub fn read(path: &Path) -> Result<KeyFile, Error> {
+    // Without O_NONBLOCK a FIFO would hold us up before we can refuse it.
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)
+        .map_err(Error::system(path, "open key file"))?;
+    let metadata = file.metadata().map_err(Error::system(path, "examine key file"))?;
+    if !metadata.is_file() {
+        return Err(Error::new(path, What::Irregular));
+    }
+    check_owner(path, &metadata)?;
+    check_mode(path, &metadata, 0o640, "600")?;
+
+    let mut buffer = Zeroizing::new([0; MAX_LENGTH + 1]);
+    let length = fill(file, &mut buffer[..]).map_err(Error::system(path, "read key file"))?;
+    if length > MAX_LENGTH {
+        return Err(Error::new(path, What::Large));
+    }
+    parse(&buffer[..length]).ok_or_else(|| Error::new(path, What::Format))
+}
+
+/// Checks that nobody but root and us can put files into a directory.
+///
+/// # Errors
+/// When `path` is no directory, belongs to somebody else, or its group or
+/// others may write to it.
+pub fn check_directory(path: &Path) -> Result<(), Error> {
+    let metadata = path.metadata().map_err(Error::system(path, "examine directory"))?;
+    if !metadata.is_dir() {
+        return Err(Error::new(path, What::NoDirectory));
+    }
+    check_owner(path, &metadata)?;
+    check_mode(path, &metadata, 0o7755, "700")
+}
+
+fn check_owner(path: &Path, metadata: &Metadata) -> Result<(), Error> {
+    match metadata.uid() {
+        0 => Ok(()),
+        uid if uid == own_uid() => Ok(()),
+        uid => Err(Error::new(path, What::Owner(uid))),
+    }
+}
+
+fn check_mode(
+    path: &Path,
+    metadata: &Metadata,
+    allowed: u32,
+    wanted: &'static str,
+) -> Result<(), Error> {
+    let mode = metadata.mode() & 0o7777;
+    if mode & !allowed == 0 {
+        return Ok(());
+    }
+    Err(Error::new(path, What::Open { mode, wanted }))
+}
+
+/// Reads until the end or until `buffer` is full; how many bytes.
+fn fill(mut file: File, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while let Some(free @ [_, ..]) = buffer.get_mut(length..) {
+        match file.read(free) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
+}
+
+fn parse(bytes: &[u8]) -> Option<KeyFile> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let line = text.strip_suffix('\n').unwrap_or(text);
+    if line.contains('\n') {
+        return None;
+    }
+    let mut words = line.split_ascii_whitespace();
+    let (word, key) = (words.next()?, words.next()?);
+    let kind = Kind::ALL.into_iter().find(|kind| kind.word() == word)?;
+    Some(KeyFile { kind, key: decode(key)? })
+}
+
+/// 32 bytes from standard padded base64, in constant time.
+fn decode(text: &str) -> Option<Key> {
+    let mut key = Zeroizing::new([0; 32]);
+    let length = Base64::decode(text, &mut key[..]).ok()?.len();
+    (length == key.len()).then_some(key)
+}
+
+/// Writes a new key file of mode 0600 and waits until it is on the disk.
+///
+/// Missing directories above it are made, with mode 0700. An existing file is
+/// never touched.
+///
+/// # Errors
+/// When the file exists, the system refuses, or the comment is not one line of
+/// printable characters that fits.
+pub fn write_new(path: &Path, kind: Kind, key: &Key, comment: &str) -> Result<(), Error> {
+    let mut line = Zeroizing::new(String::with_capacity(MAX_LENGTH));
+    let mut text = Zeroizing::new([0; TEXT_LENGTH]);
+    let text = Base64::encode(&key[..], &mut text[..]).unwrap_or_default();
+    let parts =
+        [kind.word(), " ", text, if comment.is_empty() { "" } else { " " }, comment, "\n"];
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    if length > MAX_LENGTH || comment.chars().any(char::is_control) {
+        return Err(Error::new(path, What::Comment));
+    }
+    line.extend(parts);
+
+    let parent = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(parent)
+        .map_err(Error::system(parent, "make directory"))?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(Error::system(path, "create key file"))?;
+    store(file, line.as_bytes(), parent).map_err(|error| {
+        // Half a key is worth nothing; that it may stay is no second error.
+        let _ = std::fs::remove_file(path);
+        Error::system(path, "write key file")(error)
+    })
+}
+
+fn store(mut file: File, bytes: &[u8], parent: &Path) -> io::Result<()> {
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    File::open(parent)?.sync_all()
+}
+
+/// An Ed25519 public key as text: standard padded base64 of its 32 bytes.
+#[must_use]
+pub fn public_to_text(public: &[u8; 32]) -> String {
+    Base64::encode_string(public)
+}
+
+/// The 32 bytes of an Ed25519 public key; `None` if `text` is nothing of the
+/// kind. Whether they are a point of the curve is another question.
+#[must_use]
+pub fn public_from_text(text: &str) -> Option<[u8; 32]> {
+    decode(text).map(|key| *key)
+}
+
+/// Whether `text`, written where the path of a key file belongs, seems to be
+/// a key itself. Such a text must not be shown.
+#[must_use]
+pub fn looks_like_key(text: &str) -> bool {
+    text.split_ascii_whitespace().any(|word| {
+        word.len() >= 40
+            && (!word.starts_with('/') || word.ends_with('='))
+            && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte))
+    })
+}
