@@ -1,0 +1,149 @@
+//! The stanza `sequences`.
+#![forbid(unsafe_code)]
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::doors::Doors;
+use super::shape;
+use crate::config::position::Spot;
+use crate::config::problem::Report;
+use crate::config::raw::{self, Configuration, Flag, Permission};
+use crate::core::gate::MAX_CLAIMS;
+use crate::core::sequence::{MAX_STEPS, Sequence};
+use crate::core::sighting::{FlagMask, Port, Protocol, TcpFlags};
+
+/// Every packet is compared with all of them.
+const MAX_SEQUENCES: usize = 256;
+const WITHIN: Duration = Duration::from_secs(5);
+
+/// Checks the stanza.
+pub fn check(
+    raw: &Configuration,
+    at: Spot<'_>,
+    doors: &Doors<'_>,
+    report: &mut Report,
+) -> Vec<Sequence> {
+    shape::names(&raw.sequences, "sequence", MAX_SEQUENCES, at, report);
+    let spa = raw.spa.as_ref().map(|spa| Port { protocol: Protocol::Udp, number: spa.port });
+    let mut list: Vec<Sequence> = Vec::new();
+    for (ordinal, name, raw) in raw.sequences.iter().take(MAX_SEQUENCES) {
+        let at = at.entry(ordinal);
+        let sequence = sequence(name, raw, at, doors, report);
+        for (ordinal, step) in sequence.steps.iter().enumerate() {
+            if Some(*step) == spa {
+                let text =
+                    format!("{step} is where tokens go and cannot be a step, use another");
+                report.error(at.field("steps").item(ordinal), text);
+            }
+        }
+        if let Some(twin) = list.iter().find(|other| is_prefix(&other.steps, &sequence.steps)) {
+            let (name, other) = (shape::quoted(name), shape::quoted(&twin.name));
+            let text = format!("sequences {name} and {other} begin alike to the end of one");
+            report.error(at.field("steps"), format!("{text}, change a step"));
+        }
+        list.push(sequence);
+    }
+    claims(&list, at, report);
+    list
+}
+
+fn sequence(
+    name: &str,
+    raw: &raw::Sequence,
+    at: Spot<'_>,
+    doors: &Doors<'_>,
+    report: &mut Report,
+) -> Sequence {
+    let steps = shape::ports(&raw.steps, at.field("steps"), report);
+    if !(1..=MAX_STEPS).contains(&steps.len()) {
+        report.error(at.field("steps"), format!("a sequence must have 1 to {MAX_STEPS} steps"));
+    } else if let Some(weakness) = weakness(&steps).filter(|_| raw.weak == Permission::Refused)
+    {
+        let text = format!("weak sequence: {weakness}; change it or write weak: Allowed");
+        report.error(at.field("steps"), text);
+    }
+    if raw.opens.is_empty() {
+        report.error(at.field("opens"), "the sequence opens no door, name one");
+    }
+    let range = Duration::from_millis(100)..=Duration::from_secs(600);
+    let (text, place) = (raw.within.as_deref(), at.field("within"));
+    Sequence {
+        name: name.to_owned(),
+        within: shape::span(text, WITHIN, range, place, "within", report),
+        flags: flags(raw.flags.as_ref(), &steps, at.field("flags"), report),
+        strict: raw.strict,
+        doors: doors.find(&raw.opens, at.field("opens"), report),
+        steps,
+    }
+}
+
+/// Why a scan, or a guess, would find this sequence.
+fn weakness(steps: &[Port]) -> Option<&'static str> {
+    let every = |holds: fn(u16, u16) -> bool| {
+        steps.windows(2).all(|pair| holds(pair[0].number, pair[1].number))
+    };
+    if steps.len() < 3 {
+        Some("it has fewer than three steps")
+    } else if every(|one, next| one == next) {
+        Some("all its steps go to one port")
+    } else if every(|one, next| one <= next) {
+        Some("its ports only rise, as those of a scan")
+    } else if every(|one, next| one >= next) {
+        Some("its ports only fall, as those of a scan")
+    } else if !every(|one, next| one.abs_diff(next) != 1) {
+        Some("two ports that follow one another are neighbours")
+    } else {
+        None
+    }
+}
+
+fn is_prefix(one: &[Port], other: &[Port]) -> bool {
+    let common = one.len().min(other.len());
+    common > 0 && one[..common] == other[..common]
+}
+
+fn flags(
+    raw: Option<&raw::Flags>,
+    steps: &[Port],
+    at: Spot<'_>,
+    report: &mut Report,
+) -> FlagMask {
+    let Some(raw) = raw else { return FlagMask::INITIAL_SYN };
+    let mask = FlagMask { set: union(&raw.set), clear: union(&raw.clear) };
+    if mask.set.intersects(mask.clear) {
+        report.error(at, "no segment has a flag both set and clear, remove it from one");
+    }
+    if steps.iter().all(|step| step.protocol != Protocol::Tcp) {
+        report.warn(at, "flags have no effect, the sequence has no tcp step");
+    }
+    mask
+}
+
+fn union(flags: &[Flag]) -> TcpFlags {
+    flags.iter().fold(TcpFlags::default(), |all, flag| {
+        all.union(match flag {
+            Flag::Fin => TcpFlags::FIN,
+            Flag::Syn => TcpFlags::SYN,
+            Flag::Rst => TcpFlags::RST,
+            Flag::Psh => TcpFlags::PSH,
+            Flag::Ack => TcpFlags::ACK,
+            Flag::Urg => TcpFlags::URG,
+        })
+    })
+}
+
+/// One packet may be the last step of several sequences at once.
+fn claims(list: &[Sequence], at: Spot<'_>, report: &mut Report) {
+    let mut opened: HashMap<Port, usize> = HashMap::new();
+    for (ordinal, sequence) in list.iter().enumerate() {
+        let Some(last) = sequence.steps.last() else { continue };
+        let opened = opened.entry(*last).or_default();
+        *opened += sequence.doors.len();
+        if *opened > MAX_CLAIMS {
+            let text = format!("one packet to {last} would open more than {MAX_CLAIMS} doors");
+            let at = at.entry(ordinal).field("opens");
+            report.error(at, format!("{text}, end some sequence elsewhere"));
+        }
+    }
+}

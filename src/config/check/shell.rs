@@ -1,0 +1,106 @@
+//! What the daemon around the decisions needs: interfaces, the firewall,
+//! directories.
+#![forbid(unsafe_code)]
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use super::shape;
+use crate::config::position::Spot;
+use crate::config::problem::Report;
+use crate::config::raw;
+use crate::config::{Directories, FirewallChoice, Interface, NATIVE, Which};
+
+/// The interfaces to watch; those with a default route unless written.
+pub fn interfaces(
+    raw: &raw::Configuration,
+    at: Spot<'_>,
+    report: &mut Report,
+) -> Vec<Interface> {
+    let default = [String::from("egress")];
+    let watched = raw.interfaces.as_deref().unwrap_or(&default);
+    let required = &raw.required_interfaces;
+    if watched.is_empty() {
+        report
+            .error(at.field("interfaces"), "no interface to watch, name one or egress or any");
+    }
+    interface_names(watched, at.field("interfaces"), report);
+
+    let at = at.field("required_interfaces");
+    interface_names(required, at, report);
+    for (ordinal, name) in required.iter().enumerate() {
+        if !watched.contains(name) {
+            let name = shape::quoted(name);
+            let text = format!("interface {name} is required, name it in interfaces too");
+            report.error(at.item(ordinal), text);
+        }
+    }
+    let interface = |name: &String| Interface {
+        which: match name.as_str() {
+            "egress" => Which::Egress,
+            "any" => Which::Any,
+            _ => Which::Named(name.clone()),
+        },
+        required: required.contains(name),
+    };
+    watched.iter().map(interface).collect()
+}
+
+fn interface_names(names: &[String], at: Spot<'_>, report: &mut Report) {
+    let mut seen = HashSet::new();
+    for (ordinal, name) in names.iter().enumerate() {
+        if !shape::is_interface_name(name) {
+            let text = "must be 1 to 15 bytes of letters, digits, _ . : and -";
+            report.error(at.item(ordinal), format!("interface {} {text}", shape::quoted(name)));
+        } else if !seen.insert(name) {
+            report.error(at.item(ordinal), format!("interface {name} is named twice"));
+        }
+    }
+}
+
+/// The firewall; the system's own unless written.
+pub fn firewall(
+    raw: Option<&raw::Firewall>,
+    at: Spot<'_>,
+    report: &mut Report,
+) -> FirewallChoice {
+    match raw {
+        Some(raw::Firewall::Pf) => FirewallChoice::Pf,
+        Some(raw::Firewall::Memory) => FirewallChoice::Memory,
+        Some(raw::Firewall::Nft { table }) => {
+            if !shape::is_table_name(table) {
+                let text = "the nft table must be 1 to 31 bytes of letters, digits, _ . and -";
+                report.error(at.field("table"), text);
+            }
+            FirewallChoice::Nft { table: table.clone() }
+        }
+        None => NATIVE.unwrap_or_else(|| {
+            let text = "this system has no pf, write firewall: Nft(table: ..) or Memory";
+            report.error(at, text);
+            FirewallChoice::Memory
+        }),
+    }
+}
+
+/// The directories; secrets lie beside the configuration unless written.
+pub fn directories(
+    raw: &raw::Directories,
+    at: Spot<'_>,
+    beside: &Path,
+    report: &mut Report,
+) -> Directories {
+    let mut directory = |field: &str, written: &Option<String>, default: PathBuf| {
+        let Some(path) = written else { return default };
+        if !Path::new(path).is_absolute() || path.chars().any(char::is_control) {
+            let path = shape::quoted(path);
+            let text = format!("directory {path} must begin with a slash and be printable");
+            report.error(at.field("directories").field(field), text);
+        }
+        PathBuf::from(path)
+    };
+    Directories {
+        secrets: directory("secrets", &raw.secrets, beside.join("knockd")),
+        state: directory("state", &raw.state, PathBuf::from("/var/db/knockd")),
+        run: directory("run", &raw.run, PathBuf::from("/var/run/knockd")),
+    }
+}

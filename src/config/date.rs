@@ -1,0 +1,141 @@
+//! Dates in UTC: `2027-01-31` and `2027-01-31T12:00:00Z`.
+#![forbid(unsafe_code)]
+
+use crate::core::time::Wall;
+
+const DAY: u64 = 86_400_000;
+
+/// The last moment that `text` covers: the end of a day, in milliseconds, or
+/// the second itself. Years 1970 to 9999; no leap seconds.
+///
+/// `None` for any other text, and for a day that the calendar lacks.
+#[must_use]
+pub fn parse_end(text: &str) -> Option<Wall> {
+    let (date, time) = match text.split_once('T') {
+        Some((date, time)) => (date, Some(time.strip_suffix('Z')?)),
+        None => (text, None),
+    };
+    let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
+    let midnight = days_since_1970(year, month, day)? * DAY;
+    let Some(time) = time else { return Some(Wall::from_millis(midnight + DAY - 1)) };
+    let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let seconds = u64::from((hour * 60 + minute) * 60 + second);
+    Some(Wall::from_millis(midnight + seconds * 1_000))
+}
+
+/// Three decimal numbers of exactly so many digits.
+fn numbers(text: &str, separator: char, digits: [usize; 3]) -> Option<[u32; 3]> {
+    let mut parts = text.split(separator);
+    let mut numbers = [0; 3];
+    for (number, digits) in numbers.iter_mut().zip(digits) {
+        let part = parts.next()?;
+        if part.len() != digits || !part.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        *number = part.parse().ok()?;
+    }
+    parts.next().is_none().then_some(numbers)
+}
+
+/// Days from 1970-01-01 to a day of the Gregorian calendar.
+///
+/// The year is taken to begin in March, so that the leap day is its last.
+fn days_since_1970(year: u32, month: u32, day: u32) -> Option<u64> {
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let length = match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if leap => 29,
+        2 => 28,
+        _ => return None,
+    };
+    if year < 1970 || !(1..=length).contains(&day) {
+        return None;
+    }
+    let march_year = if month > 2 { year } else { year - 1 };
+    let months = (month + 9) % 12;
+    let leap_days = march_year / 4 - march_year / 100 + march_year / 400;
+    // 719 468 days lie between 0000-03-01 and 1970-01-01; months from March on
+    // alternate between 31 and 30 days, which the fraction 153/5 reproduces.
+    let days = march_year * 365 + leap_days + (153 * months + 2) / 5 + day - 1;
+    Some(u64::from(days - 719_468))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(text: &str) -> Option<u64> {
+        parse_end(text).map(|wall| wall.as_millis() / 1_000)
+    }
+
+    #[test]
+    fn known_moments_are_read() {
+        for (text, expected) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("2000-02-29T00:00:00Z", 951_782_400),
+            ("2027-01-31T12:00:00Z", 1_801_396_800),
+            ("2038-01-19T03:14:07Z", 2_147_483_647),
+            ("9999-12-31T23:59:59Z", 253_402_300_799),
+        ] {
+            assert_eq!(seconds(text), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_bare_date_covers_its_whole_day() {
+        let end = parse_end("2024-02-29").unwrap().as_millis();
+        assert_eq!(end + 1, parse_end("2024-03-01T00:00:00Z").unwrap().as_millis());
+    }
+
+    #[test]
+    fn every_day_to_the_year_9999_follows_the_one_before() {
+        let mut expected = 0;
+        for year in 1970..=9999 {
+            for month in 1..=12 {
+                for day in 1..=31 {
+                    if let Some(days) = days_since_1970(year, month, day) {
+                        assert_eq!(days, expected, "{year}-{month}-{day}");
+                        expected += 1;
+                    }
+                }
+            }
+        }
+        // Twenty cycles of 400 years less what lies before 1970 and one day more.
+        assert_eq!(expected, 2_932_897);
+    }
+
+    #[test]
+    fn days_that_the_calendar_lacks_are_refused() {
+        for text in [
+            "2023-02-29",
+            "2100-02-29",
+            "2024-02-30",
+            "2024-04-31",
+            "2024-13-01",
+            "2024-00-01",
+            "2024-01-00",
+            "1969-12-31",
+            "2024-01-01T24:00:00Z",
+            "2024-01-01T00:60:00Z",
+            "2024-06-30T23:59:60Z",
+            "2024-01-01T00:00:00",
+            "2024-01-01T00:00:00+00:00",
+            "2024-1-1",
+            "24-01-01",
+            "2024-01-01-01",
+            "+024-01-01",
+            "2024-01-01 00:00:00Z",
+            "",
+            "T",
+            "2024-01-01T",
+            "١٩٧٠-01-01",
+        ] {
+            assert_eq!(parse_end(text), None, "{text}");
+        }
+        assert!(parse_end("2000-02-29").is_some() && parse_end("2400-02-29").is_some());
+    }
+}

@@ -1,0 +1,146 @@
+//! RON text to a checked configuration. The format stands in knockd.ron(5).
+//!
+//! Text becomes shapes (raw, by RON), shapes are checked for meaning (check),
+//! and what a check finds is placed by [`position`]. A text has either its
+//! first error of syntax or type, or every error of meaning.
+#![forbid(unsafe_code)]
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use ron::Options;
+use ron::extensions::Extensions;
+
+use crate::core::policy::Policy;
+use position::{Index, Place};
+
+mod check;
+pub mod date;
+pub mod duration;
+pub mod position;
+mod problem;
+mod raw;
+mod syntax;
+mod token;
+
+pub use problem::{Problem, Problems};
+
+/// Larger files are refused; ten thousand users fit.
+pub const MAX_LENGTH: u64 = 4 << 20;
+
+/// A configuration that passed every check.
+#[derive(Debug)]
+pub struct Config {
+    /// The server's name, 1 to 64 bytes of a-z 0-9 . and -.
+    pub name: String,
+    /// What decisions are made by.
+    pub policy: Policy,
+    /// Where to look for packets; at least one, none twice.
+    pub interfaces: Vec<Interface>,
+    /// Which packet filter holds the tables.
+    pub firewall: FirewallChoice,
+    /// Where things lie.
+    pub directories: Directories,
+    /// What is allowed, but worth a second look.
+    pub warnings: Problems,
+}
+
+/// Interfaces to watch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interface {
+    /// Which.
+    pub which: Which,
+    /// Whether the daemon must not start without one.
+    pub required: bool,
+}
+
+/// Which interfaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// Those that hold a default route, as pf's group of that name.
+    Egress,
+    /// All.
+    Any,
+    /// The one called so: 1 to 15 bytes.
+    Named(String),
+}
+
+/// Which packet filter holds the tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FirewallChoice {
+    /// pf, through /dev/pf.
+    Pf,
+    /// nftables: sets in this table.
+    Nft {
+        /// Name of the table, 1 to 31 bytes.
+        table: String,
+    },
+    /// Tables in our own memory, which filter nothing.
+    Memory,
+}
+
+/// The filter of systems that have only one.
+const NATIVE: Option<FirewallChoice> =
+    if cfg!(target_os = "linux") { None } else { Some(FirewallChoice::Pf) };
+
+/// Where things lie; absolute paths.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directories {
+    /// Key files.
+    pub secrets: PathBuf,
+    /// What must survive a boot: the replay journal.
+    pub state: PathBuf,
+    /// What must not: leases and the control socket.
+    pub run: PathBuf,
+}
+
+/// Reads the configuration at `path`, and the key files that it names.
+///
+/// # Errors
+/// The first error of syntax or type, or else every error of meaning.
+pub fn load(path: &Path) -> Result<Config, Problems> {
+    let fail = |text: String| Problems::one(path, None, text);
+    let cannot_read =
+        |error| fail(format!("cannot read configuration {}: {error}", path.display()));
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_LENGTH + 1).read_to_end(&mut bytes))
+        .map_err(cannot_read)?;
+    if bytes.len() as u64 > MAX_LENGTH {
+        return Err(fail(format!(
+            "configuration {} exceeds {MAX_LENGTH} bytes, name another file",
+            path.display()
+        )));
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let valid =
+            String::from_utf8_lossy(bytes.get(..error.valid_up_to()).unwrap_or_default());
+        Problems::one(path, Some(end_of(&valid)), "the text is not UTF-8")
+    })?;
+    // The default for secrets is beside the file, wherever we are called from.
+    let absolute = std::path::absolute(path).map_err(cannot_read)?;
+    parse(text, path, absolute.parent().unwrap_or(Path::new("/")))
+}
+
+/// Checks `text` as the content of `file`, which lies in `directory`; reads
+/// the key files that it names.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse(text: &str, file: &Path, directory: &Path) -> Result<Config, Problems> {
+    let raw = Options::default()
+        .with_default_extension(Extensions::IMPLICIT_SOME)
+        .from_str(text)
+        .map_err(|error| {
+            let (place, text) = syntax::reword(&error);
+            Problems::one(file, Some(place), text)
+        })?;
+    check::configuration(&raw, Index::new(text).root(), file, directory)
+}
+
+/// The place behind the last character of `text`.
+fn end_of(text: &str) -> Place {
+    let line = text.rsplit('\n').next().unwrap_or_default();
+    Place { line: text.split('\n').count(), column: line.chars().count() + 1 }
+}

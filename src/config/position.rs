@@ -1,0 +1,166 @@
+//! Where values stand in a text that RON has already accepted.
+//!
+//! RON tells the place of the first syntax error and of nothing else. This
+//! indexes the places of all values, so that errors of meaning have one too.
+//! Any text may come in; one that RON does not accept gives an index of
+//! little worth, and no panic.
+#![forbid(unsafe_code)]
+
+use super::token::{Lexer, Token};
+
+/// Line and column, from 1; columns count characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Line, from 1.
+    pub line: usize,
+    /// Character in the line, from 1.
+    pub column: usize,
+}
+
+/// Deeper values are not indexed. RON itself stops at 128.
+const MAX_DEPTH: usize = 256;
+
+/// The places of all values of a text.
+#[derive(Debug)]
+pub struct Index<'t>(Node<'t>);
+
+#[derive(Debug)]
+struct Node<'t> {
+    place: Place,
+    children: Vec<Child<'t>>,
+}
+
+#[derive(Debug)]
+struct Child<'t> {
+    name: Option<&'t str>,
+    key: Place,
+    node: Node<'t>,
+}
+
+/// A value in the text: its place, and the way to the values within.
+///
+/// The way never ends: what is not written stands where the value around it
+/// does.
+#[derive(Debug, Clone, Copy)]
+pub struct Spot<'i> {
+    place: Place,
+    node: Option<&'i Node<'i>>,
+}
+
+impl<'t> Index<'t> {
+    /// Indexes `text`.
+    #[must_use]
+    pub fn new(text: &'t str) -> Self {
+        let mut lexer = Lexer::new(text);
+        skip_attributes(&mut lexer);
+        Self(value(&mut lexer, 0).0)
+    }
+
+    /// The outermost value.
+    #[must_use]
+    pub fn root(&self) -> Spot<'_> {
+        Spot { place: self.0.place, node: Some(&self.0) }
+    }
+}
+
+impl<'i> Spot<'i> {
+    /// Where it begins.
+    #[must_use]
+    pub const fn place(self) -> Place {
+        self.place
+    }
+
+    /// The value of the field called `name`.
+    #[must_use]
+    pub fn field(self, name: &str) -> Self {
+        let found = self.children().iter().find(|child| child.name == Some(name));
+        self.enter(found, |child| child.node.place)
+    }
+
+    /// The value number `ordinal`, from 0, of a list, a tuple or the
+    /// parentheses after an enum's variant.
+    #[must_use]
+    pub fn item(self, ordinal: usize) -> Self {
+        self.enter(self.children().get(ordinal), |child| child.node.place)
+    }
+
+    /// The entry number `ordinal`, from 0, of a map: it begins with its key,
+    /// and the values within it are those of its value.
+    #[must_use]
+    pub fn entry(self, ordinal: usize) -> Self {
+        self.enter(self.children().get(ordinal), |child| child.key)
+    }
+
+    fn children(self) -> &'i [Child<'i>] {
+        self.node.map_or(&[], |node| &node.children)
+    }
+
+    fn enter(self, child: Option<&'i Child<'i>>, place: fn(&Child<'_>) -> Place) -> Self {
+        match child {
+            Some(child) => Self { place: place(child), node: Some(&child.node) },
+            None => Self { place: self.place, node: None },
+        }
+    }
+}
+
+/// Passes `#![enable(...)]` and the like.
+fn skip_attributes(lexer: &mut Lexer<'_>) {
+    while matches!(lexer.peek(), Some(Token::Word(word)) if word.starts_with('#')) {
+        while lexer.next().is_some_and(|(_, token)| !matches!(token, Token::Open(_))) {}
+        children(lexer, '[', 0);
+    }
+}
+
+/// One value, and its text if that may be the name of a field.
+fn value<'t>(lexer: &mut Lexer<'t>, depth: usize) -> (Node<'t>, Option<&'t str>) {
+    let place = lexer.place();
+    let leaf = Node { place, children: Vec::new() };
+    let deeper = depth < MAX_DEPTH;
+    let (word, bracket) = match lexer.next() {
+        Some((_, Token::Open(bracket))) if deeper => (None, bracket),
+        Some((_, Token::Word(word))) => match lexer.peek() {
+            Some(Token::Open('(')) if deeper => {
+                lexer.next();
+                (Some(word), '(')
+            }
+            _ => return (leaf, Some(word)),
+        },
+        _ => return (leaf, None),
+    };
+    let mut children = children(lexer, bracket, depth + 1);
+    // An optional value may be wrapped or not; to its readers it is the same.
+    if word == Some("Some") && matches!(&children[..], [only] if only.name.is_none()) {
+        return (children.remove(0).node, None);
+    }
+    (Node { place, children }, None)
+}
+
+/// The values up to the closing bracket.
+fn children<'t>(lexer: &mut Lexer<'t>, bracket: char, depth: usize) -> Vec<Child<'t>> {
+    let mut children = Vec::new();
+    loop {
+        match lexer.peek() {
+            None => return children,
+            Some(Token::Close) => {
+                lexer.next();
+                return children;
+            }
+            Some(Token::Comma | Token::Colon) => {
+                lexer.next();
+            }
+            Some(_) => children.push(child(lexer, bracket, depth)),
+        }
+    }
+}
+
+/// A value, with its name or its key if it has one.
+fn child<'t>(lexer: &mut Lexer<'t>, bracket: char, depth: usize) -> Child<'t> {
+    let (first, word) = value(lexer, depth);
+    if lexer.peek() != Some(Token::Colon) {
+        return Child { name: None, key: first.place, node: first };
+    }
+    lexer.next();
+    let name =
+        word.filter(|_| bracket == '(').map(|word| word.strip_prefix("r#").unwrap_or(word));
+    Child { name, key: first.place, node: value(lexer, depth).0 }
+}

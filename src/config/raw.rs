@@ -1,0 +1,194 @@
+//! The configuration as RON carries it: shapes without meaning.
+//!
+//! Nothing here is printable: someone may have put a key where a name belongs.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+
+/// The whole file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Configuration {
+    pub name: String,
+    pub interfaces: Option<Vec<String>>,
+    #[serde(default)]
+    pub required_interfaces: Vec<String>,
+    pub spa: Option<Spa>,
+    pub firewall: Option<Firewall>,
+    pub doors: Map<Door>,
+    #[serde(default)]
+    pub sequences: Map<Sequence>,
+    #[serde(default)]
+    pub users: Map<User>,
+    #[serde(default)]
+    pub loopback: Permission,
+    #[serde(default)]
+    pub limits: Limits,
+    #[serde(default)]
+    pub directories: Directories,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spa {
+    pub port: u16,
+    pub gate_keys: Vec<String>,
+    pub max_skew: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Firewall {
+    Pf,
+    Nft { table: String },
+    Memory,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Door {
+    pub table: String,
+    pub anchor: Option<String>,
+    #[serde(default)]
+    pub ports: Vec<Port>,
+    pub open_for: Option<String>,
+    pub max_open_for: Option<String>,
+    pub max_leases: Option<u32>,
+}
+
+#[derive(Deserialize)]
+pub enum Port {
+    Tcp(u16),
+    Udp(u16),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sequence {
+    pub steps: Vec<Port>,
+    pub within: Option<String>,
+    pub opens: Vec<String>,
+    #[serde(default = "yes")]
+    pub strict: bool,
+    #[serde(default)]
+    pub weak: Permission,
+    pub flags: Option<Flags>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Flags {
+    #[serde(default)]
+    pub set: Vec<Flag>,
+    #[serde(default)]
+    pub clear: Vec<Flag>,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+pub enum Flag {
+    Fin,
+    Syn,
+    Rst,
+    Psh,
+    Ack,
+    Urg,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct User {
+    pub credential: Credential,
+    pub doors: Vec<String>,
+    #[serde(default)]
+    pub source: Source,
+    pub not_after: Option<String>,
+    pub max_leases: Option<u32>,
+}
+
+#[derive(Deserialize)]
+pub enum Credential {
+    Secret(String),
+    Ed25519(String),
+}
+
+#[derive(Deserialize, Clone, Copy, Default)]
+pub enum Source {
+    #[default]
+    Bound,
+    Observed,
+    Delegate,
+}
+
+#[derive(Deserialize, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Permission {
+    #[default]
+    Refused,
+    Allowed,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    pub max_leases: Option<u32>,
+    pub max_attempts: Option<u32>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub struct Directories {
+    pub secrets: Option<String>,
+    pub state: Option<String>,
+    pub run: Option<String>,
+}
+
+/// A map as it is written: in order, and with every entry, so that a key
+/// written twice can be told.
+pub struct Map<T>(pub Vec<(String, T)>);
+
+impl<T> Default for Map<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Map<T> {
+    /// Every entry with its ordinal.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &str, &T)> {
+        self.0
+            .iter()
+            .enumerate()
+            .map(|(ordinal, (name, value))| (ordinal, name.as_str(), value))
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Map<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Entries(PhantomData))
+    }
+}
+
+struct Entries<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
+    type Value = Map<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("entries with names")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Map(entries))
+    }
+}

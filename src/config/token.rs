@@ -1,0 +1,220 @@
+//! RON text to tokens, as coarse as an index of places needs them.
+#![forbid(unsafe_code)]
+
+use super::position::Place;
+
+/// One token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Token<'t> {
+    /// An opening bracket of one of the three kinds.
+    Open(char),
+    /// A closing bracket of any kind.
+    Close,
+    /// A comma.
+    Comma,
+    /// A colon.
+    Colon,
+    /// An identifier, a number, or anything else without a form of its own.
+    Word(&'t str),
+    /// A string, a byte string, a character or a byte, raw or not.
+    Literal,
+}
+
+/// What remains of a text, and where that begins.
+#[derive(Debug, Clone)]
+pub struct Lexer<'t> {
+    rest: &'t str,
+    place: Place,
+}
+
+impl<'t> Lexer<'t> {
+    /// At the beginning of `text`.
+    #[must_use]
+    pub const fn new(text: &'t str) -> Self {
+        Self { rest: text, place: Place { line: 1, column: 1 } }
+    }
+
+    /// The next token, without moving on.
+    #[must_use]
+    pub fn peek(&self) -> Option<Token<'t>> {
+        self.clone().next().map(|(_, token)| token)
+    }
+
+    /// Where the text ends, or the next token begins.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        let mut ahead = self.clone();
+        ahead.skip_blanks();
+        ahead.place
+    }
+
+    fn advance(&mut self, bytes: usize) -> &'t str {
+        let (passed, rest) = self.rest.split_at_checked(bytes).unwrap_or((self.rest, ""));
+        for character in passed.chars() {
+            if character == '\n' {
+                self.place = Place { line: self.place.line + 1, column: 1 };
+            } else {
+                self.place.column += 1;
+            }
+        }
+        self.rest = rest;
+        passed
+    }
+
+    /// Passes white space and comments.
+    fn skip_blanks(&mut self) {
+        loop {
+            let length = if self.rest.starts_with("//") {
+                self.rest.find('\n').unwrap_or(self.rest.len())
+            } else if self.rest.starts_with("/*") {
+                block_comment(self.rest)
+            } else {
+                self.rest.find(|c| !is_blank(c)).unwrap_or(self.rest.len())
+            };
+            if length == 0 {
+                return;
+            }
+            self.advance(length);
+        }
+    }
+}
+
+impl<'t> Iterator for Lexer<'t> {
+    type Item = (Place, Token<'t>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.skip_blanks();
+        let place = self.place;
+        let first = self.rest.chars().next()?;
+        let single = match first {
+            '(' | '[' | '{' => Some(Token::Open(first)),
+            ')' | ']' | '}' => Some(Token::Close),
+            ',' => Some(Token::Comma),
+            ':' => Some(Token::Colon),
+            _ => None,
+        };
+        if let Some(token) = single {
+            self.advance(1);
+            return Some((place, token));
+        }
+        if let Some(length) = literal(self.rest) {
+            self.advance(length);
+            return Some((place, Token::Literal));
+        }
+        let ends = |c: char| is_blank(c) || "()[]{},:\"'/".contains(c);
+        let length = self.rest.find(ends).unwrap_or(self.rest.len());
+        Some((place, Token::Word(self.advance(length.max(first.len_utf8())))))
+    }
+}
+
+/// White space as RON means it.
+const fn is_blank(c: char) -> bool {
+    matches!(
+        c,
+        ' ' | '\t'..='\r' | '\u{85}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}'
+    )
+}
+
+/// Length of the block comment at the beginning of `text`; they nest.
+fn block_comment(text: &str) -> usize {
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+        if rest.starts_with("/*") {
+            depth += 1;
+            at += 2;
+        } else if rest.starts_with("*/") {
+            depth -= 1;
+            at += 2;
+            if depth == 0 {
+                return at;
+            }
+        } else {
+            at += rest.chars().next().map_or(1, char::len_utf8);
+        }
+    }
+    text.len()
+}
+
+/// Length of the literal at the beginning of `text`, if there is one.
+fn literal(text: &str) -> Option<usize> {
+    let plain = text.strip_prefix('b').unwrap_or(text);
+    let prefix = text.len() - plain.len();
+    if let Some(body) = plain.strip_prefix('"') {
+        return Some(prefix + 1 + quoted(body, '"'));
+    }
+    if let Some(body) = plain.strip_prefix('\'') {
+        // The character itself may be a quote.
+        let first = body.chars().next().filter(|c| *c != '\\').map_or(0, char::len_utf8);
+        return Some(prefix + 1 + first + quoted(&body[first..], '\''));
+    }
+    let hashes_on = plain.strip_prefix('r')?;
+    let body = hashes_on.trim_start_matches('#');
+    let hashes = &hashes_on[..hashes_on.len() - body.len()];
+    let body = body.strip_prefix('"')?;
+    let end = ["\"", hashes].concat();
+    let length = body.find(&end).map_or(body.len(), |at| at + end.len());
+    Some(text.len() - body.len() + length)
+}
+
+/// Length up to and with the next `end` that no backslash precedes.
+fn quoted(body: &str, end: char) -> usize {
+    let mut escaped = false;
+    for (at, c) in body.char_indices() {
+        if c == end && !escaped {
+            return at + c.len_utf8();
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    body.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(text: &str) -> Vec<Token<'_>> {
+        Lexer::new(text).map(|(_, token)| token).collect()
+    }
+
+    #[test]
+    fn brackets_in_comments_and_literals_are_no_tokens() {
+        let word = Token::Word("end");
+        for text in ["// ( \" '\nend", "/* ( /* ) */ \" */ end", "/**/end", "/***/end//"] {
+            assert_eq!(tokens(text), [word], "{text}");
+        }
+        for text in [
+            r#""(" end"#,
+            r#""\"(" end"#,
+            r#""\\" end"#,
+            r##"r"\" end"##,
+            r###"r#"" ( "# end"###,
+            r###"br##"" "# "## end"###,
+            r#"b"\"" end"#,
+            r"b'(' end",
+            r"'(' end",
+            r"'\'' end",
+            r"''' end",
+            r"'\\' end",
+            r"'\u{28}' end",
+        ] {
+            assert_eq!(tokens(text), [Token::Literal, word], "{text}");
+        }
+    }
+
+    #[test]
+    fn raw_identifiers_are_words() {
+        assert_eq!(
+            tokens("r#name: r"),
+            [Token::Word("r#name"), Token::Colon, Token::Word("r")]
+        );
+    }
+
+    #[test]
+    fn places_count_lines_and_characters() {
+        let places: Vec<_> =
+            Lexer::new("ä b\r\n\tc\n\u{2028}d").map(|(place, _)| place).collect();
+        let at = |line, column| Place { line, column };
+        assert_eq!(places, [at(1, 1), at(1, 3), at(2, 2), at(3, 2)]);
+    }
+}
