@@ -1,0 +1,173 @@
+//! From interests to a classic BPF program.
+//!
+//! The program accepts what [`frame::sight`](super::frame::sight) accepts and
+//! an interest covers, and besides only packets whose source address cannot
+//! be a host's: those the parser refuses, since comparing prefixes would make
+//! every program longer for packets that hardly occur.
+//!
+//! X holds the offset of the header at hand. Only scratch memory outlives a
+//! step, so what later steps need is kept there.
+#![forbid(unsafe_code)]
+
+use super::Link;
+use super::filter_headers::{self, END, Labels, PROTOCOL, offset};
+use super::program::{Assembler, Label, op};
+use super::wire::{LEAST_HEADER, TCP, UDP, UDP_HEADER};
+use crate::core::interest::{Interest, Packets, Ports};
+use crate::core::sighting::{FlagMask, Protocol};
+
+pub use super::program::{Instruction, MAX_INSTRUCTIONS, Program, TooLong};
+
+/// Which packets pass, by the way they went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Both ways: files, and descriptors that were told the direction.
+    Both,
+    /// Only what came in. pflog and the cooked capture say so in their
+    /// headers; for all other links this asks Linux's ancillary data, which
+    /// no other kernel has.
+    Incoming,
+}
+
+/// Everything in the frame.
+const ACCEPT: u32 = u32::MAX;
+/// Values compared in one block, so that its tests reach its end.
+const BLOCK: usize = 100;
+/// Scratch memory: the offset of the transport header.
+const TRANSPORT: u32 = 2;
+/// Scratch memory: bytes from the transport header to the end.
+const SIZE: u32 = 3;
+
+/// Compiles the filter for one link type. Without interests it rejects
+/// everything.
+///
+/// # Errors
+/// [`TooLong`] when it takes more than [`MAX_INSTRUCTIONS`]: some 380 ports.
+pub fn compile(
+    link: Link,
+    interests: &[Interest],
+    direction: Direction,
+) -> Result<Program, TooLong> {
+    if interests.is_empty() {
+        return Ok(Program::reject_all());
+    }
+    let mut asm = Assembler::default();
+    let labels = Labels {
+        ipv4: asm.label(),
+        ipv6: asm.label(),
+        transport: asm.label(),
+        reject: asm.label(),
+    };
+    if direction == Direction::Incoming {
+        filter_headers::incoming(&mut asm, link, &labels);
+    }
+    filter_headers::network(&mut asm, link, &labels);
+    filter_headers::ipv4(&mut asm, &labels);
+    filter_headers::ipv6(&mut asm, &labels);
+    let (tcp, udp) = transport(&mut asm, &labels);
+    asm.place(labels.reject);
+    asm.emit(op::RET, 0);
+    for (label, protocol) in [(tcp, Protocol::Tcp), (udp, Protocol::Udp)] {
+        asm.place(label);
+        for interest in interests.iter().filter(|interest| interest.protocol == protocol) {
+            accept(&mut asm, interest);
+        }
+        asm.emit(op::RET, 0);
+    }
+    asm.finish()
+}
+
+/// Checks the lengths and branches by protocol; X stays on the transport
+/// header. Returns where TCP and UDP go on.
+fn transport(asm: &mut Assembler, labels: &Labels) -> (Label, Label) {
+    let (check_udp, tcp, udp) = (asm.label(), asm.label(), asm.label());
+    asm.place(labels.transport);
+    asm.emit(op::STX, TRANSPORT);
+    asm.emit(op::LDX_MEMORY, END);
+    asm.emit(op::LD_LENGTH, 0);
+    asm.branch(op::JGE_X, 0, Label::NEXT, labels.reject);
+    asm.emit(op::LD_MEMORY, TRANSPORT);
+    asm.branch(op::JGT_X, 0, labels.reject, Label::NEXT);
+    asm.emit(op::LDX_MEMORY, TRANSPORT);
+    asm.emit(op::LD_MEMORY, END);
+    asm.emit(op::SUB_X, 0);
+    asm.emit(op::ST, SIZE);
+    asm.emit(op::LD_MEMORY, PROTOCOL);
+    asm.branch(op::JEQ, UDP.into(), check_udp, Label::NEXT);
+    asm.branch(op::JEQ, TCP.into(), Label::NEXT, labels.reject);
+    // The data offset counts words and stands in the byte's upper half.
+    asm.emit(op::LD_BYTE_AT_X, 12);
+    asm.emit(op::RSH, 4);
+    asm.emit(op::LSH, 2);
+    asm.branch(op::JGE, offset(LEAST_HEADER), Label::NEXT, labels.reject);
+    asm.emit(op::TAX, 0);
+    asm.emit(op::LD_MEMORY, SIZE);
+    asm.branch(op::JGE_X, 0, Label::NEXT, labels.reject);
+    asm.emit(op::LDX_MEMORY, TRANSPORT);
+    asm.jump(tcp);
+    asm.place(check_udp);
+    asm.emit(op::LD_HALF_AT_X, 4);
+    asm.branch(op::JGE, offset(UDP_HEADER), Label::NEXT, labels.reject);
+    asm.emit(op::TAX, 0);
+    asm.emit(op::LD_MEMORY, SIZE);
+    asm.branch(op::JEQ_X, 0, Label::NEXT, labels.reject);
+    asm.emit(op::LDX_MEMORY, TRANSPORT);
+    asm.jump(udp);
+    (tcp, udp)
+}
+
+/// Accepts what `interest` covers and lets the rest go on.
+fn accept(asm: &mut Assembler, interest: &Interest) {
+    let blocks: Vec<&[u16]> = match &interest.ports {
+        Ports::Any => vec![&[]],
+        Ports::Of(ports) => ports.chunks(BLOCK).collect(),
+    };
+    for ports in blocks {
+        match (&interest.packets, interest.protocol) {
+            (Packets::All, _) => block(asm, ports, |_, _| ()),
+            (Packets::InitialSyn, Protocol::Tcp) => block(asm, ports, initial_syn),
+            (Packets::Lengths(lengths), Protocol::Udp) => {
+                let lengths: Vec<_> = lengths
+                    .iter()
+                    .filter_map(|length| u16::try_from(length.checked_add(UDP_HEADER)?).ok())
+                    .collect();
+                for lengths in lengths.chunks(BLOCK) {
+                    block(asm, ports, |asm, other| one_of(asm, 4, lengths, other));
+                }
+            }
+            // No packet can be both.
+            (Packets::InitialSyn, Protocol::Udp) | (Packets::Lengths(_), Protocol::Tcp) => {}
+        }
+    }
+}
+
+/// Accepts a packet to one of `ports` (none means any) that passes `test`,
+/// which jumps to the label it is given when it does not hold.
+fn block(asm: &mut Assembler, ports: &[u16], test: impl FnOnce(&mut Assembler, Label)) {
+    let other = asm.label();
+    one_of(asm, 2, ports, other);
+    test(asm, other);
+    asm.emit(op::RET, ACCEPT);
+    asm.place(other);
+}
+
+/// Goes on when the two bytes at `at` are one of `values`.
+fn one_of(asm: &mut Assembler, at: u32, values: &[u16], other: Label) {
+    let Some((last, rest)) = values.split_last() else {
+        return;
+    };
+    let found = asm.label();
+    asm.emit(op::LD_HALF_AT_X, at);
+    for value in rest {
+        asm.branch(op::JEQ, (*value).into(), found, Label::NEXT);
+    }
+    asm.branch(op::JEQ, (*last).into(), Label::NEXT, other);
+    asm.place(found);
+}
+
+fn initial_syn(asm: &mut Assembler, other: Label) {
+    let FlagMask { set, clear } = FlagMask::INITIAL_SYN;
+    asm.emit(op::LD_BYTE_AT_X, 13);
+    asm.emit(op::AND, set.union(clear).0.into());
+    asm.branch(op::JEQ, set.0.into(), Label::NEXT, other);
+}
