@@ -1,4 +1,32 @@
 //! From an interface to sightings: the way in.
+//!
+//! [`Capture`] keeps descriptors attached to interfaces that come and go;
+//! [`filter`] makes the kernel drop what cannot matter; [`frame`] reads what
+//! remains; [`savefile`] takes the interface's place.
+
+pub mod bpf_vm;
+pub mod filter;
+mod filter_headers;
+pub mod frame;
+pub mod interfaces;
+mod live;
+mod program;
+pub mod savefile;
+mod savefile_block;
+mod wire;
+
+#[cfg(target_os = "linux")]
+mod egress_linux;
+#[cfg(target_os = "linux")]
+#[path = "linux.rs"]
+pub mod system;
+#[cfg(not(target_os = "linux"))]
+#[path = "unsupported.rs"]
+pub mod system;
+#[cfg(target_os = "linux")]
+mod watch_linux;
+
+pub use live::{Capture, Change, Wanted};
 
 /// What precedes the network layer in a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,0 +1,196 @@
+//! Capture on Linux: one packet(7) socket per interface.
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
+use std::time::Duration;
+
+use nix::libc;
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, getsockopt, socket, sockopt::SocketError,
+};
+use pnet::datalink::{self, Channel, DataLinkReceiver, NetworkInterface};
+
+use super::Link;
+use super::filter::{Direction, compile};
+use super::interfaces::Interface;
+use crate::core::interest::Interest;
+use crate::sys::packet_socket;
+
+pub use super::egress_linux::egress;
+pub use super::watch_linux::Watch;
+
+/// Room for the largest IP packet and its link header.
+const FRAME: usize = 65536 + 64;
+
+/// A socket that delivers the frames of one interface that the filter lets
+/// pass, and only those that came in.
+pub struct Attachment {
+    name: String,
+    index: u32,
+    link: Link,
+    fd: OwnedFd,
+    receiver: Box<dyn DataLinkReceiver>,
+    dropped: u64,
+}
+
+impl Attachment {
+    /// Opens a socket, filters it for good, and only then binds it.
+    ///
+    /// # Errors
+    /// When the interface has an unknown link type, when the filter gets too
+    /// long, or when a system call fails (`CAP_NET_RAW` is needed).
+    pub fn open(interface: &Interface, interests: &[Interest]) -> io::Result<Self> {
+        // Protocol 0 receives nothing: no frame is queued before the filter.
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let fd = socket(AddressFamily::Packet, SockType::Raw, flags, None)?;
+        let link = link(fd.as_fd(), &interface.name)?;
+        let program =
+            compile(link, interests, Direction::Incoming).map_err(io::Error::other)?;
+        let program: Vec<_> = program
+            .instructions()
+            .iter()
+            .map(|i| libc::sock_filter { code: i.code, jt: i.jt, jf: i.jf, k: i.k })
+            .collect();
+        packet_socket::attach_filter(fd.as_fd(), &program)?;
+        packet_socket::lock_filter(fd.as_fd())?;
+        Self::adopt(fd, &interface.name, interface.index, link)
+    }
+
+    /// Takes over a socket that [`open`](Self::open) made, perhaps in another
+    /// process. Binding it again to the same interface changes nothing.
+    ///
+    /// # Errors
+    /// When it cannot be bound or duplicated.
+    pub fn adopt(fd: OwnedFd, name: &str, index: u32, link: Link) -> io::Result<Self> {
+        let interface = NetworkInterface {
+            name: name.to_owned(),
+            description: String::new(),
+            index,
+            mac: None,
+            ips: Vec::new(),
+            flags: 0,
+        };
+        // The channel closes its descriptor itself; this one is for waiting.
+        let own = fd.try_clone()?;
+        let config = datalink::Config {
+            read_buffer_size: FRAME,
+            write_buffer_size: 0,
+            read_timeout: Some(Duration::ZERO),
+            promiscuous: false,
+            socket_fd: Some(fd.into_raw_fd()),
+            ..datalink::Config::default()
+        };
+        match datalink::channel(&interface, config)? {
+            Channel::Ethernet(_, receiver) => {
+                Ok(Self { name: interface.name, index, link, fd: own, receiver, dropped: 0 })
+            }
+            _ => Err(io::Error::from(io::ErrorKind::Unsupported)),
+        }
+    }
+
+    /// The interface's name at the time of opening.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The interface's index.
+    #[must_use]
+    pub const fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// What its frames begin with.
+    #[must_use]
+    pub const fn link(&self) -> Link {
+        self.link
+    }
+
+    /// The descriptor: to wait on, or to hand to another process.
+    #[must_use]
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// Reads up to `budget` frames that are there, and says how many.
+    ///
+    /// # Errors
+    /// `ENETDOWN` when the interface went down or away; others are not
+    /// expected.
+    pub fn read(&mut self, budget: usize, mut each: impl FnMut(&[u8])) -> io::Result<usize> {
+        let mut frames = 0;
+        while frames < budget {
+            match self.receiver.next() {
+                Ok(frame) => {
+                    each(frame);
+                    frames += 1;
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => break,
+                    _ => return Err(self.pending(error)),
+                },
+            }
+        }
+        Ok(frames)
+    }
+
+    /// The socket's own error, which poll(2) only hints at. Asking clears it.
+    fn pending(&self, error: io::Error) -> io::Error {
+        match getsockopt(&self.fd, SocketError) {
+            Ok(number) if number != 0 => io::Error::from_raw_os_error(number),
+            _ => error,
+        }
+    }
+
+    /// Frames dropped since the start because nobody read them in time.
+    pub fn dropped(&mut self) -> u64 {
+        // The kernel counts from one question to the next.
+        let more = packet_socket::dropped(self.fd.as_fd()).unwrap_or(0);
+        self.dropped = self.dropped.saturating_add(more.into());
+        self.dropped
+    }
+}
+
+/// The link type of an interface, by its hardware type. Any socket can ask.
+fn link(socket: BorrowedFd<'_>, name: &str) -> io::Result<Link> {
+    let hardware = packet_socket::hardware(socket, name)?;
+    by_hardware(hardware).ok_or_else(|| {
+        let text = format!("interface {name} has hardware type {hardware}, not supported");
+        io::Error::new(io::ErrorKind::Unsupported, text)
+    })
+}
+
+/// Mobile modems (linux/if_arp.h).
+const ARPHRD_RAWIP: u16 = 519;
+
+const fn by_hardware(hardware: u16) -> Option<Link> {
+    match hardware {
+        libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK => Some(Link::Ethernet),
+        libc::ARPHRD_NONE
+        | libc::ARPHRD_PPP
+        | libc::ARPHRD_TUNNEL
+        | libc::ARPHRD_TUNNEL6
+        | libc::ARPHRD_SIT
+        | libc::ARPHRD_IPGRE
+        | ARPHRD_RAWIP => Some(Link::Raw),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hardware_types_have_their_documented_numbers() {
+        for ethernet in [1, 772] {
+            assert_eq!(by_hardware(ethernet), Some(Link::Ethernet));
+        }
+        for raw in [65534, 512, 768, 769, 776, 778, 519] {
+            assert_eq!(by_hardware(raw), Some(Link::Raw));
+        }
+        assert_eq!(by_hardware(280), None, "a CAN bus");
+    }
+}

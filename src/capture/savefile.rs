@@ -1,0 +1,222 @@
+//! Packets from pcap and pcapng files.
+//!
+//! The file is not trusted: memory is bounded by [`BUFFER`] whatever lengths
+//! it states, and everything wrong with it is an error.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use pcap_parser::traits::PcapReaderIterator;
+use pcap_parser::{Block, PcapBlockOwned, PcapError, create_reader};
+
+use super::Link;
+use super::savefile_block::{Interface, Step};
+
+/// The largest block, in bytes: tcpdump's largest packet and its header.
+const BUFFER: usize = 512 * 1024;
+/// The most interfaces that one section of a pcapng file may describe.
+const MAX_INTERFACES: usize = 1024;
+
+/// What is wrong with a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavefileError {
+    file: String,
+    /// The packet that could not be read, from 1 as other tools count.
+    packet: u64,
+    why: String,
+}
+
+impl fmt::Display for SavefileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot read packet {} of {}: {}", self.packet, self.file, self.why)
+    }
+}
+
+impl std::error::Error for SavefileError {}
+
+/// One packet of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// What the frame begins with.
+    pub link: Link,
+    /// Its bytes, as many as were captured.
+    pub frame: &'a [u8],
+    /// When it was captured: nanoseconds since 1970-01-01 UTC.
+    pub time: u64,
+    /// How long it was on the wire, in bytes; the file's word for it.
+    pub length: u32,
+}
+
+/// A file being read.
+pub struct Savefile {
+    file: String,
+    reader: Box<dyn PcapReaderIterator + Send>,
+    interfaces: Vec<Interface>,
+    big_endian: bool,
+    /// Packets found so far.
+    packet: u64,
+    /// Bytes of the block that was handed out, to be consumed by the next call.
+    pending: usize,
+}
+
+/// The part of a packet's block that borrows nothing.
+struct Head {
+    link: Link,
+    time: u64,
+    length: u32,
+}
+
+impl Savefile {
+    /// Opens a file of either format.
+    ///
+    /// # Errors
+    /// When it cannot be opened or begins like neither format.
+    pub fn open(path: &Path) -> Result<Self, SavefileError> {
+        let name = path.display().to_string();
+        match File::open(path) {
+            Ok(file) => Self::new(name, file),
+            Err(error) => Err(SavefileError { file: name, packet: 1, why: error.to_string() }),
+        }
+    }
+
+    /// Reads from an open file; `name` is for messages.
+    ///
+    /// # Errors
+    /// When it begins like neither format.
+    pub fn new(
+        name: String,
+        source: impl Read + Send + 'static,
+    ) -> Result<Self, SavefileError> {
+        match create_reader(BUFFER, source) {
+            Ok(reader) => Ok(Self {
+                file: name,
+                reader,
+                interfaces: Vec::new(),
+                big_endian: false,
+                packet: 0,
+                pending: 0,
+            }),
+            Err(error) => Err(SavefileError { file: name, packet: 1, why: describe(&error) }),
+        }
+    }
+
+    /// The next packet, or `None` at the end of the file. After an error
+    /// there is nothing more to read.
+    ///
+    /// # Errors
+    /// When the file breaks off, contradicts itself or holds what is not
+    /// supported.
+    pub fn next_record(&mut self) -> Result<Option<Record<'_>>, SavefileError> {
+        let Some(head) = self.advance()? else {
+            return Ok(None);
+        };
+        // The block is looked at a second time, now to be borrowed.
+        let frame: &[u8] = match self.reader.next() {
+            Ok((_, PcapBlockOwned::Legacy(block))) => block.data,
+            Ok((_, PcapBlockOwned::NG(Block::EnhancedPacket(block)))) => {
+                let captured = usize::try_from(block.caplen).unwrap_or(usize::MAX);
+                block.data.get(..captured).unwrap_or(block.data)
+            }
+            _ => return Ok(None),
+        };
+        let Head { link, time, length } = head;
+        Ok(Some(Record { link, frame, time, length }))
+    }
+
+    /// Goes on to the next packet's block, over all others.
+    fn advance(&mut self) -> Result<Option<Head>, SavefileError> {
+        loop {
+            self.reader.consume(std::mem::take(&mut self.pending));
+            let (size, step) = match self.reader.next() {
+                Ok((size, block)) => (size, Step::of(&block)),
+                Err(PcapError::Eof) => return Ok(None),
+                Err(PcapError::Incomplete(_)) => {
+                    self.refill()?;
+                    continue;
+                }
+                Err(error) => {
+                    let why = describe(&error);
+                    return Err(self.error(why));
+                }
+            };
+            self.pending = size;
+            if let Some(head) = self.take(step)? {
+                self.packet += 1;
+                return Ok(Some(head));
+            }
+        }
+    }
+
+    fn refill(&mut self) -> Result<(), SavefileError> {
+        let before = self.reader.data().len();
+        if let Err(why) = self.reader.refill().map_err(|error| describe(&error)) {
+            return Err(self.error(why));
+        }
+        // Without new bytes the same question would be asked forever.
+        if self.reader.data().len() == before && !self.reader.reader_exhausted() {
+            return Err(self.error(describe::<&[u8]>(&PcapError::BufferTooSmall)));
+        }
+        Ok(())
+    }
+
+    /// Learns from a block; a packet's head if it is one.
+    fn take(&mut self, step: Step) -> Result<Option<Head>, SavefileError> {
+        let (interface, stamp, length) = match step {
+            Step::Section { big_endian } => {
+                self.big_endian = big_endian;
+                self.interfaces.clear();
+                return Ok(None);
+            }
+            Step::Interface(description) => {
+                if self.interfaces.len() == MAX_INTERFACES {
+                    let why = format!("it describes more than {MAX_INTERFACES} interfaces");
+                    return Err(self.error(why));
+                }
+                self.interfaces.push(Interface::new(description, self.big_endian));
+                return Ok(None);
+            }
+            Step::Single { big_endian, description } => {
+                self.big_endian = big_endian;
+                self.interfaces = vec![Interface::new(description, big_endian)];
+                return Ok(None);
+            }
+            Step::Packet { interface, stamp, length } => (interface, stamp, length),
+            Step::Timeless => {
+                let why = "a simple packet block has no time, use enhanced packet blocks";
+                return Err(self.error(why.to_owned()));
+            }
+            Step::Other => return Ok(None),
+        };
+        let found = usize::try_from(interface).ok().and_then(|at| self.interfaces.get(at));
+        let Some(interface) = found else {
+            return Err(self.error(format!("its interface {interface} is not described")));
+        };
+        match interface.link {
+            Ok(link) => Ok(Some(Head { link, time: interface.time(stamp), length })),
+            Err(number) => Err(self.error(format!("link type {number} is not supported"))),
+        }
+    }
+
+    fn error(&self, why: String) -> SavefileError {
+        SavefileError { file: self.file.clone(), packet: self.packet + 1, why }
+    }
+}
+
+/// The parser's own words would show the whole input.
+fn describe<I>(error: &PcapError<I>) -> String {
+    match error {
+        PcapError::Eof => "the file is empty".to_owned(),
+        PcapError::Incomplete(_) | PcapError::UnexpectedEof => {
+            "the file ends in the middle of it".to_owned()
+        }
+        PcapError::BufferTooSmall => format!("it is larger than {BUFFER} bytes"),
+        PcapError::ReadError => "the file cannot be read".to_owned(),
+        PcapError::HeaderNotRecognized => "the file is neither pcap nor pcapng".to_owned(),
+        PcapError::NomError(..) | PcapError::OwnedNomError(..) => {
+            "its block is malformed".to_owned()
+        }
+    }
+}

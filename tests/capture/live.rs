@@ -1,0 +1,279 @@
+//! Capture on real interfaces. A frame sent over a veth is in the other
+//! end's queue before sending returns or shortly after, so tests end with a
+//! frame that marks the end, and wait for it.
+
+use knockd::capture::filter::{Direction, compile};
+use knockd::capture::frame::sight;
+use knockd::capture::interfaces::Selector;
+use knockd::capture::{Capture, Change, Link, Wanted};
+use knockd::core::interest::{Interest, Packets, Ports};
+use knockd::core::sighting::Protocol;
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::TestRunner;
+
+use crate::frames::{Shape, frame};
+use crate::namespace::{Namespace, Sender, wait};
+
+const HOST: [u8; 4] = [198, 51, 100, 7];
+/// Only marks go there.
+const MARK_PORT: u16 = 4;
+
+fn on(name: &str) -> Vec<Wanted> {
+    vec![Wanted { selector: Selector::Name(name.to_owned()), required: true }]
+}
+
+fn of(protocol: Protocol, ports: &[u16], packets: Packets) -> Interest {
+    Interest { protocol, ports: Ports::Of(ports.to_vec()), packets }
+}
+
+fn knocks() -> Vec<Interest> {
+    vec![
+        of(Protocol::Tcp, &[MARK_PORT, 22, 443, 7000], Packets::InitialSyn),
+        of(Protocol::Tcp, &[8000], Packets::All),
+        of(Protocol::Udp, &[53], Packets::All),
+        of(Protocol::Udp, &[9000], Packets::Lengths(vec![8, 168, 423])),
+    ]
+}
+
+fn knock(port: u16) -> Vec<u8> {
+    Shape { port, ..Shape::plain(Link::Ethernet, &HOST) }.build()
+}
+
+/// Frames up to the mark, without it.
+fn until_mark(capture: &mut Capture) -> Vec<Vec<u8>> {
+    let mark = knock(MARK_PORT);
+    let mut frames = Vec::new();
+    while frames.last() != Some(&mark) {
+        wait(&capture.fds().next().unwrap());
+        let changes = capture.read(64, |frame, link, _| {
+            assert_eq!(link, Link::Ethernet);
+            frames.push(frame.to_vec());
+        });
+        assert_eq!(changes, []);
+    }
+    frames.pop();
+    frames
+}
+
+/// The kernel moves the outer tag from the frame to its metadata. `None`: it
+/// drops frames that end in the middle of it.
+fn as_delivered(mut frame: Vec<u8>) -> Option<Vec<u8>> {
+    if matches!(frame.get(12..14), Some([0x81, 0x00] | [0x88, 0xa8])) {
+        if frame.len() < 20 {
+            return None;
+        }
+        frame.drain(12..16);
+    }
+    Some(frame)
+}
+
+#[test]
+fn the_kernel_delivers_what_the_interpreter_says() {
+    Namespace::run(|namespace| {
+        namespace.cable("near", "far");
+        let (mut capture, _) = Capture::new(on("far"), knocks()).unwrap();
+        let sender = Sender::new("near");
+        let program = compile(Link::Ethernet, &knocks(), Direction::Incoming).unwrap();
+        let frames = frame().prop_filter("any other link", |(link, frame)| {
+            *link == Link::Ethernet && frame.len() >= 14
+        });
+        let mut runner = TestRunner::deterministic();
+        let mut delivered = 0;
+        for _ in 0..20 {
+            let mut expected = Vec::new();
+            for _ in 0..100 {
+                let frame = frames.new_tree(&mut runner).unwrap().current().1;
+                sender.send(&frame);
+                let frame = as_delivered(frame).filter(|frame| program.run(frame) != 0);
+                expected.extend(frame);
+            }
+            sender.send(&knock(MARK_PORT));
+            // Not assert_eq: it would print every byte.
+            assert!(until_mark(&mut capture) == expected);
+            delivered += expected.len();
+        }
+        assert!(delivered > 100, "too few frames passed to say anything: {delivered}");
+        assert_eq!(capture.dropped(), 0);
+    });
+}
+
+#[test]
+fn packets_that_go_out_are_not_seen() {
+    Namespace::run(|namespace| {
+        namespace.cable("near", "far");
+        let (mut capture, _) = Capture::new(on("far"), knocks()).unwrap();
+        Sender::new("far").send(&knock(22));
+        Sender::new("near").send(&knock(443));
+        Sender::new("near").send(&knock(MARK_PORT));
+        assert_eq!(until_mark(&mut capture), [knock(443)]);
+    });
+}
+
+#[test]
+fn tagged_packets_are_seen_with_one_tag_or_two() {
+    Namespace::run(|namespace| {
+        namespace.cable("near", "far");
+        let (mut capture, _) = Capture::new(on("far"), knocks()).unwrap();
+        let sender = Sender::new("near");
+        for tags in [vec![0x8100], vec![0x88a8, 0x8100], vec![0x9100, 0x8100]] {
+            let shape = Shape { tags, ..Shape::plain(Link::Ethernet, &HOST) };
+            sender.send(&shape.build());
+        }
+        sender.send(&knock(MARK_PORT));
+        let frames = until_mark(&mut capture);
+        assert_eq!(frames.len(), 3);
+        for frame in frames {
+            assert!(sight(Link::Ethernet, &frame, 1).unwrap().is_initial_syn());
+        }
+    });
+}
+
+#[test]
+fn an_interface_that_goes_and_comes_back_is_lost_and_attached_again() {
+    Namespace::run(|namespace| {
+        namespace.cable("near", "far");
+        let (mut capture, changes) = Capture::new(on("far"), knocks()).unwrap();
+        let attached = Change::Attached("far".to_owned());
+        assert_eq!(changes, [attached.clone()]);
+        assert_eq!(capture.refresh(), [], "told once");
+
+        namespace.ip("link del near");
+        let changes = refresh_until(&mut capture, |change| matches!(change, Change::Lost(_)));
+        assert_eq!(changes[0], Change::Lost("far".to_owned()));
+        assert_eq!(capture.fds().count(), 0);
+
+        namespace.cable("near", "far");
+        refresh_until(&mut capture, |change| *change == attached);
+        Sender::new("near").send(&knock(22));
+        Sender::new("near").send(&knock(MARK_PORT));
+        assert_eq!(until_mark(&mut capture), [knock(22)]);
+    });
+}
+
+/// Follows the watch descriptor until a change of the wanted kind.
+fn refresh_until(capture: &mut Capture, wanted: impl Fn(&Change) -> bool) -> Vec<Change> {
+    let mut changes = capture.refresh();
+    while !changes.iter().any(&wanted) {
+        wait(&capture.watch());
+        changes.extend(capture.refresh());
+    }
+    changes
+}
+
+#[test]
+fn an_interface_that_went_down_is_noticed_by_reading_too() {
+    Namespace::run(|namespace| {
+        namespace.cable("near", "far");
+        let (mut capture, _) = Capture::new(on("far"), knocks()).unwrap();
+        namespace.ip("link set far down");
+        namespace.ip("link set far up");
+        wait(&capture.fds().next().unwrap());
+        let changes = capture.read(64, |_, _, _| panic!("a frame"));
+        let (lost, attached) = (Change::Lost("far".into()), Change::Attached("far".into()));
+        assert_eq!(changes, [lost, attached]);
+    });
+}
+
+#[test]
+fn the_filter_cannot_be_taken_off() {
+    use nix::libc;
+    use std::os::fd::AsRawFd;
+    Namespace::run(|namespace| {
+        namespace.cable("near", "far");
+        let (capture, _) = Capture::new(on("far"), knocks()).unwrap();
+        let fd = capture.fds().next().unwrap();
+        let error = knockd::sys::packet_socket::attach_filter(
+            fd,
+            &[libc::sock_filter { code: 6, jt: 0, jf: 0, k: u32::MAX }],
+        );
+        assert_eq!(error.unwrap_err().raw_os_error(), Some(libc::EPERM));
+        let flags = nix::fcntl::fcntl(fd, nix::fcntl::F_GETFD).unwrap();
+        assert_ne!(flags & libc::FD_CLOEXEC, 0, "{}", fd.as_raw_fd());
+    });
+}
+
+#[test]
+fn frames_that_nobody_reads_in_time_are_counted() {
+    Namespace::run(|namespace| {
+        namespace.cable("near", "far");
+        let (mut capture, _) = Capture::new(on("far"), knocks()).unwrap();
+        let sender = Sender::new("near");
+        let long =
+            Shape { payload: 1400, port: 8000, ..Shape::plain(Link::Ethernet, &HOST) }.build();
+        for _ in 0..1000 {
+            sender.send(&long);
+        }
+        let dropped = capture.dropped();
+        let mut read = 0;
+        while read < 1000 - dropped {
+            wait(&capture.fds().next().unwrap());
+            capture.read(2, |_, _, _| read += 1);
+        }
+        assert!(dropped > 0);
+        assert_eq!(capture.dropped(), dropped, "asking twice counts once");
+    });
+}
+
+#[test]
+fn what_is_required_and_missing_is_an_error_and_what_is_optional_is_waited_for() {
+    Namespace::run(|namespace| {
+        let error = Capture::new(on("late"), knocks()).err().unwrap().to_string();
+        assert_eq!(error, "cannot capture on late: there is no such interface");
+        let optional = vec![
+            Wanted { selector: Selector::Name("late".to_owned()), required: false },
+            Wanted { selector: Selector::Egress, required: false },
+        ];
+        let (mut capture, changes) = Capture::new(optional, knocks()).unwrap();
+        assert!(matches!(&changes[..], [Change::Waiting { .. }, Change::Waiting { .. }]));
+        namespace.cable("near", "late");
+        refresh_until(&mut capture, |change| *change == Change::Attached("late".to_owned()));
+        namespace.ip("addr add 192.0.2.1/24 dev near");
+        namespace.ip("route add default via 192.0.2.2 dev near");
+        refresh_until(&mut capture, |change| *change == Change::Attached("near".to_owned()));
+        namespace.ip("route del default");
+        refresh_until(&mut capture, |change| *change == Change::Lost("near".to_owned()));
+    });
+}
+
+#[test]
+fn any_leaves_loopback_out_and_takes_what_has_no_hardware_address() {
+    Namespace::run(|namespace| {
+        namespace.ip("link set lo up");
+        namespace.cable("near", "far");
+        namespace.ip("tuntap add mode tun name tun7");
+        namespace.ip("link set tun7 up");
+        let any = vec![Wanted { selector: Selector::Any, required: true }];
+        let (_, changes) = Capture::new(any, knocks()).unwrap();
+        let names: Vec<_> =
+            ["far", "near", "tun7"].map(|name| Change::Attached(name.into())).into();
+        assert_eq!(changes, names);
+    });
+}
+
+#[test]
+fn loopback_shows_a_packet_once_when_it_is_named() {
+    Namespace::run(|namespace| {
+        namespace.ip("link set lo up");
+        let any_port = Interest {
+            protocol: Protocol::Udp,
+            ports: Ports::Of(vec![9000]),
+            packets: Packets::Lengths(vec![3]),
+        };
+        let (mut capture, _) = Capture::new(on("lo"), vec![any_port]).unwrap();
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        for payload in [&b"abc"[..], b"abcd", b"xyz"] {
+            socket.send_to(payload, "127.0.0.1:9000").unwrap();
+        }
+        let mut payloads = Vec::new();
+        while !payloads.contains(&b"xyz".to_vec()) {
+            wait(&capture.fds().next().unwrap());
+            capture.read(64, |frame, link, _| {
+                let sighting = sight(link, frame, 1).unwrap();
+                if let knockd::core::sighting::Segment::Udp { payload, .. } = sighting.segment {
+                    payloads.push(payload.to_vec());
+                }
+            });
+        }
+        assert_eq!(payloads, [b"abc", b"xyz"]);
+    });
+}

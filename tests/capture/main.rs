@@ -1,0 +1,12 @@
+//! From frames to sightings: what the parser takes, what the filter lets
+//! pass, and how capture follows its interfaces.
+#![forbid(unsafe_code)]
+
+mod filter;
+mod frames;
+#[cfg(target_os = "linux")]
+mod live;
+#[cfg(target_os = "linux")]
+mod namespace;
+mod savefile;
+mod sight;
