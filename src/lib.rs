@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(missing_docs))]
 
 pub mod capture;
+pub mod client;
 pub mod config;
 pub mod core;
 pub mod firewall;

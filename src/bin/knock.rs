@@ -1,2 +1,8 @@
-//! The daemon.
-fn main() {}
+//! The client.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    knockd::client::main()
+}

@@ -1,0 +1,307 @@
+//! What the command line asks for.
+#![forbid(unsafe_code)]
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+
+use super::keys::is_name;
+use super::send::Families;
+use super::sequence;
+use super::token::Ask;
+use crate::core::sequence::MAX_STEPS;
+use crate::core::sighting::{Port, Protocol};
+use crate::keyfile::Kind;
+
+/// The command line, understood.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Order {
+    /// What to do.
+    pub action: Action,
+    /// Over which families.
+    pub families: Families,
+    /// Whether to say what is done.
+    pub verbose: bool,
+}
+
+/// The three things that `knock` does.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Send a token.
+    Token {
+        /// Entry of the hosts file.
+        host: String,
+        /// What to ask for.
+        ask: Ask,
+        /// The hosts file, if not the user's usual one.
+        hosts: Option<PathBuf>,
+    },
+    /// Send a knock sequence.
+    Sequence {
+        /// Name or address.
+        host: String,
+        /// 1 to [`MAX_STEPS`] knocks.
+        knocks: Vec<Port>,
+        /// How long to wait between two of them.
+        delay: Duration,
+    },
+    /// Make a key file.
+    Keygen {
+        /// Of which kind.
+        kind: Kind,
+        /// Where; `None` is the user's usual key file.
+        file: Option<PathBuf>,
+    },
+}
+
+const USAGE: &str = "knock [-46v] [-c FILE] [--for TIME] HOST DOOR
+       knock [-46uv] [-d MS] HOST PORT[:tcp|:udp]...
+       knock --keygen [--secret] [FILE]
+       knock --keygen --gate FILE";
+
+/// Opens a door of a server that knockd guards
+#[derive(Debug, Parser)]
+#[command(name = "knock", version, override_usage = USAGE)]
+struct Arguments {
+    /// Send over IPv4 alone
+    #[arg(short = '4', conflicts_with = "v6")]
+    v4: bool,
+    /// Send over IPv6 alone
+    #[arg(short = '6')]
+    v6: bool,
+    /// Hosts file [default: ~/.config/knock/hosts.ron]
+    #[arg(short = 'c', value_name = "FILE")]
+    hosts: Option<PathBuf>,
+    /// Milliseconds between two knocks
+    #[arg(short, value_name = "MS")]
+    delay: Option<u32>,
+    /// How long the door shall be open: 90, 90s, 10m, 8h, 1d
+    #[arg(long = "for", value_name = "TIME", value_parser = lifetime)]
+    lifetime: Option<Duration>,
+    /// Knock over UDP where a port does not say tcp
+    #[arg(short)]
+    udp: bool,
+    /// Say what is sent
+    #[arg(short)]
+    verbose: bool,
+    /// Make a user key, public half to stdout
+    #[arg(long, conflicts_with_all = ["v4", "v6", "hosts", "delay", "lifetime", "udp"])]
+    keygen: bool,
+    /// Make a secret that the server shares instead
+    #[arg(long, requires = "keygen", conflicts_with = "gate")]
+    secret: bool,
+    /// Make a gate key instead
+    #[arg(long, requires = "keygen")]
+    gate: bool,
+    /// HOST, then DOOR or ports; with --keygen the new key file
+    #[arg(value_name = "WORD")]
+    words: Vec<String>,
+}
+
+impl Order {
+    /// Understands the command line, whose first word is the program.
+    ///
+    /// # Errors
+    /// A usage error, or what `--help` and `--version` print, for clap to
+    /// show.
+    pub fn parse(line: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let arguments = Arguments::try_parse_from(line)?;
+        let families = match (arguments.v4, arguments.v6) {
+            (true, _) => Families::V4,
+            (_, true) => Families::V6,
+            _ => Families::Both,
+        };
+        let verbose = arguments.verbose;
+        let action = arguments
+            .action()
+            .map_err(|(kind, text)| Arguments::command().error(kind, text))?;
+        Ok(Self { action, families, verbose })
+    }
+}
+
+type Misuse = (ErrorKind, String);
+
+impl Arguments {
+    fn action(self) -> Result<Action, Misuse> {
+        if self.keygen {
+            return self.keygen();
+        }
+        let mut words = self.words.iter();
+        let (Some(host), Some(first)) = (words.next(), words.next()) else {
+            let text = "a HOST and a DOOR or ports are needed";
+            return Err((ErrorKind::MissingRequiredArgument, text.into()));
+        };
+        // The name of a door starts with a letter.
+        if first.starts_with(|first: char| first.is_ascii_digit()) {
+            self.sequence(host)
+        } else if is_name(first) {
+            self.token(host, first)
+        } else {
+            let text = format!("{first:?} is neither a port nor the name of a door, as in ssh");
+            Err((ErrorKind::InvalidValue, text))
+        }
+    }
+
+    fn token(&self, host: &str, door: &str) -> Result<Action, Misuse> {
+        if self.udp || self.delay.is_some() {
+            let text = "-u and -d go with ports, not with a door";
+            return Err((ErrorKind::ArgumentConflict, text.into()));
+        }
+        if let Some(word) = self.words.get(2) {
+            let text = format!("one door at a time: {word:?} is too much");
+            return Err((ErrorKind::UnknownArgument, text));
+        }
+        let ask = Ask { door: door.into(), lifetime: self.lifetime };
+        Ok(Action::Token { host: host.into(), ask, hosts: self.hosts.clone() })
+    }
+
+    fn sequence(&self, host: &str) -> Result<Action, Misuse> {
+        if self.hosts.is_some() || self.lifetime.is_some() {
+            let text = "-c and --for go with a door, not with ports";
+            return Err((ErrorKind::ArgumentConflict, text.into()));
+        }
+        let default = if self.udp { Protocol::Udp } else { Protocol::Tcp };
+        let knocks = self.words[1..]
+            .iter()
+            .map(|word| sequence::knock(word, default))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|text| (ErrorKind::InvalidValue, text))?;
+        if knocks.len() > MAX_STEPS {
+            let text = format!("a sequence has at most {MAX_STEPS} knocks");
+            return Err((ErrorKind::TooManyValues, text));
+        }
+        let delay = Duration::from_millis(self.delay.unwrap_or(0).into());
+        Ok(Action::Sequence { host: host.into(), knocks, delay })
+    }
+
+    fn keygen(self) -> Result<Action, Misuse> {
+        let kind = match (self.secret, self.gate) {
+            (true, _) => Kind::Secret,
+            (_, true) => Kind::Gate,
+            _ => Kind::Ed25519,
+        };
+        let mut words = self.words.into_iter();
+        let file = words.next().map(PathBuf::from);
+        if let Some(word) = words.next() {
+            let text = format!("one key file at a time: {word:?} is too much");
+            return Err((ErrorKind::UnknownArgument, text));
+        }
+        if kind == Kind::Gate && file.is_none() {
+            let text = "--gate needs the FILE to make";
+            return Err((ErrorKind::MissingRequiredArgument, text.into()));
+        }
+        Ok(Action::Keygen { kind, file })
+    }
+}
+
+/// Reads whole seconds, or minutes, hours and days by their letter.
+fn lifetime(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match text.char_indices().last() {
+        Some((end, 's')) => (&text[..end], 1),
+        Some((end, 'm')) => (&text[..end], 60),
+        Some((end, 'h')) => (&text[..end], 60 * 60),
+        Some((end, 'd')) => (&text[..end], 24 * 60 * 60),
+        _ => (text, 1),
+    };
+    number
+        .parse::<u32>()
+        .ok()
+        .and_then(|number| number.checked_mul(unit))
+        .filter(|seconds| *seconds > 0)
+        .map(|seconds| Duration::from_secs(seconds.into()))
+        .ok_or_else(|| "a time is a number and s, m, h or d, as in 8h".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(line: &str) -> Result<Order, ErrorKind> {
+        let words = format!("knock {line}");
+        Order::parse(words.split_whitespace().map(OsString::from)).map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn a_word_that_starts_with_a_letter_is_a_door() {
+        let ask = Ask { door: "ssh".into(), lifetime: None };
+        let action = Action::Token { host: "gw1".into(), ask, hosts: None };
+        assert_eq!(order("gw1 ssh").unwrap().action, action);
+    }
+
+    #[test]
+    fn words_that_start_with_digits_are_a_sequence() {
+        let port = |protocol, number| Port { protocol, number };
+        let knocks = vec![
+            port(Protocol::Tcp, 8000),
+            port(Protocol::Udp, 7000),
+            port(Protocol::Tcp, 9000),
+        ];
+        let action =
+            Action::Sequence { host: "::1".into(), knocks, delay: Duration::from_millis(5) };
+        assert_eq!(order("-d 5 ::1 8000 7000:udp 9000").unwrap().action, action);
+        assert_eq!(order("-u -d 5 ::1 8000:tcp 7000 9000:tcp").unwrap().action, action);
+    }
+
+    #[test]
+    fn lifetimes_have_units() {
+        for (text, seconds) in [("90", 90), ("90s", 90), ("10m", 600), ("8h", 28_800)] {
+            assert_eq!(lifetime(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "0", "0h", "h", "8 h", "-1", "1.5h", "99999d", "8w", "8µ"] {
+            assert!(lifetime(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_families_are_both_unless_one_is_named() {
+        assert_eq!(order("gw1 ssh").unwrap().families, Families::Both);
+        assert_eq!(order("-4 gw1 ssh").unwrap().families, Families::V4);
+        assert_eq!(order("-6 gw1 ssh").unwrap().families, Families::V6);
+    }
+
+    #[test]
+    fn keys_are_made_where_the_user_says() {
+        let keygen =
+            |kind, file: Option<&str>| Action::Keygen { kind, file: file.map(PathBuf::from) };
+        for (line, action) in [
+            ("--keygen", keygen(Kind::Ed25519, None)),
+            ("--keygen my.key", keygen(Kind::Ed25519, Some("my.key"))),
+            ("--keygen --secret", keygen(Kind::Secret, None)),
+            ("--keygen --gate gw1.gate", keygen(Kind::Gate, Some("gw1.gate"))),
+        ] {
+            assert_eq!(order(line).unwrap().action, action, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_a_usage_error() {
+        let many = format!("gw1{}", " 7000".repeat(MAX_STEPS + 1));
+        for line in [
+            "",
+            "gw1",
+            "gw1 -ssh",
+            "gw1 _ssh",
+            "gw1 ssh http",
+            "gw1 7000 ssh",
+            "gw1 0",
+            "-u gw1 ssh",
+            "-d 5 gw1 ssh",
+            "-c f gw1 7000",
+            "--for 5m gw1 7000",
+            &many,
+            "-4 -6 gw1 ssh",
+            "--for 0 gw1 ssh",
+            "--secret gw1 ssh",
+            "--keygen --gate",
+            "--keygen a b",
+            "--keygen --secret --gate f",
+            "-d x gw1 7000",
+            "--keygen -4",
+        ] {
+            assert!(order(line).is_err(), "{line}");
+        }
+    }
+}

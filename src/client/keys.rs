@@ -1,0 +1,106 @@
+//! Keys in files: read before sending, made by `knock --keygen`.
+#![forbid(unsafe_code)]
+
+use std::env;
+use std::path::Path;
+
+use ed25519_dalek::SigningKey;
+use zeroize::Zeroizing;
+
+use super::Error;
+use super::token::Key;
+use crate::core::token::GateKey;
+use crate::keyfile::{self, Kind};
+
+/// Reads a gate key.
+///
+/// # Errors
+/// When the file cannot be read, is open to others, or holds another kind.
+pub fn read_gate(file: &Path) -> Result<GateKey, Error> {
+    let read = read(file)?;
+    match read.kind {
+        Kind::Gate => Ok(GateKey::new(read.key)),
+        kind => Err(misplaced(file, kind, "a knockd-gate file")),
+    }
+}
+
+/// Reads what proves a user: a secret or an Ed25519 key.
+///
+/// # Errors
+/// When the file cannot be read, is open to others, or holds another kind.
+pub fn read_user(file: &Path) -> Result<Key, Error> {
+    let read = read(file)?;
+    match read.kind {
+        Kind::Secret => Ok(Key::Secret(read.key)),
+        Kind::Ed25519 => Ok(Key::ed25519(&read.key)),
+        Kind::Gate => Err(misplaced(file, read.kind, "the user's own key")),
+    }
+}
+
+fn read(file: &Path) -> Result<keyfile::KeyFile, Error> {
+    keyfile::read(file).map_err(|error| Error::new(error.to_string()))
+}
+
+fn misplaced(file: &Path, kind: Kind, wanted: &str) -> Error {
+    Error::new(format!("{} is a {kind} file, name {wanted}", file.display()))
+}
+
+/// Makes a key in a new file. Returns what belongs into the server's
+/// configuration: RON with comments, and no secret.
+///
+/// # Errors
+/// When the file exists or cannot be written, or there are no random bytes.
+pub fn make(file: &Path, kind: Kind) -> Result<String, Error> {
+    let mut key = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *key)
+        .map_err(|error| Error::new(format!("cannot get random bytes: {error}")))?;
+    keyfile::write_new(file, kind, &key, "").map_err(|error| Error::new(error.to_string()))?;
+    Ok(stanza(file, kind, &key))
+}
+
+fn stanza(file: &Path, kind: Kind, key: &keyfile::Key) -> String {
+    let user = user_name();
+    match kind {
+        Kind::Ed25519 => {
+            let public = SigningKey::from_bytes(key).verifying_key();
+            let text = keyfile::public_to_text(public.as_bytes());
+            format!(
+                "// public key {text}\n\
+                 {user:?}: (credential: Ed25519({text:?}), doors: [\"ssh\"]),\n"
+            )
+        }
+        Kind::Secret => format!(
+            "// copy {} to the server's secrets as {user}.secret\n\
+             {user:?}: (credential: Secret(\"{user}.secret\"), doors: [\"ssh\"]),\n",
+            file.display()
+        ),
+        Kind::Gate => {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            format!(
+                "// copy {} to the server's secrets and to every client\n\
+                 gate_keys: [{name:?}],\n",
+                file.display()
+            )
+        }
+    }
+}
+
+/// The login name if it can name a user of the server, else an example.
+fn user_name() -> String {
+    env::var("LOGNAME")
+        .or_else(|_| env::var("USER"))
+        .ok()
+        .filter(|name| is_name(name))
+        .unwrap_or_else(|| "alice".into())
+}
+
+/// Whether a user or a door can have this name: a letter a-z, then up to 31
+/// of `a-z 0-9 _ -`.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    let is_allowed =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+    text.len() <= 32
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.bytes().all(is_allowed)
+}

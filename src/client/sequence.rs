@@ -1,0 +1,101 @@
+//! Knock sequences, sent as any user can: without raw sockets.
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::thread;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, connect, socket};
+
+use super::Error;
+use super::send::unspecified;
+use crate::core::sighting::{Port, Protocol};
+
+/// Reads `PORT`, `PORT:tcp` or `PORT:udp`.
+///
+/// # Errors
+/// A line that names the text.
+pub fn knock(text: &str, default: Protocol) -> Result<Port, String> {
+    let (number, protocol) = match text.split_once(':') {
+        None => (text, default),
+        Some((number, "tcp")) => (number, Protocol::Tcp),
+        Some((number, "udp")) => (number, Protocol::Udp),
+        Some(_) => return Err(format!("{text}: the protocol of a knock is tcp or udp")),
+    };
+    match number.parse() {
+        Ok(number) if number > 0 => Ok(Port { protocol, number }),
+        _ => Err(format!("{text}: a knock is PORT, PORT:tcp or PORT:udp, ports 1 to 65535")),
+    }
+}
+
+/// Sends the knocks to `host` in order, `delay` between them, telling each
+/// to `sent`. The port of `host` does not count.
+///
+/// # Errors
+/// At the first knock that does not leave; the rest stays unsent.
+pub fn send(
+    knocks: &[Port],
+    delay: Duration,
+    host: SocketAddr,
+    mut sent: impl FnMut(Port, IpAddr),
+) -> Result<(), Error> {
+    for (index, knock) in knocks.iter().enumerate() {
+        if index > 0 && !delay.is_zero() {
+            thread::sleep(delay);
+        }
+        let mut to = host;
+        to.set_port(knock.number);
+        match knock.protocol {
+            Protocol::Tcp => send_syn(to),
+            Protocol::Udp => send_datagram(to),
+        }
+        .map_err(|error| {
+            Error::new(format!("cannot knock at {} port {knock}: {error}", host.ip()))
+        })?;
+        sent(*knock, host.ip());
+    }
+    Ok(())
+}
+
+/// One SYN: the socket is closed before it could send another.
+fn send_syn(to: SocketAddr) -> io::Result<()> {
+    let family = if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let stream = socket(family, SockType::Stream, SockFlag::empty(), None)?;
+    fcntl(&stream, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    match connect(stream.as_raw_fd(), &SockaddrStorage::from(to)) {
+        // A refusal is an answer to a SYN that arrived.
+        Ok(()) | Err(Errno::EINPROGRESS | Errno::ECONNREFUSED) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// One empty datagram, from a port of its own: an ICMP error that answers
+/// an earlier knock has no socket to fail.
+fn send_datagram(to: SocketAddr) -> io::Result<()> {
+    UdpSocket::bind(unspecified(to.ip()))?.send_to(&[], to).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_knock_names_its_protocol_or_takes_the_default() {
+        let port = |protocol, number| Ok(Port { protocol, number });
+        assert_eq!(knock("7000", Protocol::Tcp), port(Protocol::Tcp, 7000));
+        assert_eq!(knock("7000", Protocol::Udp), port(Protocol::Udp, 7000));
+        assert_eq!(knock("1:tcp", Protocol::Udp), port(Protocol::Tcp, 1));
+        assert_eq!(knock("65535:udp", Protocol::Tcp), port(Protocol::Udp, 65535));
+    }
+
+    #[test]
+    fn what_is_no_knock_is_refused() {
+        for text in ["", "0", "65536", "-1", "7000:", "7000:sctp", ":udp", "7x", "1:udp:tcp"] {
+            assert!(knock(text, Protocol::Tcp).is_err(), "{text}");
+        }
+    }
+}
