@@ -1,0 +1,13 @@
+//! The program `knock`, driven as a user drives it.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[cfg(target_os = "linux")]
+mod families;
+mod home;
+mod hosts;
+mod keys;
+mod sequences;
+mod tokens;
+#[cfg(target_os = "linux")]
+mod wire;
