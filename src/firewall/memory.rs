@@ -47,3 +47,57 @@ impl Firewall for Memory {
         Ok(Status::Disabled)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn table(name: &str) -> Table {
+        Table { anchor: None, name: name.into() }
+    }
+
+    fn host(number: usize) -> Entry {
+        Entry::host(Ipv4Addr::from_bits(u32::try_from(number).unwrap()).into())
+    }
+
+    #[test]
+    fn what_is_added_stands_there_until_it_is_deleted() {
+        let (mut memory, ssh) = (Memory::default(), table("knock_ssh"));
+        assert_eq!(memory.add(&ssh, host(1)).unwrap(), Added::Added);
+        assert_eq!(memory.add(&ssh, host(1)).unwrap(), Added::Present);
+        assert_eq!(memory.list(&ssh).unwrap(), [host(1)]);
+        assert_eq!(memory.delete(&ssh, host(1)).unwrap(), Deleted::Deleted);
+        assert_eq!(memory.delete(&ssh, host(1)).unwrap(), Deleted::Absent);
+        assert_eq!(memory.list(&ssh).unwrap(), []);
+    }
+
+    #[test]
+    fn tables_know_nothing_of_each_other() {
+        let mut memory = Memory::default();
+        let anchored = Table { anchor: Some("knockd".into()), name: "knock_ssh".into() };
+        let tables = [table("knock_ssh"), table("knock_web"), anchored];
+        for (number, each) in tables.iter().enumerate() {
+            assert_eq!(memory.add(each, host(number)).unwrap(), Added::Added);
+        }
+        for (number, each) in tables.iter().enumerate() {
+            assert_eq!(memory.list(each).unwrap(), [host(number)]);
+        }
+        assert_eq!(memory.delete(&tables[0], host(1)).unwrap(), Deleted::Absent);
+    }
+
+    #[test]
+    fn a_full_table_takes_no_more_until_one_goes() {
+        let (mut memory, ssh) = (Memory::default(), table("knock_ssh"));
+        for number in 0..MAX_ENTRIES {
+            assert_eq!(memory.add(&ssh, host(number)).unwrap(), Added::Added);
+        }
+        let full = memory.add(&ssh, host(MAX_ENTRIES)).unwrap_err();
+        assert_eq!(full.kind, Kind::Full);
+        assert_eq!(memory.add(&ssh, host(0)).unwrap(), Added::Present);
+        assert_eq!(memory.add(&table("knock_web"), host(0)).unwrap(), Added::Added);
+        assert_eq!(memory.delete(&ssh, host(0)).unwrap(), Deleted::Deleted);
+        assert_eq!(memory.add(&ssh, host(MAX_ENTRIES)).unwrap(), Added::Added);
+    }
+}
