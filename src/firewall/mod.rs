@@ -7,6 +7,8 @@ use crate::core::address::Entry;
 use crate::core::door::Table;
 
 pub mod memory;
+#[cfg(target_os = "linux")]
+pub mod nft;
 
 /// A packet filter with tables of addresses.
 ///

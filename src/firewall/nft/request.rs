@@ -1,0 +1,121 @@
+//! What nftables is asked, as bytes. Messages and attributes are those of
+//! linux/netfilter/nfnetlink.h and linux/netfilter/nf_tables.h.
+#![forbid(unsafe_code)]
+
+use std::net::IpAddr;
+
+use netlink_packet_core::{
+    DefaultNla, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage,
+};
+use netlink_packet_netfilter::nftables::{
+    ChainMessage, DataAttribute, GenMessage, ListAttribute, NfTablesMessage, SetAttribute,
+    SetElementAttribute, SetElementList, SetElementMessage, SetMessage, TableAttribute,
+    TableMessage,
+};
+use netlink_packet_netfilter::none::ControlMessage;
+use netlink_packet_netfilter::{
+    NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily,
+};
+use nix::libc;
+
+use super::set::Set;
+
+/// One complete request, its parts under one sequence number: the first answer
+/// under that number says how it went.
+fn encode(
+    inner: impl Into<NetfilterMessageInner>,
+    family: NetfilterProtoFamily,
+    resource: u16,
+    flags: u16,
+    sequence: u32,
+) -> Vec<u8> {
+    let header = NetfilterHeader::new(family, 0, resource);
+    let mut message = NetlinkMessage::from(NetfilterMessage::new(header, inner));
+    message.header.flags = NLM_F_REQUEST | flags;
+    message.header.sequence_number = sequence;
+    message.finalize();
+    let mut bytes = vec![0; message.buffer_len()];
+    message.serialize(&mut bytes);
+    bytes
+}
+
+fn get(message: NfTablesMessage, flags: u16, sequence: u32) -> Vec<u8> {
+    encode(message, NetfilterProtoFamily::Inet, 0, flags, sequence)
+}
+
+/// Asks for the number that every change of the ruleset raises.
+pub fn get_generation(sequence: u32) -> Vec<u8> {
+    get(NfTablesMessage::GetGen(GenMessage { attributes: vec![] }), NLM_F_ACK, sequence)
+}
+
+/// Asks for a table.
+pub fn get_table(table: &str, sequence: u32) -> Vec<u8> {
+    let attributes = vec![TableAttribute::Name(table.to_owned())];
+    get(NfTablesMessage::GetTable(TableMessage { attributes }), NLM_F_ACK, sequence)
+}
+
+/// Asks for all chains of the family inet.
+pub fn get_chains(sequence: u32) -> Vec<u8> {
+    get(NfTablesMessage::GetChain(ChainMessage { attributes: vec![] }), NLM_F_DUMP, sequence)
+}
+
+/// Asks what a set looks like.
+pub fn get_set(set: &Set, sequence: u32) -> Vec<u8> {
+    let attributes =
+        vec![SetAttribute::Table(set.table.clone()), SetAttribute::Name(set.name.clone())];
+    get(NfTablesMessage::GetSet(SetMessage { attributes }), NLM_F_ACK, sequence)
+}
+
+fn names(set: &Set) -> Vec<SetElementList> {
+    vec![SetElementList::Table(set.table.clone()), SetElementList::Set(set.name.clone())]
+}
+
+/// Asks for everything in a set.
+pub fn get_elements(set: &Set, sequence: u32) -> Vec<u8> {
+    let attributes = names(set);
+    get(NfTablesMessage::GetSetElement(SetElementMessage { attributes }), NLM_F_DUMP, sequence)
+}
+
+/// What to do with an element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Put it in, unless it is there.
+    Add,
+    /// Take it out.
+    Delete,
+}
+
+/// Changes one element, if the ruleset is still of `generation`.
+pub fn change(
+    change: Change,
+    set: &Set,
+    address: IpAddr,
+    generation: u32,
+    sequence: u32,
+) -> Vec<u8> {
+    let key = match address {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    };
+    let key = SetElementAttribute::Key(DataAttribute::Value(key));
+    let mut attributes = names(set);
+    attributes.push(SetElementList::Elements(vec![ListAttribute::Element(vec![key])]));
+    let elements = SetElementMessage { attributes };
+    let (message, flags) = match change {
+        Change::Add => (NfTablesMessage::NewSetElement(elements), NLM_F_CREATE | NLM_F_EXCL),
+        Change::Delete => (NfTablesMessage::DeleteSetElement(elements), 0),
+    };
+    let generation =
+        DefaultNla::new(libc::NFNL_BATCH_GENID as u16, generation.to_be_bytes().to_vec());
+    let mut batch = control(libc::NFNL_MSG_BATCH_BEGIN, vec![generation], sequence);
+    batch.extend(get(message, NLM_F_ACK | flags, sequence));
+    batch.extend(control(libc::NFNL_MSG_BATCH_END, vec![], sequence));
+    batch
+}
+
+/// The brackets around a batch; their resource is the subsystem it is for.
+fn control(kind: i32, attributes: Vec<DefaultNla>, sequence: u32) -> Vec<u8> {
+    let message = ControlMessage::Other { message_type: kind as u8, attributes };
+    let subsystem = libc::NFNL_SUBSYS_NFTABLES as u16;
+    encode(message, NetfilterProtoFamily::Unspec, subsystem, 0, sequence)
+}

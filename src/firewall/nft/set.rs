@@ -1,0 +1,224 @@
+//! One set of an nftables table: what it is called, what it must be, and what
+//! the administrator is told when it is not.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use netlink_packet_netfilter::nftables::SetFlags;
+use nix::libc;
+
+use super::super::{Error, Kind};
+use super::reply::Shape;
+
+/// `NFT_NAME_MAXLEN` less the terminator, linux/netfilter/nf_tables.h.
+const MAX_NAME: usize = 255;
+
+/// What the addresses in a set are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    pub const BOTH: [Self; 2] = [Self::V4, Self::V6];
+
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::V4 => "v4",
+            Self::V6 => "v6",
+        }
+    }
+
+    /// Its name in the language of nft.
+    fn key_name(self) -> &'static str {
+        match self {
+            Self::V4 => "ipv4_addr",
+            Self::V6 => "ipv6_addr",
+        }
+    }
+
+    /// nft's own number for the type (`enum datatypes` in its datatype.h; the
+    /// kernel only keeps it) and the bytes of a key.
+    pub fn key(self) -> (u32, u32) {
+        match self {
+            Self::V4 => (7, 4),
+            Self::V6 => (8, 16),
+        }
+    }
+
+    pub fn unspecified(self) -> IpAddr {
+        match self {
+            Self::V4 => Ipv4Addr::UNSPECIFIED.into(),
+            Self::V6 => Ipv6Addr::UNSPECIFIED.into(),
+        }
+    }
+}
+
+/// A set by its names. Both are as nft writes names: see [`is_name`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Set {
+    pub table: String,
+    pub name: String,
+    pub family: Family,
+}
+
+/// Whether nft's language can write `name`, and the kernel take it. It needs
+/// no quotes in a shell either.
+pub fn is_name(name: &str) -> bool {
+    let tail = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
+    name.len() <= MAX_NAME
+        && name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.chars().all(tail)
+}
+
+impl Set {
+    /// The set that holds what stands in `name` of one family.
+    ///
+    /// # Errors
+    /// [`Kind::Unsupported`] when the set could not be called so.
+    pub fn new(table: &str, name: &str, family: Family) -> Result<Self, Error> {
+        let name = format!("{name}_{}", family.suffix());
+        if !is_name(&name) {
+            let advice = format!(
+                "{name:?} is no name for an nftables set, start with a letter and go on with letters, digits, _ - . or /"
+            );
+            return Err(Error::new(Kind::Unsupported, advice, None));
+        }
+        Ok(Self { table: table.to_owned(), name, family })
+    }
+
+    /// Whether a set of this `shape` takes single addresses and keeps them
+    /// until they are taken out.
+    ///
+    /// # Errors
+    /// [`Kind::Unsupported`] with what the set must look like.
+    pub fn check(&self, shape: &Shape) -> Result<(), Error> {
+        // Whatever else a flag may mean, it is not known to leave our entries
+        // alone. Intervals are refused with them: nft may merge neighbours, and
+        // then what was added can no longer be taken out.
+        let harmless = SetFlags::Timeout | SetFlags::Eval | SetFlags::Expression;
+        let flags = SetFlags::from_bits_retain(shape.flags);
+        let fault = if (shape.key_type, shape.key_length) != self.family.key() {
+            "holds something else"
+        } else if flags.contains(SetFlags::Interval) {
+            "has the flag interval"
+        } else if !harmless.contains(flags) {
+            "is of another sort"
+        } else if shape.expires {
+            "lets its elements expire"
+        } else {
+            return Ok(());
+        };
+        let key = self.family.key_name();
+        let advice =
+            format!("{self} {fault}, declare it as: set {} {{ type {key}; }}", self.name);
+        Err(Error::new(Kind::Unsupported, advice, None))
+    }
+
+    /// What it means that the kernel refused to do `what` with the set:
+    /// `cannot add 192.0.2.7 to`.
+    pub fn failed(&self, what: &str, error: io::Error) -> Error {
+        match error.raw_os_error() {
+            // The system's words for these speak of files and signals.
+            Some(libc::ENOENT) => missing(&[self]),
+            Some(libc::ENFILE | libc::ENOSPC) => {
+                let advice = format!("{what} {self}, it is full, raise its size");
+                Error::new(Kind::Full, advice, None)
+            }
+            Some(libc::EINTR) => {
+                let advice = format!("{what} {self}, it keeps changing, try again");
+                Error::new(Kind::System, advice, None)
+            }
+            _ => refused(&format!("{what} {self}"), error),
+        }
+    }
+}
+
+/// What it means that the kernel refused `what` altogether.
+pub fn refused(what: &str, error: io::Error) -> Error {
+    if let Some(libc::EPERM | libc::EACCES) = error.raw_os_error() {
+        let advice = format!("{what}, run as root or with CAP_NET_ADMIN");
+        return Error::new(Kind::Denied, advice, Some(error));
+    }
+    Error::new(Kind::System, what, Some(error))
+}
+
+impl fmt::Display for Set {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "set inet {} {}", self.table, self.name)
+    }
+}
+
+/// The error for `sets` that are not there, with the line that makes them and
+/// leaves alone what is there already.
+pub fn missing(sets: &[&Set]) -> Error {
+    let names: Vec<_> = sets.iter().map(ToString::to_string).collect();
+    let table = sets.first().map_or("", |set| set.table.as_str());
+    let names = names.join(" and no ");
+    let mut advice = format!("there is no {names}, make with: nft 'add table inet {table}");
+    for set in sets {
+        let key = set.family.key_name();
+        advice += &format!("; add {set} {{ type {key}; }}");
+    }
+    advice.push('\'');
+    Error::new(Kind::Missing, advice, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(family: Family) -> Set {
+        Set::new("knockd", "knock_ssh", family).unwrap()
+    }
+
+    fn plain(family: Family) -> Shape {
+        let (key_type, key_length) = family.key();
+        Shape { flags: 0, key_type, key_length, expires: false }
+    }
+
+    #[test]
+    fn the_advice_for_missing_sets_is_one_command() {
+        let error = missing(&[&set(Family::V4), &set(Family::V6)]);
+        assert_eq!(
+            error.to_string(),
+            "there is no set inet knockd knock_ssh_v4 and no set inet knockd knock_ssh_v6, \
+             make with: nft 'add table inet knockd; \
+             add set inet knockd knock_ssh_v4 { type ipv4_addr; }; \
+             add set inet knockd knock_ssh_v6 { type ipv6_addr; }'"
+        );
+    }
+
+    #[test]
+    fn names_that_nft_cannot_write_are_refused() {
+        for name in ["", "1st", "_a", "a b", "a'b", "a\0b", "a;b", "ä", "a\n"] {
+            assert!(!is_name(name), "{name:?}");
+        }
+        for name in ["knock_ssh", "K", "a-b.c/d"] {
+            assert!(is_name(name), "{name:?}");
+        }
+        assert!(is_name(&"a".repeat(255)) && !is_name(&"a".repeat(256)));
+        let long = Set::new("knockd", &"a".repeat(253), Family::V4).unwrap_err();
+        assert_eq!(long.kind, Kind::Unsupported);
+    }
+
+    #[test]
+    fn only_sets_of_plain_addresses_that_stay_will_do() {
+        for family in Family::BOTH {
+            let flagged = |flags: SetFlags| Shape { flags: flags.bits(), ..plain(family) };
+            let passes = |shape: &Shape| set(family).check(shape).is_ok();
+            assert!(passes(&plain(family)));
+            assert!(passes(&flagged(SetFlags::Timeout | SetFlags::Eval)));
+            assert!(!passes(&flagged(SetFlags::Interval)));
+            assert!(!passes(&flagged(SetFlags::Map)));
+            assert!(!passes(&flagged(SetFlags::Constant)));
+            assert!(!passes(&flagged(SetFlags::from_bits_retain(1 << 31))));
+            assert!(!passes(&Shape { expires: true, ..plain(family) }));
+            assert!(!passes(&Shape { key_type: 9, ..plain(family) }));
+            assert!(!passes(&Shape { key_length: 6, ..plain(family) }));
+        }
+    }
+}
