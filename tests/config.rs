@@ -8,7 +8,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use house::{House, conf, sample};
-use knockd::config::{self, FirewallChoice, Interface, Problem, Which, position};
+use knockd::capture::Wanted;
+use knockd::capture::interfaces::Selector;
+use knockd::config::{self, Problem, position};
 use knockd::core::address::Loopback;
 use knockd::core::door::DoorIndex;
 use knockd::core::policy::Limits;
@@ -16,6 +18,7 @@ use knockd::core::sighting::{FlagMask, TcpFlags};
 use knockd::core::time::Wall;
 use knockd::core::token::GateKey;
 use knockd::core::user::{SourcePolicy, secret_id};
+use knockd::firewall::Choice;
 use knockd::keyfile;
 use proptest::prelude::*;
 
@@ -56,17 +59,17 @@ fn a_full_configuration_arrives_as_it_was_written() {
     let config = house.parse(&sample("gateway.ron")).unwrap();
     let policy = &config.policy;
 
-    let interface = |which, required| Interface { which, required };
+    let interface = |selector, required| Wanted { selector, required };
     assert_eq!(
         config.interfaces,
         [
-            interface(Which::Egress, false),
-            interface(Which::Named(String::from("vlan10")), true)
+            interface(Selector::Egress, false),
+            interface(Selector::Name(String::from("vlan10")), true)
         ]
     );
     assert_eq!(config.directories.secrets, house.directory.path().join("knockd"));
     assert_eq!(config.directories.state, Path::new("/srv/state"));
-    assert_eq!(config.firewall, FirewallChoice::Pf);
+    assert_eq!(config.firewall, Choice::Pf);
     assert_eq!(policy.limits, Limits { max_leases: 500, max_attempts: 1000 });
     assert_eq!(policy.loopback, Loopback::Allowed);
 
@@ -106,7 +109,7 @@ fn what_is_not_written_has_the_values_of_the_manual() {
     assert_eq!((door.open_for.as_secs(), door.max_open_for.as_secs()), (60, 60));
     assert_eq!(door.max_leases, 1_000);
     let config = House::new().parse(&sample("minimal.ron")).unwrap();
-    assert_eq!(config.interfaces, [Interface { which: Which::Egress, required: false }]);
+    assert_eq!(config.interfaces, [Wanted { selector: Selector::Egress, required: false }]);
     assert_eq!(config.policy.users[0].max_leases, 16);
     assert_eq!(config.policy.users[0].source, SourcePolicy::Bound);
     assert_eq!(config.policy.spa.unwrap().max_skew.as_secs(), 30);

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use house::{House, assert_problems, conf};
-use knockd::config::FirewallChoice;
+use knockd::firewall::Choice;
 
 mod house;
 
@@ -39,7 +39,7 @@ fn a_firewall_must_be_named_where_the_system_has_no_pf() {
             "knockd.ron:1:1: this system has no pf, write firewall: Nft(table: ..) or Memory";
         assert_eq!(result.unwrap_err().to_string(), expected);
     } else {
-        assert_eq!(result.unwrap().firewall, FirewallChoice::Pf);
+        assert_eq!(result.unwrap().firewall, Choice::Pf);
     }
     assert_problems(
         &["firewall: Nft(table: \"my table\")"],

@@ -38,6 +38,17 @@ const TRANSPORT: u32 = 2;
 /// Scratch memory: bytes from the transport header to the end.
 const SIZE: u32 = 3;
 
+/// Whether the filter fits, whatever the link.
+///
+/// # Errors
+/// [`TooLong`] when it would not on some.
+pub fn check(interests: &[Interest]) -> Result<(), TooLong> {
+    for link in Link::ALL {
+        let _ = compile(link, interests, Direction::Incoming)?;
+    }
+    Ok(())
+}
+
 /// Compiles the filter for one link type. Without interests it rejects
 /// everything.
 ///

@@ -44,3 +44,9 @@ pub enum Link {
     /// Linux's cooked capture, version 1 (`DLT_LINUX_SLL`); in files only.
     Sll,
 }
+
+impl Link {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Ethernet, Self::Null, Self::Loop, Self::Raw, Self::Pflog, Self::Sll];
+}

@@ -1,6 +1,6 @@
 //! Packets from pcap and pcapng files.
 //!
-//! The file is not trusted: memory is bounded by [`BUFFER`] whatever lengths
+//! The file is not trusted: memory is bounded by one buffer whatever lengths
 //! it states, and everything wrong with it is an error.
 #![forbid(unsafe_code)]
 

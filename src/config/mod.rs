@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 use ron::Options;
 use ron::extensions::Extensions;
 
+use crate::capture::Wanted;
 use crate::core::policy::Policy;
+use crate::firewall::Choice;
 use position::{Index, Place};
 
 mod check;
@@ -37,52 +39,17 @@ pub struct Config {
     /// What decisions are made by.
     pub policy: Policy,
     /// Where to look for packets; at least one, none twice.
-    pub interfaces: Vec<Interface>,
+    pub interfaces: Vec<Wanted>,
     /// Which packet filter holds the tables.
-    pub firewall: FirewallChoice,
+    pub firewall: Choice,
     /// Where things lie.
     pub directories: Directories,
     /// What is allowed, but worth a second look.
     pub warnings: Problems,
 }
 
-/// Interfaces to watch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Interface {
-    /// Which.
-    pub which: Which,
-    /// Whether the daemon must not start without one.
-    pub required: bool,
-}
-
-/// Which interfaces.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Which {
-    /// Those that hold a default route, as pf's group of that name.
-    Egress,
-    /// All.
-    Any,
-    /// The one called so: 1 to 15 bytes.
-    Named(String),
-}
-
-/// Which packet filter holds the tables.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FirewallChoice {
-    /// pf, through /dev/pf.
-    Pf,
-    /// nftables: sets in this table.
-    Nft {
-        /// Name of the table, 1 to 31 bytes.
-        table: String,
-    },
-    /// Tables in our own memory, which filter nothing.
-    Memory,
-}
-
 /// The filter of systems that have only one.
-const NATIVE: Option<FirewallChoice> =
-    if cfg!(target_os = "linux") { None } else { Some(FirewallChoice::Pf) };
+const NATIVE: Option<Choice> = if cfg!(target_os = "linux") { None } else { Some(Choice::Pf) };
 
 /// Where things lie; absolute paths.
 #[derive(Debug, Clone, PartialEq, Eq)]

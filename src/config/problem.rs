@@ -38,22 +38,21 @@ impl Problems {
     pub fn list(&self) -> &[Problem] {
         &self.list
     }
+
+    /// Each of them as a line to print, in order.
+    pub fn lines(&self) -> impl Iterator<Item = String> + '_ {
+        self.list.iter().map(|Problem { place, text }| match place {
+            Some(Place { line, column }) => {
+                format!("{}:{line}:{column}: {text}", self.file.display())
+            }
+            None => text.clone(),
+        })
+    }
 }
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (count, Problem { place, text }) in self.list.iter().enumerate() {
-            if count > 0 {
-                f.write_str("\n")?;
-            }
-            match place {
-                Some(Place { line, column }) => {
-                    write!(f, "{}:{line}:{column}: {text}", self.file.display())?;
-                }
-                None => f.write_str(text)?,
-            }
-        }
-        Ok(())
+        f.write_str(&self.lines().collect::<Vec<_>>().join("\n"))
     }
 }
 

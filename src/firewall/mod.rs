@@ -118,3 +118,37 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// Which firewall holds the tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Choice {
+    /// pf, of OpenBSD, FreeBSD and macOS.
+    Pf,
+    /// nftables: the sets of this table of family inet.
+    Nft {
+        /// The table's name.
+        table: String,
+    },
+    /// None: tables in our own memory.
+    Memory,
+}
+
+/// Opens the chosen firewall.
+///
+/// # Errors
+/// [`Kind::Unsupported`] where the system has no such firewall, else what the
+/// system says.
+pub fn open(choice: &Choice) -> Result<Box<dyn Firewall>, Error> {
+    match choice {
+        Choice::Pf => {
+            Err(Error::new(Kind::Unsupported, "pf is not supported on this system yet", None))
+        }
+        #[cfg(target_os = "linux")]
+        Choice::Nft { table } => Ok(Box::new(nft::Nft::open(table)?)),
+        #[cfg(not(target_os = "linux"))]
+        Choice::Nft { .. } => {
+            Err(Error::new(Kind::Unsupported, "nftables is Linux's, write firewall: Pf", None))
+        }
+        Choice::Memory => Ok(Box::<memory::Memory>::default()),
+    }
+}

@@ -5,11 +5,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::shape;
+use crate::config::duration;
 use crate::config::position::{Place, Spot};
 use crate::config::problem::Report;
 use crate::config::raw::{self, Map};
-use crate::config::{FirewallChoice, duration};
 use crate::core::door::{self, Door, DoorIndex, Table};
+use crate::firewall::Choice;
 
 /// Far below what [`DoorIndex`] holds.
 const MAX_DOORS: usize = 1_000;
@@ -49,7 +50,7 @@ impl Doors<'_> {
 pub fn check<'r>(
     raw: &'r Map<raw::Door>,
     at: Spot<'_>,
-    firewall: &FirewallChoice,
+    firewall: &Choice,
     report: &mut Report,
 ) -> Doors<'r> {
     shape::names(raw, "door", MAX_DOORS, at, report);
@@ -76,7 +77,7 @@ fn door(
     name: &str,
     raw: &raw::Door,
     at: Spot<'_>,
-    firewall: &FirewallChoice,
+    firewall: &Choice,
     report: &mut Report,
 ) -> Door {
     table(raw, at, firewall, report);
@@ -110,7 +111,7 @@ fn door(
     }
 }
 
-fn table(raw: &raw::Door, at: Spot<'_>, firewall: &FirewallChoice, report: &mut Report) {
+fn table(raw: &raw::Door, at: Spot<'_>, firewall: &Choice, report: &mut Report) {
     let name = shape::quoted(&raw.table);
     if !shape::is_table_name(&raw.table) {
         let text = format!("table {name} must be 1 to 31 bytes of letters, digits, _ . and -");
@@ -121,7 +122,7 @@ fn table(raw: &raw::Door, at: Spot<'_>, firewall: &FirewallChoice, report: &mut 
     }
     let Some(anchor) = &raw.anchor else { return };
     let at = at.field("anchor");
-    if matches!(firewall, FirewallChoice::Nft { .. }) {
+    if matches!(firewall, Choice::Nft { .. }) {
         report.error(at, "nft has no anchors, remove it");
     } else if let Some(fault) = anchor_fault(anchor) {
         report.error(at, format!("anchor {} {fault}", shape::quoted(anchor)));

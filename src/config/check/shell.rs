@@ -6,17 +6,16 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::shape;
+use crate::capture::Wanted;
+use crate::capture::interfaces::Selector;
 use crate::config::position::Spot;
 use crate::config::problem::Report;
 use crate::config::raw;
-use crate::config::{Directories, FirewallChoice, Interface, NATIVE, Which};
+use crate::config::{Directories, NATIVE};
+use crate::firewall::Choice;
 
 /// The interfaces to watch; those with a default route unless written.
-pub fn interfaces(
-    raw: &raw::Configuration,
-    at: Spot<'_>,
-    report: &mut Report,
-) -> Vec<Interface> {
+pub fn interfaces(raw: &raw::Configuration, at: Spot<'_>, report: &mut Report) -> Vec<Wanted> {
     let default = [String::from("egress")];
     let watched = raw.interfaces.as_deref().unwrap_or(&default);
     let required = &raw.required_interfaces;
@@ -35,11 +34,11 @@ pub fn interfaces(
             report.error(at.item(ordinal), text);
         }
     }
-    let interface = |name: &String| Interface {
-        which: match name.as_str() {
-            "egress" => Which::Egress,
-            "any" => Which::Any,
-            _ => Which::Named(name.clone()),
+    let interface = |name: &String| Wanted {
+        selector: match name.as_str() {
+            "egress" => Selector::Egress,
+            "any" => Selector::Any,
+            _ => Selector::Name(name.clone()),
         },
         required: required.contains(name),
     };
@@ -59,25 +58,21 @@ fn interface_names(names: &[String], at: Spot<'_>, report: &mut Report) {
 }
 
 /// The firewall; the system's own unless written.
-pub fn firewall(
-    raw: Option<&raw::Firewall>,
-    at: Spot<'_>,
-    report: &mut Report,
-) -> FirewallChoice {
+pub fn firewall(raw: Option<&raw::Firewall>, at: Spot<'_>, report: &mut Report) -> Choice {
     match raw {
-        Some(raw::Firewall::Pf) => FirewallChoice::Pf,
-        Some(raw::Firewall::Memory) => FirewallChoice::Memory,
+        Some(raw::Firewall::Pf) => Choice::Pf,
+        Some(raw::Firewall::Memory) => Choice::Memory,
         Some(raw::Firewall::Nft { table }) => {
             if !shape::is_table_name(table) {
                 let text = "the nft table must be 1 to 31 bytes of letters, digits, _ . and -";
                 report.error(at.field("table"), text);
             }
-            FirewallChoice::Nft { table: table.clone() }
+            Choice::Nft { table: table.clone() }
         }
         None => NATIVE.unwrap_or_else(|| {
             let text = "this system has no pf, write firewall: Nft(table: ..) or Memory";
             report.error(at, text);
-            FirewallChoice::Memory
+            Choice::Memory
         }),
     }
 }
