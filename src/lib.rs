@@ -1,5 +1,23 @@
 //! knockd keeps services invisible behind pf until a source address proves
 //! itself.
+//!
+//! The packet's way is the way through this crate:
+//!
+//! | room | what happens there |
+//! |---|---|
+//! | [`capture`] | the kernel lets through what can matter; a frame becomes a sighting |
+//! | [`core`] | the gate judges the sighting; what it lets through becomes a lease |
+//! | [`process`] | engine and keeper: the one decides, the other acts; the loop between them |
+//! | [`firewall`] | the address goes into a table of the kernel, and out again on time |
+//! | [`log`] | what is said about it, one line each |
+//!
+//! Beside the way: [`config`] makes the policy out of RON, [`keyfile`] reads
+//! the secrets that it names, [`client`] is the program `knock`, [`sys`] holds
+//! what only the operating system can tell.
+//!
+//! Imports point one way: programs to [`process`] and [`client`], those to
+//! the rooms, and all of them to [`core`], which needs nothing but its
+//! arguments: no clock, no file, no socket.
 #![cfg_attr(test, allow(missing_docs))]
 
 pub mod capture;
@@ -8,4 +26,6 @@ pub mod config;
 pub mod core;
 pub mod firewall;
 pub mod keyfile;
+pub mod log;
+pub mod process;
 pub mod sys;

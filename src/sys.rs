@@ -1,6 +1,77 @@
-//! What the operating system gives: clocks and the like.
+//! What the operating system gives: clocks, and becoming a daemon.
 //!
 //! One of the three places with `unsafe`, beside the ioctls of pf and bpf.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nix::sys::resource::{Resource, setrlimit};
+use nix::time::{ClockId, clock_gettime};
+use nix::unistd::{ForkResult, fork, pipe};
+
+use crate::core::time::{Monotonic, Now, Wall};
+
+/// The clock for spans. It counts the time asleep: `CLOCK_BOOTTIME` on Linux;
+/// `CLOCK_MONOTONIC` elsewhere, which counts it on macOS, and on the BSDs as
+/// far as their suspend keeps the timecounter.
+#[cfg(target_os = "linux")]
+const SPANS: ClockId = ClockId::CLOCK_BOOTTIME;
+#[cfg(not(target_os = "linux"))]
+const SPANS: ClockId = ClockId::CLOCK_MONOTONIC;
+
+/// Both clocks.
+///
+/// # Errors
+/// When the kernel has no such clock.
+pub fn now() -> io::Result<Now> {
+    let spans = Duration::from(clock_gettime(SPANS)?);
+    let nanos = u64::try_from(spans.as_nanos()).unwrap_or(u64::MAX);
+    Ok(Now { monotonic: Monotonic::from_nanos(nanos), wall: wall() })
+}
+
+/// Civil time; 1970 for a clock that stands before it.
+#[must_use]
+pub fn wall() -> Wall {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Wall::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// No core file may hold a key.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn forbid_core_files() -> io::Result<()> {
+    Ok(setrlimit(Resource::RLIMIT_CORE, 0, 0)?)
+}
+
+/// Which side of a [`split`] one is on.
+#[derive(Debug)]
+pub enum Side {
+    /// The command that was typed. It reads how its child fared.
+    Command(File),
+    /// The daemon to be. It writes a byte when it is ready; when it ends
+    /// before, the other side reads nothing.
+    Daemon(OwnedFd),
+}
+
+/// Splits the process into the command, which waits, and the daemon. To be
+/// called while there is one thread.
+///
+/// # Errors
+/// When there is no room for another process.
+pub fn split() -> io::Result<Side> {
+    let (reader, writer) = pipe()?;
+    // SAFETY: there is no other thread that could hold a lock across the fork.
+    match unsafe { fork() }? {
+        ForkResult::Parent { .. } => Ok(Side::Command(reader.into())),
+        ForkResult::Child => {
+            nix::unistd::setsid()?;
+            Ok(Side::Daemon(writer))
+        }
+    }
+}
 
 /// Options of Linux's packet(7) sockets that have no safe wrapper.
 #[cfg(target_os = "linux")]

@@ -1,0 +1,294 @@
+//! Everything that the daemon can say, in one place.
+//!
+//! Lower case, one line, no full stop; the object is named and the system's
+//! error comes last. knockd(8) lists them under DIAGNOSTICS.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::Severity;
+use crate::core::address::Entry;
+use crate::core::door::Table;
+use crate::core::gate::Refusal;
+use crate::core::reason::Reason;
+
+/// Who opened a door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By<'a> {
+    /// A user, by name.
+    User(&'a str),
+    /// Whoever knew the sequence.
+    Sequence,
+}
+
+impl fmt::Display for By<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(name) => f.write_str(name),
+            Self::Sequence => f.write_str("a sequence"),
+        }
+    }
+}
+
+/// Why a door was closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Its time was over.
+    Expired,
+    /// The daemon stops.
+    Stopped,
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Expired => "expired",
+            Self::Stopped => "stopped",
+        })
+    }
+}
+
+/// One thing to say.
+#[expect(missing_docs, reason = "the fields are what the lines name")]
+pub enum Event<'a> {
+    /// The daemon captures and serves.
+    Ready { interfaces: usize, doors: usize },
+    /// The daemon was told to end.
+    Stopping,
+    /// SIGHUP came.
+    ReloadIgnored,
+    /// Tokens issued so early in this run cannot be told from used ones.
+    Barrier { span: Duration },
+    /// The kernel took the address.
+    Opened { door: &'a str, address: IpAddr, by: By<'a>, span: Duration },
+    /// A live lease got a later deadline.
+    Extended { door: &'a str, address: IpAddr, by: By<'a>, span: Duration },
+    /// A lease ended.
+    Closed { door: &'a str, address: IpAddr, after: Duration, ending: Ending },
+    /// The firewall or a limit was in the way.
+    NotOpened { door: &'a str, address: IpAddr, by: By<'a>, reason: Reason },
+    /// The entry was there before us, and will stay.
+    Foreign { entry: Entry, table: &'a Table },
+    /// The firewall did not add.
+    CannotAdd { entry: Entry, table: &'a Table, error: &'a dyn fmt::Display },
+    /// The firewall did not delete; it is tried again until it does.
+    CannotDelete { entry: Entry, table: &'a Table, error: &'a dyn fmt::Display },
+    /// A table cannot be used.
+    TableUnusable { table: &'a Table, error: &'a dyn fmt::Display },
+    /// A table can be used again, and got its entries back.
+    TableBack { table: &'a Table, restored: usize },
+    /// The filter is switched off.
+    NotEnforcing,
+    /// The filter cannot be asked whether it filters.
+    StatusUnknown { error: &'a dyn fmt::Display },
+    /// A configuration that will not do what it seems to.
+    Doubtful { text: &'a str },
+    /// Capture began on an interface.
+    Attached { interface: &'a str },
+    /// An interface cannot be captured on, and is waited for.
+    Waiting { interface: &'a str, why: &'a str },
+    /// An interface went away, and is waited for.
+    Lost { interface: &'a str },
+    /// The kernel had no room for packets.
+    Dropped { packets: u64 },
+    /// A source was refused, for the first time in this minute.
+    Refused { source: IpAddr, user: Option<&'a str>, refusal: Refusal },
+    /// A source went on being refused.
+    RefusedAgain { source: IpAddr, reasons: &'a [(Reason, u64)] },
+    /// Sources beyond the number that is followed.
+    RefusedOthers { reasons: &'a [(Reason, u64)] },
+    /// Lines about doors that were too many to say.
+    Unsaid { lines: u64 },
+}
+
+impl Event<'_> {
+    /// How much it matters.
+    #[must_use]
+    pub const fn severity(&self) -> Severity {
+        match self {
+            Self::CannotAdd { .. } | Self::CannotDelete { .. } | Self::TableUnusable { .. } => {
+                Severity::Error
+            }
+            Self::NotEnforcing
+            | Self::StatusUnknown { .. }
+            | Self::ReloadIgnored
+            | Self::Doubtful { .. }
+            | Self::Waiting { .. }
+            | Self::Lost { .. }
+            | Self::Dropped { .. }
+            | Self::NotOpened { .. }
+            | Self::Foreign { .. } => Severity::Warning,
+            _ => Severity::Notice,
+        }
+    }
+}
+
+/// Whether a reason says nothing about anybody who holds a key: what a
+/// stranger, a scan or a half-done knock causes.
+#[must_use]
+pub const fn is_noise(reason: Reason) -> bool {
+    (reason as usize) < Reason::Length as usize
+}
+
+impl fmt::Display for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ready { .. }
+            | Self::Stopping
+            | Self::ReloadIgnored
+            | Self::Barrier { .. }
+            | Self::Doubtful { .. }
+            | Self::Unsaid { .. } => self.fmt_daemon(f),
+            Self::Opened { .. }
+            | Self::Extended { .. }
+            | Self::Closed { .. }
+            | Self::NotOpened { .. } => self.fmt_door(f),
+            Self::Attached { .. }
+            | Self::Waiting { .. }
+            | Self::Lost { .. }
+            | Self::Dropped { .. } => self.fmt_capture(f),
+            Self::Refused { .. } | Self::RefusedAgain { .. } | Self::RefusedOthers { .. } => {
+                self.fmt_refusal(f)
+            }
+            _ => self.fmt_firewall(f),
+        }
+    }
+}
+
+impl Event<'_> {
+    fn fmt_daemon(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ready { interfaces, doors } => {
+                write!(f, "ready, capturing on {interfaces} interfaces, guarding {doors} doors")
+            }
+            Self::Stopping => f.write_str("stopping, closing all doors"),
+            Self::ReloadIgnored => {
+                f.write_str("SIGHUP ignored, restart to read the configuration")
+            }
+            Self::Barrier { span } => write!(
+                f,
+                "tokens issued in the first {} are refused, uncertain: an earlier run may have honoured them",
+                Span(*span)
+            ),
+            Self::Doubtful { text } => f.write_str(text),
+            Self::Unsaid { lines } => write!(f, "{lines} lines about doors left out, too many"),
+            _ => Ok(()),
+        }
+    }
+
+    fn fmt_door(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Opened { door, address, by, span } => {
+                write!(f, "door {door} opened for {address} by {by}, {}", Span(*span))
+            }
+            Self::Extended { door, address, by, span } => {
+                write!(f, "door {door} extended for {address} by {by}, {}", Span(*span))
+            }
+            Self::Closed { door, address, after, ending } => {
+                write!(f, "door {door} closed for {address} after {}, {ending}", Span(*after))
+            }
+            Self::NotOpened { door, address, by, reason } => {
+                write!(f, "door {door} not opened for {address} by {by}, {reason}")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn fmt_firewall(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Foreign { entry, table } => {
+                write!(f, "{entry} stood in table {table} before, it will stay there")
+            }
+            Self::CannotAdd { entry, table, error } => {
+                write!(f, "cannot add {entry} to table {table}: {error}")
+            }
+            Self::CannotDelete { entry, table, error } => {
+                write!(f, "cannot delete {entry} from table {table}, trying again: {error}")
+            }
+            Self::TableUnusable { table, error } => {
+                write!(f, "table {table} cannot be used, its doors stay shut: {error}")
+            }
+            Self::TableBack { table, restored } => {
+                write!(f, "table {table} can be used again, {restored} entries put back")
+            }
+            Self::NotEnforcing => f.write_str(
+                "the packet filter is disabled: doors protect nothing until it is on",
+            ),
+            Self::StatusUnknown { error } => {
+                write!(f, "cannot ask whether the packet filter is enabled: {error}")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn fmt_capture(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Attached { interface } => write!(f, "capturing on {interface}"),
+            Self::Waiting { interface, why } => {
+                write!(f, "cannot capture on {interface}, waiting for it: {why}")
+            }
+            Self::Lost { interface } => {
+                write!(f, "interface {interface} is gone, waiting for it")
+            }
+            Self::Dropped { packets } => {
+                write!(
+                    f,
+                    "the kernel dropped {packets} packets before they were read in the last minute"
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn fmt_refusal(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused { source, user, refusal } => {
+                match user {
+                    Some(user) => {
+                        write!(f, "token in the name of {user} from {source} refused")?
+                    }
+                    None => write!(f, "packet from {source} ignored")?,
+                }
+                write!(f, ", {}", refusal.reason)?;
+                if let Some(offset) = refusal.offset {
+                    let side = if offset < 0 { "behind" } else { "ahead of" };
+                    let seconds = offset.unsigned_abs() / 1_000;
+                    let millis = offset.unsigned_abs() % 1_000;
+                    write!(f, ", issued {seconds}.{millis:03} s {side} our clock")?;
+                }
+                Ok(())
+            }
+            Self::RefusedAgain { source, reasons } => {
+                write!(f, "more packets from {source} in the last minute")?;
+                fmt_reasons(f, reasons)
+            }
+            Self::RefusedOthers { reasons } => {
+                f.write_str("packets from other sources in the last minute")?;
+                fmt_reasons(f, reasons)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn fmt_reasons(f: &mut fmt::Formatter<'_>, reasons: &[(Reason, u64)]) -> fmt::Result {
+    for (reason, times) in reasons {
+        write!(f, ", {times} {reason}")?;
+    }
+    Ok(())
+}
+
+/// A span to the second, or to the millisecond below ten seconds.
+struct Span(Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = self.0.subsec_millis();
+        if self.0.as_secs() < 10 && millis != 0 {
+            write!(f, "{}.{millis:03}s", self.0.as_secs())
+        } else {
+            write!(f, "{}s", self.0.as_secs())
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! From a checked configuration to a serving daemon, and to its end.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use nix::unistd::{chdir, dup2_stderr, dup2_stdin, dup2_stdout, write};
+
+use super::engine::{Decision, Engine};
+use super::keeper::Keeper;
+use super::options::Options;
+use super::pidfile::Pidfile;
+use super::signals::Signals;
+use super::wait::Waiter;
+use crate::capture::{Capture, Change, filter};
+use crate::config::Config;
+use crate::core::gate::Gate;
+use crate::core::interest;
+use crate::core::policy::Policy;
+use crate::core::replay::barrier_after_loss;
+use crate::core::time::{Monotonic, Now, Wall};
+use crate::firewall;
+use crate::log::Log;
+use crate::log::event::Event;
+use crate::sys::{self, Side};
+
+/// Frames read from one interface before anything else has its turn.
+const FRAME_BUDGET: usize = 256;
+
+/// Why the daemon did not start, or could not go on.
+#[derive(Debug)]
+pub enum Failure {
+    /// This is why.
+    Because(String),
+    /// The daemon that was split off has said why.
+    Said,
+}
+
+impl Failure {
+    fn new(what: impl fmt::Display, error: impl fmt::Display) -> Self {
+        Self::Because(format!("{what}: {error}"))
+    }
+}
+
+/// Whether the kernel would take the capture filter for `policy`.
+///
+/// # Errors
+/// When it would be too long on some kind of interface.
+pub fn check_filter(policy: &Policy) -> Result<(), Failure> {
+    filter::check(&interest::of(policy)).map_err(|error| Failure::new("cannot capture", error))
+}
+
+/// Runs the daemon, in the foreground or split off. In the command that was
+/// typed, returns when the daemon is ready; in the daemon, when it ends.
+///
+/// # Errors
+/// What keeps it from starting, as one line. A daemon that was split off
+/// says it on the command's standard error.
+pub fn run(options: &Options, config: Config) -> Result<(), Failure> {
+    check_filter(&config.policy)?;
+    if options.foreground {
+        return serve(options, config, None);
+    }
+    match sys::split().map_err(|error| Failure::new("cannot become a daemon", error))? {
+        Side::Daemon(ready) => serve(options, config, Some(ready)),
+        Side::Command(mut ready) => {
+            let mut byte = [0; 1];
+            ready.read_exact(&mut byte).map_err(|_| Failure::Said)
+        }
+    }
+}
+
+fn serve(options: &Options, config: Config, ready: Option<OwnedFd>) -> Result<(), Failure> {
+    sys::forbid_core_files()
+        .map_err(|error| Failure::new("cannot forbid core files", error))?;
+    let mut daemon = Daemon::start(options, config)?;
+    let pidfile = options.pidfile.as_deref().map(Pidfile::write).transpose();
+    let pidfile = pidfile.map_err(|error| Failure::new("cannot keep the process id", error))?;
+    if let Some(ready) = ready {
+        let detached = detach(&ready);
+        detached.map_err(|error| Failure::new("cannot leave the terminal", error))?;
+    }
+    let end = daemon.serve();
+    drop(pidfile);
+    end.map_err(|error| Failure::new("cannot go on", error))
+}
+
+/// Leaves the terminal and lets the waiting command return.
+fn detach(ready: &OwnedFd) -> io::Result<()> {
+    chdir("/")?;
+    let null = std::fs::File::options().read(true).write(true).open("/dev/null")?;
+    dup2_stdin(&null)?;
+    dup2_stdout(&null)?;
+    dup2_stderr(&null)?;
+    write(ready, b"\n")?;
+    Ok(())
+}
+
+/// Everything that runs.
+struct Daemon {
+    engine: Engine,
+    keeper: Keeper,
+    capture: Capture,
+    signals: Signals,
+    waiter: Waiter,
+    doors: usize,
+    dropped: u64,
+}
+
+impl Daemon {
+    fn start(options: &Options, config: Config) -> Result<Self, Failure> {
+        let now = sys::now().map_err(|error| Failure::new("cannot read the clock", error))?;
+        let policy = Arc::new(config.policy);
+        let firewall = firewall::open(&config.firewall)
+            .map_err(|error| Failure::new("cannot use the firewall", error))?;
+        let (capture, changes) = Capture::new(config.interfaces, interest::of(&policy))
+            .map_err(|error| Failure::Because(error.to_string()))?;
+        let signals =
+            Signals::new().map_err(|error| Failure::new("cannot listen to signals", error))?;
+        let waiter = Waiter::new().map_err(|error| Failure::new("cannot wait", error))?;
+
+        // What an earlier run honoured is not known, so nothing that it could
+        // have honoured is believed.
+        let skew = policy.spa.as_ref().map(|spa| spa.max_skew);
+        let barrier = skew.map_or(Wall::default(), |skew| barrier_after_loss(now.wall, skew));
+        let log = if options.foreground {
+            Log::to_lines(io::stderr(), options.verbose)
+        } else {
+            Log::to_syslog(options.verbose)
+        };
+        let mut daemon = Self {
+            engine: Engine::new(Gate::new(Arc::clone(&policy), barrier)),
+            doors: policy.doors.len(),
+            keeper: Keeper::new(policy, firewall, barrier, log),
+            capture,
+            signals,
+            waiter,
+            dropped: 0,
+        };
+        for warning in config.warnings.lines() {
+            daemon.keeper.log().say(&Event::Doubtful { text: &warning });
+        }
+        daemon.keeper.survey(now.monotonic);
+        daemon.say_changes(&changes);
+        if let Some(span) = skew {
+            daemon.keeper.log().say(&Event::Barrier { span });
+        }
+        Ok(daemon)
+    }
+
+    /// Serves until told to stop; then shuts every door.
+    fn serve(&mut self) -> io::Result<()> {
+        let interfaces = self.capture.fds().count();
+        self.keeper.log().say(&Event::Ready { interfaces, doors: self.doors });
+        let end = self.serve_until_stopped();
+        // Whatever ended the loop, no door stays open.
+        self.keeper.log().say(&Event::Stopping);
+        let moment = sys::now().map_or_else(|_| Monotonic::default(), |now| now.monotonic);
+        match (end, self.keeper.close_all(moment)) {
+            (Ok(()), 0) => Ok(()),
+            (Ok(()), left) => {
+                Err(io::Error::other(format!("{left} entries are still in their tables")))
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    fn serve_until_stopped(&mut self) -> io::Result<()> {
+        loop {
+            let mut fds = vec![self.signals.as_fd(), self.capture.watch()];
+            fds.extend(self.capture.fds());
+            let ready = self.waiter.wait(&fds, self.keeper.next_deadline())?;
+            // Doors first: under any traffic they close on time.
+            self.keeper.tick(sys::now()?.monotonic);
+            if ready[0] {
+                let asked = self.signals.take();
+                if asked.stop {
+                    return Ok(());
+                }
+                if asked.reload {
+                    self.keeper.log().say(&Event::ReloadIgnored);
+                }
+            }
+            if ready[2..].contains(&true) {
+                self.read_frames()?;
+            }
+            if ready[1] {
+                let changes = self.capture.refresh();
+                self.say_changes(&changes);
+            }
+        }
+    }
+
+    /// Reads from every interface, and says what was lost on the way.
+    fn read_frames(&mut self) -> io::Result<()> {
+        let (engine, keeper) = (&mut self.engine, &mut self.keeper);
+        let now = sys::now()?;
+        let changes = self.capture.read(FRAME_BUDGET, |frame, link, interface| {
+            act(keeper, engine.decide(link, frame, interface, now), now);
+        });
+        let dropped = self.capture.dropped();
+        if dropped > self.dropped {
+            keeper.lost_packets(dropped - self.dropped, now.monotonic);
+            self.dropped = dropped;
+        }
+        self.say_changes(&changes);
+        Ok(())
+    }
+
+    fn say_changes(&mut self, changes: &[Change]) {
+        for change in changes {
+            self.keeper.log().say(&match change {
+                Change::Attached(interface) => Event::Attached { interface },
+                Change::Waiting { name, why } => Event::Waiting { interface: name, why },
+                Change::Lost(interface) => Event::Lost { interface },
+            });
+        }
+    }
+}
+
+/// Has a decision carried out.
+fn act(keeper: &mut Keeper, decision: Decision, now: Now) {
+    match decision {
+        Decision::Open { claims, source } => {
+            for claim in &claims {
+                keeper.open(claim, source, now);
+            }
+        }
+        Decision::Refuse { source, refusal } => keeper.refuse(source, refusal, now.monotonic),
+        Decision::Drop(_) => {}
+    }
+}

@@ -1,0 +1,66 @@
+//! `knockd -r`: judges a capture file by the packets' own times, through the
+//! same path as live frames.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::engine::{Decision, Engine};
+use crate::capture::savefile::Savefile;
+use crate::core::gate::{Claim, Gate};
+use crate::core::policy::Policy;
+use crate::core::time::{Monotonic, Now, Wall};
+
+/// Prints one line per packet: its time, where it came from, the verdict.
+///
+/// # Errors
+/// A file that cannot be read or is no capture file; output that cannot be
+/// written.
+pub fn judge(policy: Policy, path: &Path, out: &mut impl Write) -> io::Result<()> {
+    let policy = Arc::new(policy);
+    let mut engine = Engine::new(Gate::new(Arc::clone(&policy), Wall::default()));
+    let mut savefile = Savefile::open(path).map_err(io::Error::other)?;
+    while let Some(record) = savefile.next_record().map_err(io::Error::other)? {
+        let nanos = record.time;
+        let now = Now {
+            monotonic: Monotonic::from_nanos(nanos),
+            wall: Wall::from_millis(nanos / 1_000_000),
+        };
+        let decision = engine.decide(record.link, record.frame, 0, now);
+        write!(out, "{}.{:09} ", nanos / 1_000_000_000, nanos % 1_000_000_000)?;
+        match decision {
+            Decision::Drop(reason) => writeln!(out, "- ignore {reason}")?,
+            Decision::Refuse { source, refusal } => {
+                let user = refusal.user.and_then(|index| policy.user(index));
+                let name = user.map_or("-", |user| &user.name);
+                writeln!(out, "{source} ignore {} {name}", refusal.reason)?;
+            }
+            Decision::Open { claims, source } => {
+                write!(out, "{source} open")?;
+                for claim in &claims {
+                    write!(out, " {}", Told { claim, policy: &policy })?;
+                }
+                writeln!(out)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A claim as `door=ssh address=192.0.2.7 seconds=60 user=alice`.
+struct Told<'a> {
+    claim: &'a Claim,
+    policy: &'a Policy,
+}
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(door) = self.policy.door(self.claim.door) else { return Ok(()) };
+        let seconds = door.lifetime(self.claim.lifetime).as_secs();
+        let user = self.claim.user.and_then(|index| self.policy.user(index));
+        let user = user.map_or("-", |user| &user.name);
+        let (name, address) = (&door.name, self.claim.address);
+        write!(f, "door={name} address={address} seconds={seconds} user={user}")
+    }
+}

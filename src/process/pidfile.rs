@@ -1,0 +1,48 @@
+//! The file that tells rc.d which process to signal.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{Flock, FlockArg};
+
+/// A locked file with our process id; gone when dropped.
+#[derive(Debug)]
+pub struct Pidfile {
+    path: PathBuf,
+    _lock: Flock<File>,
+}
+
+impl Pidfile {
+    /// Writes it.
+    ///
+    /// # Errors
+    /// When it cannot be written, or a running daemon holds it.
+    pub fn write(path: &Path) -> io::Result<Self> {
+        let named = |error: io::Error| {
+            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+        };
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o644)
+            .open(path)
+            .map_err(named)?;
+        let mut lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| {
+            let text = format!("{} is held by a running daemon, stop it first", path.display());
+            io::Error::new(io::ErrorKind::AlreadyExists, text)
+        })?;
+        lock.set_len(0).map_err(named)?;
+        writeln!(lock, "{}", std::process::id()).map_err(named)?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+}
+
+impl Drop for Pidfile {
+    fn drop(&mut self) {
+        // While the lock is still held: nobody else's file is removed.
+        drop(std::fs::remove_file(&self.path));
+    }
+}

@@ -1,0 +1,71 @@
+//! kqueue(2), as OpenBSD, FreeBSD and macOS have it. poll(2) of macOS knows
+//! no devices, so bpf descriptors need this one.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::libc::timespec;
+use nix::sys::event::{EvFlags, EventFilter, FilterFlag, KEvent, Kqueue};
+use nix::sys::time::TimeSpec;
+
+use crate::core::time::Monotonic;
+use crate::sys;
+
+/// The longest sleep towards a deadline. The kernel's timers stand still
+/// while the machine is suspended; this is how late a deadline that passed
+/// meanwhile is noticed. Without a deadline the sleep has no end.
+const LONGEST_SLEEP: Duration = Duration::from_millis(100);
+
+/// The one place where the daemon sleeps.
+#[derive(Debug)]
+pub struct Waiter {
+    queue: Kqueue,
+}
+
+impl Waiter {
+    /// A waiter with a queue of its own.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { queue: Kqueue::new()? })
+    }
+
+    /// Sleeps until one of `fds` is readable or `deadline` has come. Says of
+    /// each descriptor whether reading it is worth a try.
+    pub fn wait(
+        &mut self,
+        fds: &[BorrowedFd<'_>],
+        deadline: Option<Monotonic>,
+    ) -> io::Result<Vec<bool>> {
+        let event = |place: usize, fd: &BorrowedFd<'_>, flags| {
+            let ident = fd.as_raw_fd().unsigned_abs() as usize;
+            let place = isize::try_from(place).unwrap_or(isize::MAX);
+            KEvent::new(ident, EventFilter::EVFILT_READ, flags, FilterFlag::empty(), 0, place)
+        };
+        // One shot: nothing of this call is left in the queue for a
+        // descriptor that is closed and its number used again.
+        let flags = EvFlags::EV_ADD | EvFlags::EV_ONESHOT;
+        let changes: Vec<_> =
+            fds.iter().enumerate().map(|(place, fd)| event(place, fd, flags)).collect();
+        let mut events = changes.clone();
+        let mut ready = vec![false; fds.len()];
+        let count = match self.queue.kevent(&changes, &mut events, timeout(deadline)?) {
+            Ok(count) => count,
+            Err(Errno::EINTR) => return Ok(ready),
+            Err(error) => return Err(error.into()),
+        };
+        for event in events.iter().take(count) {
+            let place = usize::try_from(event.udata()).ok();
+            if let Some(slot) = place.and_then(|place| ready.get_mut(place)) {
+                *slot = true;
+            }
+        }
+        Ok(ready)
+    }
+}
+
+fn timeout(deadline: Option<Monotonic>) -> io::Result<Option<timespec>> {
+    let Some(deadline) = deadline else { return Ok(None) };
+    let span = deadline.since(sys::now()?.monotonic).min(LONGEST_SLEEP);
+    Ok(Some(*TimeSpec::from_duration(span).as_ref()))
+}

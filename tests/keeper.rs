@@ -1,0 +1,399 @@
+//! The keeper in front of a firewall that misbehaves in every way.
+#![allow(clippy::unwrap_used, reason = "tests may")]
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use knockd::core::address::{Entry, Loopback};
+use knockd::core::door::{Door, DoorIndex, Table};
+use knockd::core::gate::Claim;
+use knockd::core::policy::{Limits, Policy};
+use knockd::core::reason::Reason;
+use knockd::core::replay::ReplayId;
+use knockd::core::sequence::Sequence;
+use knockd::core::sighting::{FlagMask, Port, Protocol};
+use knockd::core::time::{Monotonic, Now, Wall};
+use knockd::core::user::{Credential, SourcePolicy, User, UserIndex};
+use knockd::firewall::{Added, Deleted, Error, Firewall, Kind, Status};
+use knockd::log::Log;
+use knockd::process::keeper::{CHECK_INTERVAL, Keeper};
+use zeroize::Zeroizing;
+
+/// A firewall with one table, as the test wants it to be.
+#[derive(Default)]
+struct Kernel {
+    entries: BTreeSet<Entry>,
+    is_missing: bool,
+    cannot_add: bool,
+    cannot_delete: bool,
+}
+
+#[derive(Clone, Default)]
+struct Fake(Arc<Mutex<Kernel>>);
+
+impl Fake {
+    fn with<T>(&self, change: impl FnOnce(&mut Kernel) -> T) -> T {
+        change(&mut self.0.lock().unwrap())
+    }
+
+    fn entries(&self) -> Vec<String> {
+        self.with(|kernel| kernel.entries.iter().map(ToString::to_string).collect())
+    }
+}
+
+fn failure(kind: Kind) -> Error {
+    Error::new(kind, "", Some(io::Error::other("as the test wants")))
+}
+
+impl Firewall for Fake {
+    fn probe(&mut self, _: &Table) -> Result<(), Error> {
+        self.with(|kernel| if kernel.is_missing { Err(failure(Kind::Missing)) } else { Ok(()) })
+    }
+
+    fn add(&mut self, table: &Table, entry: Entry) -> Result<Added, Error> {
+        self.probe(table)?;
+        self.with(|kernel| match (kernel.cannot_add, kernel.entries.insert(entry)) {
+            (true, _) => Err(failure(Kind::System)),
+            (false, true) => Ok(Added::Added),
+            (false, false) => Ok(Added::Present),
+        })
+    }
+
+    fn delete(&mut self, table: &Table, entry: Entry) -> Result<Deleted, Error> {
+        self.probe(table)?;
+        self.with(|kernel| match (kernel.cannot_delete, kernel.entries.remove(&entry)) {
+            (true, _) => {
+                kernel.entries.insert(entry);
+                Err(failure(Kind::System))
+            }
+            (false, true) => Ok(Deleted::Deleted),
+            (false, false) => Ok(Deleted::Absent),
+        })
+    }
+
+    fn list(&mut self, _: &Table) -> Result<Vec<Entry>, Error> {
+        Ok(self.with(|kernel| kernel.entries.iter().copied().collect()))
+    }
+
+    fn status(&mut self) -> Result<Status, Error> {
+        Ok(Status::Enforcing)
+    }
+}
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Lines {
+    /// The lines since the last call.
+    fn take(&self) -> Vec<String> {
+        let bytes = std::mem::take(&mut *self.0.lock().unwrap());
+        let text = String::from_utf8(bytes).unwrap();
+        text.lines().map(|line| line.trim_start_matches("knockd: ").to_owned()).collect()
+    }
+}
+
+const ALICE: UserIndex = UserIndex(0);
+const SSH: DoorIndex = DoorIndex(0);
+const WEB: DoorIndex = DoorIndex(1);
+
+struct Scene {
+    keeper: Keeper,
+    kernel: Fake,
+    lines: Lines,
+    salts: u8,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let door = |name: &str| Door {
+            name: name.into(),
+            table: Table { anchor: None, name: "knock".into() },
+            ports: Vec::new(),
+            open_for: Duration::from_secs(60),
+            max_open_for: Duration::from_secs(600),
+            max_leases: 10,
+        };
+        let alice = User {
+            name: "alice".into(),
+            credential: Credential::Secret(Zeroizing::new([7; 32])),
+            doors: vec![SSH],
+            source: SourcePolicy::Bound,
+            not_after: Some(Wall::from_millis(10_000_000)),
+            max_leases: 3,
+        };
+        let front = Sequence {
+            name: "front".into(),
+            steps: vec![Port { protocol: Protocol::Udp, number: 7 }],
+            within: Duration::from_secs(5),
+            flags: FlagMask::INITIAL_SYN,
+            strict: true,
+            doors: vec![WEB],
+        };
+        let policy = Policy::new(
+            None,
+            vec![door("ssh"), door("web")],
+            vec![alice],
+            vec![front],
+            Loopback::Refused,
+            Limits { max_leases: 100, max_attempts: 100 },
+        );
+        let (kernel, lines) = (Fake::default(), Lines::default());
+        let log = Log::to_lines(lines.clone(), false);
+        let firewall = Box::new(kernel.clone());
+        let keeper = Keeper::new(Arc::new(policy), firewall, Wall::default(), log);
+        Self { keeper, kernel, lines, salts: 0 }
+    }
+
+    /// A claim that the gate could have made.
+    fn claim(&mut self, door: DoorIndex, address: &str) -> Claim {
+        self.salts += 1;
+        let replay = ReplayId {
+            id: [self.salts; 16],
+            issued: Wall::from_millis(1_000),
+            expires: Wall::from_millis(61_000),
+        };
+        let is_token = door == SSH;
+        Claim {
+            door,
+            address: address.parse().unwrap(),
+            lifetime: None,
+            user: is_token.then_some(ALICE),
+            replay: is_token.then_some(replay),
+        }
+    }
+
+    fn open(&mut self, door: DoorIndex, address: &str, second: u64) -> Vec<String> {
+        let claim = self.claim(door, address);
+        self.submit(&claim, second)
+    }
+
+    fn submit(&mut self, claim: &Claim, second: u64) -> Vec<String> {
+        self.keeper.open(claim, claim.address, at(second));
+        self.lines.take()
+    }
+
+    fn tick(&mut self, second: u64) -> Vec<String> {
+        self.keeper.tick(at(second).monotonic);
+        self.lines.take()
+    }
+}
+
+fn at(second: u64) -> Now {
+    Now {
+        monotonic: Monotonic::from_nanos(second * 1_000_000_000),
+        wall: Wall::from_millis(1_000),
+    }
+}
+
+#[test]
+fn a_door_is_open_only_when_the_kernel_took_the_address() {
+    let mut scene = Scene::new();
+    scene.kernel.with(|kernel| kernel.cannot_add = true);
+    let lines = scene.open(SSH, "192.0.2.7", 0);
+    assert_eq!(lines[0], "cannot add 192.0.2.7 to table <knock>: as the test wants");
+    assert_eq!(lines[1..], ["door ssh not opened for 192.0.2.7 by alice, failed"]);
+    assert_eq!(scene.kernel.entries(), ["192.0.2.7"], "the answer was lost, not the entry");
+    scene.tick(0);
+    assert!(scene.kernel.entries().is_empty(), "nobody holds it");
+    scene.kernel.with(|kernel| kernel.cannot_add = false);
+    assert_eq!(
+        scene.open(SSH, "192.0.2.7", 1),
+        ["door ssh opened for 192.0.2.7 by alice, 60s"]
+    );
+    assert_eq!(scene.kernel.entries(), ["192.0.2.7"]);
+}
+
+#[test]
+fn doors_that_share_an_entry_close_each_in_its_time() {
+    let mut scene = Scene::new();
+    scene.open(SSH, "192.0.2.7", 0);
+    scene.open(WEB, "192.0.2.7", 30);
+    assert_eq!(scene.tick(60), ["door ssh closed for 192.0.2.7 after 60s, expired"]);
+    assert_eq!(scene.kernel.entries(), ["192.0.2.7"]);
+    assert_eq!(scene.tick(90), ["door web closed for 192.0.2.7 after 60s, expired"]);
+    assert!(scene.kernel.entries().is_empty());
+    assert_eq!(scene.keeper.next_deadline(), None, "nothing is left to wake up for");
+}
+
+#[test]
+fn knocking_again_extends_and_never_shortens() {
+    let mut scene = Scene::new();
+    let mut long = scene.claim(SSH, "192.0.2.7");
+    long.lifetime = Some(Duration::from_secs(100));
+    scene.submit(&long, 0);
+    assert!(scene.open(SSH, "192.0.2.7", 10).is_empty(), "60 s from 10 s on end before 100 s");
+    let lines = scene.open(SSH, "192.0.2.7", 90);
+    assert_eq!(lines, ["door ssh extended for 192.0.2.7 by alice, 60s"]);
+    assert!(scene.tick(149).is_empty());
+    assert_eq!(scene.tick(150), ["door ssh closed for 192.0.2.7 after 150s, expired"]);
+}
+
+#[test]
+fn an_entry_that_was_there_before_stays() {
+    let mut scene = Scene::new();
+    let foreign = Entry::host("192.0.2.7".parse::<IpAddr>().unwrap());
+    scene.kernel.with(|kernel| kernel.entries.insert(foreign));
+    let lines = scene.open(SSH, "192.0.2.7", 0);
+    assert!(lines[0].contains("stood in table <knock> before"), "{lines:?}");
+    scene.tick(60);
+    assert_eq!(scene.kernel.entries(), ["192.0.2.7"]);
+}
+
+#[test]
+fn a_deletion_that_fails_is_said_once_and_tried_until_it_succeeds() {
+    let mut scene = Scene::new();
+    scene.open(SSH, "192.0.2.7", 0);
+    scene.kernel.with(|kernel| kernel.cannot_delete = true);
+    let lines = scene.tick(60);
+    assert_eq!(
+        lines[0],
+        "cannot delete 192.0.2.7 from table <knock>, trying again: as the test wants"
+    );
+    assert!(scene.tick(61).is_empty());
+    assert!(scene.keeper.next_deadline().is_some());
+    scene.kernel.with(|kernel| kernel.cannot_delete = false);
+    scene.tick(62);
+    assert!(scene.kernel.entries().is_empty());
+}
+
+#[test]
+fn an_entry_that_could_not_be_deleted_is_still_ours_when_it_is_granted_again() {
+    let mut scene = Scene::new();
+    scene.open(SSH, "192.0.2.7", 0);
+    scene.kernel.with(|kernel| kernel.cannot_delete = true);
+    scene.tick(60);
+    scene.kernel.with(|kernel| kernel.cannot_delete = false);
+    let lines = scene.open(SSH, "192.0.2.7", 60);
+    assert_eq!(lines, ["door ssh opened for 192.0.2.7 by alice, 60s"]);
+    scene.tick(70);
+    assert_eq!(scene.kernel.entries(), ["192.0.2.7"], "the retry must not shut it");
+    scene.tick(120);
+    assert!(scene.kernel.entries().is_empty());
+}
+
+#[test]
+fn a_missing_table_is_said_once_and_gets_its_entries_when_it_is_back() {
+    let mut scene = Scene::new();
+    scene.keeper.survey(at(0).monotonic);
+    scene.open(SSH, "192.0.2.7", 0);
+    scene.kernel.with(|kernel| {
+        kernel.is_missing = true;
+        kernel.entries.clear();
+    });
+    let interval = CHECK_INTERVAL.as_secs();
+    let lines = scene.tick(interval);
+    assert!(lines[0].starts_with("table <knock> cannot be used"), "{lines:?}");
+    assert!(scene.tick(2 * interval).is_empty());
+    let lines = scene.open(SSH, "192.0.2.8", 11);
+    assert_eq!(lines.len(), 1, "the refusal, the table was said: {lines:?}");
+    scene.kernel.with(|kernel| kernel.is_missing = false);
+    let lines = scene.tick(3 * interval);
+    assert_eq!(lines, ["table <knock> can be used again, 1 entries put back"]);
+    assert_eq!(scene.kernel.entries(), ["192.0.2.7"]);
+}
+
+#[test]
+fn stopping_shuts_everything_and_says_what_it_could_not() {
+    let mut scene = Scene::new();
+    scene.open(SSH, "192.0.2.7", 0);
+    scene.open(WEB, "2001:db8::7", 0);
+    assert_eq!(scene.keeper.close_all(at(10).monotonic), 0);
+    let lines = scene.lines.take();
+    assert_eq!(lines.len(), 2);
+    assert!(lines.iter().all(|line| line.ends_with("after 10s, stopped")), "{lines:?}");
+    assert!(scene.kernel.entries().is_empty());
+
+    scene.open(SSH, "192.0.2.7", 20);
+    scene.kernel.with(|kernel| kernel.cannot_delete = true);
+    assert_eq!(scene.keeper.close_all(at(30).monotonic), 1);
+}
+
+#[test]
+fn an_engine_in_foreign_hands_gets_no_more_than_the_configuration_gives() {
+    let mut scene = Scene::new();
+    let honest = scene.claim(SSH, "192.0.2.7");
+    let forged = [
+        (Claim { door: DoorIndex(9), ..honest }, Reason::Forbidden),
+        (Claim { door: WEB, ..honest }, Reason::Forbidden),
+        (Claim { user: Some(UserIndex(5)), ..honest }, Reason::Unknown),
+        (Claim { user: None, replay: None, ..honest }, Reason::Forbidden),
+        (Claim { replay: None, ..honest }, Reason::Forbidden),
+        (Claim { address: "224.0.0.1".parse().unwrap(), ..honest }, Reason::Address),
+        (Claim { address: "0.0.0.0".parse().unwrap(), ..honest }, Reason::Address),
+        (Claim { address: "::ffff:192.0.2.7".parse().unwrap(), ..honest }, Reason::Address),
+        (Claim { address: "127.0.0.1".parse().unwrap(), ..honest }, Reason::Address),
+        (
+            Claim {
+                door: WEB,
+                user: None,
+                replay: None,
+                lifetime: Some(Duration::from_secs(600)),
+                ..honest
+            },
+            Reason::Forbidden,
+        ),
+    ];
+    for (place, (claim, reason)) in (1..).zip(forged) {
+        let source = IpAddr::from([198, 51, 100, place]);
+        scene.keeper.open(&claim, source, at(0));
+        let lines = scene.lines.take();
+        let word = reason.word();
+        assert!(
+            lines.len() == 1 && lines[0].contains(&format!(", {word}")),
+            "{claim:?}: {lines:?}"
+        );
+        assert!(scene.kernel.entries().is_empty());
+    }
+    let lines = scene.submit(&Claim { lifetime: Some(Duration::MAX), ..honest }, 0);
+    assert_eq!(lines, ["door ssh opened for 192.0.2.7 by alice, 600s"]);
+    let lines = scene.submit(&honest, 1);
+    assert!(lines[0].ends_with("refused, replayed"), "{lines:?}");
+}
+
+#[test]
+fn a_users_quota_and_validity_hold_at_the_keeper_too() {
+    let mut scene = Scene::new();
+    for address in ["192.0.2.1", "192.0.2.2", "192.0.2.3"] {
+        assert_eq!(scene.open(SSH, address, 0).len(), 1);
+    }
+    let lines = scene.open(SSH, "192.0.2.4", 0);
+    assert!(lines[0].ends_with("not opened for 192.0.2.4 by alice, full"), "{lines:?}");
+    let claim = scene.claim(SSH, "192.0.2.5");
+    let late = Now { wall: Wall::from_millis(10_000_001), ..at(0) };
+    scene.keeper.open(&claim, claim.address, late);
+    assert!(scene.lines.take()[0].ends_with("refused, expired"));
+}
+
+#[test]
+fn a_flood_of_grants_and_refusals_is_not_a_flood_of_lines() {
+    let mut scene = Scene::new();
+    let mut said = 0;
+    for number in 0..100_000_u32 {
+        let source = IpAddr::from((0x0a00_0000 + number).to_be_bytes());
+        let claim = Claim { door: DoorIndex(9), ..scene.claim_for(source) };
+        scene.keeper.open(&claim, source, at(0));
+        said += scene.lines.take().len();
+    }
+    said += scene.tick(60).len();
+    assert!(said <= knockd::log::summary::MAX_LINES, "{said} lines");
+}
+
+impl Scene {
+    fn claim_for(&self, address: IpAddr) -> Claim {
+        Claim { door: WEB, address, lifetime: None, user: None, replay: None }
+    }
+}
