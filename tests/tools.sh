@@ -1,0 +1,56 @@
+# shellcheck shell=sh
+# Sourced by tests/run and tests/cross: where tools come from, and what becomes
+# of a stage without them.
+
+# Downloads and private builds; may be removed at any time.
+# shellcheck disable=SC2034 # used where this is sourced
+cache=${XDG_CACHE_HOME:-${HOME:?}/.cache}/knockd-tests
+
+is_root() {
+    [ "$(id -u)" -eq 0 ]
+}
+
+# Where packages can be installed: their names are those of Debian 12.
+is_debian() {
+    # shellcheck disable=SC1091 # the system's own
+    (. /etc/os-release && [ "$ID $VERSION_ID" = "debian 12" ]) 2>/dev/null
+}
+
+# Prints those of these Debian packages that are not installed.
+absent() {
+    for package; do
+        state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || state=
+        [ "$state" = installed ] || echo "$package"
+    done
+}
+
+# Installs these Debian packages. Asks the network only if one is absent.
+# Fails if that takes another system or user.
+provide() {
+    is_debian || return 1
+    # shellcheck disable=SC2046 # one word a package
+    set -- $(absent "$@")
+    [ $# -gt 0 ] || return 0
+    is_root || return 1
+    echo "installing $*"
+    apt-get -qq update
+    DEBIAN_FRONTEND=noninteractive apt-get -qqy install --no-install-recommends "$@" </dev/null
+}
+
+# Whether whatever is missing is a failure, rather than skipped.
+is_strict() {
+    [ "${CI:-}" = true ] || [ -n "${KNOCKD_TESTS_STRICT:-}" ]
+}
+
+# Ends a stage as skipped: status 77, as for automake.
+skip() {
+    echo "skipped: $*"
+    exit 77
+}
+
+# Ends a stage that cannot run here.
+lack() {
+    is_strict || skip "$*"
+    echo "missing: $*" >&2
+    exit 1
+}
