@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::address;
 use super::door::DoorIndex;
 use super::reason::Reason;
-use super::sighting::{FlagMask, Port, Segment, Sighting};
+use super::sighting::{FlagMask, Port, Protocol, Segment, Sighting};
 use super::time::Monotonic;
 
 /// The most steps that a sequence may have.
@@ -19,7 +19,7 @@ pub const MAX_STEPS: usize = 32;
 
 /// Upper bound of the memory that one attempt takes, in bytes. [`Attempts`]
 /// holds it in three ordered maps, whose nodes may be half empty.
-pub const ATTEMPT_SIZE: usize = 384;
+pub const ATTEMPT_SIZE: usize = 448;
 
 /// Ordered knocks that open doors.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,40 +65,44 @@ pub enum Progress {
 /// One source at one sequence, by the sequence's place.
 type Key = (Ipv6Addr, u16);
 
-/// By what a copy of a knock is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Knock {
-    interface: u32,
-    source_port: u16,
-    tcp_sequence: Option<u32>,
-}
+/// What a copy of a knock has in common with it: the source port and, for TCP,
+/// the sequence number, scattered (by 2^32 over the golden ratio) and cut.
+/// Two knocks to one port share it once in 65536.
+type Mark = u16;
 
-impl Knock {
-    fn of(sighting: &Sighting<'_>) -> Self {
-        let (source_port, tcp_sequence) = match sighting.segment {
-            Segment::Tcp { source_port, sequence, .. } => (source_port, Some(sequence)),
-            Segment::Udp { source_port, .. } => (source_port, None),
-        };
-        Self { interface: sighting.interface, source_port, tcp_sequence }
-    }
-
-    /// Whether `self` is `earlier` once more. A TCP segment is known by its
-    /// sequence number. Two UDP datagrams cannot be told apart, so only one
-    /// that comes in by another interface is a copy.
-    fn repeats(&self, earlier: &Self) -> bool {
-        self.source_port == earlier.source_port
-            && self.tcp_sequence == earlier.tcp_sequence
-            && (self.tcp_sequence.is_some() || self.interface != earlier.interface)
-    }
+fn mark(sighting: &Sighting<'_>) -> Mark {
+    let (source_port, sequence) = match sighting.segment {
+        Segment::Tcp { source_port, sequence, .. } => (source_port, sequence),
+        Segment::Udp { source_port, .. } => (source_port, 0),
+    };
+    let scattered = (sequence ^ (u32::from(source_port) << 16)).wrapping_mul(0x9e37_79b1);
+    (scattered >> 16) as Mark
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Attempt {
     /// Steps done: at least one, never all.
     advanced: u8,
+    /// Where the first knock came in.
+    interface: u32,
     started: Monotonic,
     deadline: Monotonic,
-    last: Knock,
+    /// Of the steps done.
+    marks: [Mark; MAX_STEPS],
+}
+
+impl Attempt {
+    /// Whether `sighting` is one of the attempt's knocks once more: a
+    /// retransmission, or a copy that another interface saw, perhaps read
+    /// only after later knocks. Two UDP datagrams cannot be told apart, so
+    /// of those only one from another interface is a copy.
+    fn has_seen(&self, sequence: &Sequence, sighting: &Sighting<'_>) -> bool {
+        let (port, mark) = (sighting.port(), mark(sighting));
+        let may_be_copy =
+            port.protocol == Protocol::Tcp || sighting.interface != self.interface;
+        let mut done = sequence.steps.iter().zip(&self.marks).take(self.advanced.into());
+        may_be_copy && done.any(|step| step == (&port, &mark))
+    }
 }
 
 /// All attempts under way.
@@ -149,23 +153,12 @@ impl Attempts {
         let Some(attempt) = self.under_way(key, now) else {
             return self.begin(key, sequence, sighting, now);
         };
-        let knock = Knock::of(sighting);
         let advanced = usize::from(attempt.advanced);
-        if is_knock
-            && sequence.is_step(advanced, port)
-            && !(sequence.is_step(advanced - 1, port) && knock.repeats(&attempt.last))
-        {
-            self.forget(key);
-            if advanced + 1 == sequence.steps.len() {
-                return Progress::Complete;
-            }
-            self.insert(
-                key,
-                Attempt { advanced: attempt.advanced + 1, last: knock, ..attempt },
-            );
-            return Progress::Not(Reason::Step);
+        let is_copy = is_knock && attempt.has_seen(sequence, sighting);
+        if is_knock && !is_copy && sequence.is_step(advanced, port) {
+            return self.advance(key, attempt, sequence, sighting);
         }
-        if is_knock && sequence.is_step(advanced - 1, port) {
+        if is_copy || (is_knock && sequence.is_step(advanced - 1, port)) {
             return Progress::Not(Reason::Duplicate);
         }
         let is_any_step = sequence.steps.contains(&port);
@@ -207,12 +200,35 @@ impl Attempts {
             return Progress::Complete;
         }
         self.make_room(now);
+        let mut marks = [0; MAX_STEPS];
+        marks[0] = mark(sighting);
         let attempt = Attempt {
             advanced: 1,
+            interface: sighting.interface,
             started: now,
             deadline: now + sequence.within,
-            last: Knock::of(sighting),
+            marks,
         };
+        self.insert(key, attempt);
+        Progress::Not(Reason::Step)
+    }
+
+    fn advance(
+        &mut self,
+        key: Key,
+        mut attempt: Attempt,
+        sequence: &Sequence,
+        sighting: &Sighting<'_>,
+    ) -> Progress {
+        self.forget(key);
+        let place = usize::from(attempt.advanced);
+        if place + 1 == sequence.steps.len() {
+            return Progress::Complete;
+        }
+        if let Some(slot) = attempt.marks.get_mut(place) {
+            *slot = mark(sighting);
+        }
+        attempt.advanced += 1;
         self.insert(key, attempt);
         Progress::Not(Reason::Step)
     }
