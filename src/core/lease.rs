@@ -20,7 +20,7 @@ use super::user::UserIndex;
 
 /// Upper bound of the memory that one lease takes, in bytes: its place in
 /// three ordered maps, whose nodes may be half empty.
-pub const LEASE_SIZE: usize = 512;
+pub const LEASE_SIZE: usize = 320;
 
 /// One door, open to one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
