@@ -70,7 +70,11 @@ impl Capture {
         let changes = capture.refresh();
         for wanted in capture.wanted.iter().filter(|wanted| wanted.required) {
             let name = wanted.selector.to_string();
-            if let Some(why) = capture.waiting.get(&name) {
+            let why = capture.waiting.get(&name).or_else(|| {
+                // All that it means may have failed under their own names.
+                capture.waiting.values().next().filter(|_| capture.attached.is_empty())
+            });
+            if let Some(why) = why {
                 return Err(io::Error::other(format!("cannot capture on {name}: {why}")));
             }
         }

@@ -1,7 +1,7 @@
 //! Packets from pcap and pcapng files.
 //!
-//! The file is not trusted: memory is bounded by one buffer whatever lengths
-//! it states, and everything wrong with it is an error.
+//! The file is not trusted: memory is bounded whatever lengths it states, and
+//! everything wrong with it is an error.
 #![forbid(unsafe_code)]
 
 use std::fmt;

@@ -45,8 +45,9 @@ proptest! {
             let everything = [everything(Protocol::Tcp), everything(Protocol::Udp)];
             let program = compile(link, &everything, Direction::Both).unwrap();
             let passes = program.run(&bytes) != 0;
-            let sighting = sight(link, &bytes, 1);
-            prop_assert!(!sighting.is_ok() || passes);
+            if sight(link, &bytes, 1).is_ok() {
+                prop_assert!(passes);
+            }
         }
     }
 }

@@ -56,7 +56,7 @@ impl Shape {
         }
     }
 
-    const fn is_v6(&self) -> bool {
+    fn is_v6(&self) -> bool {
         self.source.len() == 16
     }
 
@@ -195,7 +195,10 @@ fn network_part() -> impl Strategy<Value = (Vec<u8>, u8, Vec<(u8, u8)>, u16, i8)
         source(),
         mostly(Just(0), 0..=10_u8),
         mostly(extensions, many),
-        mostly(prop::sample::select(vec![0, 0x4000]), any::<u16>()),
+        mostly(
+            prop::sample::select(vec![0, 0x4000]),
+            prop_oneof![prop::sample::select(vec![1, 0x2000, 0x3fff]), any::<u16>()],
+        ),
         mostly(Just(0), -30..30_i8),
     )
 }

@@ -134,7 +134,7 @@ fn an_interface_that_goes_and_comes_back_is_lost_and_attached_again() {
         namespace.cable("near", "far");
         let (mut capture, changes) = Capture::new(on("far"), knocks()).unwrap();
         let attached = Change::Attached("far".to_owned());
-        assert_eq!(changes, [attached.clone()]);
+        assert_eq!(changes, std::slice::from_ref(&attached));
         assert_eq!(capture.refresh(), [], "told once");
 
         namespace.ip("link del near");

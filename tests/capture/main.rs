@@ -1,6 +1,7 @@
 //! From frames to sightings: what the parser takes, what the filter lets
 //! pass, and how capture follows its interfaces.
 #![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used)]
 
 mod filter;
 mod frames;

@@ -92,8 +92,11 @@ fn frame(link: Link) -> Vec<u8> {
     Shape::plain(link, &HOST).build()
 }
 
-/// All packets of a file: link, frame, time and length; or what is wrong.
-fn read(file: &[u8]) -> Result<Vec<(Link, Vec<u8>, u64, u32)>, String> {
+/// Link, frame, time and length.
+type Packet = (Link, Vec<u8>, u64, u32);
+
+/// All packets of a file, or what is wrong with it.
+fn read(file: &[u8]) -> Result<Vec<Packet>, String> {
     let mut savefile = Savefile::new("file".to_owned(), Cursor::new(file.to_vec()))
         .map_err(|error| error.to_string())?;
     let mut records = Vec::new();
