@@ -1,0 +1,11 @@
+//! The manuals and samples against the programs: every flag, field, message,
+//! reason and limit is documented, nothing else is, and every example works.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "tests may")]
+
+mod coverage;
+mod examples;
+
+const KNOCKD: &str = include_str!("../../man/knockd.8");
+const KNOCK: &str = include_str!("../../man/knock.1");
+const CONFIGURATION: &str = include_str!("../../man/knockd.ron.5");
