@@ -28,6 +28,7 @@ struct Kernel {
     entries: BTreeSet<Entry>,
     is_missing: bool,
     cannot_add: bool,
+    loses_answers: bool,
     cannot_delete: bool,
 }
 
@@ -56,7 +57,11 @@ impl Firewall for Fake {
     fn add(&mut self, table: &Table, entry: Entry) -> Result<Added, Error> {
         self.probe(table)?;
         self.with(|kernel| match (kernel.cannot_add, kernel.entries.insert(entry)) {
-            (true, _) => Err(failure(Kind::System)),
+            (true, _) => {
+                kernel.entries.remove(&entry);
+                Err(failure(Kind::System))
+            }
+            _ if kernel.loses_answers => Err(failure(Kind::Unanswered)),
             (false, true) => Ok(Added::Added),
             (false, false) => Ok(Added::Present),
         })
@@ -206,15 +211,23 @@ fn a_door_is_open_only_when_the_kernel_took_the_address() {
     let lines = scene.open(SSH, "192.0.2.7", 0);
     assert_eq!(lines[0], "cannot add 192.0.2.7 to table <knock>: as the test wants");
     assert_eq!(lines[1..], ["door ssh not opened for 192.0.2.7 by alice, failed"]);
-    assert_eq!(scene.kernel.entries(), ["192.0.2.7"], "the answer was lost, not the entry");
-    scene.tick(0);
-    assert!(scene.kernel.entries().is_empty(), "nobody holds it");
     scene.kernel.with(|kernel| kernel.cannot_add = false);
     assert_eq!(
         scene.open(SSH, "192.0.2.7", 1),
         ["door ssh opened for 192.0.2.7 by alice, 60s"]
     );
     assert_eq!(scene.kernel.entries(), ["192.0.2.7"]);
+}
+
+#[test]
+fn an_entry_whose_answer_was_lost_does_not_stay_without_an_owner() {
+    let mut scene = Scene::new();
+    scene.kernel.with(|kernel| kernel.loses_answers = true);
+    let lines = scene.open(SSH, "192.0.2.7", 0);
+    assert_eq!(lines[1..], ["door ssh not opened for 192.0.2.7 by alice, failed"]);
+    assert_eq!(scene.kernel.entries(), ["192.0.2.7"]);
+    scene.tick(0);
+    assert!(scene.kernel.entries().is_empty());
 }
 
 #[test]

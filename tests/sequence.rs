@@ -194,7 +194,7 @@ fn no_other_packet_ends_a_strict_attempt() {
 #[test]
 fn a_lax_attempt_lives_through_other_ports_but_not_through_a_wrong_step() {
     let lax = Sequence { strict: false, ..three() };
-    let heard = play(&[lax.clone()], &syns(&[7_000, 4_444, 9_000, 4_445, 8_000]));
+    let heard = play(std::slice::from_ref(&lax), &syns(&[7_000, 4_444, 9_000, 4_445, 8_000]));
     assert_eq!(heard, [Err(Step), Err(Idle), Err(Step), Err(Idle), Ok(vec![0])]);
     let heard = play(&[lax], &syns(&[7_000, 8_000, 9_000, 8_000]));
     assert_eq!(heard, [Err(Step), Err(Reset), Err(Idle), Err(Idle)]);
@@ -248,7 +248,7 @@ fn a_step_is_a_protocol_and_a_number() {
     let mixed = sequence(&[tcp(7_000), udp(9_000), tcp(8_000)]);
     for source in ["192.0.2.7", "2001:db8::7"].map(ip) {
         let heard = play(
-            &[mixed.clone()],
+            std::slice::from_ref(&mixed),
             &[
                 datagram(source, 7_000, b""),
                 syn(source, 7_000, 1),

@@ -85,6 +85,8 @@ pub enum Kind {
     Denied,
     /// This system or table cannot do it.
     Unsupported,
+    /// The kernel was asked, and its answer is lost: it may have done it.
+    Unanswered,
     /// Anything else.
     System,
 }

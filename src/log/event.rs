@@ -56,6 +56,8 @@ pub enum Event<'a> {
     Ready { interfaces: usize, doors: usize },
     /// The daemon was told to end.
     Stopping,
+    /// The daemon cannot go on.
+    CannotGoOn { error: &'a dyn fmt::Display },
     /// SIGHUP came.
     ReloadIgnored,
     /// Tokens issued so early in this run cannot be told from used ones.
@@ -107,9 +109,10 @@ impl Event<'_> {
     #[must_use]
     pub const fn severity(&self) -> Severity {
         match self {
-            Self::CannotAdd { .. } | Self::CannotDelete { .. } | Self::TableUnusable { .. } => {
-                Severity::Error
-            }
+            Self::CannotAdd { .. }
+            | Self::CannotDelete { .. }
+            | Self::TableUnusable { .. }
+            | Self::CannotGoOn { .. } => Severity::Error,
             Self::NotEnforcing
             | Self::StatusUnknown { .. }
             | Self::ReloadIgnored
@@ -136,6 +139,7 @@ impl fmt::Display for Event<'_> {
         match self {
             Self::Ready { .. }
             | Self::Stopping
+            | Self::CannotGoOn { .. }
             | Self::ReloadIgnored
             | Self::Barrier { .. }
             | Self::Doubtful { .. }
@@ -163,6 +167,7 @@ impl Event<'_> {
                 write!(f, "ready, capturing on {interfaces} interfaces, guarding {doors} doors")
             }
             Self::Stopping => f.write_str("stopping, closing all doors"),
+            Self::CannotGoOn { error } => write!(f, "cannot go on: {error}"),
             Self::ReloadIgnored => {
                 f.write_str("SIGHUP ignored, restart to read the configuration")
             }

@@ -18,9 +18,9 @@ pub const MAX_KNOWN: usize = 32;
 /// forged in any number, and must not crowd out the others.
 pub const MAX_STRANGERS: usize = 8;
 /// The most lines that refusals cause in a window.
-pub const MAX_LINES: usize = 2 * (MAX_KNOWN + MAX_STRANGERS) + 2;
+pub const MAX_LINES: usize = 2 * (MAX_KNOWN + MAX_STRANGERS) + 3;
 
-/// Refusals of the current window.
+/// What is not said at once, but at the end of the current window.
 #[derive(Debug, Default)]
 pub struct Summary {
     /// When the window ends; none while nothing was refused.
@@ -29,6 +29,7 @@ pub struct Summary {
     strangers: BTreeMap<IpAddr, Tally>,
     others: Tally,
     dropped: u64,
+    unsaid: u64,
 }
 
 impl Summary {
@@ -66,6 +67,12 @@ impl Summary {
         self.dropped = self.dropped.saturating_add(packets);
     }
 
+    /// Notes that a line was left out, for there were too many.
+    pub fn note_unsaid(&mut self, now: Monotonic) {
+        self.ends.get_or_insert(now + WINDOW);
+        self.unsaid = self.unsaid.saturating_add(1);
+    }
+
     /// Says the sums of a window that is over.
     pub fn tick(&mut self, now: Monotonic, log: &mut Log) {
         if self.ends.is_none_or(|end| now < end) {
@@ -84,6 +91,9 @@ impl Summary {
         }
         if done.dropped > 0 {
             log.say(&Event::Dropped { packets: done.dropped });
+        }
+        if done.unsaid > 0 {
+            log.say(&Event::Unsaid { lines: done.unsaid });
         }
     }
 

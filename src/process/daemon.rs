@@ -28,12 +28,12 @@ use crate::sys::{self, Side};
 /// Frames read from one interface before anything else has its turn.
 const FRAME_BUDGET: usize = 256;
 
-/// Why the daemon did not start, or could not go on.
+/// Why the daemon did not start, or did not end well.
 #[derive(Debug)]
 pub enum Failure {
     /// This is why.
     Because(String),
-    /// The daemon that was split off has said why.
+    /// It was said already, in the log or by the daemon that was split off.
     Said,
 }
 
@@ -83,7 +83,7 @@ fn serve(options: &Options, config: Config, ready: Option<OwnedFd>) -> Result<()
     }
     let end = daemon.serve();
     drop(pidfile);
-    end.map_err(|error| Failure::new("cannot go on", error))
+    end
 }
 
 /// Leaves the terminal and lets the waiting command return.
@@ -149,21 +149,24 @@ impl Daemon {
         Ok(daemon)
     }
 
-    /// Serves until told to stop; then shuts every door.
-    fn serve(&mut self) -> io::Result<()> {
+    /// Serves until told to stop; then shuts every door. What goes wrong is
+    /// in the log when it returns.
+    fn serve(&mut self) -> Result<(), Failure> {
         let interfaces = self.capture.fds().count();
         self.keeper.log().say(&Event::Ready { interfaces, doors: self.doors });
-        let end = self.serve_until_stopped();
+        let mut end = self.serve_until_stopped();
         // Whatever ended the loop, no door stays open.
         self.keeper.log().say(&Event::Stopping);
         let moment = sys::now().map_or_else(|_| Monotonic::default(), |now| now.monotonic);
-        match (end, self.keeper.close_all(moment)) {
-            (Ok(()), 0) => Ok(()),
-            (Ok(()), left) => {
-                Err(io::Error::other(format!("{left} entries are still in their tables")))
-            }
-            (Err(error), _) => Err(error),
+        let left = self.keeper.close_all(moment);
+        if left > 0 && end.is_ok() {
+            let text = format!("{left} entries are still in their tables, delete them by hand");
+            end = Err(io::Error::other(text));
         }
+        end.map_err(|error| {
+            self.keeper.log().say(&Event::CannotGoOn { error: &error });
+            Failure::Said
+        })
     }
 
     fn serve_until_stopped(&mut self) -> io::Result<()> {

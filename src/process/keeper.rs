@@ -47,7 +47,6 @@ pub struct Keeper {
     log: Log,
     summary: Summary,
     lines: Rate,
-    unsaid: u64,
 }
 
 impl Keeper {
@@ -71,7 +70,6 @@ impl Keeper {
             log,
             summary: Summary::default(),
             lines: Rate::new(LINE_BURST, LINE_INTERVAL),
-            unsaid: 0,
         }
     }
 
@@ -165,14 +163,15 @@ impl Keeper {
             Ok(Added::Added) => Ok(false),
             Ok(Added::Present) if ours => Ok(false),
             Ok(Added::Present) => {
-                self.log.say(&Event::Foreign { entry, table });
+                if self.may_say(now) {
+                    self.log.say(&Event::Foreign { entry, table });
+                }
                 Ok(true)
             }
             Err(error) => {
-                self.say_cannot_add(table, entry, &error);
-                if error.kind == Kind::System {
-                    // The kernel may have taken it and the answer be lost:
-                    // out with it, for nobody would hold it.
+                self.say_cannot_add(table, entry, &error, now);
+                if error.kind == Kind::Unanswered {
+                    // It may stand there, and nobody would hold it.
                     self.stuck.insert((table.clone(), entry), now);
                 }
                 Err(if error.kind == Kind::Full { Reason::Full } else { Reason::Failed })
@@ -181,11 +180,12 @@ impl Keeper {
     }
 
     /// A table that cannot be used is said once, not with every entry.
-    fn say_cannot_add(&mut self, table: &Table, entry: Entry, error: &Error) {
+    fn say_cannot_add(&mut self, table: &Table, entry: Entry, error: &Error, now: Monotonic) {
         if error.kind != Kind::Missing {
-            return self.log.say(&Event::CannotAdd { entry, table, error });
-        }
-        if !self.unusable.contains(table) {
+            if self.may_say(now) {
+                self.log.say(&Event::CannotAdd { entry, table, error });
+            }
+        } else if !self.unusable.contains(table) {
             self.log.say(&Event::TableUnusable { table, error });
             self.unusable.push(table.clone());
         }
@@ -199,10 +199,6 @@ impl Keeper {
         self.retry_stuck(now);
         if self.next_check.is_some_and(|due| due <= now) {
             self.check_tables(now);
-        }
-        let window_ends = self.summary.next_deadline().is_some_and(|due| due <= now);
-        if window_ends && self.unsaid > 0 {
-            self.log.say(&Event::Unsaid { lines: std::mem::take(&mut self.unsaid) });
         }
         self.summary.tick(now, &mut self.log);
     }
@@ -312,7 +308,9 @@ impl Keeper {
     /// Whether one more line about doors may be said.
     fn may_say(&mut self, now: Monotonic) -> bool {
         let fits = self.lines.admit(now);
-        self.unsaid += u64::from(!fits);
+        if !fits {
+            self.summary.note_unsaid(now);
+        }
         fits
     }
 }

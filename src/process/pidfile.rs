@@ -20,6 +20,8 @@ impl Pidfile {
     /// # Errors
     /// When it cannot be written, or a running daemon holds it.
     pub fn write(path: &Path) -> io::Result<Self> {
+        // The daemon leaves the directory that it was started in.
+        let path = std::path::absolute(path)?;
         let named = |error: io::Error| {
             io::Error::new(error.kind(), format!("{}: {error}", path.display()))
         };
@@ -28,7 +30,7 @@ impl Pidfile {
             .create(true)
             .truncate(false)
             .mode(0o644)
-            .open(path)
+            .open(&path)
             .map_err(named)?;
         let mut lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| {
             let text = format!("{} is held by a running daemon, stop it first", path.display());
@@ -36,7 +38,7 @@ impl Pidfile {
         })?;
         lock.set_len(0).map_err(named)?;
         writeln!(lock, "{}", std::process::id()).map_err(named)?;
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(Self { path, _lock: lock })
     }
 }
 

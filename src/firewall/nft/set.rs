@@ -143,7 +143,10 @@ pub fn refused(what: &str, error: io::Error) -> Error {
         let advice = format!("{what}, run as root or with CAP_NET_ADMIN");
         return Error::new(Kind::Denied, advice, Some(error));
     }
-    Error::new(Kind::System, what, Some(error))
+    let is_timeout = matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ETIMEDOUT))
+        || error.kind() == io::ErrorKind::TimedOut;
+    let kind = if is_timeout { Kind::Unanswered } else { Kind::System };
+    Error::new(kind, what, Some(error))
 }
 
 impl fmt::Display for Set {
