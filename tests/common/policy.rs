@@ -103,6 +103,7 @@ pub fn spa(gate_keys: &[[u8; 32]]) -> Spa {
 }
 
 /// What a policy is made of; a test changes what it is about.
+#[derive(Debug)]
 pub struct Parts {
     pub spa: Option<Spa>,
     pub doors: Vec<Door>,
