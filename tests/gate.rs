@@ -236,6 +236,18 @@ fn nothing_issued_at_or_before_the_barrier_is_believed() {
 }
 
 #[test]
+fn after_a_loss_of_memory_tokens_of_the_run_before_open_nothing() {
+    let start = || Gate::after_loss(Parts::default().policy(), at(0));
+    assert_eq!(reason(&mut start(), &issued(30_000, 1), at(1)), Some(Reason::Uncertain));
+    assert_eq!(reason(&mut start(), &issued(30_001, 1), at(1)), None);
+    // The machine woke up an hour in the past and sets its clock after 20 s:
+    // what was used just before it started still looks fresh.
+    let set = Now { monotonic: mono(20_000), ..at(3_600_000) };
+    assert_eq!(reason(&mut start(), &issued(3_575_000, 1), set), Some(Reason::Uncertain));
+    assert_eq!(reason(&mut start(), &issued(3_610_001, 1), set), None);
+}
+
+#[test]
 fn a_clock_that_steps_back_revives_no_token() {
     let mut gate = gate();
     let (forgotten, kept) = (issued(0, 1), issued(3_600_000, 2));
@@ -313,7 +325,7 @@ fn what_the_cheap_checks_refuse_never_reaches_the_proof() {
 #[test]
 fn only_a_datagram_to_the_spa_port_is_a_token() {
     let bytes = alice().bytes();
-    let mut hear = |packet: Sighting<'_>, parts: Parts| {
+    let hear = |packet: Sighting<'_>, parts: Parts| {
         outcome(parts.gate().judge(&packet, at(0))).unwrap_err().reason
     };
     assert_eq!(hear(datagram(home(), SPA_PORT + 1, &bytes), Parts::default()), Reason::Idle);

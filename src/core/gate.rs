@@ -100,10 +100,22 @@ impl Gate {
     /// A gate that believes no token issued at or before `barrier`.
     #[must_use]
     pub fn new(policy: Arc<Policy>, barrier: Wall) -> Self {
+        Self::remembering(policy, Replay::new(barrier))
+    }
+
+    /// A gate of a run that began at `started` and does not know which tokens
+    /// the one before honoured: it believes only what is newer than those.
+    #[must_use]
+    pub fn after_loss(policy: Arc<Policy>, started: Now) -> Self {
+        let max_skew = policy.spa.as_ref().map_or(Duration::ZERO, |spa| spa.max_skew);
+        Self::remembering(policy, Replay::after_loss(started, max_skew))
+    }
+
+    fn remembering(policy: Arc<Policy>, replay: Replay<FirstSeen>) -> Self {
         let attempts = usize::try_from(policy.limits.max_attempts).unwrap_or(usize::MAX);
         Self {
             attempts: Attempts::new(attempts),
-            replay: Replay::new(barrier),
+            replay,
             proofs: vec![Rate::new(PROOF_BURST, PROOF_INTERVAL); policy.users.len()],
             policy,
         }
@@ -211,7 +223,7 @@ impl Gate {
                 && now.monotonic.since(first.at) <= COPY_WINDOW;
             return Err(if is_copy { Reason::Duplicate } else { Reason::Replayed });
         }
-        if self.replay.is_certain(issued) { Ok(()) } else { Err(Reason::Uncertain) }
+        if self.replay.is_certain(issued, now) { Ok(()) } else { Err(Reason::Uncertain) }
     }
 
     fn check_proof(

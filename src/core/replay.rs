@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::reason::Reason;
-use super::time::{Now, Wall};
+use super::time::{Monotonic, Now, Wall};
 use super::user::UserIndex;
 
 /// How many unexpired tokens one user may have used: two a second through
@@ -39,28 +39,51 @@ struct Seen<N> {
 pub struct Replay<N> {
     users: BTreeMap<UserIndex, Vec<Seen<N>>>,
     barrier: Wall,
+    loss: Option<Loss>,
+}
+
+/// A start that does not know what was honoured before.
+#[derive(Debug, Clone, Copy)]
+struct Loss {
+    started: Monotonic,
+    max_skew: Duration,
+}
+
+impl Loss {
+    /// The latest time of issue that a token used before the start can bear,
+    /// by the clock as it goes now.
+    fn barrier(self, now: Now) -> Wall {
+        now.wall - now.monotonic.since(self.started) + self.max_skew
+    }
 }
 
 impl<N> Replay<N> {
     /// An empty store that refuses everything issued at or before `barrier`.
-    ///
-    /// A store that follows a loss of memory starts at
-    /// [`barrier_after_loss`].
     #[must_use]
     pub fn new(barrier: Wall) -> Self {
-        Self { users: BTreeMap::new(), barrier }
+        Self { users: BTreeMap::new(), barrier, loss: None }
+    }
+
+    /// An empty store of a run that began at `started` and does not know what
+    /// the one before honoured. It refuses all that can have been used by
+    /// then, by the clock of the start and by the clock as it is set later: a
+    /// machine without a clock of its own starts in the past.
+    #[must_use]
+    pub fn after_loss(started: Now, max_skew: Duration) -> Self {
+        let loss = Loss { started: started.monotonic, max_skew };
+        Self { loss: Some(loss), ..Self::new(loss.barrier(started)) }
     }
 
     /// The time of issue up to which nothing is believed.
     #[must_use]
-    pub fn barrier(&self) -> Wall {
-        self.barrier
+    pub fn barrier(&self, now: Now) -> Wall {
+        self.loss.map_or(self.barrier, |loss| loss.barrier(now).max(self.barrier))
     }
 
     /// Whether a token issued then can be told from one that was used.
     #[must_use]
-    pub fn is_certain(&self, issued: Wall) -> bool {
-        issued > self.barrier
+    pub fn is_certain(&self, issued: Wall, now: Now) -> bool {
+        issued > self.barrier(now)
     }
 
     /// The note made when `user` used the token `id`.
@@ -84,7 +107,7 @@ impl<N> Replay<N> {
         note: N,
         now: Now,
     ) -> Result<(), Reason> {
-        if !self.is_certain(token.issued) {
+        if !self.is_certain(token.issued, now) {
             return Err(Reason::Uncertain);
         }
         let used = self.users.entry(user).or_default();
@@ -105,13 +128,6 @@ impl<N> Replay<N> {
         used.push(Seen { token, note });
         Ok(())
     }
-}
-
-/// The barrier for a run that does not know what the one before honoured:
-/// the latest time of issue that a token used before `started` can bear.
-#[must_use]
-pub fn barrier_after_loss(started: Wall, max_skew: Duration) -> Wall {
-    started + max_skew
 }
 
 #[cfg(test)]
@@ -164,18 +180,29 @@ mod tests {
             replay.record(ALICE, token(1, 1_000), (), at(1_000)),
             Err(Reason::Uncertain)
         );
-        assert!(!replay.is_certain(Wall::from_millis(1_000)));
-        assert!(replay.is_certain(Wall::from_millis(1_001)));
+        assert!(!replay.is_certain(Wall::from_millis(1_000), at(1_000)));
+        assert!(replay.is_certain(Wall::from_millis(1_001), at(1_000)));
     }
 
     #[test]
     fn after_a_loss_of_memory_nothing_old_is_believed() {
-        let barrier = barrier_after_loss(Wall::from_millis(100_000), Duration::from_secs(30));
-        let mut replay = Replay::new(barrier);
+        let mut replay = Replay::after_loss(at(100_000), Duration::from_secs(30));
         assert_eq!(
             replay.record(ALICE, token(1, 130_000), (), at(100_000)),
             Err(Reason::Uncertain)
         );
-        assert_eq!(replay.record(ALICE, token(1, 130_001), (), at(130_001)), Ok(()));
+        let later =
+            Now { monotonic: Monotonic::default() + Duration::from_secs(31), ..at(131_000) };
+        assert_eq!(replay.record(ALICE, token(1, 130_001), (), later), Ok(()));
+    }
+
+    #[test]
+    fn a_clock_set_after_the_start_moves_what_is_believed_along() {
+        let replay: Replay<()> = Replay::after_loss(at(100_000), Duration::from_secs(30));
+        let monotonic = Monotonic::default() + Duration::from_secs(20);
+        let ahead = Now { monotonic, ..at(900_000) };
+        assert_eq!(replay.barrier(ahead), Wall::from_millis(910_000));
+        let back = Now { monotonic, ..at(50_000) };
+        assert_eq!(replay.barrier(back), Wall::from_millis(130_000));
     }
 }
