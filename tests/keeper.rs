@@ -12,7 +12,7 @@ use knockd::core::door::{Door, DoorIndex, Table};
 use knockd::core::gate::Claim;
 use knockd::core::policy::{Limits, Policy};
 use knockd::core::reason::Reason;
-use knockd::core::replay::ReplayId;
+use knockd::core::replay::{Replay, ReplayId};
 use knockd::core::sequence::Sequence;
 use knockd::core::sighting::{FlagMask, Port, Protocol};
 use knockd::core::time::{Monotonic, Now, Wall};
@@ -159,7 +159,7 @@ impl Scene {
         let (kernel, lines) = (Fake::default(), Lines::default());
         let log = Log::to_lines(lines.clone(), false);
         let firewall = Box::new(kernel.clone());
-        let keeper = Keeper::new(Arc::new(policy), firewall, Wall::default(), log);
+        let keeper = Keeper::new(Arc::new(policy), firewall, Replay::new(Wall::default()), log);
         Self { keeper, kernel, lines, salts: 0 }
     }
 

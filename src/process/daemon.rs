@@ -18,8 +18,8 @@ use crate::config::Config;
 use crate::core::gate::Gate;
 use crate::core::interest;
 use crate::core::policy::Policy;
-use crate::core::replay::barrier_after_loss;
-use crate::core::time::{Monotonic, Now, Wall};
+use crate::core::replay::Replay;
+use crate::core::time::{Monotonic, Now};
 use crate::firewall;
 use crate::log::Log;
 use crate::log::event::Event;
@@ -120,19 +120,19 @@ impl Daemon {
             Signals::new().map_err(|error| Failure::new("cannot listen to signals", error))?;
         let waiter = Waiter::new().map_err(|error| Failure::new("cannot wait", error))?;
 
-        // What an earlier run honoured is not known, so nothing that it could
-        // have honoured is believed.
+        // What an earlier run honoured is not known, so gate and keeper believe
+        // nothing that it could have honoured.
         let skew = policy.spa.as_ref().map(|spa| spa.max_skew);
-        let barrier = skew.map_or(Wall::default(), |skew| barrier_after_loss(now.wall, skew));
+        let replay = Replay::after_loss(now, skew.unwrap_or_default());
         let log = if options.foreground {
             Log::to_lines(io::stderr(), options.verbose)
         } else {
             Log::to_syslog(options.verbose)
         };
         let mut daemon = Self {
-            engine: Engine::new(Gate::new(Arc::clone(&policy), barrier)),
+            engine: Engine::new(Gate::after_loss(Arc::clone(&policy), now)),
             doors: policy.doors.len(),
-            keeper: Keeper::new(policy, firewall, barrier, log),
+            keeper: Keeper::new(policy, firewall, replay, log),
             capture,
             signals,
             waiter,

@@ -50,20 +50,19 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// A keeper without leases that believes no token issued at or before
-    /// `barrier`.
+    /// A keeper without leases; `replay` is what it knows to be honoured.
     #[must_use]
     pub fn new(
         policy: Arc<Policy>,
         firewall: Box<dyn Firewall>,
-        barrier: Wall,
+        replay: Replay<()>,
         log: Log,
     ) -> Self {
         Self {
             leases: Leases::new(Arc::clone(&policy)),
             policy,
             firewall,
-            replay: Replay::new(barrier),
+            replay,
             unusable: Vec::new(),
             next_check: None,
             stuck: BTreeMap::new(),
