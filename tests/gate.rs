@@ -205,6 +205,15 @@ fn a_token_opens_once_wherever_it_comes_from() {
 }
 
 #[test]
+fn a_token_is_remembered_as_long_as_it_counts() {
+    let mut gate = gate();
+    assert_eq!(reason(&mut gate, &issued(30_000, 1), at(0)), None);
+    assert_eq!(reason(&mut gate, &issued(30_000, 2), at(60_000)), None);
+    assert_eq!(reason(&mut gate, &issued(30_000, 1), at(60_000)), Some(Reason::Replayed));
+    assert_eq!(reason(&mut gate, &issued(30_000, 3), at(60_000)), None);
+}
+
+#[test]
 fn the_same_packet_seen_by_a_second_interface_is_a_duplicate() {
     let mut gate = gate();
     let bytes = alice().bytes();
