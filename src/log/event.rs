@@ -191,7 +191,11 @@ impl Event<'_> {
                 write!(f, "door {door} extended for {address} by {by}, {}", Span(*span))
             }
             Self::Closed { door, address, after, ending } => {
-                write!(f, "door {door} closed for {address} after {}, {ending}", Span(*after))
+                write!(
+                    f,
+                    "door {door} closed for {address} after {}s, {ending}",
+                    after.as_secs()
+                )
             }
             Self::NotOpened { door, address, by, reason } => {
                 write!(f, "door {door} not opened for {address} by {by}, {reason}")

@@ -198,8 +198,11 @@ impl Daemon {
     /// Reads from every interface, and says what was lost on the way.
     fn read_frames(&mut self) -> io::Result<()> {
         let (engine, keeper) = (&mut self.engine, &mut self.keeper);
-        let now = sys::now()?;
+        let mut now = sys::now()?;
         let changes = self.capture.read(FRAME_BUDGET, |frame, link, interface| {
+            // Each frame has its own time, lest attempts of one batch seem to
+            // have begun at once. A clock that worked before works now.
+            now = sys::now().unwrap_or(now);
             act(keeper, engine.decide(link, frame, interface, now), now);
         });
         let dropped = self.capture.dropped();
