@@ -9,6 +9,7 @@ use crate::core::door::Table;
 pub mod memory;
 #[cfg(target_os = "linux")]
 pub mod nft;
+pub mod pf;
 
 /// A packet filter with tables of addresses.
 ///
