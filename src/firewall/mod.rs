@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::core::address::Entry;
 use crate::core::door::Table;
+use crate::core::sighting::{Port, Protocol};
 
 pub mod memory;
 #[cfg(target_os = "linux")]
@@ -44,6 +46,116 @@ pub trait Firewall {
     /// # Errors
     /// [`Kind::Denied`] or [`Kind::System`] when it cannot be asked.
     fn status(&mut self) -> Result<Status, Error>;
+
+    /// Makes `table`, to stay without rules that refer to it. One that is
+    /// there already stays as it is.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`] where the system forbids new tables,
+    /// [`Kind::Unsupported`] where only its configuration makes them.
+    fn create(&mut self, table: &Table) -> Result<(), Error> {
+        let advice = format!("cannot create table {table}: this firewall leaves that to you");
+        Err(Error::new(Kind::Unsupported, advice, None))
+    }
+
+    /// Ends what is under way, which outlives the entry that let it through,
+    /// and tells how many connections that were.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`] where the system forbids it, [`Kind::Unsupported`]
+    /// where it cannot.
+    fn kill(&mut self, kill: &Kill) -> Result<u64, Error> {
+        let advice = format!(
+            "cannot kill states of {}, this firewall has no means: set `on_close: KeepStates`",
+            kill.address
+        );
+        Err(Error::new(Kind::Unsupported, advice, None))
+    }
+
+    /// What in the firewall's set-up makes `tables` or the rules on
+    /// `interfaces` useless.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`] or [`Kind::System`] when it cannot be asked.
+    fn review(
+        &mut self,
+        tables: &[Table],
+        interfaces: &[String],
+    ) -> Result<Vec<Warning>, Error> {
+        let _ = (tables, interfaces);
+        Ok(Vec::new())
+    }
+
+    /// Has the filter filter, as long as the token returned is not released;
+    /// others may hold tokens of their own. The token outlives the process.
+    ///
+    /// # Errors
+    /// [`Kind::Unsupported`] where enabling is the administrator's alone.
+    fn enable(&mut self) -> Result<u64, Error> {
+        let advice = "this firewall is enabled by its own configuration";
+        Err(Error::new(Kind::Unsupported, advice, None))
+    }
+
+    /// Gives back a token. One that nobody knows any more is no error.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`] or [`Kind::System`].
+    fn release(&mut self, token: u64) -> Result<(), Error> {
+        let _ = token;
+        Ok(())
+    }
+}
+
+/// Which connections to end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kill {
+    /// Whose.
+    pub address: IpAddr,
+    /// To which ports; empty for all, and then also those that others opened
+    /// to the address.
+    pub ports: Vec<Port>,
+    /// In which routing domain, on OpenBSD; 0 unless configured.
+    pub rdomain: u16,
+}
+
+impl Kill {
+    /// Matches nothing, to learn whether the system lets us kill at all: no
+    /// connection comes from the limited broadcast address.
+    #[must_use]
+    pub fn nothing() -> Self {
+        let discard = Port { protocol: Protocol::Tcp, number: 9 };
+        Self { address: Ipv4Addr::BROADCAST.into(), ports: vec![discard], rdomain: 0 }
+    }
+}
+
+/// What is in the way although every call succeeds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Warning {
+    /// The filter is off; what to do.
+    Disabled(&'static str),
+    /// No rule refers to the table.
+    Unreferenced(Table),
+    /// The filter lets every packet of the interface pass.
+    Skipped(String),
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disabled(todo) => {
+                write!(f, "the firewall is disabled, every door stands open: {todo}")
+            }
+            Self::Unreferenced(table) => write!(
+                f,
+                "no rule refers to table {table}, its doors open nothing: add a rule that does"
+            ),
+            Self::Skipped(interface) => write!(
+                f,
+                "the firewall skips interface {interface}, its doors stand open there: drop it \
+                 from `set skip on`"
+            ),
+        }
+    }
 }
 
 /// What adding did.

@@ -1,12 +1,264 @@
-//! pf, on FreeBSD, OpenBSD and macOS.
+//! Tables and states of pf, on FreeBSD, OpenBSD and macOS.
 //!
 //! What a system looks like is data: the files named after the systems
 //! describe their structures and requests as one [`abi::Abi`] each, and all of
-//! them are compiled and checked on every host.
+//! them are compiled and checked on every host. [`table`], [`states`] and
+//! [`status`] turn questions into bytes and answers into values, [`Device`]
+//! carries them to a kernel, and [`advice`] says what a refusal means.
+//!
+//! Only [`open`] asks which system this is.
+#![deny(unsafe_code)]
+
+use nix::libc;
+
+use super::{Added, Deleted, Error, Firewall, Kill, Kind, Status, Warning};
+use crate::core::address::Entry;
+use crate::core::door::Table;
 
 pub mod abi;
+pub mod advice;
+#[cfg(target_os = "macos")]
+pub mod anchor;
+pub mod device;
 pub mod freebsd;
 pub mod freebsd32;
+#[allow(unsafe_code)]
+pub mod ioctl;
 pub mod layout;
 pub mod macos;
+pub mod nvlist;
 pub mod openbsd;
+pub mod states;
+pub mod status;
+pub mod table;
+
+pub use abi::Abi;
+pub use device::Device;
+
+/// Opens pf of the system that this program was built for.
+///
+/// # Errors
+/// [`Kind::Missing`] without pf in the kernel, [`Kind::Denied`] when not
+/// started as root, [`Kind::Unsupported`] where there is no pf.
+pub fn open() -> Result<Box<dyn Firewall>, Error> {
+    #[cfg(all(target_os = "freebsd", target_pointer_width = "64"))]
+    let abi = Some(&freebsd::ABI);
+    #[cfg(all(target_os = "freebsd", target_pointer_width = "32"))]
+    let abi = Some(&freebsd32::ABI);
+    #[cfg(target_os = "openbsd")]
+    let abi = Some(&openbsd::ABI);
+    #[cfg(target_os = "macos")]
+    let abi = Some(&macos::ABI);
+    #[cfg(not(any(target_os = "freebsd", target_os = "openbsd", target_os = "macos")))]
+    let abi: Option<&Abi> = None;
+    let Some(abi) = abi else {
+        let advice = "this system has no pf: configure another firewall";
+        return Err(Error::new(Kind::Unsupported, advice, None));
+    };
+    let device = ioctl::DevPf::open("/dev/pf".as_ref())
+        .map_err(|error| advice::cannot_open(abi, error))?;
+    Ok(Box::new(Pf::new(device, abi)))
+}
+
+/// pf behind a device.
+#[derive(Debug)]
+pub struct Pf<D> {
+    device: D,
+    abi: &'static Abi,
+}
+
+impl<D: Device> Pf<D> {
+    /// The pf behind `device`, which speaks as `abi` says.
+    pub const fn new(device: D, abi: &'static Abi) -> Self {
+        Self { device, abi }
+    }
+
+    /// Makes a request about `table` with one element, or with none, and
+    /// returns the argument as the kernel left it. The element becomes what
+    /// the kernel made of it.
+    fn with_element(
+        &mut self,
+        pick: impl FnOnce(&abi::Tables) -> &layout::Request,
+        table: &Table,
+        element: Option<&mut Vec<u8>>,
+        what: &str,
+    ) -> Result<Vec<u8>, Error> {
+        let (abi, layout) = (self.abi, &self.abi.tables);
+        let mut argument = table::argument(abi, table)?;
+        let (count, memory) = match element {
+            Some(element) => {
+                layout.flags.put(&mut argument, abi::PFR_FLAG_FEEDBACK.into());
+                (1, element.as_mut_slice())
+            }
+            None => (0, &mut [][..]),
+        };
+        table::announce(abi, &mut argument, layout.entry.size, count);
+        self.device
+            .ioctl(pick(layout), &mut argument, memory)
+            .map_err(|error| advice::about_table(abi, what, table, error))?;
+        Ok(argument)
+    }
+
+    /// Refuses to add where the kernel would rather sleep than say that its
+    /// tables are full, holding a lock that every other request waits for.
+    fn keep_clear_of_limit(&mut self, table: &Table, what: &str) -> Result<(), Error> {
+        let Some(limit) = &self.abi.limit else { return Ok(()) };
+        let room = status::headroom(&mut self.device, self.abi, limit)
+            .map_err(|error| advice::about_table(self.abi, what, table, error))?;
+        if room > 0 {
+            return Ok(());
+        }
+        let advice = format!(
+            "{what} table {table}, pf's tables are close to their limit: raise `set limit \
+             table-entries` in pf.conf"
+        );
+        Err(Error::new(Kind::Full, advice, None))
+    }
+}
+
+impl<D: Device> Firewall for Pf<D> {
+    /// Adds nothing: pf answers as it would to an entry.
+    fn probe(&mut self, table: &Table) -> Result<(), Error> {
+        self.with_element(|tables| &tables.add, table, None, "cannot use").map(drop)
+    }
+
+    fn add(&mut self, table: &Table, entry: Entry) -> Result<Added, Error> {
+        let what = format!("cannot add {entry} to");
+        self.keep_clear_of_limit(table, &what)?;
+        // One entry per call: OpenBSD's feedback for several is in the wrong
+        // order.
+        let mut element = table::encode(self.abi, entry);
+        let answer =
+            self.with_element(|tables| &tables.add, table, Some(&mut element), &what)?;
+        if self.abi.tables.added.get(&answer) > 0 {
+            return Ok(Added::Added);
+        }
+        if self.abi.tables.entry.feedback.get(&element) == abi::PFR_FB_CONFLICT.into() {
+            let advice = format!("{what} table {table}, it holds !{entry}: delete that");
+            return Err(Error::new(Kind::Denied, advice, None));
+        }
+        Ok(Added::Present)
+    }
+
+    fn delete(&mut self, table: &Table, entry: Entry) -> Result<Deleted, Error> {
+        let what = format!("cannot delete {entry} from");
+        let mut element = table::encode(self.abi, entry);
+        let answer =
+            self.with_element(|tables| &tables.delete, table, Some(&mut element), &what)?;
+        let deleted = self.abi.tables.deleted.get(&answer) > 0;
+        Ok(if deleted { Deleted::Deleted } else { Deleted::Absent })
+    }
+
+    fn list(&mut self, table: &Table) -> Result<Vec<Entry>, Error> {
+        let (abi, layout) = (self.abi, &self.abi.tables);
+        let named = table::argument(abi, table)?;
+        let listed = status::list(layout.entry.size, |room, buffer| {
+            let mut argument = named.clone();
+            table::announce(abi, &mut argument, layout.entry.size, room);
+            self.device.ioctl(&layout.list, &mut argument, buffer)?;
+            Ok(usize::try_from(layout.count.get(&argument)).unwrap_or(usize::MAX))
+        });
+        let listed = listed.map_err(|error| match error.raw_os_error() {
+            Some(libc::EINVAL) if !abi.crowded.is_empty() => {
+                let advice = format!("cannot list table {table}, {}", abi.crowded);
+                Error::new(Kind::Unsupported, advice, Some(error))
+            }
+            _ => advice::about_table(abi, "cannot list", table, error),
+        })?;
+        let entries = listed.chunks_exact(layout.entry.size);
+        Ok(entries.filter_map(|entry| table::decode(abi, entry)).collect())
+    }
+
+    fn status(&mut self) -> Result<Status, Error> {
+        let running = status::is_running(&mut self.device, self.abi)
+            .map_err(|error| advice::about_pf(self.abi, "cannot ask whether pf runs", error))?;
+        Ok(if running { Status::Enforcing } else { Status::Disabled })
+    }
+
+    /// Makes the table with `persist`; one that is there already stays as it
+    /// is.
+    fn create(&mut self, table: &Table) -> Result<(), Error> {
+        let (abi, layout) = (self.abi, &self.abi.tables);
+        let mut element = table::definition(abi, table, abi::PFR_TFLAG_PERSIST)?;
+        let mut argument = table::empty_argument(abi);
+        table::announce(abi, &mut argument, layout.table.size, 1);
+        self.device.ioctl(&layout.create, &mut argument, &mut element).map_err(|error| {
+            // No table is const yet: EPERM means the securelevel.
+            let what = format!("cannot create table {table}");
+            advice::about_pf(abi, &what, error)
+        })
+    }
+
+    fn kill(&mut self, kill: &Kill) -> Result<u64, Error> {
+        let what = format!("cannot kill states of {}", kill.address);
+        let mut killed = 0_u64;
+        for wanted in states::matches(kill) {
+            killed += states::kill(&mut self.device, self.abi, &wanted)
+                .map_err(|error| advice::about_pf(self.abi, &what, error))?;
+        }
+        Ok(killed)
+    }
+
+    fn review(
+        &mut self,
+        tables: &[Table],
+        interfaces: &[String],
+    ) -> Result<Vec<Warning>, Error> {
+        let abi = self.abi;
+        let mut warnings = Vec::new();
+        if self.status()? == Status::Disabled {
+            warnings.push(Warning::Disabled(abi.enable));
+        }
+        for table in tables {
+            let flags = status::table_flags(&mut self.device, abi, table);
+            if flags
+                .map_err(|error| advice::about_table(abi, "cannot review", table, error))?
+                .is_some_and(is_idle)
+            {
+                warnings.push(Warning::Unreferenced(table.clone()));
+            }
+        }
+        let Some(layout) = &abi.interfaces else { return Ok(warnings) };
+        for name in interfaces {
+            let skipped = status::is_skipped(&mut self.device, layout, name);
+            let what = format!("cannot ask pf about interface {name}");
+            if skipped.map_err(|error| advice::about_pf(abi, &what, error))? {
+                warnings.push(Warning::Skipped(name.clone()));
+            }
+        }
+        Ok(warnings)
+    }
+
+    fn enable(&mut self) -> Result<u64, Error> {
+        let Some(layout) = &self.abi.reference else {
+            let advice = format!("cannot enable pf by reference, {}", self.abi.enable);
+            return Err(Error::new(Kind::Unsupported, advice, None));
+        };
+        let mut argument = vec![0; layout.start.length()];
+        self.device
+            .ioctl(&layout.start, &mut argument, &mut [])
+            .map_err(|error| advice::about_pf(self.abi, "cannot enable pf", error))?;
+        Ok(layout.token.get(&argument))
+    }
+
+    fn release(&mut self, token: u64) -> Result<(), Error> {
+        let Some(layout) = &self.abi.reference else { return Ok(()) };
+        let mut argument = vec![0; layout.stop.length()];
+        layout.released.put(&mut argument, token);
+        match self.device.ioctl(&layout.stop, &mut argument, &mut []) {
+            // Nobody holds it any more, or pf was stopped for everybody.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOENT)) => {
+                Ok(())
+            }
+            result => result.map_err(|error| {
+                advice::about_pf(self.abi, "cannot give back the reference to pf", error)
+            }),
+        }
+    }
+}
+
+/// Whether a table is defined, but nothing refers to it.
+const fn is_idle(flags: u32) -> bool {
+    flags & abi::PFR_TFLAG_ACTIVE != 0
+        && flags & (abi::PFR_TFLAG_REFERENCED | abi::PFR_TFLAG_REFDANCHOR) == 0
+}

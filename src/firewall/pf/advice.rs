@@ -1,0 +1,84 @@
+//! From what the system said to what is wrong and what to do about it.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::io;
+
+use nix::libc;
+
+use super::abi::Abi;
+use crate::core::door::Table;
+use crate::firewall::{Error, Kind};
+
+/// /dev/pf did not open.
+#[must_use]
+pub fn cannot_open(abi: &Abi, source: io::Error) -> Error {
+    let (kind, todo) = match source.raw_os_error() {
+        Some(libc::ENOENT | libc::ENXIO | libc::ENODEV) => (Kind::Missing, abi.load),
+        Some(libc::EACCES | libc::EPERM) => (Kind::Denied, "start knockd as root"),
+        Some(libc::EBUSY) => (Kind::Denied, "another program holds it: stop that one"),
+        _ => (Kind::System, ""),
+    };
+    Error::new(kind, sentence("cannot open /dev/pf", todo), Some(source))
+}
+
+/// A request about a table failed; `what` names the act and its object, as in
+/// "cannot add 192.0.2.7 to".
+#[must_use]
+pub fn about_table(abi: &Abi, what: &str, table: &Table, source: io::Error) -> Error {
+    let (kind, todo) = match source.raw_os_error() {
+        // ENOENT: the anchor itself is not there yet.
+        Some(libc::ESRCH | libc::ENOENT) => (Kind::Missing, definition(table)),
+        Some(libc::EPERM) => (Kind::Denied, denied(abi, table)),
+        Some(libc::ENOMEM) => (
+            Kind::Full,
+            "raise `set limit table-entries` in pf.conf, or close doors".to_owned(),
+        ),
+        Some(libc::EEXIST) => (Kind::System, "it is there already".to_owned()),
+        _ => general(abi, &source),
+    };
+    Error::new(kind, sentence(format!("{what} table {table}"), &todo), Some(source))
+}
+
+/// A request about pf itself failed.
+#[must_use]
+pub fn about_pf(abi: &Abi, what: &str, source: io::Error) -> Error {
+    let (kind, todo) = match source.raw_os_error() {
+        Some(libc::EPERM) => (Kind::Denied, abi.privilege.to_owned()),
+        _ => general(abi, &source),
+    };
+    Error::new(kind, sentence(what, &todo), Some(source))
+}
+
+/// The line that makes a table, and where it goes.
+fn definition(table: &Table) -> String {
+    let line = format!("add `table <{}> persist` to", table.name);
+    match &table.anchor {
+        None => format!("{line} /etc/pf.conf, then run `pfctl -f /etc/pf.conf`"),
+        Some(anchor) => {
+            format!("{line} the file of anchor {anchor}, then run `pfctl -a {anchor} -f FILE`")
+        }
+    }
+}
+
+fn denied(abi: &Abi, table: &Table) -> String {
+    format!("drop `const` from table <{}> if it has it, and {}", table.name, abi.privilege)
+}
+
+fn general(abi: &Abi, source: &io::Error) -> (Kind, String) {
+    match source.raw_os_error() {
+        Some(libc::EACCES) => (Kind::Denied, "/dev/pf is open for reading only".to_owned()),
+        Some(libc::EPERM) => (Kind::Denied, abi.privilege.to_owned()),
+        Some(libc::ENODEV | libc::ENOTTY) => (
+            Kind::Unsupported,
+            format!("this kernel does not speak as {} does: rebuild knockd for it", abi.system),
+        ),
+        Some(libc::ENOMEM) => (Kind::Full, "the kernel has no memory for it".to_owned()),
+        _ => (Kind::System, String::new()),
+    }
+}
+
+/// One line of the two.
+fn sentence(what: impl fmt::Display, todo: &str) -> String {
+    if todo.is_empty() { what.to_string() } else { format!("{what}, {todo}") }
+}

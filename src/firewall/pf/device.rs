@@ -1,0 +1,77 @@
+//! The way into the kernel's pf: one call.
+#![forbid(unsafe_code)]
+
+use std::io;
+
+use super::layout::{Field, Pointer, Request};
+
+/// Something that answers pf's ioctl requests: /dev/pf, or a kernel made for
+/// a test.
+pub trait Device {
+    /// Makes `request` with `argument`, which becomes the answer. `memory` is
+    /// what the argument points to; the pointer itself is left to the device,
+    /// which writes it.
+    ///
+    /// # Errors
+    /// Whatever the system says; `InvalidInput` without asking it when the
+    /// argument is not as long as the request says, or when it announces more
+    /// than `memory` holds.
+    fn ioctl(
+        &mut self,
+        request: &Request,
+        argument: &mut [u8],
+        memory: &mut [u8],
+    ) -> io::Result<()>;
+}
+
+/// Whether the kernel, given `argument`, touches nothing outside it and
+/// `memory`.
+#[must_use]
+pub fn is_contained(request: &Request, argument: &[u8], memory: &[u8]) -> bool {
+    let inside = |field: Field| field.offset + field.size <= argument.len();
+    let fits = |length: Option<usize>| length.is_some_and(|length| length <= memory.len());
+    let number = |field: Field| usize::try_from(field.get(argument)).ok();
+    let pointed = match request.pointer {
+        Pointer::Nowhere => memory.is_empty(),
+        Pointer::Elements { at, each, count } => {
+            let length = number(each).zip(number(count));
+            [at, each, count].into_iter().all(inside)
+                && fits(length.and_then(|(each, count)| each.checked_mul(count)))
+        }
+        Pointer::Bytes { at, used, room } => {
+            [at, used, room].into_iter().all(inside) && fits(number(used)) && fits(number(room))
+        }
+    };
+    argument.len() == request.length() && pointed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{freebsd, openbsd};
+    use super::*;
+
+    #[test]
+    fn an_argument_that_announces_more_than_there_is_never_reaches_the_kernel() {
+        let tables = &openbsd::ABI.tables;
+        let mut argument = vec![0; tables.size];
+        tables.element.put(&mut argument, 52);
+        tables.count.put(&mut argument, 2);
+        assert!(is_contained(&tables.add, &argument, &[0; 104]));
+        assert!(!is_contained(&tables.add, &argument, &[0; 103]));
+        assert!(!is_contained(&tables.add, &argument[1..], &[0; 104]));
+        tables.count.put(&mut argument, u64::MAX);
+        assert!(!is_contained(&tables.add, &argument, &[0; 104]));
+        assert!(!is_contained(&openbsd::DIOCGETSTATUS, &[0; 520], &[0; 1]));
+    }
+
+    #[test]
+    fn both_lengths_of_a_packed_list_count() {
+        let nv = freebsd::ABI.nv.as_ref().unwrap();
+        for (used, room, contained) in [(8, 8, true), (9, 0, false), (0, 9, false)] {
+            let mut argument = [0; 24];
+            nv.used.put(&mut argument, used);
+            nv.room.put(&mut argument, room);
+            assert_eq!(is_contained(&nv.kill, &argument, &[0; 8]), contained);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Whether pf filters at all, and whether it filters where it should.
+#![forbid(unsafe_code)]
+
+use std::io;
+
+use nix::libc;
+
+use super::abi::{self, Abi, Interfaces, Limit};
+use super::device::Device;
+use super::nvlist;
+use super::states::is_unknown;
+use super::table;
+use crate::core::door::Table;
+
+/// Whether pf is enabled.
+///
+/// # Errors
+/// The system's; `InvalidData` for an answer without the word.
+pub fn is_running(device: &mut impl Device, abi: &Abi) -> io::Result<bool> {
+    if let Some(nv) = &abi.nv {
+        match running_by_list(device, nv) {
+            Err(error) if is_unknown(&error) => {}
+            result => return result,
+        }
+    }
+    let layout =
+        abi.status.as_ref().ok_or_else(|| io::Error::from_raw_os_error(libc::ENODEV))?;
+    let mut argument = vec![0; layout.request.length()];
+    device.ioctl(&layout.request, &mut argument, &mut [])?;
+    Ok(layout.running.get(&argument) != 0)
+}
+
+fn running_by_list(device: &mut impl Device, nv: &abi::Nv) -> io::Result<bool> {
+    // The list carries every counter by name: a few thousand bytes; the
+    // kernel gives no more than 65535 unless told otherwise.
+    for room in [0x2000, 0x8000, 0xffff] {
+        let mut packed = vec![0; room];
+        let mut argument = vec![0; nv.status.length()];
+        nv.room.put(&mut argument, room as u64);
+        match device.ioctl(&nv.status, &mut argument, &mut packed) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => continue,
+            result => result?,
+        }
+        let used = usize::try_from(nv.used.get(&argument)).unwrap_or(usize::MAX);
+        return nvlist::bool(packed.get(..used).unwrap_or_default(), "running")
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no running in it"));
+    }
+    Err(io::Error::from_raw_os_error(libc::ENOSPC))
+}
+
+/// The most bytes that are read at once: a million entries.
+const MAX_BYTES: usize = 64 << 20;
+
+/// Has the kernel list elements of `size` bytes into a buffer as large as it
+/// asks for, through `ask(count, buffer)`, which returns the count that the
+/// kernel named. What does not fit comes back as nothing but a larger count.
+///
+/// # Errors
+/// Of `ask`; `OutOfMemory` beyond 64 MiB, or when the number grows from each
+/// try to the next.
+pub fn list(
+    size: usize,
+    mut ask: impl FnMut(usize, &mut [u8]) -> io::Result<usize>,
+) -> io::Result<Vec<u8>> {
+    let mut room = 64;
+    for _ in 0..16 {
+        let mut buffer = vec![0; room * size];
+        let count = ask(room, &mut buffer)?;
+        // Of interfaces OpenBSD names no count above the room: equal is full.
+        if count < room {
+            buffer.truncate(count * size);
+            return Ok(buffer);
+        }
+        room = count.max(room).saturating_add(room / 2 + 1);
+        if room.saturating_mul(size) > MAX_BYTES {
+            break;
+        }
+    }
+    Err(io::ErrorKind::OutOfMemory.into())
+}
+
+/// What pf knows about a table, as `PFR_TFLAG_*`; `None` when it knows none of
+/// that name.
+///
+/// # Errors
+/// The system's.
+pub fn table_flags(
+    device: &mut impl Device,
+    abi: &Abi,
+    wanted: &Table,
+) -> io::Result<Option<u32>> {
+    let tables = &abi.tables;
+    let anchor = table::anchor(wanted);
+    let listed = list(tables.table.size, |room, buffer| {
+        let mut argument = table::empty_argument(abi);
+        tables.anchor.write(&mut argument, anchor.as_bytes());
+        table::announce(abi, &mut argument, tables.table.size, room);
+        device.ioctl(&tables.list_tables, &mut argument, buffer)?;
+        Ok(to_count(tables.count.get(&argument)))
+    });
+    let listed = match listed {
+        // The anchor is not there: FreeBSD says the one, the others the other.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOENT)) => {
+            return Ok(None);
+        }
+        listed => listed?,
+    };
+    Ok(listed
+        .chunks_exact(tables.table.size)
+        .find(|item| {
+            table::text(tables.table.name.slice(item)) == wanted.name.as_bytes()
+                && table::text(tables.table.anchor.slice(item)) == anchor.as_bytes()
+        })
+        .map(|item| tables.table.flags.get(item) as u32))
+}
+
+/// Whether pf lets every packet of the interface pass (`set skip on`); not
+/// known, and then said to be filtered, where it cannot be asked.
+///
+/// # Errors
+/// The system's.
+pub fn is_skipped(
+    device: &mut impl Device,
+    layout: &Interfaces,
+    name: &str,
+) -> io::Result<bool> {
+    let listed = list(layout.size, |room, buffer| {
+        let mut argument = vec![0; layout.request.length()];
+        layout.element.put(&mut argument, layout.size as u64);
+        layout.count.put(&mut argument, room as u64);
+        device.ioctl(&layout.request, &mut argument, buffer)?;
+        Ok(to_count(layout.count.get(&argument)))
+    });
+    let listed = match listed {
+        // FreeBSD 12 has another record.
+        Err(error) if is_unknown(&error) => return Ok(false),
+        listed => listed?,
+    };
+    Ok(listed.chunks_exact(layout.size).any(|item| {
+        table::text(layout.name.slice(item)) == name.as_bytes()
+            && layout.flags.get(item) & u64::from(abi::PFI_IFLAG_SKIP) != 0
+    }))
+}
+
+/// How many more entries all tables may take together, with a sixteenth of
+/// the limit kept back: pf.conf is loaded into shadow tables that count too,
+/// but are not listed.
+///
+/// # Errors
+/// The system's.
+pub fn headroom(device: &mut impl Device, abi: &Abi, layout: &Limit) -> io::Result<u64> {
+    let mut argument = vec![0; layout.request.length()];
+    layout.index.put(&mut argument, layout.table_entries.into());
+    device.ioctl(&layout.request, &mut argument, &mut [])?;
+    let limit = layout.limit.get(&argument);
+    let listed = list(layout.size, |room, buffer| {
+        let mut argument = table::empty_argument(abi);
+        abi.tables.flags.put(&mut argument, abi::PFR_FLAG_ALLRSETS.into());
+        table::announce(abi, &mut argument, layout.size, room);
+        device.ioctl(&layout.count_tables, &mut argument, buffer)?;
+        Ok(to_count(abi.tables.count.get(&argument)))
+    })?;
+    let used: u64 = listed.chunks_exact(layout.size).map(|item| layout.entries.get(item)).sum();
+    Ok((limit - limit / 16).saturating_sub(used))
+}
+
+/// A count that the kernel wrote, as far as it can be one.
+fn to_count(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}
