@@ -5,6 +5,7 @@
 //! named by `KNOCKD_ZIG` or found where the project's scripts put it. For what
 //! no header at hand has, tables of numbers stand in (`tests/abi`).
 #![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
