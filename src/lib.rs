@@ -12,7 +12,8 @@
 //! | [`log`] | what is said about it, one line each |
 //!
 //! Beside the way: [`config`] makes the policy out of RON, [`keyfile`] reads
-//! the secrets that it names, [`client`] is the program `knock`, [`sys`] holds
+//! the secrets that it names, [`client`] is the program `knock`, [`ioctl`] makes
+//! requests of pf and bpf, [`sys`] holds
 //! what only the operating system can tell.
 //!
 //! Imports point one way: programs to [`process`] and [`client`], those to
@@ -25,6 +26,7 @@ pub mod client;
 pub mod config;
 pub mod core;
 pub mod firewall;
+pub mod ioctl;
 pub mod keyfile;
 pub mod log;
 pub mod process;

@@ -12,8 +12,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use knockd::firewall::pf::layout::{Field, Request, Struct};
 use knockd::firewall::pf::{abi, freebsd, freebsd32, macos, openbsd};
+use knockd::ioctl::layout::{Field, Request, Struct};
 
 /// What one system's file says, as far as one check goes.
 struct Claims {

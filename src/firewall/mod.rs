@@ -255,9 +255,7 @@ pub enum Choice {
 /// system says.
 pub fn open(choice: &Choice) -> Result<Box<dyn Firewall>, Error> {
     match choice {
-        Choice::Pf => {
-            Err(Error::new(Kind::Unsupported, "pf is not supported on this system yet", None))
-        }
+        Choice::Pf => pf::open(),
         #[cfg(target_os = "linux")]
         Choice::Nft { table } => Ok(Box::new(nft::Nft::open(table)?)),
         #[cfg(not(target_os = "linux"))]

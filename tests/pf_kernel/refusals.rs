@@ -1,8 +1,9 @@
 //! What the kernel refuses, and what is said then.
 
 use knockd::core::door::Table;
-use knockd::firewall::pf::{Device, Pf, advice, freebsd, freebsd32, macos, openbsd, table};
+use knockd::firewall::pf::{Pf, advice, freebsd, freebsd32, macos, openbsd, table};
 use knockd::firewall::{Added, Deleted, Firewall, Kind, Status};
+use knockd::ioctl::Device;
 use nix::libc;
 use std::io;
 

@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use knockd::core::sighting::{Port, Protocol};
 use knockd::firewall::pf::states::{self, End, Match};
-use knockd::firewall::pf::{Device, Pf, freebsd, freebsd32, nvlist};
+use knockd::firewall::pf::{Pf, freebsd, freebsd32, nvlist};
 use knockd::firewall::{Firewall, Kill, Kind};
+use knockd::ioctl::Device;
 use nix::libc;
 use proptest::prelude::*;
 

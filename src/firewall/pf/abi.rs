@@ -4,7 +4,7 @@
 //! code that fills them in knows none of its own.
 #![forbid(unsafe_code)]
 
-use super::layout::{Field, Request, constants};
+use crate::ioctl::layout::{Field, Request, constants};
 
 /// pf's ioctl interface on one system and word size.
 #[derive(Debug)]
@@ -286,10 +286,10 @@ macro_rules! end {
     };
 }
 
-/// The [`Pointer`](super::layout::Pointer) of a `PfiocTable`.
+/// The [`Pointer`](crate::ioctl::layout::Pointer) of a `PfiocTable`.
 macro_rules! table_pointer {
     () => {
-        $crate::firewall::pf::layout::Pointer::Elements {
+        $crate::ioctl::layout::Pointer::Elements {
             at: field!(PfiocTable, pfrio_buffer),
             each: field!(PfiocTable, pfrio_esize),
             count: field!(PfiocTable, pfrio_size),
@@ -297,10 +297,10 @@ macro_rules! table_pointer {
     };
 }
 
-/// The [`Pointer`](super::layout::Pointer) of a `PfiocIface`.
+/// The [`Pointer`](crate::ioctl::layout::Pointer) of a `PfiocIface`.
 macro_rules! interface_pointer {
     () => {
-        $crate::firewall::pf::layout::Pointer::Elements {
+        $crate::ioctl::layout::Pointer::Elements {
             at: field!(PfiocIface, pfiio_buffer),
             each: field!(PfiocIface, pfiio_esize),
             count: field!(PfiocIface, pfiio_size),

@@ -8,7 +8,7 @@
 
 use super::abi::{self, table_pointer, tables};
 use super::freebsd::{self, PfrAddr, PfrTable};
-use super::layout::{Pointer, field, requests, structs};
+use crate::ioctl::layout::{Pointer, field, requests, structs};
 
 structs! {
     /// The argument of every table request.

@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use super::abi::{self, interface_pointer, interfaces, table_pointer, tables};
-use super::layout::{Describe, Pointer, constants, field, requests, structs};
+use crate::ioctl::layout::{Field, Pointer, constants, field, requests, structs};
 
 constants! {
     AF_INET6: u32 = 30,
@@ -105,10 +105,6 @@ structs! {
     }
 }
 
-impl Describe for u64 {
-    const NAME: &'static str = "";
-}
-
 requests! { b'D';
     OUT 8 DIOCSTARTREF(u64, Pointer::Nowhere) = 0x4008_4408,
     IN_OUT 9 DIOCSTOPREF(PfiocRemoveToken, Pointer::Nowhere) = 0xc010_4409,
@@ -158,7 +154,7 @@ pub static ABI: abi::Abi = abi::Abi {
     nv: None,
     reference: Some(abi::Reference {
         start: DIOCSTARTREF,
-        token: crate::firewall::pf::layout::Field { offset: 0, size: size_of::<u64>() },
+        token: Field { offset: 0, size: size_of::<u64>() },
         stop: DIOCSTOPREF,
         released: field!(PfiocRemoveToken, token_value),
     }),

@@ -7,24 +7,25 @@
 //! carries them to a kernel, and [`advice`] says what a refusal means.
 //!
 //! Only [`open`] asks which system this is.
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 
 use nix::libc;
 
 use super::{Added, Deleted, Error, Firewall, Kill, Kind, Status, Warning};
 use crate::core::address::Entry;
 use crate::core::door::Table;
+use crate::ioctl::layout::Request;
+use crate::ioctl::{Descriptor, Device};
 
 pub mod abi;
 pub mod advice;
 #[cfg(target_os = "macos")]
 pub mod anchor;
-pub mod device;
 pub mod freebsd;
 pub mod freebsd32;
-#[allow(unsafe_code)]
-pub mod ioctl;
-pub mod layout;
 pub mod macos;
 pub mod nvlist;
 pub mod openbsd;
@@ -33,7 +34,6 @@ pub mod status;
 pub mod table;
 
 pub use abi::Abi;
-pub use device::Device;
 
 /// Opens pf of the system that this program was built for.
 ///
@@ -55,9 +55,13 @@ pub fn open() -> Result<Box<dyn Firewall>, Error> {
         let advice = "this system has no pf: configure another firewall";
         return Err(Error::new(Kind::Unsupported, advice, None));
     };
-    let device = ioctl::DevPf::open("/dev/pf".as_ref())
+    let device = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_CLOEXEC)
+        .open("/dev/pf")
         .map_err(|error| advice::cannot_open(abi, error))?;
-    Ok(Box::new(Pf::new(device, abi)))
+    Ok(Box::new(Pf::new(Descriptor(device), abi)))
 }
 
 /// pf behind a device.
@@ -78,7 +82,7 @@ impl<D: Device> Pf<D> {
     /// the kernel made of it.
     fn with_element(
         &mut self,
-        pick: impl FnOnce(&abi::Tables) -> &layout::Request,
+        pick: impl FnOnce(&abi::Tables) -> &Request,
         table: &Table,
         element: Option<&mut Vec<u8>>,
         what: &str,

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::abi::{self, end, interface_pointer, interfaces, table_pointer, tables};
-use super::layout::{Pointer, constants, field, requests, structs};
+use crate::ioctl::layout::{Pointer, constants, field, requests, structs};
 
 constants! {
     AF_INET6: u32 = 24,

@@ -8,11 +8,11 @@ use std::net::IpAddr;
 use nix::libc;
 
 use super::abi::{self, Abi};
-use super::device::Device;
 use super::nvlist::{self, List, Value};
 use super::table::family;
 use crate::core::sighting::{Port, Protocol};
 use crate::firewall::Kill;
+use crate::ioctl::Device;
 
 /// Which states one request is to kill. A part that is absent stands for any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

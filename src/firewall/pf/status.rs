@@ -6,11 +6,11 @@ use std::io;
 use nix::libc;
 
 use super::abi::{self, Abi, Interfaces, Limit};
-use super::device::Device;
 use super::nvlist;
 use super::states::is_unknown;
 use super::table;
 use crate::core::door::Table;
+use crate::ioctl::Device;
 
 /// Whether pf is enabled.
 ///

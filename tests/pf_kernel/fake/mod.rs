@@ -11,8 +11,8 @@ mod tables;
 
 use std::io;
 
-use knockd::firewall::pf::device::{Device, is_contained};
-use knockd::firewall::pf::layout::Request;
+use knockd::ioctl::layout::Request;
+use knockd::ioctl::{Device, is_contained};
 use nix::libc;
 
 pub use states::State;

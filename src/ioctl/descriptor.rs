@@ -1,32 +1,21 @@
-//! /dev/pf itself: the one file of the firewall with `unsafe`.
+//! An open device: the one file of pf and bpf with `unsafe`.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use nix::libc;
 
-use super::device::{self, Device};
 use super::layout::{Pointer, Request};
+use super::{Device, is_contained};
 
-/// An open /dev/pf.
+/// A descriptor that takes requests.
 #[derive(Debug)]
-pub struct DevPf(File);
+pub struct Descriptor(pub File);
 
-impl DevPf {
-    /// Opens `path` for reading and writing, closed on exec.
-    ///
-    /// # Errors
-    /// As open(2): without pf in the kernel there is no such device.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(libc::O_CLOEXEC)
-            .open(path)
-            .map(Self)
+impl AsFd for Descriptor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 
@@ -37,7 +26,7 @@ const MAX_ARGUMENT: usize = 2048;
 #[repr(C, align(8))]
 struct Aligned([u8; MAX_ARGUMENT]);
 
-impl Device for DevPf {
+impl Device for Descriptor {
     fn ioctl(
         &mut self,
         request: &Request,
@@ -46,12 +35,14 @@ impl Device for DevPf {
     ) -> io::Result<()> {
         let mut aligned = Aligned([0; MAX_ARGUMENT]);
         let room = aligned.0.get_mut(..argument.len());
-        let Some(place) = room.filter(|_| device::is_contained(request, argument, memory))
-        else {
+        let Some(place) = room.filter(|_| is_contained(request, argument, memory)) else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
         place.copy_from_slice(argument);
-        if let Pointer::Elements { at, .. } | Pointer::Bytes { at, .. } = request.pointer {
+        if let Pointer::Elements { at, .. }
+        | Pointer::Items { at, .. }
+        | Pointer::Bytes { at, .. } = request.pointer
+        {
             if at.size != size_of::<usize>() {
                 return Err(io::ErrorKind::InvalidInput.into());
             }
@@ -95,19 +86,19 @@ impl IntoRequest<libc::c_int> for u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::freebsd;
     use super::*;
+    use crate::firewall::pf::freebsd;
 
     #[test]
     fn what_is_not_pf_does_not_know_its_requests() {
-        let mut device = DevPf::open(Path::new("/dev/null")).unwrap();
+        let mut device = Descriptor(File::open("/dev/null").unwrap());
         let error = device.ioctl(&freebsd::DIOCGETSTATUS, &mut [0; 416], &mut []).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ENOTTY));
     }
 
     #[test]
     fn an_argument_of_the_wrong_length_is_refused_before_the_system_sees_it() {
-        let mut device = DevPf::open(Path::new("/dev/null")).unwrap();
+        let mut device = Descriptor(File::open("/dev/null").unwrap());
         for length in [0, 415, 417, 5000] {
             let mut argument = vec![0; length];
             let error =

@@ -68,12 +68,6 @@ pub struct Struct {
     pub members: &'static [(&'static str, Field)],
 }
 
-/// Ties a `repr(C)` structure to the name it has in the header.
-pub trait Describe {
-    /// Behind the word `struct`.
-    const NAME: &'static str;
-}
-
 /// What an argument points to, so that it can be checked before the kernel
 /// follows the pointer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +82,15 @@ pub enum Pointer {
         each: Field,
         /// Number of elements.
         count: Field,
+    },
+    /// `count` elements whose size the argument does not tell.
+    Items {
+        /// The pointer.
+        at: Field,
+        /// Number of elements.
+        count: Field,
+        /// Size of an element.
+        size: usize,
     },
     /// `used` bytes that the kernel reads and `room` that it may write.
     Bytes {
@@ -107,8 +110,6 @@ pub struct Request {
     pub name: &'static str,
     /// The number that ioctl(2) takes.
     pub number: u32,
-    /// The C structure that it copies in or out; empty for none.
-    pub argument: &'static str,
     /// Where that structure points.
     pub pointer: Pointer,
 }
@@ -145,9 +146,9 @@ pub const fn size_of_member<S, M>(_member: fn(&S) -> &M) -> usize {
 /// The [`Field`] of a member of a structure, nested ones with dots.
 macro_rules! field {
     ($structure:ty, $($member:ident).+) => {
-        $crate::firewall::pf::layout::Field {
+        $crate::ioctl::layout::Field {
             offset: ::std::mem::offset_of!($structure, $($member).+),
-            size: $crate::firewall::pf::layout::size_of_member(
+            size: $crate::ioctl::layout::size_of_member(
                 |structure: &$structure| &structure.$($member).+,
             ),
         }
@@ -181,20 +182,17 @@ macro_rules! structs {
             const _: () = assert!(size_of::<$name>() == $size, $c);
             $(const _: () = assert!(
                 ::std::mem::offset_of!($name, $member) == $offset,
-                $crate::firewall::pf::layout::c_path!($member $($path)?),
+                $crate::ioctl::layout::c_path!($member $($path)?),
             );)+
-            impl $crate::firewall::pf::layout::Describe for $name {
-                const NAME: &'static str = $c;
-            }
         )+
         /// Every structure of this file.
-        pub const STRUCTS: &[$crate::firewall::pf::layout::Struct] = &[
-            $($crate::firewall::pf::layout::Struct {
+        pub const STRUCTS: &[$crate::ioctl::layout::Struct] = &[
+            $($crate::ioctl::layout::Struct {
                 name: $c,
                 size: $size,
                 members: &[$((
-                    $crate::firewall::pf::layout::c_path!($member $($path)?),
-                    $crate::firewall::pf::layout::Field {
+                    $crate::ioctl::layout::c_path!($member $($path)?),
+                    $crate::ioctl::layout::Field {
                         offset: $offset,
                         size: size_of::<$type>(),
                     },
@@ -211,16 +209,15 @@ macro_rules! requests {
         = $number:literal,)+) => {
         $(
             #[allow(missing_docs)]
-            pub const $name: $crate::firewall::pf::layout::Request =
-                $crate::firewall::pf::layout::Request {
+            pub const $name: $crate::ioctl::layout::Request =
+                $crate::ioctl::layout::Request {
                     name: stringify!($name),
                     number: $number,
-                    argument: <$argument as $crate::firewall::pf::layout::Describe>::NAME,
                     pointer: $pointer,
                 };
             const _: () = assert!(
-                $crate::firewall::pf::layout::number(
-                    $crate::firewall::pf::layout::$way,
+                $crate::ioctl::layout::number(
+                    $crate::ioctl::layout::$way,
                     $group,
                     $ordinal,
                     size_of::<$argument>(),
@@ -229,7 +226,7 @@ macro_rules! requests {
             );
         )+
         /// Every request of this file.
-        pub const REQUESTS: &[$crate::firewall::pf::layout::Request] = &[$($name,)+];
+        pub const REQUESTS: &[$crate::ioctl::layout::Request] = &[$($name,)+];
     };
 }
 

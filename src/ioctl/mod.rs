@@ -1,12 +1,19 @@
-//! The way into the kernel's pf: one call.
-#![forbid(unsafe_code)]
+//! The one way to make requests of pf and bpf.
+//!
+//! [`layout`] describes structures and requests as data; a [`Device`] takes
+//! the bytes. What the kernel could touch is checked before it is asked.
 
 use std::io;
 
-use super::layout::{Field, Pointer, Request};
+use self::layout::{Field, Pointer, Request};
 
-/// Something that answers pf's ioctl requests: /dev/pf, or a kernel made for
-/// a test.
+mod descriptor;
+pub mod layout;
+
+pub use descriptor::Descriptor;
+
+/// Something that answers ioctl requests: an open device, or a kernel made
+/// for a test.
 pub trait Device {
     /// Makes `request` with `argument`, which becomes the answer. `memory` is
     /// what the argument points to; the pointer itself is left to the device,
@@ -38,6 +45,10 @@ pub fn is_contained(request: &Request, argument: &[u8], memory: &[u8]) -> bool {
             [at, each, count].into_iter().all(inside)
                 && fits(length.and_then(|(each, count)| each.checked_mul(count)))
         }
+        Pointer::Items { at, count, size } => {
+            let length = number(count).and_then(|count| count.checked_mul(size));
+            [at, count].into_iter().all(inside) && fits(length)
+        }
         Pointer::Bytes { at, used, room } => {
             [at, used, room].into_iter().all(inside) && fits(number(used)) && fits(number(room))
         }
@@ -47,8 +58,8 @@ pub fn is_contained(request: &Request, argument: &[u8], memory: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{freebsd, openbsd};
     use super::*;
+    use crate::firewall::pf::{freebsd, openbsd};
 
     #[test]
     fn an_argument_that_announces_more_than_there_is_never_reaches_the_kernel() {
