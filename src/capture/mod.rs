@@ -4,6 +4,7 @@
 //! [`filter`] makes the kernel drop what cannot matter; [`frame`] reads what
 //! remains; [`savefile`] takes the interface's place.
 
+pub mod bpf;
 pub mod bpf_vm;
 pub mod filter;
 mod filter_headers;

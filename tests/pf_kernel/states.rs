@@ -135,7 +135,7 @@ fn a_kernel_that_knows_no_request_of_ours_is_said_to_know_none() {
 }
 
 fn vector() -> Vec<u8> {
-    let digits: String = include_str!("../abi/kill.nvlist").split_whitespace().collect();
+    let digits: String = include_str!("../abi_tables/kill.nvlist").split_whitespace().collect();
     let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
     (0..digits.len()).step_by(2).map(byte).collect()
 }

@@ -1,9 +1,9 @@
-//! What the files named after the systems say about pf is what the systems'
-//! own headers say.
+//! What the files named after the systems say about pf and bpf is what the
+//! systems' own headers say.
 //!
 //! For FreeBSD and OpenBSD a C compiler that has their headers decides: zig,
 //! named by `KNOCKD_ZIG` or found where the project's scripts put it. For what
-//! no header at hand has, tables of numbers stand in (`tests/abi`).
+//! no header at hand has, tables of numbers stand in (`tests/abi_tables`).
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used)]
 
@@ -12,11 +12,13 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use knockd::capture::bpf;
 use knockd::firewall::pf::{abi, freebsd, freebsd32, macos, openbsd};
 use knockd::ioctl::layout::{Field, Request, Struct};
 
 /// What one system's file says, as far as one check goes.
 struct Claims {
+    header: &'static str,
     structs: Vec<Struct>,
     requests: Vec<Request>,
     constants: Vec<(&'static str, u32)>,
@@ -29,9 +31,23 @@ impl Claims {
         constants: &[(&'static str, u32)],
     ) -> Self {
         Self {
+            header: "net/pfvar.h",
             structs: structs.to_vec(),
             requests: requests.to_vec(),
             constants: [abi::CONSTANTS, constants].concat(),
+        }
+    }
+
+    fn of_bpf(
+        structs: &[&[Struct]],
+        requests: &[&[Request]],
+        constants: &[&[(&'static str, u32)]],
+    ) -> Self {
+        Self {
+            header: "net/bpf.h",
+            structs: structs.concat(),
+            requests: requests.concat(),
+            constants: constants.concat(),
         }
     }
 
@@ -39,9 +55,9 @@ impl Claims {
     fn to_c(&self) -> String {
         let mut c = String::from(
             "#include <stddef.h>\n#include <sys/types.h>\n#include <sys/ioctl.h>\n\
-             #include <sys/socket.h>\n#include <netinet/in.h>\n#include <net/if.h>\n\
-             #include <net/pfvar.h>\n",
+             #include <sys/socket.h>\n#include <netinet/in.h>\n#include <net/if.h>\n",
         );
+        let _ = writeln!(c, "#include <{}>", self.header);
         for Struct { name, size, members } in &self.structs {
             let _ = writeln!(c, "_Static_assert(sizeof(struct {name}) == {size}, \"\");");
             for (member, field) in named(members) {
@@ -170,6 +186,40 @@ fn openbsd_s_headers_agree() {
 }
 
 #[test]
+fn the_headers_of_bpf_agree() {
+    use bpf::{freebsd, freebsd_i386, freebsd32, macos, openbsd};
+    let on_64_bits =
+        |structs, requests, constants| Claims::of_bpf(&[structs], &[requests], &[constants]);
+    let claims = on_64_bits(freebsd::STRUCTS, freebsd::REQUESTS, freebsd::CONSTANTS);
+    headers_agree(&claims, &["x86_64-freebsd", "aarch64-freebsd"]);
+    let claims = on_64_bits(openbsd::STRUCTS, openbsd::REQUESTS, openbsd::CONSTANTS);
+    headers_agree(&claims, &["x86_64-openbsd", "aarch64-openbsd"]);
+    let claims = on_64_bits(macos::STRUCTS, macos::REQUESTS, macos::CONSTANTS);
+    headers_agree(&claims, &["aarch64-macos", "x86_64-macos"]);
+
+    // What the files for 32-bit machines leave to others counts for them too.
+    let same = |name: &str| !["bpf_hdr", "bpf_program"].contains(&name);
+    let structs: Vec<_> = freebsd::STRUCTS.iter().filter(|s| same(s.name)).copied().collect();
+    let narrow = |name: &str| ["BIOCSETF", "BIOCSETWF"].contains(&name);
+    let requests: Vec<_> =
+        freebsd::REQUESTS.iter().filter(|r| !narrow(r.name)).copied().collect();
+    let constants: Vec<_> =
+        freebsd::CONSTANTS.iter().filter(|c| c.0 != "BPF_ALIGNMENT").copied().collect();
+    let record: Vec<_> =
+        freebsd::STRUCTS.iter().filter(|s| s.name == "bpf_hdr").copied().collect();
+    for (target, record) in
+        [("arm-freebsd-eabihf", &record[..]), ("x86-freebsd", freebsd_i386::STRUCTS)]
+    {
+        let claims = Claims::of_bpf(
+            &[&structs, freebsd32::STRUCTS, record],
+            &[&requests, freebsd32::REQUESTS],
+            &[&constants, freebsd32::CONSTANTS],
+        );
+        headers_agree(&claims, &[target]);
+    }
+}
+
+#[test]
 fn every_wrong_number_is_found_by_the_headers() {
     let Some(zig) = zig() else { return };
     let right = openbsd().to_c();
@@ -189,7 +239,7 @@ fn every_wrong_number_is_found_by_the_headers() {
     }
 }
 
-/// Every line of a table in `tests/abi`, but comments.
+/// Every line of a table in `tests/abi_tables`, but comments.
 fn table(text: &str) -> BTreeMap<String, String> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     let entry = |line: &str| {
@@ -211,7 +261,7 @@ fn tables_agree(claims: &Claims, known: &str) {
 
 #[test]
 fn macos_is_as_its_kernel_s_source_has_it() {
-    tables_agree(&macos(), include_str!("abi/macos"));
+    tables_agree(&macos(), include_str!("abi_tables/macos"));
 }
 
 #[test]
@@ -222,5 +272,5 @@ fn what_freebsd_15_took_out_is_as_freebsd_13_had_it() {
         .retain(|structure| ["pf_status", "pfioc_state_kill"].contains(&structure.name));
     claims.requests.retain(|request| GONE.1.contains(&request.name));
     claims.constants.clear();
-    tables_agree(&claims, include_str!("abi/freebsd13"));
+    tables_agree(&claims, include_str!("abi_tables/freebsd13"));
 }

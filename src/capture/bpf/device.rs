@@ -1,0 +1,130 @@
+//! An attached bpf descriptor, and what can be read from it.
+#![forbid(unsafe_code)]
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+
+use nix::libc;
+
+use super::abi::{Abi, Devices};
+use super::attach;
+use super::records::Records;
+use crate::capture::Link;
+use crate::capture::filter::Program;
+use crate::ioctl::Descriptor;
+
+/// The most devices that macOS makes.
+const MAX_DEVICES: u16 = 256;
+
+/// Opens a bpf descriptor and makes it ready; it never blocks and is closed
+/// on exec. See [`attach::attach`].
+///
+/// # Errors
+/// As there; `EBUSY` when all of macOS's devices are taken, `EACCES` without
+/// the right to open them.
+pub fn open(
+    abi: &Abi,
+    name: &str,
+    loopback: bool,
+    compile: impl FnOnce(Link) -> io::Result<Program>,
+) -> io::Result<(OwnedFd, Link)> {
+    let mut device = Descriptor(open_device(abi.devices)?);
+    let link = attach::attach(&mut device, abi, name, loopback, compile)?;
+    Ok((device.0.into(), link))
+}
+
+fn open_device(devices: Devices) -> io::Result<File> {
+    // Reading is all that is needed: nothing can be sent.
+    let open = |path: &str| {
+        let flags = libc::O_CLOEXEC | libc::O_NONBLOCK;
+        OpenOptions::new().read(true).custom_flags(flags).open(path)
+    };
+    match devices {
+        Devices::Cloning(path) => open(path),
+        Devices::Numbered(prefix) => {
+            for number in 0..MAX_DEVICES {
+                match open(&format!("{prefix}{number}")) {
+                    Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {}
+                    opened => return opened,
+                }
+            }
+            Err(io::Error::from_raw_os_error(libc::EBUSY))
+        }
+    }
+}
+
+/// A ready descriptor and its buffer.
+#[derive(Debug)]
+pub struct Reader {
+    abi: &'static Abi,
+    device: Descriptor,
+    buffer: Vec<u8>,
+    /// The kernel's last count of drops, and ours, which does not wrap.
+    counted: u32,
+    dropped: u64,
+}
+
+impl Reader {
+    /// Takes over what [`open`] made, perhaps in another process.
+    ///
+    /// # Errors
+    /// When the descriptor is none of bpf's.
+    pub fn new(abi: &'static Abi, fd: OwnedFd) -> io::Result<Self> {
+        let mut device = Descriptor(fd.into());
+        let buffer = vec![0; attach::buffer_length(&mut device, abi)?];
+        Ok(Self { abi, device, buffer, counted: 0, dropped: 0 })
+    }
+
+    /// Reads packets that are there, and says how many: `budget`, and what the
+    /// same buffer holds beyond it. Nothing stays behind, as no descriptor
+    /// would announce it.
+    ///
+    /// # Errors
+    /// `ENXIO` or `EIO` when the interface is gone.
+    pub fn read(&mut self, budget: usize, mut each: impl FnMut(&[u8])) -> io::Result<usize> {
+        let mut packets = 0;
+        while packets < budget {
+            let filled = self.fill()?;
+            if filled == 0 {
+                break;
+            }
+            let filled = self.buffer.get(..filled).unwrap_or_default();
+            for captured in Records::new(self.abi.record, filled) {
+                each(captured.bytes);
+                packets += 1;
+            }
+        }
+        Ok(packets)
+    }
+
+    /// Reads one buffer, 0 bytes when no packet is there.
+    fn fill(&mut self) -> io::Result<usize> {
+        loop {
+            // bpf refuses a read of any other length than its buffer's.
+            match self.device.0.read(&mut self.buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
+                result => return result,
+            }
+        }
+    }
+
+    /// Packets dropped since the descriptor was opened because nobody read
+    /// them in time.
+    pub fn dropped(&mut self) -> u64 {
+        if let Ok(counted) = attach::dropped(&mut self.device, self.abi) {
+            let more = counted.wrapping_sub(self.counted);
+            self.counted = counted;
+            self.dropped = self.dropped.saturating_add(more.into());
+        }
+        self.dropped
+    }
+}
+
+impl AsFd for Reader {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.device.as_fd()
+    }
+}

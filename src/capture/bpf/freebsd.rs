@@ -1,0 +1,66 @@
+//! bpf of FreeBSD on 64-bit machines: `<net/bpf.h>`.
+#![forbid(unsafe_code)]
+
+use super::abi::{self, Devices, bpf, program_pointer};
+use crate::capture::Link;
+use crate::ioctl::layout::{Pointer, constants, field, requests, structs};
+
+constants! {
+    BPF_ALIGNMENT: u32 = 8,
+    DLT_NULL: u32 = 0,
+    DLT_EN10MB: u32 = 1,
+    DLT_RAW: u32 = 12,
+    DLT_LOOP: u32 = 108,
+    DLT_PFLOG: u32 = 117,
+    BPF_D_IN: u32 = 0,
+    BPF_D_INOUT: u32 = 1,
+}
+
+structs! {
+    /// What stands before a packet.
+    BpfHdr = "bpf_hdr", 32 {
+        0 bh_tstamp: [u64; 2],
+        16 bh_caplen: u32,
+        20 bh_datalen: u32,
+        24 bh_hdrlen: u16,
+    }
+    /// A filter.
+    BpfProgram = "bpf_program", 16 {
+        0 bf_len: u32,
+        8 bf_insns: u64,
+    }
+    /// An interface, by its name.
+    Ifreq = "ifreq", 32 {
+        0 ifr_name: [u8; 16],
+        16 ifr_ifru: [u64; 2],
+    }
+    /// What was received and dropped.
+    BpfStat = "bpf_stat", 8 {
+        0 bs_recv: u32,
+        4 bs_drop: u32,
+    }
+}
+
+requests! { b'B';
+    OUT 102 BIOCGBLEN(u32, Pointer::Nowhere) = 0x4004_4266,
+    IN_OUT 102 BIOCSBLEN(u32, Pointer::Nowhere) = 0xc004_4266,
+    IN 103 BIOCSETF(BpfProgram, program_pointer!()) = 0x8010_4267,
+    OUT 106 BIOCGDLT(u32, Pointer::Nowhere) = 0x4004_426a,
+    IN 108 BIOCSETIF(Ifreq, Pointer::Nowhere) = 0x8020_426c,
+    OUT 111 BIOCGSTATS(BpfStat, Pointer::Nowhere) = 0x4008_426f,
+    IN 112 BIOCIMMEDIATE(u32, Pointer::Nowhere) = 0x8004_4270,
+    IN 119 BIOCSDIRECTION(u32, Pointer::Nowhere) = 0x8004_4277,
+    VOID 122 BIOCLOCK((), Pointer::Nowhere) = 0x2000_427a,
+    IN 123 BIOCSETWF(BpfProgram, program_pointer!()) = 0x8010_427b,
+}
+
+/// bpf of FreeBSD. It counts what goes to loopback as coming in.
+pub static ABI: abi::Abi = bpf! {
+    devices: Devices::Cloning("/dev/bpf"),
+    set_write_filter: Some(BIOCSETWF),
+    set_direction: BIOCSDIRECTION,
+    incoming: BPF_D_IN,
+    both: BPF_D_INOUT,
+    loopback_goes_out: false,
+    lock: Some(BIOCLOCK),
+};

@@ -1,0 +1,39 @@
+//! bpf of FreeBSD on 32-bit machines but i386: pointers are narrower.
+#![forbid(unsafe_code)]
+
+use super::abi::{self, Devices, bpf, program_pointer};
+pub use super::freebsd::{
+    BIOCGBLEN, BIOCGDLT, BIOCGSTATS, BIOCIMMEDIATE, BIOCLOCK, BIOCSBLEN, BIOCSDIRECTION,
+    BIOCSETIF, BPF_D_IN, BPF_D_INOUT, BpfHdr, BpfStat, DLT_EN10MB, DLT_LOOP, DLT_NULL,
+    DLT_PFLOG, DLT_RAW, Ifreq,
+};
+use crate::capture::Link;
+use crate::ioctl::layout::{constants, field, requests, structs};
+
+constants! {
+    BPF_ALIGNMENT: u32 = 4,
+}
+
+structs! {
+    /// A filter.
+    BpfProgram = "bpf_program", 8 {
+        0 bf_len: u32,
+        4 bf_insns: u32,
+    }
+}
+
+requests! { b'B';
+    IN 103 BIOCSETF(BpfProgram, program_pointer!()) = 0x8008_4267,
+    IN 123 BIOCSETWF(BpfProgram, program_pointer!()) = 0x8008_427b,
+}
+
+/// bpf of FreeBSD on armv7 and its like.
+pub static ABI: abi::Abi = bpf! {
+    devices: Devices::Cloning("/dev/bpf"),
+    set_write_filter: Some(BIOCSETWF),
+    set_direction: BIOCSDIRECTION,
+    incoming: BPF_D_IN,
+    both: BPF_D_INOUT,
+    loopback_goes_out: false,
+    lock: Some(BIOCLOCK),
+};

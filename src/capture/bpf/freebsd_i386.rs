@@ -1,0 +1,32 @@
+//! bpf of FreeBSD on i386: the time before a packet is narrower too.
+#![forbid(unsafe_code)]
+
+use super::abi::{self, Devices, bpf};
+use super::freebsd32::{
+    BIOCGBLEN, BIOCGDLT, BIOCGSTATS, BIOCIMMEDIATE, BIOCLOCK, BIOCSBLEN, BIOCSDIRECTION,
+    BIOCSETF, BIOCSETIF, BIOCSETWF, BPF_ALIGNMENT, BPF_D_IN, BPF_D_INOUT, BpfProgram, BpfStat,
+    DLT_EN10MB, DLT_LOOP, DLT_NULL, DLT_PFLOG, DLT_RAW, Ifreq,
+};
+use crate::capture::Link;
+use crate::ioctl::layout::{field, structs};
+
+structs! {
+    /// What stands before a packet.
+    BpfHdr = "bpf_hdr", 20 {
+        0 bh_tstamp: [u32; 2],
+        8 bh_caplen: u32,
+        12 bh_datalen: u32,
+        16 bh_hdrlen: u16,
+    }
+}
+
+/// bpf of FreeBSD on i386.
+pub static ABI: abi::Abi = bpf! {
+    devices: Devices::Cloning("/dev/bpf"),
+    set_write_filter: Some(BIOCSETWF),
+    set_direction: BIOCSDIRECTION,
+    incoming: BPF_D_IN,
+    both: BPF_D_INOUT,
+    loopback_goes_out: false,
+    lock: Some(BIOCLOCK),
+};

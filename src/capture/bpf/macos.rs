@@ -1,0 +1,66 @@
+//! bpf of macOS: `<net/bpf.h>`. It has neither a lock nor a filter for packets
+//! to be sent.
+#![forbid(unsafe_code)]
+
+use super::abi::{self, Devices, bpf, program_pointer};
+use crate::capture::Link;
+use crate::ioctl::layout::{Pointer, constants, field, requests, structs};
+
+constants! {
+    BPF_ALIGNMENT: u32 = 4,
+    DLT_NULL: u32 = 0,
+    DLT_EN10MB: u32 = 1,
+    DLT_RAW: u32 = 12,
+    DLT_LOOP: u32 = 108,
+    DLT_PFLOG: u32 = 117,
+}
+
+/// Whether packets that this host sends are seen too.
+const SEE_SENT: [u32; 2] = [0, 1];
+
+structs! {
+    /// What stands before a packet.
+    BpfHdr = "bpf_hdr", 20 {
+        0 bh_tstamp: [u32; 2],
+        8 bh_caplen: u32,
+        12 bh_datalen: u32,
+        16 bh_hdrlen: u16,
+    }
+    /// A filter.
+    BpfProgram = "bpf_program", 16 {
+        0 bf_len: u32,
+        8 bf_insns: u64,
+    }
+    /// An interface, by its name.
+    Ifreq = "ifreq", 32 {
+        0 ifr_name: [u8; 16],
+        16 ifr_ifru: [u64; 2],
+    }
+    /// What was received and dropped.
+    BpfStat = "bpf_stat", 8 {
+        0 bs_recv: u32,
+        4 bs_drop: u32,
+    }
+}
+
+requests! { b'B';
+    OUT 102 BIOCGBLEN(u32, Pointer::Nowhere) = 0x4004_4266,
+    IN_OUT 102 BIOCSBLEN(u32, Pointer::Nowhere) = 0xc004_4266,
+    IN 103 BIOCSETF(BpfProgram, program_pointer!()) = 0x8010_4267,
+    OUT 106 BIOCGDLT(u32, Pointer::Nowhere) = 0x4004_426a,
+    IN 108 BIOCSETIF(Ifreq, Pointer::Nowhere) = 0x8020_426c,
+    OUT 111 BIOCGSTATS(BpfStat, Pointer::Nowhere) = 0x4008_426f,
+    IN 112 BIOCIMMEDIATE(u32, Pointer::Nowhere) = 0x8004_4270,
+    IN 119 BIOCSSEESENT(u32, Pointer::Nowhere) = 0x8004_4277,
+}
+
+/// bpf of macOS.
+pub static ABI: abi::Abi = bpf! {
+    devices: Devices::Numbered("/dev/bpf"),
+    set_write_filter: None,
+    set_direction: BIOCSSEESENT,
+    incoming: SEE_SENT[0],
+    both: SEE_SENT[1],
+    loopback_goes_out: true,
+    lock: None,
+};
