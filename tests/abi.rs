@@ -18,7 +18,7 @@ use knockd::ioctl::layout::{Field, Request, Struct};
 
 /// What one system's file says, as far as one check goes.
 struct Claims {
-    header: &'static str,
+    headers: &'static [&'static str],
     structs: Vec<Struct>,
     requests: Vec<Request>,
     constants: Vec<(&'static str, u32)>,
@@ -31,7 +31,7 @@ impl Claims {
         constants: &[(&'static str, u32)],
     ) -> Self {
         Self {
-            header: "net/pfvar.h",
+            headers: &["net/pfvar.h"],
             structs: structs.to_vec(),
             requests: requests.to_vec(),
             constants: [abi::CONSTANTS, constants].concat(),
@@ -44,7 +44,7 @@ impl Claims {
         constants: &[&[(&'static str, u32)]],
     ) -> Self {
         Self {
-            header: "net/bpf.h",
+            headers: &["net/bpf.h", "net/route.h"],
             structs: structs.concat(),
             requests: requests.concat(),
             constants: constants.concat(),
@@ -57,7 +57,9 @@ impl Claims {
             "#include <stddef.h>\n#include <sys/types.h>\n#include <sys/ioctl.h>\n\
              #include <sys/socket.h>\n#include <netinet/in.h>\n#include <net/if.h>\n",
         );
-        let _ = writeln!(c, "#include <{}>", self.header);
+        for header in self.headers {
+            let _ = writeln!(c, "#include <{header}>");
+        }
         for Struct { name, size, members } in &self.structs {
             let _ = writeln!(c, "_Static_assert(sizeof(struct {name}) == {size}, \"\");");
             for (member, field) in named(members) {
@@ -198,7 +200,7 @@ fn the_headers_of_bpf_agree() {
     headers_agree(&claims, &["aarch64-macos", "x86_64-macos"]);
 
     // What the files for 32-bit machines leave to others counts for them too.
-    let same = |name: &str| !["bpf_hdr", "bpf_program"].contains(&name);
+    let same = |name: &str| !["bpf_hdr", "bpf_program", "rt_msghdr"].contains(&name);
     let structs: Vec<_> = freebsd::STRUCTS.iter().filter(|s| same(s.name)).copied().collect();
     let narrow = |name: &str| ["BIOCSETF", "BIOCSETWF"].contains(&name);
     let requests: Vec<_> =

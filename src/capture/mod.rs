@@ -22,8 +22,10 @@ mod egress_linux;
 #[path = "linux.rs"]
 pub mod system;
 #[cfg(not(target_os = "linux"))]
-#[path = "unsupported.rs"]
+#[path = "bsd.rs"]
 pub mod system;
+#[cfg(not(target_os = "linux"))]
+mod watch_bsd;
 #[cfg(target_os = "linux")]
 mod watch_linux;
 

@@ -6,6 +6,7 @@
 mod attaching;
 mod fake;
 mod records;
+mod route;
 
 use fake::System;
 use knockd::capture::bpf::{Abi, freebsd, freebsd_i386, freebsd32, macos, openbsd};

@@ -45,6 +45,35 @@ pub struct Abi {
     pub statistics: Request,
     /// Packets dropped for want of room.
     pub dropped: Field,
+    /// Messages about routes.
+    pub route: Route,
+    /// Addresses behind such a message start at multiples of it.
+    pub address_alignment: usize,
+}
+
+/// Layout of `struct rt_msghdr` (`<net/route.h>`), and its numbers.
+#[derive(Debug, Clone, Copy)]
+pub struct Route {
+    /// Its size.
+    pub size: usize,
+    /// Size of the message.
+    pub length: Field,
+    /// `RTM_VERSION`.
+    pub version: (Field, u32),
+    /// The kind of message, and that of a question for a route.
+    pub get: (Field, u32),
+    /// Which addresses follow, and that it is a destination alone.
+    pub destination: (Field, u32),
+    /// The interface's index.
+    pub interface: Field,
+    /// Who asks.
+    pub process: Field,
+    /// A number for the answer to be known by.
+    pub sequence: Field,
+    /// Why there is no route.
+    pub error: Field,
+    /// The address families IPv4 and IPv6.
+    pub families: [u32; 2],
 }
 
 /// Where descriptors come from.
@@ -105,6 +134,18 @@ macro_rules! bpf {
             immediate: BIOCIMMEDIATE,
             statistics: BIOCGSTATS,
             dropped: field!(BpfStat, bs_drop),
+            route: $crate::capture::bpf::abi::Route {
+                size: size_of::<RtMsghdr>(),
+                length: field!(RtMsghdr, rtm_msglen),
+                version: (field!(RtMsghdr, rtm_version), RTM_VERSION),
+                get: (field!(RtMsghdr, rtm_type), RTM_GET),
+                destination: (field!(RtMsghdr, rtm_addrs), RTA_DST),
+                interface: field!(RtMsghdr, rtm_index),
+                process: field!(RtMsghdr, rtm_pid),
+                sequence: field!(RtMsghdr, rtm_seq),
+                error: field!(RtMsghdr, rtm_errno),
+                families: [AF_INET, AF_INET6],
+            },
             $($name: $value,)+
         }
     };

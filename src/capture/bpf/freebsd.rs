@@ -14,6 +14,11 @@ constants! {
     DLT_PFLOG: u32 = 117,
     BPF_D_IN: u32 = 0,
     BPF_D_INOUT: u32 = 1,
+    AF_INET: u32 = 2,
+    AF_INET6: u32 = 28,
+    RTM_VERSION: u32 = 5,
+    RTM_GET: u32 = 4,
+    RTA_DST: u32 = 1,
 }
 
 structs! {
@@ -39,6 +44,21 @@ structs! {
         0 bs_recv: u32,
         4 bs_drop: u32,
     }
+    /// A message about a route.
+    RtMsghdr = "rt_msghdr", 152 {
+        0 rtm_msglen: u16,
+        2 rtm_version: u8,
+        3 rtm_type: u8,
+        4 rtm_index: u16,
+        8 rtm_flags: i32,
+        12 rtm_addrs: i32,
+        16 rtm_pid: i32,
+        20 rtm_seq: i32,
+        24 rtm_errno: i32,
+        28 rtm_fmask: i32,
+        32 rtm_inits: u64,
+        40 rtm_rmx: [u64; 14],
+    }
 }
 
 requests! { b'B';
@@ -56,6 +76,7 @@ requests! { b'B';
 
 /// bpf of FreeBSD. It counts what goes to loopback as coming in.
 pub static ABI: abi::Abi = bpf! {
+    address_alignment: 8,
     devices: Devices::Cloning("/dev/bpf"),
     set_write_filter: Some(BIOCSETWF),
     set_direction: BIOCSDIRECTION,

@@ -3,9 +3,10 @@
 
 use super::abi::{self, Devices, bpf};
 use super::freebsd32::{
-    BIOCGBLEN, BIOCGDLT, BIOCGSTATS, BIOCIMMEDIATE, BIOCLOCK, BIOCSBLEN, BIOCSDIRECTION,
-    BIOCSETF, BIOCSETIF, BIOCSETWF, BPF_ALIGNMENT, BPF_D_IN, BPF_D_INOUT, BpfProgram, BpfStat,
-    DLT_EN10MB, DLT_LOOP, DLT_NULL, DLT_PFLOG, DLT_RAW, Ifreq,
+    AF_INET, AF_INET6, BIOCGBLEN, BIOCGDLT, BIOCGSTATS, BIOCIMMEDIATE, BIOCLOCK, BIOCSBLEN,
+    BIOCSDIRECTION, BIOCSETF, BIOCSETIF, BIOCSETWF, BPF_ALIGNMENT, BPF_D_IN, BPF_D_INOUT,
+    BpfProgram, BpfStat, DLT_EN10MB, DLT_LOOP, DLT_NULL, DLT_PFLOG, DLT_RAW, Ifreq, RTA_DST,
+    RTM_GET, RTM_VERSION, RtMsghdr,
 };
 use crate::capture::Link;
 use crate::ioctl::layout::{field, structs};
@@ -22,6 +23,7 @@ structs! {
 
 /// bpf of FreeBSD on i386.
 pub static ABI: abi::Abi = bpf! {
+    address_alignment: 4,
     devices: Devices::Cloning("/dev/bpf"),
     set_write_filter: Some(BIOCSETWF),
     set_direction: BIOCSDIRECTION,

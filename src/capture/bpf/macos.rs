@@ -13,6 +13,11 @@ constants! {
     DLT_RAW: u32 = 12,
     DLT_LOOP: u32 = 108,
     DLT_PFLOG: u32 = 117,
+    AF_INET: u32 = 2,
+    AF_INET6: u32 = 30,
+    RTM_VERSION: u32 = 5,
+    RTM_GET: u32 = 4,
+    RTA_DST: u32 = 1,
 }
 
 /// Whether packets that this host sends are seen too.
@@ -41,6 +46,21 @@ structs! {
         0 bs_recv: u32,
         4 bs_drop: u32,
     }
+    /// A message about a route.
+    RtMsghdr = "rt_msghdr", 92 {
+        0 rtm_msglen: u16,
+        2 rtm_version: u8,
+        3 rtm_type: u8,
+        4 rtm_index: u16,
+        8 rtm_flags: i32,
+        12 rtm_addrs: i32,
+        16 rtm_pid: i32,
+        20 rtm_seq: i32,
+        24 rtm_errno: i32,
+        28 rtm_use: i32,
+        32 rtm_inits: u32,
+        36 rtm_rmx: [u32; 14],
+    }
 }
 
 requests! { b'B';
@@ -56,6 +76,7 @@ requests! { b'B';
 
 /// bpf of macOS.
 pub static ABI: abi::Abi = bpf! {
+    address_alignment: 4,
     devices: Devices::Numbered("/dev/bpf"),
     set_write_filter: None,
     set_direction: BIOCSSEESENT,

@@ -14,5 +14,6 @@ pub mod freebsd_i386;
 pub mod macos;
 pub mod openbsd;
 pub mod records;
+pub mod route;
 
 pub use abi::Abi;

@@ -13,6 +13,11 @@ constants! {
     DLT_RAW: u32 = 14,
     DLT_PFLOG: u32 = 117,
     BPF_DIRECTION_OUT: u32 = 2,
+    AF_INET: u32 = 2,
+    AF_INET6: u32 = 24,
+    RTM_VERSION: u32 = 5,
+    RTM_GET: u32 = 4,
+    RTA_DST: u32 = 1,
 }
 
 /// Drops packets of neither direction; bits of others are for those to drop.
@@ -46,6 +51,25 @@ structs! {
         0 bs_recv: u32,
         4 bs_drop: u32,
     }
+    /// A message about a route.
+    RtMsghdr = "rt_msghdr", 96 {
+        0 rtm_msglen: u16,
+        2 rtm_version: u8,
+        3 rtm_type: u8,
+        4 rtm_hdrlen: u16,
+        6 rtm_index: u16,
+        8 rtm_tableid: u16,
+        10 rtm_priority: u8,
+        11 rtm_mpls: u8,
+        12 rtm_addrs: i32,
+        16 rtm_flags: i32,
+        20 rtm_fmask: i32,
+        24 rtm_pid: i32,
+        28 rtm_seq: i32,
+        32 rtm_errno: i32,
+        36 rtm_inits: u32,
+        40 rtm_rmx: [u64; 7],
+    }
 }
 
 requests! { b'B';
@@ -63,6 +87,7 @@ requests! { b'B';
 
 /// bpf of OpenBSD.
 pub static ABI: abi::Abi = bpf! {
+    address_alignment: 8,
     devices: Devices::Cloning("/dev/bpf"),
     set_write_filter: Some(BIOCSETWF),
     set_direction: BIOCSDIRFILT,
