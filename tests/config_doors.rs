@@ -166,3 +166,32 @@ fn stanzas_are_bounded() {
         assert!(problems.iter().any(|problem| problem == expected), "{expected}");
     }
 }
+
+#[test]
+fn what_only_pf_can_do_is_asked_of_pf_only() {
+    assert_problems(
+        &["create_tables: true", "enable_pf: true"],
+        &[
+            "7:16: only pf knows create_tables, remove it",
+            "8:12: only pf knows enable_pf, remove it",
+        ],
+    );
+    assert_problems(
+        &[
+            "firewall: Nft(table: \"knockd\")",
+            "doors: {\"ssh\": (table: \"knock_ssh\", on_close: KillStates)}",
+        ],
+        &["4:47: nft kills no states, write on_close: KeepStates"],
+    );
+    let pf = ["firewall: Pf", "create_tables: true"];
+    let config = House::new().parse(&conf(&pf)).unwrap();
+    assert!(config.create_tables && !config.enable_pf);
+}
+
+#[test]
+fn a_routing_domain_has_the_range_of_openbsd() {
+    assert_problems(
+        &["doors: {\"ssh\": (table: \"knock_ssh\", rdomain: 256)}"],
+        &["4:46: rdomain is 256, must be at most 255"],
+    );
+}

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use knockd::core::address::{Entry, Loopback};
-use knockd::core::door::{Door, DoorIndex, Table};
+use knockd::core::door::{Door, DoorIndex, OnClose, Table};
 use knockd::core::gate::Claim;
 use knockd::core::policy::{Limits, Policy};
 use knockd::core::reason::Reason;
@@ -17,7 +17,7 @@ use knockd::core::sequence::Sequence;
 use knockd::core::sighting::{FlagMask, Port, Protocol};
 use knockd::core::time::{Monotonic, Now, Wall};
 use knockd::core::user::{Credential, SourcePolicy, User, UserIndex};
-use knockd::firewall::{Added, Deleted, Error, Firewall, Kind, Status};
+use knockd::firewall::{Added, Deleted, Error, Firewall, Kill, Kind, Status};
 use knockd::log::Log;
 use knockd::process::keeper::{CHECK_INTERVAL, Keeper};
 use zeroize::Zeroizing;
@@ -29,6 +29,12 @@ struct Kernel {
     is_missing: bool,
     cannot_add: bool,
     loses_answers: bool,
+    cannot_kill: bool,
+    /// What was killed, and how many entries stood then.
+    kills: Vec<(Kill, usize)>,
+    /// References given out, and given back.
+    tokens: Vec<u64>,
+    released: Vec<u64>,
     cannot_delete: bool,
 }
 
@@ -86,6 +92,33 @@ impl Firewall for Fake {
     fn status(&mut self) -> Result<Status, Error> {
         Ok(Status::Enforcing)
     }
+
+    fn create(&mut self, _: &Table) -> Result<(), Error> {
+        self.with(|kernel| kernel.is_missing = false);
+        Ok(())
+    }
+
+    fn kill(&mut self, kill: &Kill) -> Result<u64, Error> {
+        self.with(|kernel| {
+            if kernel.cannot_kill {
+                return Err(failure(Kind::Denied));
+            }
+            kernel.kills.push((kill.clone(), kernel.entries.len()));
+            Ok(if *kill == Kill::nothing() { 0 } else { 2 })
+        })
+    }
+
+    fn enable(&mut self) -> Result<u64, Error> {
+        Ok(self.with(|kernel| {
+            kernel.tokens.push(40 + kernel.tokens.len() as u64);
+            *kernel.tokens.last().unwrap()
+        }))
+    }
+
+    fn release(&mut self, token: u64) -> Result<(), Error> {
+        self.with(|kernel| kernel.released.push(token));
+        Ok(())
+    }
 }
 
 /// What was logged.
@@ -111,6 +144,7 @@ impl Lines {
     }
 }
 
+const SERVICE: Port = Port { protocol: Protocol::Tcp, number: 22 };
 const ALICE: UserIndex = UserIndex(0);
 const SSH: DoorIndex = DoorIndex(0);
 const WEB: DoorIndex = DoorIndex(1);
@@ -124,13 +158,19 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
+        Self::with(OnClose::KeepStates)
+    }
+
+    fn with(on_close: OnClose) -> Self {
         let door = |name: &str| Door {
             name: name.into(),
             table: Table { anchor: None, name: "knock".into() },
-            ports: Vec::new(),
+            ports: vec![SERVICE],
             open_for: Duration::from_secs(60),
             max_open_for: Duration::from_secs(600),
             max_leases: 10,
+            on_close,
+            rdomain: 0,
         };
         let alice = User {
             name: "alice".into(),
@@ -301,7 +341,7 @@ fn an_entry_that_could_not_be_deleted_is_still_ours_when_it_is_granted_again() {
 #[test]
 fn a_missing_table_is_said_once_and_gets_its_entries_when_it_is_back() {
     let mut scene = Scene::new();
-    scene.keeper.survey(at(0).monotonic);
+    scene.keeper.survey(&[], at(0).monotonic).unwrap();
     scene.open(SSH, "192.0.2.7", 0);
     scene.kernel.with(|kernel| {
         kernel.is_missing = true;
@@ -317,6 +357,77 @@ fn a_missing_table_is_said_once_and_gets_its_entries_when_it_is_back() {
     let lines = scene.tick(3 * interval);
     assert_eq!(lines, ["table <knock> can be used again, 1 entries put back"]);
     assert_eq!(scene.kernel.entries(), ["192.0.2.7"]);
+}
+
+#[test]
+fn states_die_after_all_entries_are_gone() {
+    let mut scene = Scene::with(OnClose::KillStates);
+    scene.open(SSH, "192.0.2.7", 0);
+    scene.open(SSH, "192.0.2.8", 0);
+    let lines = scene.tick(60);
+    assert_eq!(
+        lines[2..],
+        [
+            "door ssh closed for 192.0.2.7, 2 states killed",
+            "door ssh closed for 192.0.2.8, 2 states killed"
+        ]
+    );
+    let kills = scene.kernel.with(|kernel| std::mem::take(&mut kernel.kills));
+    assert_eq!(kills.len(), 2);
+    for (kill, entries) in kills {
+        assert_eq!((kill.ports, entries), (vec![SERVICE], 0));
+    }
+}
+
+#[test]
+fn states_of_an_address_that_another_door_holds_live_on() {
+    let mut scene = Scene::with(OnClose::KillStates);
+    scene.open(SSH, "192.0.2.7", 0);
+    scene.open(WEB, "192.0.2.7", 30);
+    scene.tick(60);
+    assert!(scene.kernel.with(|kernel| kernel.kills.is_empty()));
+    scene.tick(90);
+    assert_eq!(scene.kernel.with(|kernel| kernel.kills.len()), 1);
+}
+
+#[test]
+fn that_states_cannot_be_killed_is_said_at_start_and_at_each_close() {
+    let mut scene = Scene::with(OnClose::KillStates);
+    scene.kernel.with(|kernel| kernel.cannot_kill = true);
+    scene.keeper.survey(&[], at(0).monotonic).unwrap();
+    let line = "door ssh closed, connections go on: as the test wants";
+    assert_eq!(scene.lines.take(), [line]);
+    scene.open(SSH, "192.0.2.7", 0);
+    assert_eq!(scene.tick(60)[1..], [line]);
+}
+
+#[test]
+fn a_missing_table_is_made_only_when_configured() {
+    let mut scene = Scene::new();
+    scene.kernel.with(|kernel| kernel.is_missing = true);
+    scene.keeper.survey(&[], at(0).monotonic).unwrap();
+    assert!(scene.lines.take()[0].starts_with("table <knock> cannot be used"));
+    assert!(scene.kernel.with(|kernel| kernel.is_missing));
+
+    let mut scene = Scene::new();
+    scene.kernel.with(|kernel| kernel.is_missing = true);
+    scene.keeper.create_tables();
+    scene.keeper.survey(&[], at(0).monotonic).unwrap();
+    assert_eq!(scene.lines.take(), ["table <knock> was missing, created"]);
+}
+
+#[test]
+fn pf_is_held_enabled_until_the_end_and_a_crash_leaves_no_reference() {
+    let run = tempfile::tempdir().unwrap();
+    let mut crashed = Scene::new();
+    crashed.keeper.enable(run.path()).unwrap();
+    let mut scene = Scene::new();
+    scene.kernel.with(|kernel| kernel.tokens.push(0));
+    scene.keeper.enable(run.path()).unwrap();
+    assert_eq!(scene.kernel.with(|kernel| kernel.released.clone()), [40], "the crash's");
+    scene.keeper.close_all(at(1).monotonic);
+    assert_eq!(scene.kernel.with(|kernel| kernel.released.clone()), [40, 41]);
+    assert_eq!(std::fs::read_dir(run.path()).unwrap().count(), 0);
 }
 
 #[test]

@@ -45,14 +45,16 @@ pub struct Capture {
     waiting: BTreeMap<String, String>,
     /// Dropped packets of attachments that are gone.
     dropped: u64,
+    /// Whether the system ever forbade to capture.
+    denied: bool,
 }
 
 impl Capture {
     /// Attaches to what is there, and tells what that was.
     ///
     /// # Errors
-    /// When interfaces cannot be watched, or when nothing could be attached
-    /// for a required selector.
+    /// When interfaces cannot be watched, when the system forbids to capture,
+    /// or when nothing could be attached for a required selector.
     pub fn new(
         wanted: Vec<Wanted>,
         interests: Vec<Interest>,
@@ -66,8 +68,13 @@ impl Capture {
             attached: Vec::new(),
             waiting: BTreeMap::new(),
             dropped: 0,
+            denied: false,
         };
         let changes = capture.refresh();
+        if capture.denied && capture.attached.is_empty() {
+            let text = "cannot capture, run as root";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+        }
         for wanted in capture.wanted.iter().filter(|wanted| wanted.required) {
             let name = wanted.selector.to_string();
             let why = capture.waiting.get(&name).or_else(|| {
@@ -102,6 +109,7 @@ impl Capture {
                     changes.push(Change::Attached(name));
                 }
                 Err(error) => {
+                    self.denied |= error.kind() == io::ErrorKind::PermissionDenied;
                     waiting.insert(name, error.to_string());
                 }
             }
@@ -176,6 +184,11 @@ impl Capture {
             stays
         });
         lost
+    }
+
+    /// The interfaces that are captured on.
+    pub fn names(&self) -> Vec<String> {
+        self.attached.iter().map(|attachment| attachment.name().to_owned()).collect()
     }
 
     /// Descriptors to wait on for frames. They change with every reported

@@ -42,6 +42,10 @@ pub struct Config {
     pub interfaces: Vec<Wanted>,
     /// Which packet filter holds the tables.
     pub firewall: Choice,
+    /// Whether tables that are missing are made.
+    pub create_tables: bool,
+    /// Whether pf is kept enabled by a reference, as macOS counts them.
+    pub enable_pf: bool,
     /// Where things lie.
     pub directories: Directories,
     /// What is allowed, but worth a second look.

@@ -19,6 +19,10 @@ pub struct Configuration {
     pub required_interfaces: Vec<String>,
     pub spa: Option<Spa>,
     pub firewall: Option<Firewall>,
+    #[serde(default)]
+    pub create_tables: bool,
+    #[serde(default)]
+    pub enable_pf: bool,
     pub doors: Map<Door>,
     #[serde(default)]
     pub sequences: Map<Sequence>,
@@ -58,6 +62,17 @@ pub struct Door {
     pub open_for: Option<String>,
     pub max_open_for: Option<String>,
     pub max_leases: Option<u32>,
+    #[serde(default)]
+    pub on_close: OnClose,
+    #[serde(default)]
+    pub rdomain: u16,
+}
+
+#[derive(Deserialize, Clone, Copy, Default)]
+pub enum OnClose {
+    #[default]
+    KeepStates,
+    KillStates,
 }
 
 #[derive(Deserialize)]

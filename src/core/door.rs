@@ -45,6 +45,21 @@ pub struct Door {
     pub max_open_for: Duration,
     /// How many addresses it may be open for at once.
     pub max_leases: u32,
+    /// What becomes of connections when it closes.
+    pub on_close: OnClose,
+    /// The routing domain of those connections, on OpenBSD: 0 to 255.
+    pub rdomain: u16,
+}
+
+/// What becomes of the connections of an address when its entry goes: a
+/// packet filter that keeps states would let them go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnClose {
+    /// They go on.
+    #[default]
+    KeepStates,
+    /// Those to the door's ports are ended, or all if it names none.
+    KillStates,
 }
 
 /// A door's name on the wire.

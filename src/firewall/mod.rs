@@ -83,7 +83,10 @@ pub trait Firewall {
         interfaces: &[String],
     ) -> Result<Vec<Warning>, Error> {
         let _ = (tables, interfaces);
-        Ok(Vec::new())
+        Ok(match self.status()? {
+            Status::Enforcing => Vec::new(),
+            Status::Disabled => vec![Warning::Disabled("load its rules")],
+        })
     }
 
     /// Has the filter filter, as long as the token returned is not released;

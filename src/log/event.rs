@@ -80,10 +80,18 @@ pub enum Event<'a> {
     TableUnusable { table: &'a Table, error: &'a dyn fmt::Display },
     /// A table can be used again, and got its entries back.
     TableBack { table: &'a Table, restored: usize },
-    /// The filter is switched off.
-    NotEnforcing,
-    /// The filter cannot be asked whether it filters.
-    StatusUnknown { error: &'a dyn fmt::Display },
+    /// A table that was missing was made.
+    TableCreated { table: &'a Table },
+    /// Something in the firewall makes doors useless.
+    Useless { warning: &'a dyn fmt::Display },
+    /// The firewall cannot be asked whether something does.
+    CannotReview { error: &'a dyn fmt::Display },
+    /// Connections were ended with the lease that had let them through.
+    Killed { door: &'a str, address: IpAddr, states: u64 },
+    /// The reference that keeps pf enabled could not be given back.
+    CannotRelease { error: &'a dyn fmt::Display },
+    /// They could not be ended, and go on.
+    CannotKill { door: &'a str, error: &'a dyn fmt::Display },
     /// A configuration that will not do what it seems to.
     Doubtful { text: &'a str },
     /// Capture began on an interface.
@@ -113,8 +121,10 @@ impl Event<'_> {
             | Self::CannotDelete { .. }
             | Self::TableUnusable { .. }
             | Self::CannotGoOn { .. } => Severity::Error,
-            Self::NotEnforcing
-            | Self::StatusUnknown { .. }
+            Self::Useless { .. }
+            | Self::CannotReview { .. }
+            | Self::CannotKill { .. }
+            | Self::CannotRelease { .. }
             | Self::ReloadIgnored
             | Self::Doubtful { .. }
             | Self::Waiting { .. }
@@ -221,11 +231,17 @@ impl Event<'_> {
             Self::TableBack { table, restored } => {
                 write!(f, "table {table} can be used again, {restored} entries put back")
             }
-            Self::NotEnforcing => f.write_str(
-                "the packet filter is disabled: doors protect nothing until it is on",
-            ),
-            Self::StatusUnknown { error } => {
-                write!(f, "cannot ask whether the packet filter is enabled: {error}")
+            Self::TableCreated { table } => write!(f, "table {table} was missing, created"),
+            Self::Useless { warning } => write!(f, "{warning}"),
+            Self::CannotReview { error } => {
+                write!(f, "cannot tell whether doors protect anything: {error}")
+            }
+            Self::Killed { door, address, states } => {
+                write!(f, "door {door} closed for {address}, {states} states killed")
+            }
+            Self::CannotRelease { error } => write!(f, "pf stays enabled: {error}"),
+            Self::CannotKill { door, error } => {
+                write!(f, "door {door} closed, connections go on: {error}")
             }
             _ => Ok(()),
         }

@@ -141,8 +141,17 @@ impl Daemon {
         for warning in config.warnings.lines() {
             daemon.keeper.log().say(&Event::Doubtful { text: &warning });
         }
-        daemon.keeper.survey(now.monotonic);
         daemon.say_changes(&changes);
+        if config.enable_pf {
+            let enabled = daemon.keeper.enable(&config.directories.run);
+            enabled.map_err(Failure::Because)?;
+        }
+        if config.create_tables {
+            daemon.keeper.create_tables();
+        }
+        let attached = daemon.capture.names();
+        let surveyed = daemon.keeper.survey(&attached, now.monotonic);
+        surveyed.map_err(|error| Failure::new("cannot use the firewall", error))?;
         if let Some(span) = skew {
             daemon.keeper.log().say(&Event::Barrier { span });
         }

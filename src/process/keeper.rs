@@ -5,11 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::reference::Reference;
 use crate::core::address::{self, Entry};
-use crate::core::door::{Door, Table};
+use crate::core::door::{Door, OnClose, Table};
 use crate::core::gate::{Claim, Refusal};
 use crate::core::lease::{Admission, Closed, LeaseKey, Leases};
 use crate::core::policy::Policy;
@@ -18,7 +20,7 @@ use crate::core::reason::Reason;
 use crate::core::replay::Replay;
 use crate::core::time::{Monotonic, Now, Wall};
 use crate::core::user::UserIndex;
-use crate::firewall::{Added, Error, Firewall, Kind, Status};
+use crate::firewall::{Added, Error, Firewall, Kill, Kind};
 use crate::log::Log;
 use crate::log::event::{By, Ending, Event};
 use crate::log::summary::Summary;
@@ -42,6 +44,8 @@ pub struct Keeper {
     /// Tables that could not be used when last looked at.
     unusable: Vec<Table>,
     next_check: Option<Monotonic>,
+    creates_tables: bool,
+    reference: Option<Reference>,
     /// Entries that should be gone and are not, and when to try again.
     stuck: BTreeMap<(Table, Entry), Monotonic>,
     log: Log,
@@ -65,6 +69,8 @@ impl Keeper {
             replay,
             unusable: Vec::new(),
             next_check: None,
+            creates_tables: false,
+            reference: None,
             stuck: BTreeMap::new(),
             log,
             summary: Summary::default(),
@@ -72,14 +78,50 @@ impl Keeper {
         }
     }
 
-    /// Looks at the firewall for the first time, and says what is wrong.
-    pub fn survey(&mut self, now: Monotonic) {
-        match self.firewall.status() {
-            Ok(Status::Enforcing) => {}
-            Ok(Status::Disabled) => self.log.say(&Event::NotEnforcing),
-            Err(error) => self.log.say(&Event::StatusUnknown { error: &error }),
+    /// Has tables that are missing made.
+    pub const fn create_tables(&mut self) {
+        self.creates_tables = true;
+    }
+
+    /// Has the filter enabled until [`Self::close_all`], by a reference kept
+    /// in the directory `run`.
+    ///
+    /// # Errors
+    /// Why it could not be enabled.
+    pub fn enable(&mut self, run: &Path) -> Result<(), String> {
+        self.reference = Some(Reference::take(self.firewall.as_mut(), run)?);
+        Ok(())
+    }
+
+    /// Looks at the firewall for the first time, and says what is wrong there
+    /// or makes doors on `interfaces` useless.
+    ///
+    /// # Errors
+    /// When the system does not let us use the firewall at all.
+    pub fn survey(&mut self, interfaces: &[String], now: Monotonic) -> Result<(), Error> {
+        for table in self.leases.tables() {
+            match self.firewall.probe(table) {
+                Err(error) if error.kind == Kind::Denied => return Err(error),
+                _ => {}
+            }
         }
         self.check_tables(now);
+        match self.firewall.review(self.leases.tables(), interfaces) {
+            Ok(warnings) => {
+                for warning in warnings {
+                    self.log.say(&Event::Useless { warning: &warning });
+                }
+            }
+            Err(error) => self.log.say(&Event::CannotReview { error: &error }),
+        }
+        let policy = Arc::clone(&self.policy);
+        let killer = policy.doors.iter().find(|door| door.on_close == OnClose::KillStates);
+        if let Some(door) = killer
+            && let Err(error) = self.firewall.kill(&Kill::nothing())
+        {
+            self.log.say(&Event::CannotKill { door: &door.name, error: &error });
+        }
+        Ok(())
     }
 
     /// The log, for what others have to say.
@@ -192,9 +234,12 @@ impl Keeper {
 
     /// Does all whose time has come.
     pub fn tick(&mut self, now: Monotonic) {
-        while let Some(closed) = self.leases.expire(now) {
-            self.shut(&closed, Ending::Expired, now);
+        let mut closed = Vec::new();
+        while let Some(one) = self.leases.expire(now) {
+            self.shut(&one, Ending::Expired, now);
+            closed.push(one);
         }
+        self.kill_states(&closed, now);
         self.retry_stuck(now);
         if self.next_check.is_some_and(|due| due <= now) {
             self.check_tables(now);
@@ -214,13 +259,21 @@ impl Keeper {
 
     /// Closes every door. Returns how many entries the firewall kept.
     pub fn close_all(&mut self, now: Monotonic) -> usize {
-        while let Some(closed) = self.leases.close_any() {
-            self.shut(&closed, Ending::Stopped, now);
+        let mut closed = Vec::new();
+        while let Some(one) = self.leases.close_any() {
+            self.shut(&one, Ending::Stopped, now);
+            closed.push(one);
         }
+        self.kill_states(&closed, now);
         for due in self.stuck.values_mut() {
             *due = now;
         }
         self.retry_stuck(now);
+        if let Some(reference) = self.reference.take()
+            && let Err(error) = reference.give_back(self.firewall.as_mut())
+        {
+            self.log.say(&Event::CannotRelease { error: &error });
+        }
         self.stuck.len()
     }
 
@@ -235,6 +288,31 @@ impl Keeper {
             let after = now.since(closed.lease.opened);
             let (door, address) = (door.name.as_str(), closed.key.address);
             self.log.say(&Event::Closed { door, address, after, ending });
+        }
+    }
+
+    /// Ends the connections of addresses that are shut out now, after all
+    /// entries are gone: a state that ends must not be made anew. An address
+    /// that another door holds in the table keeps its connections.
+    fn kill_states(&mut self, closed: &[Closed], now: Monotonic) {
+        let policy = Arc::clone(&self.policy);
+        for Closed { key, .. } in closed.iter().filter(|closed| closed.entry.is_some()) {
+            let Some(door) = policy.door(key.door) else { continue };
+            if door.on_close == OnClose::KeepStates {
+                continue;
+            }
+            let kill =
+                Kill { address: key.address, ports: door.ports.clone(), rdomain: door.rdomain };
+            let killed = self.firewall.kill(&kill);
+            if !self.may_say(now) {
+                continue;
+            }
+            let (door, address) = (door.name.as_str(), key.address);
+            match killed {
+                Ok(0) => {}
+                Ok(states) => self.log.say(&Event::Killed { door, address, states }),
+                Err(error) => self.log.say(&Event::CannotKill { door, error: &error }),
+            }
         }
     }
 
@@ -275,7 +353,7 @@ impl Keeper {
     fn check_tables(&mut self, now: Monotonic) {
         for table in self.leases.tables().to_vec() {
             let was_usable = !self.unusable.contains(&table);
-            match self.firewall.probe(&table) {
+            match self.probe_or_create(&table) {
                 Ok(()) if was_usable => {}
                 Ok(()) => {
                     self.unusable.retain(|other| *other != table);
@@ -290,6 +368,21 @@ impl Keeper {
         }
         let must_look = !self.leases.is_empty() || !self.unusable.is_empty();
         self.next_check = must_look.then(|| now + CHECK_INTERVAL);
+    }
+
+    fn probe_or_create(&mut self, table: &Table) -> Result<(), Error> {
+        match self.firewall.probe(table) {
+            Err(error) if error.kind == Kind::Missing && self.creates_tables => {
+                self.firewall.create(table)?;
+                self.log.say(&Event::TableCreated { table });
+                // Who emptied it may have had live leases in it.
+                if self.leases.entries_of(table).next().is_some() {
+                    self.restore(table);
+                }
+                Ok(())
+            }
+            probed => probed,
+        }
     }
 
     fn restore(&mut self, table: &Table) {

@@ -13,6 +13,7 @@ pub mod judge;
 pub mod keeper;
 pub mod options;
 mod pidfile;
+pub mod reference;
 mod signals;
 mod wait;
 

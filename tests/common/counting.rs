@@ -1,12 +1,11 @@
 //! An allocator that counts what each thread holds, so that tests can say
 //! how much memory something takes.
+// Where the system has no thread locals of its own, the lint misses the `const`.
+#![allow(clippy::missing_const_for_thread_local)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-// On systems without thread locals of their own the lint does not see the
-// `const`.
-#[allow(clippy::missing_const_for_thread_local)]
 thread_local! {
     static HELD: Cell<usize> = const { Cell::new(0) };
     static PEAK: Cell<usize> = const { Cell::new(0) };

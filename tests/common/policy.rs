@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ed25519_dalek::{Signer, SigningKey};
 use knockd::core::address::Loopback;
-use knockd::core::door::{self, Door, DoorIndex, Table};
+use knockd::core::door::{self, Door, DoorIndex, OnClose, Table};
 use knockd::core::gate::{Claim, Gate, Refusal, Verdict};
 use knockd::core::hash;
 use knockd::core::policy::{Limits, Policy, Spa};
@@ -66,6 +66,8 @@ pub fn door(name: &str) -> Door {
         open_for: Duration::from_secs(60),
         max_open_for: Duration::from_secs(600),
         max_leases: 1_000,
+        on_close: OnClose::KeepStates,
+        rdomain: 0,
     }
 }
 

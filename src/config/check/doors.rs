@@ -9,13 +9,15 @@ use crate::config::duration;
 use crate::config::position::{Place, Spot};
 use crate::config::problem::Report;
 use crate::config::raw::{self, Map};
-use crate::core::door::{self, Door, DoorIndex, Table};
+use crate::core::door::{self, Door, DoorIndex, OnClose, Table};
 use crate::firewall::Choice;
 
 /// Far below what [`DoorIndex`] holds.
 const MAX_DOORS: usize = 1_000;
 /// What one table holds of entries, by pf's default.
 const MAX_LEASES: u32 = 200_000;
+/// OpenBSD's `RT_TABLEID_MAX`.
+const MAX_RDOMAIN: u16 = 255;
 const OPEN_FOR: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(30 * 86_400);
 
@@ -108,6 +110,25 @@ fn door(
         open_for,
         max_open_for,
         max_leases,
+        on_close: on_close(raw, at, firewall, report),
+        rdomain: raw.rdomain,
+    }
+}
+
+fn on_close(raw: &raw::Door, at: Spot<'_>, firewall: &Choice, report: &mut Report) -> OnClose {
+    if raw.rdomain > MAX_RDOMAIN {
+        let text = format!("rdomain is {}, must be at most {MAX_RDOMAIN}", raw.rdomain);
+        report.error(at.field("rdomain"), text);
+    }
+    match raw.on_close {
+        raw::OnClose::KeepStates => OnClose::KeepStates,
+        raw::OnClose::KillStates => {
+            if matches!(firewall, Choice::Nft { .. }) {
+                let text = "nft kills no states, write on_close: KeepStates";
+                report.error(at.field("on_close"), text);
+            }
+            OnClose::KillStates
+        }
     }
 }
 

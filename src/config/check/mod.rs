@@ -36,6 +36,7 @@ pub(super) fn configuration(
     }
     let interfaces = shell::interfaces(raw, at, report);
     let firewall = shell::firewall(raw.firewall.as_ref(), at.field("firewall"), report);
+    shell::pf_only(raw, at, &firewall, report);
     let directories = shell::directories(&raw.directories, at, directory, report);
     let keys = keys::Keys::new(&directories.secrets);
     keys.check_directory(raw, at, report);
@@ -60,6 +61,8 @@ pub(super) fn configuration(
         policy: Policy::new(spa.policy, doors.list, users, sequences, loopback, limits),
         interfaces,
         firewall,
+        create_tables: raw.create_tables,
+        enable_pf: raw.enable_pf,
         directories,
         warnings: Problems::new(file, warnings),
     })

@@ -77,6 +77,18 @@ pub fn firewall(raw: Option<&raw::Firewall>, at: Spot<'_>, report: &mut Report) 
     }
 }
 
+/// What only pf can do is asked of nothing else.
+pub fn pf_only(raw: &raw::Configuration, at: Spot<'_>, firewall: &Choice, report: &mut Report) {
+    if *firewall == Choice::Pf {
+        return;
+    }
+    for (field, asked) in [("create_tables", raw.create_tables), ("enable_pf", raw.enable_pf)] {
+        if asked {
+            report.error(at.field(field), format!("only pf knows {field}, remove it"));
+        }
+    }
+}
+
 /// The directories; secrets lie beside the configuration unless written.
 pub fn directories(
     raw: &raw::Directories,

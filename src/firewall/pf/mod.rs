@@ -64,6 +64,17 @@ pub fn open() -> Result<Box<dyn Firewall>, Error> {
     Ok(Box::new(Pf::new(Descriptor(device), abi)))
 }
 
+/// Has pf's main ruleset call knockd's own anchor, where the ruleset is the
+/// system's and not the administrator's: on macOS.
+///
+/// # Errors
+/// [`Kind::System`].
+pub fn call_anchor() -> Result<(), Error> {
+    #[cfg(target_os = "macos")]
+    anchor::hook()?;
+    Ok(())
+}
+
 /// pf behind a device.
 #[derive(Debug)]
 pub struct Pf<D> {
