@@ -18,7 +18,7 @@ use knockd::core::sighting::{FlagMask, Port, Protocol};
 use knockd::core::time::{Monotonic, Now, Wall};
 use knockd::core::user::{Credential, SourcePolicy, User, UserIndex};
 use knockd::firewall::{Added, Deleted, Error, Firewall, Kill, Kind, Status};
-use knockd::log::Log;
+use knockd::log::{LINE_BURST, Log};
 use knockd::process::keeper::{CHECK_INTERVAL, Keeper};
 use zeroize::Zeroizing;
 
@@ -514,6 +514,64 @@ fn a_flood_of_grants_and_refusals_is_not_a_flood_of_lines() {
     }
     said += scene.tick(60).len();
     assert!(said <= knockd::log::summary::MAX_LINES, "{said} lines");
+}
+
+#[test]
+fn a_table_that_was_emptied_gets_its_entries_again() {
+    let mut scene = Scene::new();
+    scene.open(SSH, "192.0.2.7", 0);
+    scene.open(SSH, "192.0.2.8", 0);
+    scene.kernel.with(|kernel| kernel.entries.clear());
+    let lines = scene.tick(CHECK_INTERVAL.as_secs());
+    assert_eq!(lines, ["table <knock> was emptied, 2 entries put back"]);
+    assert_eq!(scene.kernel.entries(), ["192.0.2.7", "192.0.2.8"]);
+}
+
+#[test]
+fn an_entry_that_somebody_took_out_is_revoked() {
+    let mut scene = Scene::new();
+    scene.open(SSH, "192.0.2.7", 0);
+    scene.open(WEB, "192.0.2.7", 0);
+    scene.open(SSH, "192.0.2.8", 0);
+    let taken = Entry::host("192.0.2.7".parse::<IpAddr>().unwrap());
+    scene.kernel.with(|kernel| kernel.entries.remove(&taken));
+    let lines = scene.tick(CHECK_INTERVAL.as_secs());
+    assert_eq!(
+        lines,
+        [
+            "door ssh closed for 192.0.2.7 after 5s, revoked",
+            "door web closed for 192.0.2.7 after 5s, revoked"
+        ]
+    );
+    assert_eq!(scene.kernel.entries(), ["192.0.2.8"]);
+}
+
+#[test]
+fn what_was_left_out_and_refused_is_summed_up_after_a_minute_or_at_the_end() {
+    for stops in [false, true] {
+        let mut scene = Scene::new();
+        for number in 0..LINE_BURST + 7 {
+            let source = IpAddr::from((0x0a00_0000 + number).to_be_bytes());
+            let claim = scene.claim_for(source);
+            scene.keeper.open(&claim, source, at(0));
+        }
+        for _ in 0..3 {
+            let source = IpAddr::from([192, 0, 2, 7]);
+            scene.keeper.refuse(source, Reason::Stranger.into(), at(0).monotonic);
+        }
+        scene.lines.take();
+        let said = if stops {
+            scene.keeper.close_all(at(1).monotonic);
+            scene.lines.take()
+        } else {
+            scene.tick(60)
+        };
+        for part in
+            ["lines about doors left out", "from 192.0.2.7 in the last minute, 2 stranger"]
+        {
+            assert!(said.iter().any(|line| line.contains(part)), "{part}: {said:?}");
+        }
+    }
 }
 
 impl Scene {

@@ -11,10 +11,11 @@ use zeroize::Zeroizing;
 use crate::core::door;
 use crate::core::hash;
 use crate::core::time::Wall;
+use crate::core::token::UserId;
 use crate::core::token::{
     GateKey, PROOF_LENGTH, ProofKind, Request, SALT_LENGTH, Salt, Statement, Wanted,
 };
-use crate::core::user::{self, UserId};
+use crate::core::user::{self};
 
 /// What a user proves itself with.
 pub enum Key {

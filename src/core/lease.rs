@@ -217,6 +217,14 @@ impl Leases {
         Some(Closed { key, lease, entry })
     }
 
+    /// Ends every lease that holds `entry` in `table`.
+    pub fn revoke(&mut self, table: &Table, entry: Entry) -> Vec<Closed> {
+        let doors = (0..).zip(&self.policy.doors).filter(|(_, door)| door.table == *table);
+        let doors: Vec<_> = doors.map(|(index, _)| DoorIndex(index)).collect();
+        let keys = doors.into_iter().map(|door| LeaseKey { door, address: entry.address() });
+        keys.filter_map(|key| self.close(key)).collect()
+    }
+
     /// Ends one lease whose deadline has come; call until there is none.
     #[must_use]
     pub fn expire(&mut self, now: Monotonic) -> Option<Closed> {

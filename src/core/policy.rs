@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::address::Loopback;
 use super::door::{self, Door, DoorId, DoorIndex};
 use super::sequence::Sequence;
-use super::token::{GateKey, ServerId};
-use super::user::{User, UserId, UserIndex};
+use super::token::{GateKey, ServerId, UserId};
+use super::user::{User, UserIndex};
 
 /// How tokens arrive.
 #[derive(Debug)]

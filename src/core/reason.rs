@@ -102,6 +102,13 @@ impl Tally {
         *slot = slot.saturating_add(1);
     }
 
+    /// Those that were counted, and how often.
+    #[must_use]
+    pub fn counted(&self) -> Vec<(Reason, u64)> {
+        let all = Reason::ALL.iter().map(|reason| (*reason, self.of(*reason)));
+        all.filter(|(_, times)| *times != 0).collect()
+    }
+
     /// How often `reason` was counted.
     #[must_use]
     pub fn of(&self, reason: Reason) -> u64 {

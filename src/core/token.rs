@@ -16,7 +16,6 @@ use super::door::DoorId;
 use super::hash;
 use super::reason::Reason;
 use super::time::Wall;
-use super::user::UserId;
 
 /// Length of a token without its padding.
 pub const BASE_LENGTH: usize = 168;
@@ -40,6 +39,8 @@ const STATEMENT_LENGTH: usize = STATEMENT_LABEL.len() + 16 + SALT_LENGTH + CLAIM
 
 /// Random bytes, unique per token.
 pub type Salt = [u8; SALT_LENGTH];
+/// A user's name on the wire.
+pub type UserId = [u8; 8];
 /// The server's name on the wire.
 pub type ServerId = [u8; 16];
 

@@ -9,14 +9,11 @@ use zeroize::Zeroizing;
 use super::door::DoorIndex;
 use super::hash;
 use super::time::Wall;
-use super::token::{PROOF_LENGTH, ProofKind, Statement};
+use super::token::{PROOF_LENGTH, ProofKind, Statement, UserId};
 
 /// A user by its place in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserIndex(pub u32);
-
-/// A user's name on the wire.
-pub type UserId = [u8; 8];
 
 /// For which addresses a user may open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

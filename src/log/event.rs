@@ -36,6 +36,8 @@ impl fmt::Display for By<'_> {
 pub enum Ending {
     /// Its time was over.
     Expired,
+    /// Somebody took the entry out of the table.
+    Revoked,
     /// The daemon stops.
     Stopped,
 }
@@ -44,6 +46,7 @@ impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Expired => "expired",
+            Self::Revoked => "revoked",
             Self::Stopped => "stopped",
         })
     }
@@ -80,6 +83,8 @@ pub enum Event<'a> {
     TableUnusable { table: &'a Table, error: &'a dyn fmt::Display },
     /// A table can be used again, and got its entries back.
     TableBack { table: &'a Table, restored: usize },
+    /// A table was emptied under live leases, and got its entries back.
+    TableEmptied { table: &'a Table, restored: usize },
     /// A table that was missing was made.
     TableCreated { table: &'a Table },
     /// Something in the firewall makes doors useless.
@@ -230,6 +235,9 @@ impl Event<'_> {
             }
             Self::TableBack { table, restored } => {
                 write!(f, "table {table} can be used again, {restored} entries put back")
+            }
+            Self::TableEmptied { table, restored } => {
+                write!(f, "table {table} was emptied, {restored} entries put back")
             }
             Self::TableCreated { table } => write!(f, "table {table} was missing, created"),
             Self::Useless { warning } => write!(f, "{warning}"),

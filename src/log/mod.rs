@@ -10,10 +10,16 @@ pub mod summary;
 
 use std::fmt;
 use std::io::Write;
+use std::net::IpAddr;
+use std::time::Duration;
 
 use syslog::{Facility, Formatter3164, Logger, LoggerBackend};
 
+use crate::core::gate::Refusal;
+use crate::core::rate::Rate;
+use crate::core::time::Monotonic;
 use event::Event;
+use summary::Summary;
 
 /// How much a line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,7 +45,15 @@ enum Sink {
 pub struct Log {
     sink: Sink,
     verbose: bool,
+    lines: Rate,
+    summary: Summary,
 }
+
+/// Lines about doors: so many at once, and one more each
+/// [`LINE_INTERVAL`].
+pub const LINE_BURST: u32 = 200;
+/// See [`LINE_BURST`].
+pub const LINE_INTERVAL: Duration = Duration::from_millis(100);
 
 impl fmt::Debug for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,20 +65,19 @@ impl Log {
     /// A log that writes lines, to standard error say.
     #[must_use]
     pub fn to_lines(lines: impl Write + Send + 'static, verbose: bool) -> Self {
-        Self { sink: Sink::Lines(Box::new(lines)), verbose }
+        Self::to(Sink::Lines(Box::new(lines)), verbose)
     }
 
     /// A log in syslog, facility daemon. When syslogd is away, lines are lost
     /// and each next one tries again.
     #[must_use]
     pub fn to_syslog(verbose: bool) -> Self {
-        Self { sink: Sink::Syslog(connect()), verbose }
+        Self::to(Sink::Syslog(connect()), verbose)
     }
 
-    /// Whether even [`Severity::Debug`] is said.
-    #[must_use]
-    pub const fn is_verbose(&self) -> bool {
-        self.verbose
+    fn to(sink: Sink, verbose: bool) -> Self {
+        let lines = Rate::new(LINE_BURST, LINE_INTERVAL);
+        Self { sink, verbose, lines, summary: Summary::default() }
     }
 
     /// Says `event`, unless it is only for the verbose.
@@ -89,6 +102,76 @@ impl Log {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Lines that others can cause.
+impl Log {
+    /// Says `event`, one of those that come with doors and their users,
+    /// unless there were too many of late; those are counted.
+    pub fn say_often(&mut self, event: &Event<'_>, now: Monotonic) {
+        if self.lines.admit(now) {
+            self.say(event);
+        } else {
+            self.summary.note_unsaid(now);
+        }
+    }
+
+    /// Says that a packet was refused: at once for the first of its source in
+    /// a minute, summed up for the others. `user` is the name of the
+    /// refusal's user. What strangers and scans cause is for the verbose.
+    pub fn refuse(
+        &mut self,
+        source: IpAddr,
+        refusal: Refusal,
+        user: Option<&str>,
+        now: Monotonic,
+    ) {
+        let is_wanted = self.verbose || !event::is_noise(refusal.reason);
+        if is_wanted && self.summary.is_first(source, refusal, now) {
+            self.say(&Event::Refused { source, user, refusal });
+        }
+    }
+
+    /// Says, at the end of the minute, that packets were lost before anyone
+    /// saw them.
+    pub fn lost_packets(&mut self, packets: u64, now: Monotonic) {
+        self.summary.note_dropped(packets, now);
+    }
+
+    /// Says the sums of a minute that is over.
+    pub fn tick(&mut self, now: Monotonic) {
+        if self.summary.ends().is_some_and(|end| end <= now) {
+            self.finish();
+        }
+    }
+
+    /// When [`Self::tick`] has something to do.
+    #[must_use]
+    pub const fn next_deadline(&self) -> Option<Monotonic> {
+        self.summary.ends()
+    }
+
+    /// Says the sums so far.
+    pub fn finish(&mut self) {
+        let Summary { known, strangers, others, dropped, unsaid, .. } =
+            std::mem::take(&mut self.summary);
+        for (source, tally) in known.into_iter().chain(strangers) {
+            let reasons = tally.counted();
+            if !reasons.is_empty() {
+                self.say(&Event::RefusedAgain { source, reasons: &reasons });
+            }
+        }
+        let reasons = others.counted();
+        if !reasons.is_empty() {
+            self.say(&Event::RefusedOthers { reasons: &reasons });
+        }
+        if dropped > 0 {
+            self.say(&Event::Dropped { packets: dropped });
+        }
+        if unsaid > 0 {
+            self.say(&Event::Unsaid { lines: unsaid });
         }
     }
 }

@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::Log;
-use super::event::{Event, is_noise};
 use crate::core::gate::Refusal;
-use crate::core::reason::{Reason, Tally};
+use crate::core::reason::Tally;
 use crate::core::time::Monotonic;
 
 /// How long refusals are summed up.
@@ -23,30 +21,25 @@ pub const MAX_LINES: usize = 2 * (MAX_KNOWN + MAX_STRANGERS) + 3;
 /// What is not said at once, but at the end of the current window.
 #[derive(Debug, Default)]
 pub struct Summary {
-    /// When the window ends; none while nothing was refused.
+    /// When the window ends; none while there is nothing to say.
     ends: Option<Monotonic>,
-    known: BTreeMap<IpAddr, Tally>,
-    strangers: BTreeMap<IpAddr, Tally>,
-    others: Tally,
-    dropped: u64,
-    unsaid: u64,
+    /// What came after the first refusal, by source, of those with a gate key.
+    pub known: BTreeMap<IpAddr, Tally>,
+    /// The same of those without.
+    pub strangers: BTreeMap<IpAddr, Tally>,
+    /// Refusals of sources beyond the number that is followed.
+    pub others: Tally,
+    /// Packets that were lost before anyone saw them.
+    pub dropped: u64,
+    /// Lines that were left out.
+    pub unsaid: u64,
 }
 
 impl Summary {
-    /// Notes a refusal, and says it if it is the source's first in this
-    /// window. `user` is the name that goes with the refusal's user.
-    pub fn note(
-        &mut self,
-        source: IpAddr,
-        refusal: Refusal,
-        user: Option<&str>,
-        now: Monotonic,
-        log: &mut Log,
-    ) {
-        if is_noise(refusal.reason) && !log.is_verbose() {
-            return;
-        }
-        self.ends.get_or_insert(now + WINDOW);
+    /// Notes a refusal. Whether it is the source's first in this window, to
+    /// be said at once.
+    pub fn is_first(&mut self, source: IpAddr, refusal: Refusal, now: Monotonic) -> bool {
+        self.begin(now);
         let (sources, room) = match refusal.user {
             Some(_) => (&mut self.known, MAX_KNOWN),
             None => (&mut self.strangers, MAX_STRANGERS),
@@ -55,56 +48,32 @@ impl Summary {
             tally.count(refusal.reason);
         } else if sources.len() < room {
             sources.insert(source, Tally::default());
-            log.say(&Event::Refused { source, user, refusal });
+            return true;
         } else {
             self.others.count(refusal.reason);
         }
+        false
     }
 
     /// Notes that packets were lost before anyone saw them.
     pub fn note_dropped(&mut self, packets: u64, now: Monotonic) {
-        self.ends.get_or_insert(now + WINDOW);
+        self.begin(now);
         self.dropped = self.dropped.saturating_add(packets);
     }
 
     /// Notes that a line was left out, for there were too many.
     pub fn note_unsaid(&mut self, now: Monotonic) {
-        self.ends.get_or_insert(now + WINDOW);
+        self.begin(now);
         self.unsaid = self.unsaid.saturating_add(1);
     }
 
-    /// Says the sums of a window that is over.
-    pub fn tick(&mut self, now: Monotonic, log: &mut Log) {
-        if self.ends.is_none_or(|end| now < end) {
-            return;
-        }
-        let done = std::mem::take(self);
-        for (source, tally) in done.known.iter().chain(&done.strangers) {
-            let reasons = nonzero(tally);
-            if !reasons.is_empty() {
-                log.say(&Event::RefusedAgain { source: *source, reasons: &reasons });
-            }
-        }
-        let reasons = nonzero(&done.others);
-        if !reasons.is_empty() {
-            log.say(&Event::RefusedOthers { reasons: &reasons });
-        }
-        if done.dropped > 0 {
-            log.say(&Event::Dropped { packets: done.dropped });
-        }
-        if done.unsaid > 0 {
-            log.say(&Event::Unsaid { lines: done.unsaid });
-        }
+    fn begin(&mut self, now: Monotonic) {
+        self.ends.get_or_insert(now + WINDOW);
     }
 
-    /// When [`Self::tick`] has something to do.
+    /// When the window ends.
     #[must_use]
-    pub const fn next_deadline(&self) -> Option<Monotonic> {
+    pub const fn ends(&self) -> Option<Monotonic> {
         self.ends
     }
-}
-
-fn nonzero(tally: &Tally) -> Vec<(Reason, u64)> {
-    let counted = Reason::ALL.iter().map(|reason| (*reason, tally.of(*reason)));
-    counted.filter(|(_, times)| *times != 0).collect()
 }

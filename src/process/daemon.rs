@@ -216,7 +216,7 @@ impl Daemon {
         });
         let dropped = self.capture.dropped();
         if dropped > self.dropped {
-            keeper.lost_packets(dropped - self.dropped, now.monotonic);
+            keeper.log().lost_packets(dropped - self.dropped, now.monotonic);
             self.dropped = dropped;
         }
         self.say_changes(&changes);

@@ -3,54 +3,36 @@
 //! It believes no claim without looking into its own configuration, so that
 //! an engine in foreign hands gets no more than the configuration gives.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::reference::Reference;
+use super::tables::{Owner, Tables};
 use crate::core::address::{self, Entry};
-use crate::core::door::{Door, OnClose, Table};
+use crate::core::door::{Door, OnClose};
 use crate::core::gate::{Claim, Refusal};
 use crate::core::lease::{Admission, Closed, LeaseKey, Leases};
 use crate::core::policy::Policy;
-use crate::core::rate::Rate;
 use crate::core::reason::Reason;
 use crate::core::replay::Replay;
 use crate::core::time::{Monotonic, Now, Wall};
 use crate::core::user::UserIndex;
-use crate::firewall::{Added, Error, Firewall, Kill, Kind};
+use crate::firewall::{Error, Firewall};
 use crate::log::Log;
 use crate::log::event::{By, Ending, Event};
-use crate::log::summary::Summary;
 
 /// How often tables are looked at while leases live or one cannot be used.
 pub const CHECK_INTERVAL: Duration = Duration::from_secs(5);
-/// How soon a deletion that failed is tried again.
-const RETRY_INTERVAL: Duration = Duration::from_millis(500);
-/// Lines about doors: so many at once, and one more each
-/// [`LINE_INTERVAL`].
-pub const LINE_BURST: u32 = 200;
-/// See [`LINE_BURST`].
-pub const LINE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Holds every lease and the only way to the firewall.
 pub struct Keeper {
     policy: Arc<Policy>,
-    firewall: Box<dyn Firewall>,
     leases: Leases,
     replay: Replay<()>,
-    /// Tables that could not be used when last looked at.
-    unusable: Vec<Table>,
+    tables: Tables,
     next_check: Option<Monotonic>,
-    creates_tables: bool,
-    reference: Option<Reference>,
-    /// Entries that should be gone and are not, and when to try again.
-    stuck: BTreeMap<(Table, Entry), Monotonic>,
     log: Log,
-    summary: Summary,
-    lines: Rate,
 }
 
 impl Keeper {
@@ -65,22 +47,16 @@ impl Keeper {
         Self {
             leases: Leases::new(Arc::clone(&policy)),
             policy,
-            firewall,
             replay,
-            unusable: Vec::new(),
+            tables: Tables::new(firewall),
             next_check: None,
-            creates_tables: false,
-            reference: None,
-            stuck: BTreeMap::new(),
             log,
-            summary: Summary::default(),
-            lines: Rate::new(LINE_BURST, LINE_INTERVAL),
         }
     }
 
     /// Has tables that are missing made.
     pub const fn create_tables(&mut self) {
-        self.creates_tables = true;
+        self.tables.create_missing();
     }
 
     /// Has the filter enabled until [`Self::close_all`], by a reference kept
@@ -89,8 +65,7 @@ impl Keeper {
     /// # Errors
     /// Why it could not be enabled.
     pub fn enable(&mut self, run: &Path) -> Result<(), String> {
-        self.reference = Some(Reference::take(self.firewall.as_mut(), run)?);
-        Ok(())
+        self.tables.enable(run)
     }
 
     /// Looks at the firewall for the first time, and says what is wrong there
@@ -99,28 +74,10 @@ impl Keeper {
     /// # Errors
     /// When the system does not let us use the firewall at all.
     pub fn survey(&mut self, interfaces: &[String], now: Monotonic) -> Result<(), Error> {
-        for table in self.leases.tables() {
-            match self.firewall.probe(table) {
-                Err(error) if error.kind == Kind::Denied => return Err(error),
-                _ => {}
-            }
-        }
+        let mut doors = self.policy.doors.iter();
+        let killer = doors.find(|door| door.on_close == OnClose::KillStates);
+        self.tables.survey(self.leases.tables(), interfaces, killer, &mut self.log)?;
         self.check_tables(now);
-        match self.firewall.review(self.leases.tables(), interfaces) {
-            Ok(warnings) => {
-                for warning in warnings {
-                    self.log.say(&Event::Useless { warning: &warning });
-                }
-            }
-            Err(error) => self.log.say(&Event::CannotReview { error: &error }),
-        }
-        let policy = Arc::clone(&self.policy);
-        let killer = policy.doors.iter().find(|door| door.on_close == OnClose::KillStates);
-        if let Some(door) = killer
-            && let Err(error) = self.firewall.kill(&Kill::nothing())
-        {
-            self.log.say(&Event::CannotKill { door: &door.name, error: &error });
-        }
         Ok(())
     }
 
@@ -129,7 +86,8 @@ impl Keeper {
         &mut self.log
     }
 
-    /// Does what `claim` asks, if the configuration allows it.
+    /// Does what `claim` asks, if the configuration allows it. `source` is
+    /// where the packet came from.
     pub fn open(&mut self, claim: &Claim, source: IpAddr, now: Now) {
         match self.try_open(claim, now) {
             Ok(()) => {}
@@ -147,12 +105,7 @@ impl Keeper {
     pub fn refuse(&mut self, source: IpAddr, refusal: Refusal, now: Monotonic) {
         let user = refusal.user.and_then(|index| self.policy.user(index));
         let name = user.map(|user| user.name.as_str());
-        self.summary.note(source, refusal, name, now, &mut self.log);
-    }
-
-    /// Says that packets were lost before anyone saw them, once a minute.
-    pub fn lost_packets(&mut self, packets: u64, now: Monotonic) {
-        self.summary.note_dropped(packets, now);
+        self.log.refuse(source, refusal, name, now);
     }
 
     fn try_open(&mut self, claim: &Claim, now: Now) -> Result<(), Reason> {
@@ -163,72 +116,38 @@ impl Keeper {
             self.replay.record(user, token, (), now)?;
         }
         let admission = self.leases.admit(key, claim.user)?;
-        let foreign = match admission {
+        let now = now.monotonic;
+        let owner = match admission {
             Admission::AddEntry => {
-                self.add(&door.table, Entry::host(claim.address), now.monotonic)?
+                let entry = Entry::host(claim.address);
+                self.tables.add(&door.table, entry, now, &mut self.log)?
             }
-            Admission::SharesEntry | Admission::Extends => false,
+            Admission::SharesEntry | Admission::Extends => Owner::Us,
         };
         let span = door.lifetime(claim.lifetime);
         let before = self.leases.get(&key).map(|lease| lease.deadline);
-        let deadline = self.leases.commit(key, claim.user, span, now.monotonic, foreign);
-        self.next_check.get_or_insert(now.monotonic + CHECK_INTERVAL);
-        if before == Some(deadline) || !self.may_say(now.monotonic) {
+        let foreign = owner == Owner::Other;
+        let deadline = self.leases.commit(key, claim.user, span, now, foreign);
+        self.next_check.get_or_insert(now + CHECK_INTERVAL);
+        if before == Some(deadline) {
             return Ok(());
         }
         let (door, address) = (door.name.as_str(), claim.address);
         let by = by(&policy, claim.user);
-        self.log.say(&match admission {
+        let event = match admission {
             Admission::Extends => Event::Extended { door, address, by, span },
             _ => Event::Opened { door, address, by, span },
-        });
+        };
+        self.log.say_often(&event, now);
         Ok(())
     }
 
     /// Who was entitled, and is shut out all the same, is named.
     fn say_not_opened(&mut self, claim: &Claim, reason: Reason, now: Monotonic) {
-        let policy = Arc::clone(&self.policy);
-        if let Some(door) = policy.door(claim.door)
-            && self.may_say(now)
-        {
+        if let Some(door) = self.policy.door(claim.door) {
             let (door, address) = (door.name.as_str(), claim.address);
-            let by = by(&policy, claim.user);
-            self.log.say(&Event::NotOpened { door, address, by, reason });
-        }
-    }
-
-    /// Puts an entry into the kernel; says whether it was there before us.
-    fn add(&mut self, table: &Table, entry: Entry, now: Monotonic) -> Result<bool, Reason> {
-        let ours = self.stuck.remove(&(table.clone(), entry)).is_some();
-        match self.firewall.add(table, entry) {
-            Ok(Added::Added) => Ok(false),
-            Ok(Added::Present) if ours => Ok(false),
-            Ok(Added::Present) => {
-                if self.may_say(now) {
-                    self.log.say(&Event::Foreign { entry, table });
-                }
-                Ok(true)
-            }
-            Err(error) => {
-                self.say_cannot_add(table, entry, &error, now);
-                if error.kind == Kind::Unanswered {
-                    // It may stand there, and nobody would hold it.
-                    self.stuck.insert((table.clone(), entry), now);
-                }
-                Err(if error.kind == Kind::Full { Reason::Full } else { Reason::Failed })
-            }
-        }
-    }
-
-    /// A table that cannot be used is said once, not with every entry.
-    fn say_cannot_add(&mut self, table: &Table, entry: Entry, error: &Error, now: Monotonic) {
-        if error.kind != Kind::Missing {
-            if self.may_say(now) {
-                self.log.say(&Event::CannotAdd { entry, table, error });
-            }
-        } else if !self.unusable.contains(table) {
-            self.log.say(&Event::TableUnusable { table, error });
-            self.unusable.push(table.clone());
+            let by = by(&self.policy, claim.user);
+            self.log.say_often(&Event::NotOpened { door, address, by, reason }, now);
         }
     }
 
@@ -240,21 +159,25 @@ impl Keeper {
             closed.push(one);
         }
         self.kill_states(&closed, now);
-        self.retry_stuck(now);
+        self.tables.retry(now, &mut self.log);
         if self.next_check.is_some_and(|due| due <= now) {
             self.check_tables(now);
         }
-        self.summary.tick(now, &mut self.log);
+        self.log.tick(now);
     }
 
     /// When [`Self::tick`] has something to do.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Monotonic> {
-        let retry = self.stuck.values().min().copied();
-        [self.leases.next_deadline(), retry, self.next_check, self.summary.next_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.leases.next_deadline(),
+            self.tables.next_retry(),
+            self.next_check,
+            self.log.next_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Closes every door. Returns how many entries the firewall kept.
@@ -265,29 +188,20 @@ impl Keeper {
             closed.push(one);
         }
         self.kill_states(&closed, now);
-        for due in self.stuck.values_mut() {
-            *due = now;
-        }
-        self.retry_stuck(now);
-        if let Some(reference) = self.reference.take()
-            && let Err(error) = reference.give_back(self.firewall.as_mut())
-        {
-            self.log.say(&Event::CannotRelease { error: &error });
-        }
-        self.stuck.len()
+        let left = self.tables.retry_all(now, &mut self.log);
+        self.tables.release(&mut self.log);
+        self.log.finish();
+        left
     }
 
     fn shut(&mut self, closed: &Closed, ending: Ending, now: Monotonic) {
         if let Some((table, entry)) = &closed.entry {
-            self.delete(table.clone(), *entry, now);
+            self.tables.delete(table, *entry, now, &mut self.log);
         }
-        let policy = Arc::clone(&self.policy);
-        if let Some(door) = policy.door(closed.key.door)
-            && self.may_say(now)
-        {
+        if let Some(door) = self.policy.door(closed.key.door) {
             let after = now.since(closed.lease.opened);
             let (door, address) = (door.name.as_str(), closed.key.address);
-            self.log.say(&Event::Closed { door, address, after, ending });
+            self.log.say_often(&Event::Closed { door, address, after, ending }, now);
         }
     }
 
@@ -295,115 +209,31 @@ impl Keeper {
     /// entries are gone: a state that ends must not be made anew. An address
     /// that another door holds in the table keeps its connections.
     fn kill_states(&mut self, closed: &[Closed], now: Monotonic) {
-        let policy = Arc::clone(&self.policy);
         for Closed { key, .. } in closed.iter().filter(|closed| closed.entry.is_some()) {
-            let Some(door) = policy.door(key.door) else { continue };
-            if door.on_close == OnClose::KeepStates {
-                continue;
-            }
-            let kill =
-                Kill { address: key.address, ports: door.ports.clone(), rdomain: door.rdomain };
-            let killed = self.firewall.kill(&kill);
-            if !self.may_say(now) {
-                continue;
-            }
-            let (door, address) = (door.name.as_str(), key.address);
-            match killed {
-                Ok(0) => {}
-                Ok(states) => self.log.say(&Event::Killed { door, address, states }),
-                Err(error) => self.log.say(&Event::CannotKill { door, error: &error }),
+            if let Some(door) = self.policy.door(key.door)
+                && door.on_close == OnClose::KillStates
+            {
+                self.tables.kill(door, key.address, now, &mut self.log);
             }
         }
     }
 
-    /// Takes an entry out of the kernel. A missing table holds no entry; any
-    /// other failure is tried again until it succeeds, and said once.
-    fn delete(&mut self, table: Table, entry: Entry, now: Monotonic) {
-        let slot = (table, entry);
-        match self.firewall.delete(&slot.0, entry) {
-            Ok(_) => {
-                self.stuck.remove(&slot);
-            }
-            Err(error) if error.kind == Kind::Missing => {
-                self.stuck.remove(&slot);
-            }
-            Err(error) => {
-                if !self.stuck.contains_key(&slot) {
-                    self.log.say(&Event::CannotDelete { entry, table: &slot.0, error: &error });
-                }
-                self.stuck.insert(slot, now + RETRY_INTERVAL);
-            }
-        }
-    }
-
-    fn retry_stuck(&mut self, now: Monotonic) {
-        let due: Vec<_> = self
-            .stuck
-            .iter()
-            .filter(|(_, due)| **due <= now)
-            .map(|(slot, _)| slot.clone())
-            .collect();
-        for (table, entry) in due {
-            self.delete(table, entry, now);
-        }
-    }
-
-    /// Says which tables went and which came back; those get their entries
-    /// again. Looks once more later while there is something to lose.
+    /// Looks whether the tables still hold what they should. Looks once more
+    /// later while there is something to lose.
     fn check_tables(&mut self, now: Monotonic) {
+        let mut closed = Vec::new();
         for table in self.leases.tables().to_vec() {
-            let was_usable = !self.unusable.contains(&table);
-            match self.probe_or_create(&table) {
-                Ok(()) if was_usable => {}
-                Ok(()) => {
-                    self.unusable.retain(|other| *other != table);
-                    self.restore(&table);
+            let ours: Vec<_> = self.leases.entries_of(&table).collect();
+            for entry in self.tables.check(&table, &ours, &mut self.log) {
+                for one in self.leases.revoke(&table, entry) {
+                    self.shut(&one, Ending::Revoked, now);
+                    closed.push(one);
                 }
-                Err(error) if was_usable => {
-                    self.log.say(&Event::TableUnusable { table: &table, error: &error });
-                    self.unusable.push(table);
-                }
-                Err(_) => {}
             }
         }
-        let must_look = !self.leases.is_empty() || !self.unusable.is_empty();
+        self.kill_states(&closed, now);
+        let must_look = !self.leases.is_empty() || self.tables.is_any_unusable();
         self.next_check = must_look.then(|| now + CHECK_INTERVAL);
-    }
-
-    fn probe_or_create(&mut self, table: &Table) -> Result<(), Error> {
-        match self.firewall.probe(table) {
-            Err(error) if error.kind == Kind::Missing && self.creates_tables => {
-                self.firewall.create(table)?;
-                self.log.say(&Event::TableCreated { table });
-                // Who emptied it may have had live leases in it.
-                if self.leases.entries_of(table).next().is_some() {
-                    self.restore(table);
-                }
-                Ok(())
-            }
-            probed => probed,
-        }
-    }
-
-    fn restore(&mut self, table: &Table) {
-        let entries: Vec<_> = self.leases.entries_of(table).collect();
-        let mut restored = 0;
-        for entry in entries {
-            match self.firewall.add(table, entry) {
-                Ok(_) => restored += 1,
-                Err(error) => self.log.say(&Event::CannotAdd { entry, table, error: &error }),
-            }
-        }
-        self.log.say(&Event::TableBack { table, restored });
-    }
-
-    /// Whether one more line about doors may be said.
-    fn may_say(&mut self, now: Monotonic) -> bool {
-        let fits = self.lines.admit(now);
-        if !fits {
-            self.summary.note_unsaid(now);
-        }
-        fits
     }
 }
 

@@ -15,6 +15,7 @@ pub mod options;
 mod pidfile;
 pub mod reference;
 mod signals;
+pub mod tables;
 mod wait;
 
 use std::fmt::Display;

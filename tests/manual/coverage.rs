@@ -7,7 +7,7 @@ use std::process::Command;
 use knockd::capture::filter;
 use knockd::core::reason::Reason;
 use knockd::core::{gate, lease, replay, sequence};
-use knockd::log::summary;
+use knockd::log::{self, summary};
 use knockd::process::keeper;
 
 use super::{CONFIGURATION, KNOCK, KNOCKD};
@@ -205,7 +205,7 @@ fn every_message_of_the_log_is_in_the_manual_and_no_other() {
 
 #[test]
 fn the_limits_in_the_manuals_are_those_of_the_programs() {
-    let lines_a_second = 1_000 / keeper::LINE_INTERVAL.as_millis();
+    let lines_a_second = 1_000 / log::LINE_INTERVAL.as_millis();
     let proofs_a_second = 1_000 / gate::PROOF_INTERVAL.as_millis();
     for text in [
         format!("{} bytes for each attempt", sequence::ATTEMPT_SIZE),
@@ -222,7 +222,7 @@ fn the_limits_in_the_manuals_are_those_of_the_programs() {
             summary::MAX_KNOWN,
             summary::MAX_STRANGERS
         ),
-        format!("{} lines at once about doors", keeper::LINE_BURST),
+        format!("{} lines at once about doors", log::LINE_BURST),
         format!("{lines_a_second} a second thereafter.\nWhat is left out"),
         format!("looked for every {} seconds", keeper::CHECK_INTERVAL.as_secs()),
     ] {

@@ -10,7 +10,8 @@ use crate::config::problem::Report;
 use crate::config::raw;
 use crate::core::policy;
 use crate::core::token::GateKey;
-use crate::core::user::{UserId, secret_id};
+use crate::core::token::UserId;
+use crate::core::user::secret_id;
 use crate::keyfile::Kind;
 
 const MAX_SKEW: Duration = Duration::from_secs(30);

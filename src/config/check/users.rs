@@ -11,7 +11,8 @@ use crate::config::date;
 use crate::config::position::Spot;
 use crate::config::problem::Report;
 use crate::config::raw::{self, Configuration, Source};
-use crate::core::user::{Credential, SourcePolicy, User, UserId};
+use crate::core::token::UserId;
+use crate::core::user::{Credential, SourcePolicy, User};
 use crate::keyfile::{self, Kind};
 
 const MAX_USERS: usize = 10_000;
