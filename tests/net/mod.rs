@@ -3,20 +3,33 @@
 #![allow(dead_code, reason = "each test file uses what it needs")]
 #![allow(clippy::unwrap_used, reason = "tests may")]
 
+pub mod daemon;
+pub mod frames;
+pub mod furnish;
+pub mod tcpdump;
+
 use std::fs;
-use std::io::{BufRead, BufReader, ErrorKind};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, setns};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, geteuid};
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrStorage, bind, connect, getsockopt, socket,
+    sockopt,
+};
+use nix::unistd::geteuid;
 use tempfile::TempDir;
+
+pub use daemon::Daemon;
+#[allow(unused_imports, reason = "each test file uses what it needs")]
+pub use furnish::Plan;
 
 pub const KNOCKD: &str = env!("CARGO_BIN_EXE_knockd");
 pub const KNOCK: &str = env!("CARGO_BIN_EXE_knock");
@@ -63,7 +76,7 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    fn new(role: &str) -> Self {
+    pub fn new(role: &str) -> Self {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let name = format!("knockd-{}-{number}-{role}", std::process::id());
@@ -81,6 +94,23 @@ impl Namespace {
     /// Runs nft commands on this host.
     pub fn nft(&self, commands: &str) -> String {
         run("ip", &["netns", "exec", &self.name, "nft", commands])
+    }
+
+    /// A cable to another host, both ends up.
+    pub fn cable(&self, near: &str, other: &Self, far: &str) {
+        let ends = ["type", "veth", "peer", "name", far, "netns", &other.name];
+        run("ip", &[&["link", "add", near, "netns", &self.name][..], &ends].concat());
+        self.ip(&["link", "set", near, "up"]);
+        other.ip(&["link", "set", far, "up"]);
+    }
+
+    /// One more address on an interface.
+    pub fn add_address(&self, address: &str, interface: &str) {
+        let is_v6 = address.contains(':');
+        let network = format!("{address}/{}", if is_v6 { 64 } else { 24 });
+        // Usable at once.
+        let duplicates: &[&str] = if is_v6 { &["nodad"] } else { &[] };
+        self.ip(&[&["address", "add", &network, "dev", interface], duplicates].concat());
     }
 
     /// A command on this host.
@@ -114,6 +144,7 @@ pub struct Lab {
     pub server: Namespace,
     pub client: Namespace,
     pub files: TempDir,
+    marks: AtomicU32,
 }
 
 impl Lab {
@@ -124,22 +155,17 @@ impl Lab {
             server: Namespace::new("s"),
             client: Namespace::new("c"),
             files: tempfile::tempdir().unwrap(),
+            marks: AtomicU32::default(),
         };
-        let (server, client) = (&lab.server.name, &lab.client.name);
-        run(
-            "ip",
-            &[
-                "link", "add", "eth0", "netns", server, "type", "veth", "peer", "name", "eth0",
-                "netns", client,
-            ],
-        );
+        lab.server.cable("eth0", &lab.client, "eth0");
         for (host, addresses) in
             [(&lab.server, [SERVER4, SERVER6]), (&lab.client, [CLIENT4, CLIENT6])]
         {
-            host.ip(&["link", "set", "eth0", "up"]);
-            host.add_address(addresses[0]);
-            host.add_address(addresses[1]);
+            host.add_address(addresses[0], "eth0");
+            host.add_address(addresses[1], "eth0");
         }
+        // Marks come from any of these, with no address for each.
+        lab.client.ip(&["route", "add", "local", "198.18.0.0/15", "dev", "lo"]);
         lab.server.nft(
             "table inet filter {
                 set knock_ssh_v4 { type ipv4_addr; }
@@ -188,15 +214,15 @@ impl Lab {
     /// Starts the daemon on the server in the foreground and waits until it
     /// is ready.
     pub fn daemon(&self, config: &Path) -> Daemon {
-        let daemon = self.daemon_unready(config);
+        let daemon = self.start(config, &[]);
         daemon.expect("ready, ");
         daemon
     }
 
-    /// Starts the daemon on the server in the foreground.
-    pub fn daemon_unready(&self, config: &Path) -> Daemon {
+    /// Starts the daemon on the server in the foreground, with more options.
+    pub fn start(&self, config: &Path, options: &[&str]) -> Daemon {
         let mut command = self.server.command(KNOCKD);
-        command.args(["-d", "-f"]).arg(config);
+        command.args(["-d", "-f"]).arg(config).args(options);
         Daemon::spawn(command)
     }
 
@@ -207,17 +233,34 @@ impl Lab {
         command.output().unwrap()
     }
 
+    /// Sends a datagram from an address of the client to the server's SPA port.
+    pub fn send(&self, from: &str, datagram: &[u8]) {
+        let from: IpAddr = from.parse().unwrap();
+        let server = if from.is_ipv4() { SERVER4 } else { SERVER6 };
+        self.client.enter(|| {
+            let socket = UdpSocket::bind((from, 0)).unwrap();
+            socket.send_to(datagram, (server, SPA_PORT)).unwrap();
+        });
+    }
+
     /// Whether the client can connect. Dropped packets take 300 ms to tell.
     pub fn connects(&self, address: &str, port: u16) -> bool {
+        let from = if address.contains(':') { CLIENT6 } else { CLIENT4 };
+        self.connects_from(from, address, port)
+    }
+
+    /// Whether the client can connect from one of its addresses.
+    pub fn connects_from(&self, from: &str, address: &str, port: u16) -> bool {
         let address = SocketAddr::new(address.parse().unwrap(), port);
         self.client.enter(|| {
-            match TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
-                Ok(_) => true,
-                Err(error) => {
-                    assert_eq!(error.kind(), ErrorKind::TimedOut, "dropped, not refused");
-                    false
-                }
+            let dialled = dial(from.parse().unwrap(), address);
+            let mut ready = [PollFd::new(dialled.as_fd(), PollFlags::POLLOUT)];
+            if poll(&mut ready, PollTimeout::from(300_u16)).unwrap() == 0 {
+                return false;
             }
+            let error = getsockopt(&dialled, sockopt::SocketError).unwrap();
+            assert_eq!(error, 0, "dropped, not refused: {}", Errno::from_raw(error));
+            true
         })
     }
 
@@ -226,97 +269,12 @@ impl Lab {
         self.server.enter(|| TcpListener::bind((IpAddr::from([0u8; 16]), port)).unwrap())
     }
 
-    /// The addresses in a set of the server.
+    /// The addresses in a set of the server, with commas between them.
     pub fn set(&self, name: &str) -> String {
         let listed = self.server.nft(&format!("list set inet filter {name}"));
         let elements = listed.split_once("elements = {");
-        elements
-            .map_or(String::new(), |(_, rest)| rest.split('}').next().unwrap().trim().into())
-    }
-}
-
-impl Namespace {
-    /// One more address on the cable.
-    pub fn add_address(&self, address: &str) {
-        let prefix = if address.contains(':') { "64" } else { "24" };
-        let network = format!("{address}/{prefix}");
-        let mut arguments = vec!["address", "add", &network, "dev", "eth0"];
-        if address.contains(':') {
-            arguments.push("nodad");
-        }
-        self.ip(&arguments);
-    }
-}
-
-/// A running daemon and what it says.
-pub struct Daemon {
-    pub child: Child,
-    lines: Receiver<(Instant, String)>,
-}
-
-impl Daemon {
-    pub fn spawn(mut command: Command) -> Self {
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let stderr = child.stderr.take().unwrap();
-        let (sender, lines) = channel();
-        thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if sender.send((Instant::now(), line)).is_err() {
-                    return;
-                }
-            }
-        });
-        Self { child, lines }
-    }
-
-    /// Waits for a line with `part` in it; returns when it came and the line.
-    pub fn expect(&self, part: &str) -> (Instant, String) {
-        let mut seen = Vec::new();
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left) {
-                Ok((at, line)) if line.contains(part) => return (at, line),
-                Ok((_, line)) => seen.push(line),
-                Err(_) => panic!("no line with \"{part}\" in {seen:#?}"),
-            }
-        }
-    }
-
-    /// Everything it said by now, as far as it has arrived.
-    pub fn said(&self) -> Vec<String> {
-        self.lines.try_iter().map(|(_, line)| line).collect()
-    }
-
-    /// Everything until it ends.
-    pub fn rest(&self) -> Vec<String> {
-        let mut rest = Vec::new();
-        loop {
-            match self.lines.recv_timeout(PATIENCE) {
-                Ok((_, line)) => rest.push(line),
-                Err(RecvTimeoutError::Disconnected) => return rest,
-                Err(RecvTimeoutError::Timeout) => panic!("still running after {rest:#?}"),
-            }
-        }
-    }
-
-    pub fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
-    }
-
-    /// Sends SIGTERM and waits; returns what it still said.
-    pub fn stop(mut self) -> Vec<String> {
-        self.signal(Signal::SIGTERM);
-        let rest = self.rest();
-        assert!(self.child.wait().unwrap().success(), "{rest:#?}");
-        rest
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let elements = elements.map_or("", |(_, rest)| rest.split('}').next().unwrap());
+        elements.split_ascii_whitespace().collect()
     }
 }
 
@@ -329,4 +287,22 @@ pub fn until(what: &str, mut done: impl FnMut() -> bool) -> Instant {
         thread::sleep(Duration::from_millis(2));
     }
     Instant::now()
+}
+
+/// Starts to connect from one of this host's addresses, without waiting. The
+/// attempt goes on until the socket is closed.
+pub fn dial(from: IpAddr, to: SocketAddr) -> OwnedFd {
+    let family = if from.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let dialled = socket(family, SockType::Stream, flags, None).unwrap();
+    bind(dialled.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(from, 0))).unwrap();
+    let started = connect(dialled.as_raw_fd(), &SockaddrStorage::from(to));
+    assert!(matches!(started, Ok(()) | Err(Errno::EINPROGRESS)), "{to}: {started:?}");
+    dialled
+}
+
+/// How often a test with something random in it is repeated.
+pub fn rounds() -> u64 {
+    let rounds = std::env::var("KNOCKD_ROUNDS").ok();
+    rounds.map_or(1, |rounds| rounds.parse().unwrap())
 }

@@ -1,0 +1,103 @@
+//! The daemon as a child of the test.
+
+use std::cell::RefCell;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::Instant;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::PATIENCE;
+
+/// A running daemon and what it says.
+pub struct Daemon {
+    pub child: Child,
+    lines: Receiver<(Instant, String)>,
+    heard: RefCell<Vec<String>>,
+}
+
+impl Daemon {
+    pub fn spawn(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = child.stderr.take().unwrap();
+        let (sender, lines) = channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if sender.send((Instant::now(), line)).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, lines, heard: RefCell::default() }
+    }
+
+    /// The next line, if one comes in time.
+    fn next(&self, end: Instant) -> Result<(Instant, String), RecvTimeoutError> {
+        let left = end.saturating_duration_since(Instant::now());
+        let (at, line) = self.lines.recv_timeout(left)?;
+        self.heard.borrow_mut().push(line.clone());
+        Ok((at, line))
+    }
+
+    /// Waits for a line with `part` in it; returns when it came and the line.
+    pub fn expect(&self, part: &str) -> (Instant, String) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match self.next(end) {
+                Ok((at, line)) if line.contains(part) => return (at, line),
+                Ok(_) => {}
+                Err(_) => panic!("no line with \"{part}\" in {:#?}", self.heard.borrow()),
+            }
+        }
+    }
+
+    /// How many of the lines that were heard so far hold `part`.
+    pub fn count(&self, part: &str) -> usize {
+        while self.next(Instant::now()).is_ok() {}
+        self.heard.borrow().iter().filter(|line| line.contains(part)).count()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
+    }
+
+    /// Sends SIGTERM and waits; returns all that it said since its start.
+    pub fn stop(self) -> Vec<String> {
+        self.signal(Signal::SIGTERM);
+        self.end()
+    }
+
+    /// Waits for a good end; returns all that it said since its start.
+    pub fn end(mut self) -> Vec<String> {
+        let end = Instant::now() + PATIENCE;
+        while !matches!(self.next(end), Err(RecvTimeoutError::Disconnected)) {
+            assert!(Instant::now() < end, "still running after {:#?}", self.heard.borrow());
+        }
+        let heard = self.heard.take();
+        assert!(self.child.wait().unwrap().success(), "{heard:#?}");
+        heard
+    }
+
+    /// A file of the process in /proc.
+    pub fn proc(&self, name: &str) -> Vec<u8> {
+        fs::read(format!("/proc/{}/{name}", self.child.id())).unwrap()
+    }
+
+    /// The number that /proc/PID/status gives for `field`.
+    pub fn status(&self, field: &str) -> u64 {
+        let text = String::from_utf8(self.proc("status")).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+        line.split_ascii_whitespace().next().unwrap().parse().unwrap()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
