@@ -1,4 +1,5 @@
 //! The demonstration needs no root.
+#![cfg(target_os = "linux")]
 #![cfg(feature = "demo")]
 #![allow(clippy::unwrap_used, reason = "tests may")]
 

@@ -1,5 +1,6 @@
 //! The real programs on two hosts, with a real packet filter and a real
 //! service between them: doors open for who knocks, and close on time.
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "tests may")]
 
 mod net;

@@ -1,4 +1,5 @@
 //! Frames that real hosts do not send, or that come in twice.
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "tests may")]
 
 mod net;

@@ -1,4 +1,5 @@
 //! Starting, stopping and running as rc(8) and an administrator see it.
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "tests may")]
 
 mod net;

@@ -1,4 +1,5 @@
 //! `knockd -r` judges what tcpdump recorded as the daemon judged it live.
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "tests may")]
 
 mod net;

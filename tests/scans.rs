@@ -1,4 +1,5 @@
 //! Port scans of several kinds open nothing.
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "tests may")]
 
 mod net;

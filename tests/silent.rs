@@ -1,5 +1,6 @@
 //! The daemon neither listens nor sends, wakes for nothing, and keeps its
 //! keys to itself.
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "tests may")]
 
 mod net;

@@ -1,5 +1,6 @@
 //! For which addresses a user may open: clients behind a translating router,
 //! and users who open for others.
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "tests may")]
 
 mod net;

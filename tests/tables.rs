@@ -1,5 +1,6 @@
 //! Sets of nftables that are missing, that go and come while doors are open,
 //! and that hold what is not ours.
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "tests may")]
 
 mod net;
