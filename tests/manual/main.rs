@@ -5,6 +5,7 @@
 
 mod coverage;
 mod examples;
+mod promises;
 
 const KNOCKD: &str = include_str!("../../man/knockd.8");
 const KNOCK: &str = include_str!("../../man/knock.1");
