@@ -112,7 +112,7 @@ fn what_is_not_written_has_the_values_of_the_manual() {
     assert_eq!(config.interfaces, [Wanted { selector: Selector::Egress, required: false }]);
     assert_eq!(config.policy.users[0].max_leases, 16);
     assert_eq!(config.policy.users[0].source, SourcePolicy::Bound);
-    assert_eq!(config.policy.spa.unwrap().max_skew.as_secs(), 30);
+    assert_eq!(config.policy.spa.as_ref().unwrap().max_skew.as_secs(), 30);
 }
 
 #[test]

@@ -8,6 +8,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ron::Options;
 use ron::extensions::Extensions;
@@ -37,7 +38,7 @@ pub struct Config {
     /// The server's name, 1 to 64 bytes of a-z 0-9 . and -.
     pub name: String,
     /// What decisions are made by.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// Where to look for packets; at least one, none twice.
     pub interfaces: Vec<Wanted>,
     /// Which packet filter holds the tables.

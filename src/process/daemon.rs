@@ -57,7 +57,7 @@ pub fn check_filter(policy: &Policy) -> Result<(), Failure> {
 /// # Errors
 /// What keeps it from starting, as one line. A daemon that was split off
 /// says it on the command's standard error.
-pub fn run(options: &Options, config: Config) -> Result<(), Failure> {
+pub fn run(options: &Options, config: &Config) -> Result<(), Failure> {
     check_filter(&config.policy)?;
     if options.foreground {
         return serve(options, config, None);
@@ -71,12 +71,13 @@ pub fn run(options: &Options, config: Config) -> Result<(), Failure> {
     }
 }
 
-fn serve(options: &Options, config: Config, ready: Option<OwnedFd>) -> Result<(), Failure> {
+fn serve(options: &Options, config: &Config, ready: Option<OwnedFd>) -> Result<(), Failure> {
     sys::forbid_core_files()
         .map_err(|error| Failure::new("cannot forbid core files", error))?;
-    let mut daemon = Daemon::start(options, config)?;
+    // Before anything that a second daemon would disturb the first with.
     let pidfile = options.pidfile.as_deref().map(Pidfile::write).transpose();
     let pidfile = pidfile.map_err(|error| Failure::new("cannot keep the process id", error))?;
+    let mut daemon = Daemon::start(options, config)?;
     if let Some(ready) = ready {
         let detached = detach(&ready);
         detached.map_err(|error| Failure::new("cannot leave the terminal", error))?;
@@ -109,12 +110,12 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn start(options: &Options, config: Config) -> Result<Self, Failure> {
+    fn start(options: &Options, config: &Config) -> Result<Self, Failure> {
         let now = sys::now().map_err(|error| Failure::new("cannot read the clock", error))?;
-        let policy = Arc::new(config.policy);
+        let policy = Arc::clone(&config.policy);
         let firewall = firewall::open(&config.firewall)
             .map_err(|error| Failure::new("cannot use the firewall", error))?;
-        let (capture, changes) = Capture::new(config.interfaces, interest::of(&policy))
+        let (capture, changes) = Capture::new(config.interfaces.clone(), interest::of(&policy))
             .map_err(|error| Failure::Because(error.to_string()))?;
         let signals =
             Signals::new().map_err(|error| Failure::new("cannot listen to signals", error))?;
@@ -138,24 +139,37 @@ impl Daemon {
             waiter,
             dropped: 0,
         };
-        for warning in config.warnings.lines() {
-            daemon.keeper.log().say(&Event::Doubtful { text: &warning });
+        let prepared = daemon.prepare(config, &changes, now.monotonic);
+        if let Err(failure) = prepared {
+            // What was taken from the firewall so far goes back.
+            daemon.keeper.close_all(now.monotonic);
+            return Err(failure);
         }
-        daemon.say_changes(&changes);
-        if config.enable_pf {
-            let enabled = daemon.keeper.enable(&config.directories.run);
-            enabled.map_err(Failure::Because)?;
-        }
-        if config.create_tables {
-            daemon.keeper.create_tables();
-        }
-        let attached = daemon.capture.names();
-        let surveyed = daemon.keeper.survey(&attached, now.monotonic);
-        surveyed.map_err(|error| Failure::new("cannot use the firewall", error))?;
         if let Some(span) = skew {
             daemon.keeper.log().say(&Event::Barrier { span });
         }
         Ok(daemon)
+    }
+
+    /// Says what is doubtful, and has the firewall looked at.
+    fn prepare(
+        &mut self,
+        config: &Config,
+        changes: &[Change],
+        now: Monotonic,
+    ) -> Result<(), Failure> {
+        for warning in config.warnings.lines() {
+            self.keeper.log().say(&Event::Doubtful { text: &warning });
+        }
+        self.say_changes(changes);
+        if config.enable_pf {
+            self.keeper.enable(&config.directories.run).map_err(Failure::Because)?;
+        }
+        if config.create_tables {
+            self.keeper.create_tables();
+        }
+        let surveyed = self.keeper.survey(&self.capture.names(), now);
+        surveyed.map_err(|error| Failure::new("cannot use the firewall", error))
     }
 
     /// Serves until told to stop; then shuts every door. What goes wrong is

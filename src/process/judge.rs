@@ -17,9 +17,8 @@ use crate::core::time::{Monotonic, Now, Wall};
 /// # Errors
 /// A file that cannot be read or is no capture file; output that cannot be
 /// written.
-pub fn judge(policy: Policy, path: &Path, out: &mut impl Write) -> io::Result<()> {
-    let policy = Arc::new(policy);
-    let mut engine = Engine::new(Gate::new(Arc::clone(&policy), Wall::default()));
+pub fn judge(policy: &Arc<Policy>, path: &Path, out: &mut impl Write) -> io::Result<()> {
+    let mut engine = Engine::new(Gate::new(Arc::clone(policy), Wall::default()));
     let mut savefile = Savefile::open(path).map_err(io::Error::other)?;
     while let Some(record) = savefile.next_record().map_err(io::Error::other)? {
         let nanos = record.time;
@@ -39,7 +38,7 @@ pub fn judge(policy: Policy, path: &Path, out: &mut impl Write) -> io::Result<()
             Decision::Open { claims, source } => {
                 write!(out, "{source} open")?;
                 for claim in &claims {
-                    write!(out, " {}", Told { claim, policy: &policy })?;
+                    write!(out, " {}", Told { claim, policy })?;
                 }
                 writeln!(out)?;
             }

@@ -49,10 +49,10 @@ pub fn main() -> ExitCode {
     let done = if options.check {
         check(&config)
     } else if let Some(path) = &options.savefile {
-        let judged = judge::judge(config.policy, path, &mut io::stdout().lock());
+        let judged = judge::judge(&config.policy, path, &mut io::stdout().lock());
         judged.map_err(|error| Failure::Because(error.to_string()))
     } else {
-        daemon::run(&options, config)
+        daemon::run(&options, &config)
     };
     match done {
         Ok(()) => return ExitCode::SUCCESS,

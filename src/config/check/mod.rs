@@ -58,7 +58,7 @@ pub(super) fn configuration(
     };
     Ok(Config {
         name: raw.name.clone(),
-        policy: Policy::new(spa.policy, doors.list, users, sequences, loopback, limits),
+        policy: Policy::new(spa.policy, doors.list, users, sequences, loopback, limits).into(),
         interfaces,
         firewall,
         create_tables: raw.create_tables,
