@@ -6,7 +6,8 @@ use super::program::{Assembler, Label, op};
 use super::wire::{
     ETHERNET_HEADER, ETHERTYPE_IPV4, ETHERTYPE_IPV6, EXTENSIONS, FAMILY_IPV4, FAMILY_IPV6,
     IPV6_HEADER, LEAST_HEADER, MAX_EXTENSIONS, MAX_TAGS, PACKET_OUTGOING, PFLOG_DIRECTION,
-    PFLOG_FAMILY, PFLOG_HEADER_LEAST, PFLOG_OUT, SLL_HEADER, SLL_PROTOCOL, TAG, TAG_PROTOCOLS,
+    PFLOG_FAMILY, PFLOG_HEADER_LEAST, PFLOG_OUT, PPP_ADDRESS_CONTROL, PPP_IPV4, PPP_IPV6,
+    SLL_HEADER, SLL_PROTOCOL, TAG, TAG_PROTOCOLS,
 };
 
 /// Linux: `SKF_AD_OFF + SKF_AD_PKTTYPE` (linux/filter.h).
@@ -43,7 +44,7 @@ pub(super) fn incoming(asm: &mut Assembler, link: Link, labels: &Labels) {
             asm.emit(op::LD_HALF, 0);
             PACKET_OUTGOING
         }
-        Link::Ethernet | Link::Null | Link::Loop | Link::Raw => {
+        Link::Ethernet | Link::Null | Link::Loop | Link::Raw | Link::Ppp => {
             asm.emit(op::LD_WORD, PACKET_TYPE);
             PACKET_OUTGOING
         }
@@ -64,6 +65,7 @@ pub(super) fn network(asm: &mut Assembler, link: Link, labels: &Labels) {
             asm.branch(op::JEQ, 4, labels.ipv4, Label::NEXT);
             asm.branch(op::JEQ, 6, labels.ipv6, labels.reject);
         }
+        Link::Ppp => ppp(asm, labels),
         Link::Pflog => {
             asm.emit(op::LD_BYTE, 0);
             asm.emit(op::ADD, 3);
@@ -100,6 +102,18 @@ fn ethernet(asm: &mut Assembler, labels: &Labels) {
         asm.jump(labels.reject);
         asm.place(tag);
     }
+}
+
+fn ppp(asm: &mut Assembler, labels: &Labels) {
+    let compressed = asm.label();
+    asm.emit(op::LDX, 2);
+    asm.emit(op::LD_HALF, 0);
+    asm.branch(op::JEQ, PPP_ADDRESS_CONTROL.into(), Label::NEXT, compressed);
+    asm.emit(op::LDX, 4);
+    asm.emit(op::LD_HALF, 2);
+    asm.place(compressed);
+    asm.branch(op::JEQ, PPP_IPV4.into(), labels.ipv4, Label::NEXT);
+    asm.branch(op::JEQ, PPP_IPV6.into(), labels.ipv6, labels.reject);
 }
 
 /// Four bytes of address family; `decode` is how the link reads them.

@@ -17,7 +17,8 @@ use super::Link;
 use super::wire::{
     ETHERNET_HEADER, ETHERTYPE_IPV4, ETHERTYPE_IPV6, EXTENSIONS, FAMILY_IPV4, FAMILY_IPV6,
     FRAGMENT, IPV6_HEADER, LEAST_HEADER, MAX_EXTENSIONS, MAX_TAGS, PFLOG_FAMILY,
-    PFLOG_HEADER_LEAST, SLL_HEADER, SLL_PROTOCOL, TAG, TAG_PROTOCOLS, TCP, UDP, UDP_HEADER,
+    PFLOG_HEADER_LEAST, PPP_ADDRESS_CONTROL, PPP_IPV4, PPP_IPV6, SLL_HEADER, SLL_PROTOCOL, TAG,
+    TAG_PROTOCOLS, TCP, UDP, UDP_HEADER,
 };
 use crate::core::address::{self, Loopback};
 use crate::core::reason::Reason;
@@ -98,6 +99,7 @@ fn network(link: Link, frame: &[u8]) -> Result<Packet<'_>, Reason> {
         Link::Null => family(u32::from_ne_bytes),
         Link::Loop => family(u32::from_be_bytes),
         Link::Raw => Packet::by_version(frame),
+        Link::Ppp => ppp(frame),
         Link::Pflog => pflog(frame),
         Link::Sll => {
             let (head, packet) =
@@ -121,6 +123,16 @@ fn ethernet(frame: &[u8]) -> Result<Packet<'_>, Reason> {
         rest = &rest[TAG..];
     }
     Packet::by_ethertype(number, rest)
+}
+
+fn ppp(frame: &[u8]) -> Result<Packet<'_>, Reason> {
+    let header = frame.strip_prefix(&PPP_ADDRESS_CONTROL.to_be_bytes()).unwrap_or(frame);
+    let (protocol, packet) = header.split_first_chunk().ok_or(Reason::Truncated)?;
+    match u16::from_be_bytes(*protocol) {
+        PPP_IPV4 => Ok(Packet::V4(packet)),
+        PPP_IPV6 => Ok(Packet::V6(packet)),
+        _ => Err(Reason::Foreign),
+    }
 }
 
 fn pflog(frame: &[u8]) -> Result<Packet<'_>, Reason> {

@@ -42,6 +42,8 @@ pub enum Link {
     Loop,
     /// Nothing: the IP header comes first (`DLT_RAW`).
     Raw,
+    /// PPP, its address and control field there or compressed away (`DLT_PPP`).
+    Ppp,
     /// pf's log interface (`DLT_PFLOG`).
     Pflog,
     /// Linux's cooked capture, version 1 (`DLT_LINUX_SLL`); in files only.
@@ -50,6 +52,6 @@ pub enum Link {
 
 impl Link {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Ethernet, Self::Null, Self::Loop, Self::Raw, Self::Pflog, Self::Sll];
+    pub const ALL: [Self; 7] =
+        [Self::Ethernet, Self::Null, Self::Loop, Self::Raw, Self::Ppp, Self::Pflog, Self::Sll];
 }

@@ -146,6 +146,8 @@ fn link(linktype: u16, big_endian: bool) -> Option<Link> {
         0 if big_endian == cfg!(target_endian = "big") => Some(Link::Null),
         0 if big_endian => Some(Link::Loop),
         1 => Some(Link::Ethernet),
+        // Of the two, 50 may also hold Cisco's framing, which reads as foreign.
+        9 | 50 => Some(Link::Ppp),
         12 | 14 | 101 => Some(Link::Raw),
         108 => Some(Link::Loop),
         113 => Some(Link::Sll),

@@ -20,6 +20,14 @@ pub(super) const FAMILY_IPV4: u8 = 2;
 /// from another system than the one that reads it.
 pub(super) const FAMILY_IPV6: [u8; 4] = [24, 28, 30, 10];
 
+/// PPP's address and control field (RFC 1662, section 3.1): every station,
+/// unnumbered information. Peers may agree to leave it out.
+pub(super) const PPP_ADDRESS_CONTROL: u16 = 0xff03;
+/// PPP protocol number of IPv4 (RFC 1332).
+pub(super) const PPP_IPV4: u16 = 0x0021;
+/// PPP protocol number of IPv6 (RFC 5072).
+pub(super) const PPP_IPV6: u16 = 0x0057;
+
 /// Where pflog's header names the address family (`struct pfloghdr`).
 pub(super) const PFLOG_FAMILY: usize = 1;
 /// Where it names the direction.

@@ -85,6 +85,7 @@ fn link_types_are_known_by_each_system_s_own_number() {
         for (number, link) in [
             (0, Link::Null),
             (1, Link::Ethernet),
+            (9, Link::Ppp),
             (raw, Link::Raw),
             (loopback, Link::Loop),
             (117, Link::Pflog),

@@ -85,7 +85,7 @@ proptest! {
         prop_assert!(taken <= buffer.len());
         for (bytes, length) in &found {
             prop_assert!(bytes.len() <= *length);
-            for link in [Link::Ethernet, Link::Null, Link::Loop, Link::Raw, Link::Pflog] {
+            for link in Link::ALL {
                 let _ = sight(link, bytes, 1);
             }
         }

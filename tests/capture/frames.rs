@@ -24,13 +24,13 @@ pub struct Shape {
     pub udp_lie: i8,
     pub family: u8,
     pub pflog: u8,
+    pub compressed: bool,
     pub outgoing: bool,
 }
 
 pub const PORTS: [u16; 6] = [22, 53, 443, 7000, 8000, 9000];
 pub const LENGTHS: [usize; 4] = [0, 8, 168, 423];
-pub const LINKS: [Link; 6] =
-    [Link::Ethernet, Link::Null, Link::Loop, Link::Raw, Link::Pflog, Link::Sll];
+pub const LINKS: [Link; 7] = Link::ALL;
 
 impl Shape {
     /// A plain initial SYN to port 22.
@@ -52,6 +52,7 @@ impl Shape {
             udp_lie: 0,
             family: 24,
             pflog: 61,
+            compressed: false,
             outgoing: false,
         }
     }
@@ -83,6 +84,11 @@ impl Shape {
             Link::Null => u32::from(family).to_ne_bytes().to_vec(),
             Link::Loop => u32::from(family).to_be_bytes().to_vec(),
             Link::Raw => Vec::new(),
+            Link::Ppp => {
+                let number = if self.is_v6() { 0x57 } else { 0x21 };
+                let framing: &[u8] = if self.compressed { &[] } else { &[0xff, 3] };
+                [framing, &[0, number]].concat()
+            }
             Link::Pflog => {
                 let mut header = vec![0; usize::from(self.pflog).next_multiple_of(4).max(64)];
                 header[..2].copy_from_slice(&[self.pflog, family]);
@@ -179,12 +185,12 @@ fn source() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![v4, v6]
 }
 
-fn link_part() -> impl Strategy<Value = (Link, Vec<u16>, u8, u8, bool)> {
+fn link_part() -> impl Strategy<Value = (Link, Vec<u16>, u8, u8, bool, bool)> {
     let tags = prop::sample::select(vec![0x8100, 0x88a8, 0x9100]);
     let tags = mostly(prop::collection::vec(tags, 0..=2), Just(vec![0x8100; 3]));
     let family = mostly(prop::sample::select(vec![24, 28, 30, 10]), any::<u8>());
     let pflog = mostly(prop::sample::select(vec![61, 64, 69, 72, 100]), any::<u8>());
-    (prop::sample::select(LINKS.to_vec()), tags, family, pflog, any::<bool>())
+    (prop::sample::select(LINKS.to_vec()), tags, family, pflog, any::<bool>(), any::<bool>())
 }
 
 fn network_part() -> impl Strategy<Value = (Vec<u8>, u8, Vec<(u8, u8)>, u16, i8)> {
@@ -218,7 +224,7 @@ fn transport_part() -> impl Strategy<Value = (u8, u16, u8, u8, usize, i8)> {
 pub fn shape() -> impl Strategy<Value = Shape> {
     (link_part(), network_part(), transport_part(), 0..46_usize).prop_map(
         |(link, network, transport, padding)| {
-            let (link, tags, family, pflog, outgoing) = link;
+            let (link, tags, family, pflog, compressed, outgoing) = link;
             let (source, options, extensions, fragment, ip_lie) = network;
             let (transport, port, flags, data_offset, payload, udp_lie) = transport;
             // IPv6 says "unfragmented" by leaving the header out.
@@ -240,6 +246,7 @@ pub fn shape() -> impl Strategy<Value = Shape> {
                 udp_lie,
                 family,
                 pflog,
+                compressed,
                 outgoing,
             }
         },

@@ -156,6 +156,7 @@ fn every_link_type_of_files_is_known_by_its_number() {
             Link::Null => &[0],
             Link::Loop => &[108],
             Link::Raw => &[12, 14, 101],
+            Link::Ppp => &[9, 50],
             Link::Pflog => &[117],
             Link::Sll => &[113],
         };

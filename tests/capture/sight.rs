@@ -46,6 +46,29 @@ fn up_to_two_tags_are_looked_behind() {
 }
 
 #[test]
+fn ppp_is_read_with_its_address_and_control_field_and_without() {
+    let packets = [V4.to_vec(), V6.to_vec()].map(|source| Shape::plain(Link::Raw, &source));
+    for (packet, number) in packets.iter().zip([0x21, 0x57]) {
+        for header in [&[0xff, 3, 0, number][..], &[0, number]] {
+            let frame = [header, &packet.build()].concat();
+            assert!(sight(Link::Ppp, &frame, 1).unwrap().is_initial_syn());
+        }
+    }
+}
+
+#[test]
+fn ppp_s_own_protocols_and_cisco_s_framing_are_foreign() {
+    let packet = Shape::plain(Link::Raw, &V4).build();
+    for header in [[0xff, 3, 0xc0, 0x21], [0xff, 3, 0xff, 3], [0x0f, 0, 8, 0]] {
+        let frame = [&header, &packet[..]].concat();
+        assert_eq!(sight(Link::Ppp, &frame, 1).err(), Some(Reason::Foreign));
+    }
+    for frame in [&[][..], &[0xff], &[0xff, 3], &[0xff, 3, 0]] {
+        assert_eq!(sight(Link::Ppp, frame, 1).err(), Some(Reason::Truncated));
+    }
+}
+
+#[test]
 fn pflog_headers_of_every_system_are_taken_off() {
     for pflog in [61, 64, 69, 72, 100] {
         assert_eq!(reason(&Shape { pflog, ..Shape::plain(Link::Pflog, &V6) }), None);

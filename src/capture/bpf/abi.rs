@@ -122,6 +122,7 @@ macro_rules! bpf {
                 (DLT_NULL, Link::Null),
                 (DLT_LOOP, Link::Loop),
                 (DLT_RAW, Link::Raw),
+                (DLT_PPP, Link::Ppp),
                 (DLT_PFLOG, Link::Pflog),
             ],
             set_buffer: BIOCSBLEN,

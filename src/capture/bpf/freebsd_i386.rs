@@ -5,8 +5,8 @@ use super::abi::{self, Devices, bpf};
 use super::freebsd32::{
     AF_INET, AF_INET6, BIOCGBLEN, BIOCGDLT, BIOCGSTATS, BIOCIMMEDIATE, BIOCLOCK, BIOCSBLEN,
     BIOCSDIRECTION, BIOCSETF, BIOCSETIF, BIOCSETWF, BPF_ALIGNMENT, BPF_D_IN, BPF_D_INOUT,
-    BpfProgram, BpfStat, DLT_EN10MB, DLT_LOOP, DLT_NULL, DLT_PFLOG, DLT_RAW, Ifreq, RTA_DST,
-    RTM_GET, RTM_VERSION, RtMsghdr,
+    BpfProgram, BpfStat, DLT_EN10MB, DLT_LOOP, DLT_NULL, DLT_PFLOG, DLT_PPP, DLT_RAW, Ifreq,
+    RTA_DST, RTM_GET, RTM_VERSION, RtMsghdr,
 };
 use crate::capture::Link;
 use crate::ioctl::layout::{field, structs};

@@ -10,6 +10,7 @@ constants! {
     BPF_ALIGNMENT: u32 = 4,
     DLT_NULL: u32 = 0,
     DLT_EN10MB: u32 = 1,
+    DLT_PPP: u32 = 9,
     DLT_RAW: u32 = 12,
     DLT_LOOP: u32 = 108,
     DLT_PFLOG: u32 = 117,
