@@ -528,6 +528,29 @@ fn a_table_that_was_emptied_gets_its_entries_again() {
 }
 
 #[test]
+fn knocking_again_after_a_flush_opens_at_once() {
+    let mut scene = Scene::new();
+    scene.open(SSH, "192.0.2.7", 0);
+    scene.kernel.with(|kernel| kernel.entries.clear());
+    scene.open(SSH, "192.0.2.7", 1);
+    assert_eq!(scene.kernel.entries(), ["192.0.2.7"]);
+    scene.tick(61);
+    assert!(scene.kernel.entries().is_empty(), "it is ours still");
+}
+
+#[test]
+fn an_entry_of_others_that_they_took_out_is_ours_when_we_put_it_back() {
+    let mut scene = Scene::new();
+    let foreign = Entry::host("192.0.2.7".parse::<IpAddr>().unwrap());
+    scene.kernel.with(|kernel| kernel.entries.insert(foreign));
+    scene.open(SSH, "192.0.2.7", 0);
+    scene.kernel.with(|kernel| kernel.entries.clear());
+    scene.open(SSH, "192.0.2.7", 1);
+    scene.tick(61);
+    assert!(scene.kernel.entries().is_empty(), "no door stays open without an end");
+}
+
+#[test]
 fn an_entry_that_somebody_took_out_is_revoked() {
     let mut scene = Scene::new();
     scene.open(SSH, "192.0.2.7", 0);

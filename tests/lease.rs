@@ -104,11 +104,20 @@ fn an_entry_that_was_there_before_is_never_to_be_taken_out() {
     let (ssh, mail) = (key(SSH, "192.0.2.7"), key(MAIL, "192.0.2.7"));
     leases.commit(ssh, None, Duration::from_secs(1), mono(0), true);
     assert_eq!(leases.admit(mail, None), Ok(Admission::SharesEntry));
-    leases.commit(mail, None, Duration::from_secs(1), mono(0), false);
+    leases.commit(mail, None, Duration::from_secs(1), mono(0), true);
     assert_eq!(leases.entries_of(&table("shared")).count(), 0, "it is not ours");
     assert_eq!(leases.close_any().unwrap().entry, None);
     assert_eq!(leases.close_any().unwrap().entry, None);
     assert!(leases.close_any().is_none());
+}
+
+#[test]
+fn an_entry_that_had_to_be_put_in_again_is_ours() {
+    let mut leases = leases();
+    let ssh = key(SSH, "192.0.2.7");
+    leases.commit(ssh, None, Duration::from_secs(9), mono(0), true);
+    leases.commit(ssh, None, Duration::from_secs(1), mono(0), false);
+    assert!(leases.close_any().unwrap().entry.is_some());
 }
 
 #[test]
@@ -189,11 +198,13 @@ impl Model {
         let (key, user) = act;
         let admission = leases.admit(key, user);
         assert_eq!(admission, self.admit(key, user));
-        let Ok(admission) = admission else { return };
+        if admission.is_err() {
+            return;
+        }
         let slot = self.slot(key);
-        let foreign = admission == Admission::AddEntry && !self.kernel.insert(slot);
+        let stood = !self.kernel.insert(slot);
         let span = end.deadline.since(end.opened);
-        let deadline = leases.commit(key, user, span, end.opened, foreign);
+        let deadline = leases.commit(key, user, span, end.opened, stood);
         match self.held.iter_mut().find(|held| held.key == key) {
             Some(held) if held.deadline < end.deadline => {
                 (held.user, held.deadline) = (user, end.deadline);

@@ -6,9 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 use std::time::Duration;
 
 use nix::libc;
-use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, getsockopt, socket, sockopt::SocketError,
-};
+use nix::sys::socket::sockopt::{RcvBufForce, SocketError};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, getsockopt, setsockopt, socket};
 use pnet::datalink::{self, Channel, DataLinkReceiver, NetworkInterface};
 
 use super::Link;
@@ -22,6 +21,9 @@ pub use super::watch_linux::Watch;
 
 /// Room for the largest IP packet and its link header.
 const FRAME: usize = 65536 + 64;
+
+/// Bytes that may wait to be read: some thousand small frames in one burst.
+const BUFFER: usize = 4 << 20;
 
 /// A socket that delivers the frames of one interface that the filter lets
 /// pass, and only those that came in.
@@ -52,6 +54,8 @@ impl Attachment {
             .iter()
             .map(|i| libc::sock_filter { code: i.code, jt: i.jt, jf: i.jf, k: i.k })
             .collect();
+        // Root's right; without it the system's default has to do.
+        let _ = setsockopt(&fd, RcvBufForce, &BUFFER);
         packet_socket::attach_filter(fd.as_fd(), &program)?;
         packet_socket::lock_filter(fd.as_fd())?;
         Self::adopt(fd, &interface.name, interface.index, link)

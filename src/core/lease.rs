@@ -42,15 +42,15 @@ pub struct Lease {
     pub deadline: Monotonic,
 }
 
-/// What a grant asks of the firewall.
+/// What a grant is. The entry must stand in the table before it is committed.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// The entry has to be put into the table first.
+    /// A lease whose entry no other holds.
     AddEntry,
-    /// The entry stands there for another door; nothing to do.
+    /// A lease that shares its entry with another door's.
     SharesEntry,
-    /// The lease is live; only its deadline moves.
+    /// A live lease, whose deadline moves.
     Extends,
 }
 
@@ -177,17 +177,18 @@ impl Leases {
     }
 
     /// Opens `key` for `span` from `now` on, after [`Self::admit`] said yes
-    /// and what it asked for is done; `foreign` tells that the entry stood in
-    /// the table before. A live lease is extended, never shortened; who
-    /// extends it, holds it. Returns the deadline.
+    /// and the entry stands in the table; `stood` tells that it did before we
+    /// put it there. A live lease is extended, never shortened; who extends
+    /// it, holds it. Returns the deadline.
     pub fn commit(
         &mut self,
         key: LeaseKey,
         user: Option<UserIndex>,
         span: Duration,
         now: Monotonic,
-        foreign: bool,
+        stood: bool,
     ) -> Monotonic {
+        self.note_owner(key, stood);
         let deadline = now + span;
         let opened = match self.live.get(&key).copied() {
             Some(lease) if lease.deadline >= deadline => return lease.deadline,
@@ -197,7 +198,7 @@ impl Leases {
                 lease.opened
             }
             None => {
-                self.hold_entry(key, foreign);
+                self.hold_entry(key, stood);
                 now
             }
         };
@@ -258,6 +259,15 @@ impl Leases {
         let slot = user.and_then(|index| self.of_user.get_mut(to_usize(index.0)));
         if let Some(count) = slot {
             *count = count.saturating_add_signed(change);
+        }
+    }
+
+    /// A held entry that had to be put in again is ours from now on, whoever
+    /// put it there before and took it out.
+    fn note_owner(&mut self, key: LeaseKey, stood: bool) {
+        let slot = (self.table_of_door[usize::from(key.door.0)], Entry::host(key.address));
+        if let Some(holders) = self.entries.get_mut(&slot) {
+            holders.foreign &= stood;
         }
     }
 

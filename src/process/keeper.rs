@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::tables::{Owner, Tables};
+use super::tables::Tables;
 use crate::core::address::{self, Entry};
 use crate::core::door::{Door, OnClose};
 use crate::core::gate::{Claim, Refusal};
@@ -18,7 +18,7 @@ use crate::core::reason::Reason;
 use crate::core::replay::Replay;
 use crate::core::time::{Monotonic, Now, Wall};
 use crate::core::user::UserIndex;
-use crate::firewall::{Error, Firewall};
+use crate::firewall::{Added, Error, Firewall};
 use crate::log::Log;
 use crate::log::event::{By, Ending, Event};
 
@@ -117,17 +117,12 @@ impl Keeper {
         }
         let admission = self.leases.admit(key, claim.user)?;
         let now = now.monotonic;
-        let owner = match admission {
-            Admission::AddEntry => {
-                let entry = Entry::host(claim.address);
-                self.tables.add(&door.table, entry, now, &mut self.log)?
-            }
-            Admission::SharesEntry | Admission::Extends => Owner::Us,
-        };
+        let entry = Entry::host(claim.address);
+        let is_held = admission != Admission::AddEntry;
+        let added = self.tables.add(&door.table, entry, is_held, now, &mut self.log)?;
         let span = door.lifetime(claim.lifetime);
         let before = self.leases.get(&key).map(|lease| lease.deadline);
-        let foreign = owner == Owner::Other;
-        let deadline = self.leases.commit(key, claim.user, span, now, foreign);
+        let deadline = self.leases.commit(key, claim.user, span, now, added == Added::Present);
         self.next_check.get_or_insert(now + CHECK_INTERVAL);
         if before == Some(deadline) {
             return Ok(());

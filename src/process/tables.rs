@@ -18,16 +18,6 @@ use crate::log::event::Event;
 /// How soon a deletion that failed is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Whose an entry is.
-#[must_use]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Owner {
-    /// Ours, to be taken out again.
-    Us,
-    /// Somebody's who put it there before us.
-    Other,
-}
-
 /// The firewall, and what is known of its tables.
 pub struct Tables {
     firewall: Box<dyn Firewall>,
@@ -101,7 +91,8 @@ impl Tables {
         Ok(())
     }
 
-    /// Puts an entry into the kernel.
+    /// Puts an entry into the kernel. `is_held` says that live leases hold it
+    /// already: it should stand there, but may have been flushed.
     ///
     /// # Errors
     /// [`Reason::Full`] or [`Reason::Failed`]; what failed has been said.
@@ -109,20 +100,22 @@ impl Tables {
         &mut self,
         table: &Table,
         entry: Entry,
+        is_held: bool,
         now: Monotonic,
         log: &mut Log,
-    ) -> Result<Owner, Reason> {
-        let was_ours = self.stuck.remove(&(table.clone(), entry)).is_some();
+    ) -> Result<Added, Reason> {
+        let was_stuck = self.stuck.remove(&(table.clone(), entry)).is_some();
         match self.firewall.add(table, entry) {
-            Ok(Added::Added) => Ok(Owner::Us),
-            Ok(Added::Present) if was_ours => Ok(Owner::Us),
-            Ok(Added::Present) => {
-                log.say_often(&Event::Foreign { entry, table }, now);
-                Ok(Owner::Other)
+            Ok(Added::Present) if !was_stuck => {
+                if !is_held {
+                    log.say_often(&Event::Foreign { entry, table }, now);
+                }
+                Ok(Added::Present)
             }
+            Ok(_) => Ok(Added::Added),
             Err(error) => {
                 self.say_cannot_add(table, entry, &error, now, log);
-                if error.kind == Kind::Unanswered || was_ours {
+                if !is_held && (was_stuck || error.kind == Kind::Unanswered) {
                     // It may stand there, and nobody would hold it.
                     self.stuck.insert((table.clone(), entry), now);
                 }

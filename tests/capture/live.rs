@@ -200,12 +200,12 @@ fn frames_that_nobody_reads_in_time_are_counted() {
         let sender = Sender::new("near");
         let long =
             Shape { payload: 1400, port: 8000, ..Shape::plain(Link::Ethernet, &HOST) }.build();
-        for _ in 0..1000 {
+        for _ in 0..10_000 {
             sender.send(&long);
         }
         let dropped = capture.dropped();
         let mut read = 0;
-        while read < 1000 - dropped {
+        while read < 10_000 - dropped {
             wait(&capture.fds().next().unwrap());
             capture.read(2, |_, _, _| read += 1);
         }
