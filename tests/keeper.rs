@@ -27,6 +27,7 @@ use zeroize::Zeroizing;
 struct Kernel {
     entries: BTreeSet<Entry>,
     is_missing: bool,
+    is_off: bool,
     cannot_add: bool,
     loses_answers: bool,
     cannot_kill: bool,
@@ -90,7 +91,8 @@ impl Firewall for Fake {
     }
 
     fn status(&mut self) -> Result<Status, Error> {
-        Ok(Status::Enforcing)
+        let is_off = self.with(|kernel| kernel.is_off);
+        Ok(if is_off { Status::Disabled } else { Status::Enforcing })
     }
 
     fn create(&mut self, _: &Table) -> Result<(), Error> {
@@ -319,7 +321,7 @@ fn a_deletion_that_fails_is_said_once_and_tried_until_it_succeeds() {
     assert!(scene.tick(61).is_empty());
     assert!(scene.keeper.next_deadline().is_some());
     scene.kernel.with(|kernel| kernel.cannot_delete = false);
-    scene.tick(62);
+    assert_eq!(scene.tick(62), ["192.0.2.7 is out of table <knock> at last"]);
     assert!(scene.kernel.entries().is_empty());
 }
 
@@ -365,29 +367,35 @@ fn states_die_after_all_entries_are_gone() {
     scene.open(SSH, "192.0.2.7", 0);
     scene.open(SSH, "192.0.2.8", 0);
     let lines = scene.tick(60);
-    assert_eq!(
-        lines[2..],
-        [
-            "door ssh closed for 192.0.2.7, 2 states killed",
-            "door ssh closed for 192.0.2.8, 2 states killed"
-        ]
-    );
+    assert_eq!(lines[2], "door ssh closed for 192.0.2.7, 2 states killed");
     let kills = scene.kernel.with(|kernel| std::mem::take(&mut kernel.kills));
-    assert_eq!(kills.len(), 2);
+    assert_eq!(kills.len(), 4, "two addresses, two doors");
     for (kill, entries) in kills {
         assert_eq!((kill.ports, entries), (vec![SERVICE], 0));
     }
 }
 
 #[test]
-fn states_of_an_address_that_another_door_holds_live_on() {
+fn states_live_as_long_as_any_door_holds_the_address_and_die_for_all_of_them() {
     let mut scene = Scene::with(OnClose::KillStates);
     scene.open(SSH, "192.0.2.7", 0);
     scene.open(WEB, "192.0.2.7", 30);
     scene.tick(60);
     assert!(scene.kernel.with(|kernel| kernel.kills.is_empty()));
     scene.tick(90);
-    assert_eq!(scene.kernel.with(|kernel| kernel.kills.len()), 1);
+    assert_eq!(scene.kernel.with(|kernel| kernel.kills.len()), 2, "one for each door");
+}
+
+#[test]
+fn states_die_only_when_the_entry_is_out_however_late() {
+    let mut scene = Scene::with(OnClose::KillStates);
+    scene.open(SSH, "192.0.2.7", 0);
+    scene.kernel.with(|kernel| kernel.cannot_delete = true);
+    scene.tick(60);
+    assert!(scene.kernel.with(|kernel| kernel.kills.is_empty()));
+    scene.kernel.with(|kernel| kernel.cannot_delete = false);
+    scene.tick(61);
+    assert_eq!(scene.kernel.with(|kernel| kernel.kills[0].1), 0);
 }
 
 #[test]
@@ -395,10 +403,10 @@ fn that_states_cannot_be_killed_is_said_at_start_and_at_each_close() {
     let mut scene = Scene::with(OnClose::KillStates);
     scene.kernel.with(|kernel| kernel.cannot_kill = true);
     scene.keeper.survey(&[], at(0).monotonic).unwrap();
-    let line = "door ssh closed, connections go on: as the test wants";
+    let line = "connections through door ssh go on when it closes: as the test wants";
     assert_eq!(scene.lines.take(), [line]);
     scene.open(SSH, "192.0.2.7", 0);
-    assert_eq!(scene.tick(60)[1..], [line]);
+    assert_eq!(scene.tick(60)[1], line);
 }
 
 #[test]
@@ -414,6 +422,65 @@ fn a_missing_table_is_made_only_when_configured() {
     scene.keeper.create_tables();
     scene.keeper.survey(&[], at(0).monotonic).unwrap();
     assert_eq!(scene.lines.take(), ["table <knock> was missing, created"]);
+    scene.kernel.with(|kernel| kernel.is_missing = true);
+    let lines = scene.open(SSH, "192.0.2.7", 1);
+    assert_eq!(
+        lines,
+        ["table <knock> was missing, created", "door ssh opened for 192.0.2.7 by alice, 60s"]
+    );
+}
+
+#[test]
+fn a_table_found_missing_by_a_knock_is_looked_after() {
+    let mut scene = Scene::new();
+    scene.kernel.with(|kernel| kernel.is_missing = true);
+    scene.open(SSH, "192.0.2.7", 0);
+    scene.kernel.with(|kernel| kernel.is_missing = false);
+    let lines = scene.tick(CHECK_INTERVAL.as_secs());
+    assert_eq!(lines, ["table <knock> can be used again, 0 entries put back"]);
+}
+
+#[test]
+fn entries_that_could_not_be_put_back_are_put_back_later_and_not_revoked() {
+    let mut scene = Scene::new();
+    scene.open(SSH, "192.0.2.7", 0);
+    scene.open(SSH, "192.0.2.8", 0);
+    scene.kernel.with(|kernel| {
+        kernel.entries.clear();
+        kernel.cannot_add = true;
+    });
+    let interval = CHECK_INTERVAL.as_secs();
+    let lines = scene.tick(interval);
+    assert_eq!(lines[1], "table <knock> was emptied, 0 entries put back");
+    scene.kernel.with(|kernel| kernel.cannot_add = false);
+    let lines = scene.tick(2 * interval);
+    assert_eq!(lines, ["table <knock> can be used again, 2 entries put back"]);
+}
+
+#[test]
+fn a_table_that_was_reloaded_with_entries_of_others_gets_ours_again() {
+    let mut scene = Scene::new();
+    scene.open(SSH, "192.0.2.7", 0);
+    scene.open(SSH, "192.0.2.8", 0);
+    let other = Entry::host("198.51.100.1".parse::<IpAddr>().unwrap());
+    scene.kernel.with(|kernel| kernel.entries = BTreeSet::from([other]));
+    let lines = scene.tick(CHECK_INTERVAL.as_secs());
+    assert_eq!(lines, ["table <knock> was emptied, 2 entries put back"]);
+    assert_eq!(scene.kernel.entries().len(), 3);
+}
+
+#[test]
+fn what_makes_doors_useless_is_said_once_as_long_as_it_lasts() {
+    let mut scene = Scene::new();
+    scene.kernel.with(|kernel| kernel.is_off = true);
+    scene.keeper.survey(&[], at(0).monotonic).unwrap();
+    assert!(scene.lines.take()[0].starts_with("the firewall is disabled"));
+    scene.open(SSH, "192.0.2.7", 0);
+    assert!(scene.tick(5).is_empty());
+    scene.kernel.with(|kernel| kernel.is_off = false);
+    assert!(scene.tick(10).is_empty());
+    scene.kernel.with(|kernel| kernel.is_off = true);
+    assert!(scene.tick(15)[0].starts_with("the firewall is disabled"));
 }
 
 #[test]

@@ -7,7 +7,7 @@
 //! has done it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -140,11 +140,12 @@ impl Leases {
     /// The entries that live leases put into `table`.
     pub fn entries_of(&self, table: &Table) -> impl Iterator<Item = Entry> + '_ {
         let place = self.tables.binary_search(table).ok();
-        self.entries
-            .iter()
-            .filter(move |((at, _), holders)| {
-                Some(usize::from(*at)) == place && !holders.foreign
-            })
+        let place = place.and_then(|place| TableIndex::try_from(place).ok());
+        let first = Entry::new(Ipv4Addr::UNSPECIFIED.into(), 0);
+        let start = place.zip(first);
+        let from = start.map(|slot| self.entries.range(slot..)).into_iter().flatten();
+        from.take_while(move |((at, _), _)| Some(*at) == place)
+            .filter(|(_, holders)| !holders.foreign)
             .map(|((_, entry), _)| *entry)
     }
 

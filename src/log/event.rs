@@ -79,6 +79,8 @@ pub enum Event<'a> {
     CannotAdd { entry: Entry, table: &'a Table, error: &'a dyn fmt::Display },
     /// The firewall did not delete; it is tried again until it does.
     CannotDelete { entry: Entry, table: &'a Table, error: &'a dyn fmt::Display },
+    /// An entry that could not be deleted is out at last.
+    Deleted { entry: Entry, table: &'a Table },
     /// A table cannot be used.
     TableUnusable { table: &'a Table, error: &'a dyn fmt::Display },
     /// A table can be used again, and got its entries back.
@@ -230,6 +232,9 @@ impl Event<'_> {
             Self::CannotDelete { entry, table, error } => {
                 write!(f, "cannot delete {entry} from table {table}, trying again: {error}")
             }
+            Self::Deleted { entry, table } => {
+                write!(f, "{entry} is out of table {table} at last")
+            }
             Self::TableUnusable { table, error } => {
                 write!(f, "table {table} cannot be used, its doors stay shut: {error}")
             }
@@ -249,7 +254,7 @@ impl Event<'_> {
             }
             Self::CannotRelease { error } => write!(f, "pf stays enabled: {error}"),
             Self::CannotKill { door, error } => {
-                write!(f, "door {door} closed, connections go on: {error}")
+                write!(f, "connections through door {door} go on when it closes: {error}")
             }
             _ => Ok(()),
         }
@@ -262,7 +267,7 @@ impl Event<'_> {
                 write!(f, "cannot capture on {interface}, waiting for it: {why}")
             }
             Self::Lost { interface } => {
-                write!(f, "interface {interface} is gone, waiting for it")
+                write!(f, "interface {interface} is down or gone, waiting for it")
             }
             Self::Dropped { packets } => {
                 write!(

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::tables::Tables;
 use crate::core::address::{self, Entry};
-use crate::core::door::{Door, OnClose};
+use crate::core::door::{Door, OnClose, Table};
 use crate::core::gate::{Claim, Refusal};
 use crate::core::lease::{Admission, Closed, LeaseKey, Leases};
 use crate::core::policy::Policy;
@@ -31,6 +31,8 @@ pub struct Keeper {
     leases: Leases,
     replay: Replay<()>,
     tables: Tables,
+    /// Those that are captured on.
+    interfaces: Vec<String>,
     next_check: Option<Monotonic>,
     log: Log,
 }
@@ -49,6 +51,7 @@ impl Keeper {
             policy,
             replay,
             tables: Tables::new(firewall),
+            interfaces: Vec::new(),
             next_check: None,
             log,
         }
@@ -76,9 +79,15 @@ impl Keeper {
     pub fn survey(&mut self, interfaces: &[String], now: Monotonic) -> Result<(), Error> {
         let mut doors = self.policy.doors.iter();
         let killer = doors.find(|door| door.on_close == OnClose::KillStates);
-        self.tables.survey(self.leases.tables(), interfaces, killer, &mut self.log)?;
-        self.check_tables(now);
+        self.tables.survey(self.leases.tables(), killer, &mut self.log)?;
+        self.watch(interfaces, now);
         Ok(())
+    }
+
+    /// Looks at the firewall again, now that `interfaces` are captured on.
+    pub fn watch(&mut self, interfaces: &[String], now: Monotonic) {
+        self.interfaces = interfaces.to_vec();
+        self.check_tables(now);
     }
 
     /// The log, for what others have to say.
@@ -119,11 +128,13 @@ impl Keeper {
         let now = now.monotonic;
         let entry = Entry::host(claim.address);
         let is_held = admission != Admission::AddEntry;
+        // Whether it succeeds or finds the table missing: there is something
+        // to look after from now on.
+        self.next_check.get_or_insert(now + CHECK_INTERVAL);
         let added = self.tables.add(&door.table, entry, is_held, now, &mut self.log)?;
         let span = door.lifetime(claim.lifetime);
         let before = self.leases.get(&key).map(|lease| lease.deadline);
         let deadline = self.leases.commit(key, claim.user, span, now, added == Added::Present);
-        self.next_check.get_or_insert(now + CHECK_INTERVAL);
         if before == Some(deadline) {
             return Ok(());
         }
@@ -148,13 +159,12 @@ impl Keeper {
 
     /// Does all whose time has come.
     pub fn tick(&mut self, now: Monotonic) {
-        let mut closed = Vec::new();
-        while let Some(one) = self.leases.expire(now) {
-            self.shut(&one, Ending::Expired, now);
-            closed.push(one);
+        let mut gone = Vec::new();
+        while let Some(closed) = self.leases.expire(now) {
+            gone.extend(self.shut(closed, Ending::Expired, now));
         }
-        self.kill_states(&closed, now);
-        self.tables.retry(now, &mut self.log);
+        gone.append(&mut self.tables.retry(now, &mut self.log));
+        self.kill_states(&gone, now);
         if self.next_check.is_some_and(|due| due <= now) {
             self.check_tables(now);
         }
@@ -177,56 +187,63 @@ impl Keeper {
 
     /// Closes every door. Returns how many entries the firewall kept.
     pub fn close_all(&mut self, now: Monotonic) -> usize {
-        let mut closed = Vec::new();
-        while let Some(one) = self.leases.close_any() {
-            self.shut(&one, Ending::Stopped, now);
-            closed.push(one);
+        let mut gone = Vec::new();
+        while let Some(closed) = self.leases.close_any() {
+            gone.extend(self.shut(closed, Ending::Stopped, now));
         }
-        self.kill_states(&closed, now);
-        let left = self.tables.retry_all(now, &mut self.log);
+        self.tables.hurry(now);
+        gone.append(&mut self.tables.retry(now, &mut self.log));
+        self.kill_states(&gone, now);
         self.tables.release(&mut self.log);
         self.log.finish();
-        left
+        self.tables.left()
     }
 
-    fn shut(&mut self, closed: &Closed, ending: Ending, now: Monotonic) {
-        if let Some((table, entry)) = &closed.entry {
-            self.tables.delete(table, *entry, now, &mut self.log);
-        }
-        if let Some(door) = self.policy.door(closed.key.door) {
-            let after = now.since(closed.lease.opened);
-            let (door, address) = (door.name.as_str(), closed.key.address);
+    /// Takes a lease's entry out of its table, if it was the last to hold it.
+    /// Returns the entry if it is out.
+    fn shut(
+        &mut self,
+        closed: Closed,
+        ending: Ending,
+        now: Monotonic,
+    ) -> Option<(Table, Entry)> {
+        let Closed { key, lease, entry } = closed;
+        let gone = entry
+            .filter(|(table, entry)| self.tables.delete(table, *entry, now, &mut self.log));
+        if let Some(door) = self.policy.door(key.door) {
+            let after = now.since(lease.opened);
+            let (door, address) = (door.name.as_str(), key.address);
             self.log.say_often(&Event::Closed { door, address, after, ending }, now);
         }
+        gone
     }
 
-    /// Ends the connections of addresses that are shut out now, after all
-    /// entries are gone: a state that ends must not be made anew. An address
-    /// that another door holds in the table keeps its connections.
-    fn kill_states(&mut self, closed: &[Closed], now: Monotonic) {
-        for Closed { key, .. } in closed.iter().filter(|closed| closed.entry.is_some()) {
-            if let Some(door) = self.policy.door(key.door)
-                && door.on_close == OnClose::KillStates
-            {
-                self.tables.kill(door, key.address, now, &mut self.log);
+    /// Ends the connections of addresses that are shut out, through every door
+    /// of the table that asks for it. After all entries of a round are out: a
+    /// state that ends must not be made anew.
+    fn kill_states(&mut self, gone: &[(Table, Entry)], now: Monotonic) {
+        for (table, entry) in gone {
+            let doors = self.policy.doors.iter().filter(|door| door.table == *table);
+            for door in doors.filter(|door| door.on_close == OnClose::KillStates) {
+                self.tables.kill(door, entry.address(), now, &mut self.log);
             }
         }
     }
 
-    /// Looks whether the tables still hold what they should. Looks once more
-    /// later while there is something to lose.
+    /// Looks whether the tables still hold what they should, and whether they
+    /// are of use. Looks once more later while there is something to lose.
     fn check_tables(&mut self, now: Monotonic) {
-        let mut closed = Vec::new();
+        let mut gone = Vec::new();
         for table in self.leases.tables().to_vec() {
             let ours: Vec<_> = self.leases.entries_of(&table).collect();
             for entry in self.tables.check(&table, &ours, &mut self.log) {
-                for one in self.leases.revoke(&table, entry) {
-                    self.shut(&one, Ending::Revoked, now);
-                    closed.push(one);
+                for closed in self.leases.revoke(&table, entry) {
+                    gone.extend(self.shut(closed, Ending::Revoked, now));
                 }
             }
         }
-        self.kill_states(&closed, now);
+        self.kill_states(&gone, now);
+        self.tables.review(self.leases.tables(), &self.interfaces, &mut self.log);
         let must_look = !self.leases.is_empty() || self.tables.is_any_unusable();
         self.next_check = must_look.then(|| now + CHECK_INTERVAL);
     }

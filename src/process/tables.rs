@@ -21,8 +21,11 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 /// The firewall, and what is known of its tables.
 pub struct Tables {
     firewall: Box<dyn Firewall>,
-    /// Those that could not be used when last looked at.
+    /// Those that could not be used when last looked at, or that did not get
+    /// all their entries again.
     unusable: BTreeSet<Table>,
+    /// What a review found and what could not be listed, as it was said.
+    complaints: BTreeSet<String>,
     /// Entries that should be gone and are not, and when to try again.
     stuck: BTreeMap<(Table, Entry), Monotonic>,
     creates_missing: bool,
@@ -36,6 +39,7 @@ impl Tables {
         Self {
             firewall,
             unusable: BTreeSet::new(),
+            complaints: BTreeSet::new(),
             stuck: BTreeMap::new(),
             creates_missing: false,
             reference: None,
@@ -57,15 +61,14 @@ impl Tables {
         Ok(())
     }
 
-    /// Says what keeps `tables` or the rules on `interfaces` from working, and
-    /// whether the states of `killer`'s connections cannot be killed.
+    /// Tries whether the system lets us use `tables` at all, and says it when
+    /// it does not let us kill the states of `killer`'s connections.
     ///
     /// # Errors
-    /// When the system does not let us use the firewall at all.
+    /// When it does not let us use the tables.
     pub fn survey(
         &mut self,
         tables: &[Table],
-        interfaces: &[String],
         killer: Option<&Door>,
         log: &mut Log,
     ) -> Result<(), Error> {
@@ -75,20 +78,35 @@ impl Tables {
                 _ => {}
             }
         }
-        match self.firewall.review(tables, interfaces) {
-            Ok(warnings) => {
-                for warning in warnings {
-                    log.say(&Event::Useless { warning: &warning });
-                }
-            }
-            Err(error) => log.say(&Event::CannotReview { error: &error }),
-        }
         if let Some(door) = killer
             && let Err(error) = self.firewall.kill(&Kill::nothing())
         {
             log.say(&Event::CannotKill { door: &door.name, error: &error });
         }
         Ok(())
+    }
+
+    /// Says what makes `tables` or the rules on `interfaces` useless, each
+    /// once as long as it lasts.
+    pub fn review(&mut self, tables: &[Table], interfaces: &[String], log: &mut Log) {
+        let mut found = BTreeSet::new();
+        match self.firewall.review(tables, interfaces) {
+            Ok(warnings) => {
+                for warning in warnings {
+                    if !self.complaints.contains(&warning.to_string()) {
+                        log.say(&Event::Useless { warning: &warning });
+                    }
+                    found.insert(warning.to_string());
+                }
+            }
+            Err(error) => {
+                if !self.complaints.contains(&error.to_string()) {
+                    log.say(&Event::CannotReview { error: &error });
+                }
+                found.insert(error.to_string());
+            }
+        }
+        self.complaints = found;
     }
 
     /// Puts an entry into the kernel. `is_held` says that live leases hold it
@@ -105,7 +123,10 @@ impl Tables {
         log: &mut Log,
     ) -> Result<Added, Reason> {
         let was_stuck = self.stuck.remove(&(table.clone(), entry)).is_some();
-        match self.firewall.add(table, entry) {
+        match self.add_or_create(table, entry, log) {
+            // A held entry stands, even where there is no room for another; if
+            // it does not, the next look at the table will tell.
+            Err(error) if is_held && error.kind == Kind::Full => Ok(Added::Present),
             Ok(Added::Present) if !was_stuck => {
                 if !is_held {
                     log.say_often(&Event::Foreign { entry, table }, now);
@@ -121,6 +142,21 @@ impl Tables {
                 }
                 Err(if error.kind == Kind::Full { Reason::Full } else { Reason::Failed })
             }
+        }
+    }
+
+    fn add_or_create(
+        &mut self,
+        table: &Table,
+        entry: Entry,
+        log: &mut Log,
+    ) -> Result<Added, Error> {
+        match self.firewall.add(table, entry) {
+            Err(error) if error.kind == Kind::Missing && self.creates_missing => {
+                self.probe_or_create(table, log)?;
+                self.firewall.add(table, entry)
+            }
+            added => added,
         }
     }
 
@@ -140,35 +176,54 @@ impl Tables {
         }
     }
 
-    /// Takes an entry out of the kernel. A missing table holds no entry; any
-    /// other failure is tried again until it succeeds, and said once.
-    pub fn delete(&mut self, table: &Table, entry: Entry, now: Monotonic, log: &mut Log) {
+    /// Takes an entry out of the kernel; whether it is out. A missing table
+    /// holds no entry; any other failure is tried again until it succeeds, and
+    /// said for the first entry of its table.
+    pub fn delete(
+        &mut self,
+        table: &Table,
+        entry: Entry,
+        now: Monotonic,
+        log: &mut Log,
+    ) -> bool {
         let slot = (table.clone(), entry);
         match self.firewall.delete(table, entry) {
             Err(error) if error.kind != Kind::Missing => {
-                if self.stuck.insert(slot, now + RETRY_INTERVAL).is_none() {
-                    log.say_often(&Event::CannotDelete { entry, table, error: &error }, now);
+                if !self.stuck.keys().any(|(other, _)| other == table) {
+                    log.say(&Event::CannotDelete { entry, table, error: &error });
                 }
+                self.stuck.insert(slot, now + RETRY_INTERVAL);
+                false
             }
             _ => {
                 self.stuck.remove(&slot);
+                true
             }
         }
     }
 
-    /// Tries again to delete what is due.
-    pub fn retry(&mut self, now: Monotonic, log: &mut Log) {
+    /// Tries again to delete what is due; returns what is out at last.
+    pub fn retry(&mut self, now: Monotonic, log: &mut Log) -> Vec<(Table, Entry)> {
         let due = self.stuck.iter().filter(|(_, due)| **due <= now);
-        for (table, entry) in due.map(|(slot, _)| slot.clone()).collect::<Vec<_>>() {
-            self.delete(&table, entry, now, log);
-        }
+        let mut due: Vec<_> = due.map(|(slot, _)| slot.clone()).collect();
+        due.retain(|(table, entry)| {
+            let is_out = self.delete(table, *entry, now, log);
+            if is_out {
+                log.say_often(&Event::Deleted { entry: *entry, table }, now);
+            }
+            is_out
+        });
+        due
     }
 
-    /// Tries once more to delete everything, whether due or not. Returns how
-    /// many entries are left.
-    pub fn retry_all(&mut self, now: Monotonic, log: &mut Log) -> usize {
+    /// Has everything that is stuck be due.
+    pub fn hurry(&mut self, now: Monotonic) {
         self.stuck.values_mut().for_each(|due| *due = now);
-        self.retry(now, log);
+    }
+
+    /// How many entries should be gone and are not.
+    #[must_use]
+    pub fn left(&self) -> usize {
         self.stuck.len()
     }
 
@@ -208,7 +263,6 @@ impl Tables {
                 return Vec::new();
             }
             Ok(()) if !was_usable => {
-                self.unusable.remove(table);
                 let restored = self.restore(table, ours, log);
                 log.say(&Event::TableBack { table, restored });
                 return Vec::new();
@@ -216,14 +270,25 @@ impl Tables {
             Ok(()) if ours.is_empty() => return Vec::new(),
             Ok(()) => {}
         }
-        let Ok(standing) = self.firewall.list(table) else { return Vec::new() };
-        if standing.is_empty() {
-            let restored = self.restore(table, ours, log);
-            log.say(&Event::TableEmptied { table, restored });
-            return Vec::new();
+        let standing: BTreeSet<_> = match self.firewall.list(table) {
+            Ok(standing) => standing.into_iter().collect(),
+            Err(error) => {
+                if self.complaints.insert(error.to_string()) {
+                    log.say(&Event::CannotReview { error: &error });
+                }
+                return Vec::new();
+            }
+        };
+        let gone = ours.iter().filter(|entry| !standing.contains(entry));
+        let gone: Vec<_> = gone.copied().collect();
+        // Nobody takes all out one by one: the table was flushed or reloaded.
+        let is_flushed = gone.len() == ours.len() && (gone.len() > 1 || standing.is_empty());
+        if !is_flushed {
+            return gone;
         }
-        let standing: BTreeSet<_> = standing.into_iter().collect();
-        ours.iter().filter(|entry| !standing.contains(entry)).copied().collect()
+        let restored = self.restore(table, ours, log);
+        log.say(&Event::TableEmptied { table, restored });
+        Vec::new()
     }
 
     fn probe_or_create(&mut self, table: &Table, log: &mut Log) -> Result<(), Error> {
@@ -237,18 +302,18 @@ impl Tables {
         }
     }
 
+    /// Puts our entries back, and says how many. What is left of them when one
+    /// fails is tried again at the next look.
     fn restore(&mut self, table: &Table, ours: &[Entry], log: &mut Log) -> usize {
-        let mut restored = 0;
-        for entry in ours {
-            match self.firewall.add(table, *entry) {
-                Ok(_) => restored += 1,
-                Err(error) => {
-                    log.say(&Event::CannotAdd { entry: *entry, table, error: &error });
-                    break;
-                }
+        self.unusable.remove(table);
+        for (restored, entry) in ours.iter().enumerate() {
+            if let Err(error) = self.firewall.add(table, *entry) {
+                log.say(&Event::CannotAdd { entry: *entry, table, error: &error });
+                self.unusable.insert(table.clone());
+                return restored;
             }
         }
-        restored
+        ours.len()
     }
 
     /// Gives back the reference that keeps the filter enabled, if one is held.
