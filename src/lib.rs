@@ -13,8 +13,8 @@
 //!
 //! Beside the way: [`config`] makes the policy out of RON, [`keyfile`] reads
 //! the secrets that it names, [`client`] is the program `knock`, [`ioctl`] makes
-//! requests of pf and bpf, [`sys`] holds
-//! what only the operating system can tell.
+//! requests of pf and bpf, [`sys`] holds what only the operating system can
+//! tell.
 //!
 //! Imports point one way: programs to [`process`] and [`client`], those to
 //! the rooms, and all of them to [`core`], which needs nothing but its
