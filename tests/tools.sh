@@ -5,6 +5,8 @@
 # Downloads and private builds; may be removed at any time.
 # shellcheck disable=SC2034 # used where this is sourced
 cache=${XDG_CACHE_HOME:-${HOME:?}/.cache}/knockd-tests
+# The compiler with the headers of FreeBSD, OpenBSD and macOS.
+zig_version=0.17.1
 
 is_root() {
     [ "$(id -u)" -eq 0 ]
@@ -53,4 +55,21 @@ lack() {
     is_strict || skip "$*"
     echo "missing: $*" >&2
     exit 1
+}
+
+# Installs zig into the cache, and sets zig to where it is. Asks the network
+# only if it is absent. One at a time in the cache.
+fetch_zig() {
+    zig=$cache/zig-$zig_version
+    mkdir -p "$cache"
+    (
+        flock 9
+        [ ! -d "$zig" ] || exit 0
+        python3 -m pip --version >/dev/null 2>&1 || provide python3 python3-pip ||
+            lack "pip for Python 3, which brings zig"
+        rm -rf "$zig.part"
+        python3 -m pip install -q --no-deps --only-binary :all: --root-user-action ignore \
+            --target "$zig.part" "ziglang==$zig_version"
+        mv "$zig.part" "$zig"
+    ) 9>"$cache/lock"
 }

@@ -14,7 +14,7 @@ fuzz_target!(|data: &[u8]| {
         for captured in Records::new(abi.record, data) {
             assert!(captured.bytes.len() <= captured.length);
             taken += captured.bytes.len() + abi.record.least();
-            for link in [Link::Ethernet, Link::Null, Link::Loop, Link::Raw, Link::Pflog] {
+            for link in Link::ALL {
                 let _ = sight(link, captured.bytes, 1);
             }
         }

@@ -1,0 +1,40 @@
+//! Frames of every link: the filter in the kernel and the parser agree, but
+//! for sources that are no host.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use knockd::capture::Link;
+use knockd::capture::filter::{Direction, Program, compile};
+use knockd::capture::frame::sight;
+use knockd::core::interest::{Interest, Packets, Ports};
+use knockd::core::reason::Reason;
+use knockd::core::sighting::Protocol;
+use libfuzzer_sys::fuzz_target;
+
+static INTERESTS: LazyLock<[Interest; 2]> = LazyLock::new(|| {
+    let ports = || Ports::Of((0..=255).collect());
+    [
+        Interest { protocol: Protocol::Tcp, ports: Ports::Any, packets: Packets::InitialSyn },
+        Interest { protocol: Protocol::Udp, ports: ports(), packets: Packets::All },
+    ]
+});
+
+static PROGRAMS: LazyLock<[Program; Link::ALL.len()]> = LazyLock::new(|| {
+    Link::ALL
+        .map(|link| compile(link, &*INTERESTS, Direction::Both).expect("two interests are few"))
+});
+
+fuzz_target!(|data: &[u8]| {
+    for (link, program) in Link::ALL.into_iter().zip(&*PROGRAMS) {
+        let passes = program.run(data) != 0;
+        match sight(link, data, 1) {
+            Ok(sighting) => {
+                let covered = INTERESTS.iter().any(|interest| interest.covers(&sighting));
+                assert_eq!(passes, covered, "{link:?}");
+            }
+            Err(Reason::Source) => {}
+            Err(reason) => assert!(!passes, "{link:?}: {reason}"),
+        }
+    }
+});
