@@ -11,10 +11,23 @@ list_tables() {
     done
 }
 
-# Prints a pf.conf that gives the loaded rules again. Options but `set skip`
-# stay as they are, as does all that stands in anchors.
-print_loaded() {
+list_skipped() {
     pfctl -v -s Interfaces 2>/dev/null | sed -n 's/^\([^ ]*\) (skip).*/set skip on \1/p'
+}
+
+# Loading rules resets timeouts that they do not set: on OpenBSD, where pfctl has
+# no way to leave them alone, prints those that hold.
+list_options() {
+    [ "$system" = OpenBSD ] || return 0
+    pfctl -s timeouts 2>/dev/null | sed -n \
+        's/^\([a-z.]*\)  *\([0-9][0-9]*\).*/set timeout \1 \2/p'
+}
+
+# Prints a pf.conf that gives the loaded rules again. What stands in anchors
+# stays as it is.
+print_loaded() {
+    list_skipped
+    list_options
     list_tables | while read -r flags table; do
         line="table <$table>"
         case $flags in c*) line="$line const" ;; esac
@@ -43,13 +56,27 @@ print_loaded() {
     esac
 }
 
+# What must be the same afterwards.
+print_state() {
+    pfctl -s info 2>/dev/null | sed -n 's/^\(Status: [A-Z][a-z]*\).*/\1/p'
+    list_skipped
+    list_options
+    list_tables
+    pfctl -s rules 2>/dev/null
+    [ "$system" = OpenBSD ] || pfctl -s nat 2>/dev/null
+}
+
 is_enabled() {
     pfctl -s info 2>/dev/null | grep -q '^Status: Enabled'
 }
 
-# -m: options that the file does not name stay as they are.
+# pfctl with -m leaves options alone that the file does not set, where it can;
+# -o none makes no rules out of those of the file.
 load() {
-    pfctl -q -m -f "$1"
+    case $system in
+    OpenBSD) pfctl -q -o none -f "$1" ;;
+    *) pfctl -q -o none -m -f "$1" ;;
+    esac
 }
 
 # Remembers what is loaded. Fails, before anything has changed, if it could not
@@ -60,14 +87,16 @@ save_filter() {
     } || return 1
     if is_enabled; then was_enabled=yes; else was_enabled=no; fi
     print_loaded >"$work/saved.conf"
-    pfctl -s rules >"$work/rules.before" 2>/dev/null
-    pfctl -n -m -f "$work/saved.conf" || return 1
+    print_state >"$work/before"
+    pfctl -n -f "$work/saved.conf" || return 1
     filter=saved
 }
 
 # Writes the rules of the tests. All that is not theirs passes.
 write_rules() {
-    cat >"$work/pf.conf" <<RULES
+    {
+        list_options
+        cat <<RULES
 $1
 table <knockd_test> persist
 table <knockd_idle> persist
@@ -80,6 +109,7 @@ pass in on $interface proto tcp from <knockd_test> to $server port 47050
 pass in on $interface proto tcp from <knockd_const> to $server port 47051
 anchor "knockd_test"
 RULES
+    } >"$work/pf.conf"
     cat >"$work/anchor.conf" <<RULES
 table <knockd_knock> persist
 table <knockd_test> persist
@@ -92,7 +122,8 @@ RULES
 start_filter() {
     write_rules ""
     filter=changed
-    load "$work/pf.conf" && pfctl -q -a knockd_test -f "$work/anchor.conf" || return 1
+    load "$work/pf.conf" || return 1
+    pfctl -q -a knockd_test -f "$work/anchor.conf" || return 1
     case $system in
     Darwin)
         # Others may have enabled it, too.
@@ -112,18 +143,18 @@ restore_filter() {
     filter=saved
     if [ -n "$reference" ]; then
         pfctl -X "$reference"
-    elif [ $was_enabled = no ]; then
+    elif [ "$was_enabled" = no ]; then
         pfctl -q -d
     fi
-    for anchor in knockd_test knockd_flush; do
-        pfctl -q -a "$anchor" -F rules
-        pfctl -q -a "$anchor" -F Tables
-    done
     load "$work/saved.conf" || {
         echo "the rules of before do not load again, loading /etc/pf.conf" >&2
         pfctl -f /etc/pf.conf
     }
-    for table in knockd_test knockd_idle knockd_token; do
+    for anchor in knockd_test knockd_flush; do
+        pfctl -q -a "$anchor" -F rules
+        pfctl -q -a "$anchor" -F Tables
+    done
+    for table in knockd_test knockd_idle knockd_const knockd_token; do
         pfctl -q -t "$table" -T kill
     done
     [ -z "$module" ] || kldunload pf
@@ -132,7 +163,5 @@ restore_filter() {
 # Whether all is as it was.
 is_restored() {
     [ -z "$module" ] || return 0
-    pfctl -s rules 2>/dev/null | diff "$work/rules.before" - || return 1
-    if list_tables | grep knockd_; then return 1; fi
-    if is_enabled; then [ $was_enabled = yes ]; else [ $was_enabled = no ]; fi
+    print_state | diff "$work/before" - || return 1
 }

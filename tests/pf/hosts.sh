@@ -49,8 +49,8 @@ start_jail() {
     away="jexec $jail"
     ifconfig "$peer" vnet "$jail" &&
         jexec "$jail" ifconfig lo0 inet 127.0.0.1/8 up &&
-        jexec "$jail" ifconfig "$peer" inet $client/30 up &&
-        ifconfig "$interface" inet $server/30 up
+        jexec "$jail" ifconfig "$peer" inet "$client/30" up &&
+        ifconfig "$interface" inet "$server/30" up
 }
 
 # OpenBSD: another routing domain. Its number is that of an interface which is
@@ -59,17 +59,17 @@ start_rdomain() {
     number=90
     while exists "pair$number" || exists "pair$((number + 1))" || exists "lo$number"; do
         number=$((number + 2))
-        [ $number -lt 250 ] || return 1
+        [ "$number" -lt 250 ] || return 1
     done
     peer=pair$((number + 1))
     made="$peer pair$number lo$number"
     interface=pair$number
     away="route -T$number exec"
     ifconfig "$interface" create &&
-        ifconfig "$interface" inet $server/30 up &&
+        ifconfig "$interface" inet "$server/30" up &&
         ifconfig "$peer" create &&
-        ifconfig "$peer" rdomain $number &&
-        ifconfig "$peer" inet $client/30 patch "$interface" up
+        ifconfig "$peer" rdomain "$number" &&
+        ifconfig "$peer" inet "$client/30" patch "$interface" up
 }
 
 # macOS has one network stack: the client is the machine itself.
