@@ -96,7 +96,7 @@ configure() {
     loopback: $loopback,
     doors: { $2 },
     sequences: {
-        "front": (steps: [Tcp(47001), Udp(47003), Tcp(47002)], opens: ["web"]),
+        "front": (steps: [Tcp(47001), Udp(47030), Tcp(47010)], opens: ["web"]),
     },
     directories: (secrets: "$work", state: "$work/state", run: "$work/run"),
     ${3:-}
@@ -183,8 +183,8 @@ lacks() {
 # shellcheck disable=SC2086
 check_knock() {
     check door-is-shut-before-the-knock is_shut 47080
-    check wrong-knock-is-sent bounded 10 $away "$knock" -d 50 "$server" 47001 47002 47003:udp
-    check knock-is-sent bounded 10 $away "$knock" -d 50 "$server" 47001 47003:udp 47002
+    check wrong-knock-is-sent bounded 10 $away "$knock" -d 50 "$server" 47001 47010 47030:udp
+    check knock-is-sent bounded 10 $away "$knock" -d 50 "$server" 47001 47030:udp 47010
     check knock-puts-the-address-into-the-table within 3 holds knockd_knock knockd_test
     check door-is-open connects 47080
     check log-says-opened logged "door web opened for $client by a sequence, 5s"

@@ -82,9 +82,14 @@ load() {
 # Remembers what is loaded. Fails, before anything has changed, if it could not
 # be put back.
 save_filter() {
-    [ -c /dev/pf ] || {
-        [ "$system" = FreeBSD ] && kldload pf && module=loaded
-    } || return 1
+    if [ ! -c /dev/pf ]; then
+        [ "$system" = FreeBSD ] || {
+            echo "there is no /dev/pf"
+            return 1
+        }
+        kldload pf || return 1
+        module=loaded
+    fi
     if is_enabled; then was_enabled=yes; else was_enabled=no; fi
     print_loaded >"$work/saved.conf"
     print_state >"$work/before"
