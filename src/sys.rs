@@ -43,6 +43,9 @@ pub fn wall() -> Wall {
 /// # Errors
 /// The kernel's refusal.
 pub fn forbid_core_files() -> io::Result<()> {
+    // Linux hands a core to a program whatever the limit, unless told this.
+    #[cfg(target_os = "linux")]
+    nix::sys::prctl::set_dumpable(false)?;
     Ok(setrlimit(Resource::RLIMIT_CORE, 0, 0)?)
 }
 

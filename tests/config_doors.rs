@@ -43,7 +43,9 @@ fn a_firewall_must_be_named_where_the_system_has_no_pf() {
     }
     assert_problems(
         &["firewall: Nft(table: \"my table\")"],
-        &["3:22: the nft table must be 1 to 31 bytes of letters, digits, _ . and -"],
+        &[
+            "3:22: the nft table must be 1 to 31 bytes of letters, digits, _ . and -, a letter first",
+        ],
     );
 }
 

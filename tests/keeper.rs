@@ -488,13 +488,19 @@ fn pf_is_held_enabled_until_the_end_and_a_crash_leaves_no_reference() {
     let run = tempfile::tempdir().unwrap();
     let mut crashed = Scene::new();
     crashed.keeper.enable(run.path()).unwrap();
+    let mut second = Scene::new();
+    let refused = second.keeper.enable(run.path()).unwrap_err();
+    assert!(refused.contains("a running daemon holds it"), "{refused}");
+    assert!(second.kernel.with(|kernel| kernel.tokens.is_empty()));
+    drop(crashed);
+
     let mut scene = Scene::new();
     scene.kernel.with(|kernel| kernel.tokens.push(0));
     scene.keeper.enable(run.path()).unwrap();
     assert_eq!(scene.kernel.with(|kernel| kernel.released.clone()), [40], "the crash's");
     scene.keeper.close_all(at(1).monotonic);
     assert_eq!(scene.kernel.with(|kernel| kernel.released.clone()), [40, 41]);
-    assert_eq!(std::fs::read_dir(run.path()).unwrap().count(), 0);
+    assert!(!run.path().join("pf.token").exists());
 }
 
 #[test]

@@ -67,14 +67,14 @@ impl fmt::Display for Selector {
 
 impl Selector {
     /// Those of `present` that it means; at least one. `egress` names the
-    /// interfaces of the default routes, and is asked only when needed.
+    /// interfaces of the default routes.
     ///
     /// # Errors
     /// Why there is none, in words for the log.
     pub fn choose<'a>(
         &self,
         present: &'a [Interface],
-        egress: impl FnOnce() -> io::Result<Vec<String>>,
+        egress: &[String],
     ) -> Result<Vec<&'a Interface>, String> {
         let up = present.iter().filter(|interface| interface.up);
         let (chosen, nothing): (Vec<_>, _) = match self {
@@ -84,8 +84,7 @@ impl Selector {
                 (up.filter(|interface| interface.name == *name).collect(), nothing)
             }
             Self::Egress => {
-                let names = egress().map_err(|error| error.to_string())?;
-                let chosen = up.filter(|interface| names.contains(&interface.name)).collect();
+                let chosen = up.filter(|interface| egress.contains(&interface.name)).collect();
                 (chosen, "there is no default route")
             }
             Self::Any => {
@@ -116,9 +115,9 @@ mod tests {
     }
 
     fn choose(selector: &Selector, routes: &[&str]) -> Result<Vec<String>, String> {
-        let names = || Ok(routes.iter().map(|&name| name.to_owned()).collect());
+        let names: Vec<_> = routes.iter().map(|&name| name.to_owned()).collect();
         let present = present();
-        let chosen = selector.choose(&present, names)?;
+        let chosen = selector.choose(&present, &names)?;
         Ok(chosen.iter().map(|interface| interface.name.clone()).collect())
     }
 

@@ -47,6 +47,8 @@ pub struct Capture {
     dropped: u64,
     /// Whether the system ever forbade to capture.
     denied: bool,
+    /// See [`Self::has_failed`].
+    has_failed: bool,
 }
 
 impl Capture {
@@ -69,38 +71,72 @@ impl Capture {
             waiting: BTreeMap::new(),
             dropped: 0,
             denied: false,
+            has_failed: false,
         };
         let changes = capture.refresh();
         if capture.denied && capture.attached.is_empty() {
             let text = "cannot capture, run as root";
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
         }
-        for wanted in capture.wanted.iter().filter(|wanted| wanted.required) {
-            let name = wanted.selector.to_string();
-            let why = capture.waiting.get(&name).or_else(|| {
-                // All that it means may have failed under their own names.
-                capture.waiting.values().next().filter(|_| capture.attached.is_empty())
-            });
-            if let Some(why) = why {
-                return Err(io::Error::other(format!("cannot capture on {name}: {why}")));
+        capture.check_required()?;
+        Ok((capture, changes))
+    }
+
+    /// Whether of each required selector something is attached.
+    fn check_required(&self) -> io::Result<()> {
+        for (wanted, targets) in self.wanted.iter().zip(self.targets()?) {
+            let why = match targets {
+                Ok(targets) if targets.iter().any(|target| self.has(&target.name)) => continue,
+                Ok(targets) => {
+                    targets.iter().find_map(|target| self.waiting.get(&target.name)).cloned()
+                }
+                Err(why) => Some(why),
+            };
+            if wanted.required {
+                let why = why.unwrap_or_default();
+                let text = format!("cannot capture on {}: {why}", wanted.selector);
+                return Err(io::Error::other(text));
             }
         }
-        Ok((capture, changes))
+        Ok(())
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.attached.iter().any(|attachment| attachment.name() == name)
     }
 
     /// Attaches to interfaces that appeared, came up or came back, detaches
     /// from those that went. To be called when [`watch`](Self::watch) becomes
-    /// readable.
+    /// readable. Where the system cannot be asked, what is attached stays.
     pub fn refresh(&mut self) -> Vec<Change> {
         // Drained before looked at, for the same reason.
         self.watch.drain();
-        let (targets, mut waiting) = self.targets();
+        self.has_failed = false;
+        let chosen = match self.targets() {
+            Ok(chosen) => chosen,
+            Err(error) => {
+                self.has_failed = true;
+                let mut waiting = self.waiting.clone();
+                waiting.insert("interfaces".into(), error.to_string());
+                return self.wait_for(waiting);
+            }
+        };
+        let mut targets = BTreeMap::new();
+        let mut waiting = BTreeMap::new();
+        for (wanted, chosen) in self.wanted.iter().zip(chosen) {
+            match chosen {
+                Ok(chosen) => {
+                    targets.extend(chosen.into_iter().map(|one| (one.name.clone(), one)))
+                }
+                Err(why) => drop(waiting.insert(wanted.selector.to_string(), why)),
+            }
+        }
         let mut changes = self.detach(|attachment| {
             let target = targets.get(attachment.name());
             target.is_some_and(|target| target.index == attachment.index())
         });
         for (name, target) in targets {
-            if self.attached.iter().any(|attachment| attachment.name() == name) {
+            if self.has(&name) {
                 continue;
             }
             match Attachment::open(&target, &self.interests) {
@@ -109,40 +145,42 @@ impl Capture {
                     changes.push(Change::Attached(name));
                 }
                 Err(error) => {
+                    self.has_failed = true;
                     self.denied |= error.kind() == io::ErrorKind::PermissionDenied;
                     waiting.insert(name, error.to_string());
                 }
             }
         }
-        for (name, why) in &waiting {
-            if self.waiting.get(name) != Some(why) {
-                changes.push(Change::Waiting { name: name.clone(), why: why.clone() });
-            }
-        }
+        changes.append(&mut self.wait_for(waiting));
+        changes
+    }
+
+    /// Whether the last look at the interfaces failed in a way that no change
+    /// of theirs will announce the end of: worth another try in a while.
+    pub fn has_failed(&self) -> bool {
+        self.has_failed
+    }
+
+    /// Remembers what is waited for, and tells what of it is new.
+    fn wait_for(&mut self, waiting: BTreeMap<String, String>) -> Vec<Change> {
+        let new = waiting.iter().filter(|(name, why)| self.waiting.get(*name) != Some(why));
+        let new =
+            new.map(|(name, why)| Change::Waiting { name: name.clone(), why: why.clone() });
+        let changes = new.collect();
         self.waiting = waiting;
         changes
     }
 
-    /// What the selectors mean now, by name; and which mean nothing, and why.
-    fn targets(&self) -> (BTreeMap<String, Interface>, BTreeMap<String, String>) {
-        let mut targets = BTreeMap::new();
-        let mut waiting = BTreeMap::new();
-        let present = interfaces::list();
-        for Wanted { selector, .. } in &self.wanted {
-            let chosen = match &present {
-                Ok(present) => selector.choose(present, system::egress),
-                Err(error) => Err(format!("cannot list interfaces: {error}")),
-            };
-            match chosen {
-                Ok(chosen) => targets.extend(
-                    chosen.into_iter().map(|chosen| (chosen.name.clone(), chosen.clone())),
-                ),
-                Err(why) => {
-                    waiting.insert(selector.to_string(), why);
-                }
-            }
-        }
-        (targets, waiting)
+    /// What each selector means now, or why it means nothing.
+    fn targets(&self) -> io::Result<Vec<Result<Vec<Interface>, String>>> {
+        let present = interfaces::list()?;
+        let asks = self.wanted.iter().any(|wanted| wanted.selector == Selector::Egress);
+        let egress = if asks { system::egress()? } else { Vec::new() };
+        let choose = |wanted: &Wanted| {
+            let chosen = wanted.selector.choose(&present, &egress)?;
+            Ok(chosen.into_iter().cloned().collect())
+        };
+        Ok(self.wanted.iter().map(choose).collect())
     }
 
     /// Reads at most `budget` frames from each interface, without waiting.

@@ -21,6 +21,7 @@ use std::process::ExitCode;
 
 use crate::core::token::Wanted;
 use crate::keyfile::Kind;
+use crate::sys;
 use arguments::{Action, Order};
 use hosts::Host;
 use token::{Access, Ask};
@@ -57,6 +58,11 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
+    // Before any key is read.
+    if let Err(error) = sys::forbid_core_files() {
+        complain(&Error::new(format!("cannot forbid core files: {error}")));
+        return ExitCode::FAILURE;
+    }
     match run(&order) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -251,6 +251,29 @@ pub enum Choice {
     Memory,
 }
 
+/// Whether this system has the chosen firewall, and can keep it enabled by
+/// reference if that is asked.
+///
+/// # Errors
+/// [`Kind::Unsupported`].
+pub fn check(choice: &Choice, by_reference: bool) -> Result<(), Error> {
+    let advice = match choice {
+        Choice::Pf if !HAS_PF => "this system has no pf: configure another firewall",
+        Choice::Nft { .. } if !cfg!(target_os = "linux") => {
+            "nftables is Linux's, write firewall: Pf"
+        }
+        _ if by_reference && !cfg!(target_os = "macos") => {
+            "only macOS counts references to pf, remove enable_pf"
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::new(Kind::Unsupported, advice, None))
+}
+
+/// Whether the system has pf.
+const HAS_PF: bool =
+    cfg!(any(target_os = "freebsd", target_os = "openbsd", target_os = "macos"));
+
 /// Opens the chosen firewall.
 ///
 /// # Errors

@@ -177,13 +177,20 @@ impl Log {
 }
 
 fn connect() -> Option<Logger<LoggerBackend, Formatter3164>> {
-    syslog::unix(Formatter3164 {
+    let formatter = Formatter3164 {
         facility: Facility::LOG_DAEMON,
         hostname: None,
         process: "knockd".into(),
         pid: std::process::id(),
-    })
-    .ok()
+    };
+    let logger = syslog::unix(formatter).ok()?;
+    // A door must close on time whether or not syslogd reads.
+    match &logger.backend {
+        LoggerBackend::Unix(socket) => socket.set_nonblocking(true).ok()?,
+        LoggerBackend::UnixStream(stream) => stream.get_ref().set_nonblocking(true).ok()?,
+        _ => {}
+    }
+    Some(logger)
 }
 
 fn write(

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::unistd::{chdir, dup2_stderr, dup2_stdin, dup2_stdout, write};
 
@@ -27,6 +28,9 @@ use crate::sys::{self, Side};
 
 /// Frames read from one interface before anything else has its turn.
 const FRAME_BUDGET: usize = 256;
+/// How soon interfaces are looked for again when the system could not be
+/// asked, or let none be captured on.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Why the daemon did not start, or did not end well.
 #[derive(Debug)]
@@ -72,15 +76,15 @@ pub fn run(options: &Options, config: &Config) -> Result<(), Failure> {
 }
 
 fn serve(options: &Options, config: &Config, ready: Option<OwnedFd>) -> Result<(), Failure> {
-    sys::forbid_core_files()
-        .map_err(|error| Failure::new("cannot forbid core files", error))?;
     // Before anything that a second daemon would disturb the first with.
     let pidfile = options.pidfile.as_deref().map(Pidfile::write).transpose();
     let pidfile = pidfile.map_err(|error| Failure::new("cannot keep the process id", error))?;
     let mut daemon = Daemon::start(options, config)?;
     if let Some(ready) = ready {
-        let detached = detach(&ready);
-        detached.map_err(|error| Failure::new("cannot leave the terminal", error))?;
+        if let Err(error) = detach(&ready) {
+            daemon.keeper.close_all(Monotonic::default());
+            return Err(Failure::new("cannot leave the terminal", error));
+        }
     }
     let end = daemon.serve();
     drop(pidfile);
@@ -107,6 +111,8 @@ struct Daemon {
     waiter: Waiter,
     doors: usize,
     dropped: u64,
+    /// When to look for interfaces again although nothing announced a change.
+    next_look: Option<Monotonic>,
 }
 
 impl Daemon {
@@ -138,6 +144,7 @@ impl Daemon {
             signals,
             waiter,
             dropped: 0,
+            next_look: None,
         };
         let prepared = daemon.prepare(config, &changes, now.monotonic);
         if let Err(failure) = prepared {
@@ -196,9 +203,12 @@ impl Daemon {
         loop {
             let mut fds = vec![self.signals.as_fd(), self.capture.watch()];
             fds.extend(self.capture.fds());
-            let ready = self.waiter.wait(&fds, self.keeper.next_deadline())?;
+            let deadline =
+                [self.keeper.next_deadline(), self.next_look].into_iter().flatten().min();
+            let ready = self.waiter.wait(&fds, deadline)?;
             // Doors first: under any traffic they close on time.
-            self.keeper.tick(sys::now()?.monotonic);
+            let now = sys::now()?.monotonic;
+            self.keeper.tick(now);
             if ready[0] {
                 let asked = self.signals.take();
                 if asked.stop {
@@ -208,12 +218,19 @@ impl Daemon {
                     self.keeper.log().say(&Event::ReloadIgnored);
                 }
             }
-            if ready[2..].contains(&true) {
+            // Also when interfaces changed: a descriptor of one that is gone
+            // need not become readable, but reading it tells.
+            if ready[1..].contains(&true) {
                 self.read_frames()?;
             }
-            if ready[1] {
+            if ready[1] || self.next_look.is_some_and(|due| due <= now) {
                 let changes = self.capture.refresh();
                 self.say_changes(&changes);
+            }
+            if !self.capture.has_failed() {
+                self.next_look = None;
+            } else if self.next_look.is_none_or(|due| due <= now) {
+                self.next_look = Some(now + LOOK_INTERVAL);
             }
         }
     }
@@ -227,6 +244,9 @@ impl Daemon {
             // have begun at once. A clock that worked before works now.
             now = sys::now().unwrap_or(now);
             act(keeper, engine.decide(link, frame, interface, now), now);
+            if keeper.next_deadline().is_some_and(|due| due <= now.monotonic) {
+                keeper.tick(now.monotonic);
+            }
         });
         let dropped = self.capture.dropped();
         if dropped > self.dropped {
@@ -244,6 +264,11 @@ impl Daemon {
                 Change::Waiting { name, why } => Event::Waiting { interface: name, why },
                 Change::Lost(interface) => Event::Lost { interface },
             });
+        }
+        if changes.iter().any(|change| matches!(change, Change::Attached(_)))
+            && let Ok(now) = sys::now()
+        {
+            self.keeper.watch(&self.capture.names(), now.monotonic);
         }
     }
 }

@@ -25,6 +25,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::config::{self, Config};
+use crate::{firewall, sys};
 use daemon::Failure;
 use options::Options;
 
@@ -36,6 +37,11 @@ pub fn main() -> ExitCode {
     #[cfg(feature = "demo")]
     if options.demo {
         return demo::run();
+    }
+    // Before any key is read.
+    if let Err(error) = sys::forbid_core_files() {
+        complain(format_args!("cannot forbid core files: {error}"));
+        return ExitCode::FAILURE;
     }
     let config = match config::load(&options.config) {
         Ok(config) => config,
@@ -67,6 +73,8 @@ fn check(config: &Config) -> Result<(), Failure> {
     for warning in config.warnings.lines() {
         complain(warning);
     }
+    firewall::check(&config.firewall, config.enable_pf)
+        .map_err(|error| Failure::Because(format!("cannot use the firewall: {error}")))?;
     daemon::check_filter(&config.policy)?;
     drop(writeln!(io::stderr(), "configuration OK"));
     Ok(())

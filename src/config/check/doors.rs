@@ -141,6 +141,13 @@ fn table(raw: &raw::Door, at: Spot<'_>, firewall: &Choice, report: &mut Report) 
         let text = "no table can be called keep, a word of pf.conf, choose another name";
         report.error(at.field("table"), text);
     }
+    if matches!(firewall, Choice::Nft { .. })
+        && shape::is_table_name(&raw.table)
+        && !shape::is_nft_name(&raw.table)
+    {
+        let text = format!("nft wants a letter first, rename table {name}");
+        report.error(at.field("table"), text);
+    }
     let Some(anchor) = &raw.anchor else { return };
     let at = at.field("anchor");
     if matches!(firewall, Choice::Nft { .. }) {

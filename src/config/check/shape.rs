@@ -50,6 +50,11 @@ pub fn is_table_name(text: &str) -> bool {
     consists_of(text, 1..=31, allowed)
 }
 
+/// Whether nft(8) can write the name: a letter comes first.
+pub fn is_nft_name(text: &str) -> bool {
+    is_table_name(text) && text.starts_with(|first: char| first.is_ascii_alphabetic())
+}
+
 /// 1 to 15 bytes (`IFNAMSIZ` less the terminator) of letters, digits, _ . : and -.
 pub fn is_interface_name(text: &str) -> bool {
     let allowed =

@@ -63,8 +63,8 @@ pub fn firewall(raw: Option<&raw::Firewall>, at: Spot<'_>, report: &mut Report) 
         Some(raw::Firewall::Pf) => Choice::Pf,
         Some(raw::Firewall::Memory) => Choice::Memory,
         Some(raw::Firewall::Nft { table }) => {
-            if !shape::is_table_name(table) {
-                let text = "the nft table must be 1 to 31 bytes of letters, digits, _ . and -";
+            if !shape::is_nft_name(table) {
+                let text = "the nft table must be 1 to 31 bytes of letters, digits, _ . and -, a letter first";
                 report.error(at.field("table"), text);
             }
             Choice::Nft { table: table.clone() }

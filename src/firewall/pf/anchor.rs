@@ -10,22 +10,14 @@ use crate::firewall::{Error, Kind};
 pub const NAME: &str = "org.knockd";
 
 /// Has the main ruleset call the anchor; one that does already stays as it is.
+/// The call stays when the daemon ends: rules in the anchor may block, and
+/// must go on to.
 ///
 /// # Errors
 /// [`Kind::System`].
 pub fn hook() -> Result<(), Error> {
     let hooked = PfCtl::new().and_then(|mut pf| pf.try_add_anchor(NAME, AnchorKind::Filter));
     hooked.map_err(|error| failed("call", &error))
-}
-
-/// Has the main ruleset call the anchor no more.
-///
-/// # Errors
-/// [`Kind::System`].
-pub fn unhook() -> Result<(), Error> {
-    let unhooked =
-        PfCtl::new().and_then(|mut pf| pf.try_remove_anchor(NAME, AnchorKind::Filter));
-    unhooked.map_err(|error| failed("forget", &error))
 }
 
 fn failed(verb: &str, error: &pfctl::Error) -> Error {
