@@ -22,7 +22,7 @@ fn plan() -> Plan<'static> {
 /// The daemon, with all that it has to say about strangers.
 fn daemon(lab: &Lab) -> Daemon {
     let daemon = lab.start(&plan().furnish(lab), &["-v"]);
-    daemon.expect("ready, ");
+    daemon.ready();
     daemon
 }
 

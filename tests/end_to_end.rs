@@ -119,7 +119,7 @@ fn fifty_clients_that_knock_at_once_all_get_in_while_a_stranger_scans() {
         r#""front": (steps: [Tcp(7000), Udp(9000), Tcp(8000)], within: "60s", opens: ["web"])"#;
     let config = Plan { span: "60s", sequences, ..Plan::default() }.furnish(&lab);
     let daemon = lab.start(&config, &["-v"]);
-    daemon.expect("ready, ");
+    daemon.ready();
     let _service = lab.listen(80);
     let clients: Vec<_> = (0..50).map(|number| format!("192.0.2.{}", 101 + number)).collect();
     for client in &clients {

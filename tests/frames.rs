@@ -144,7 +144,7 @@ fn a_packet_that_comes_in_on_two_interfaces_counts_once() {
             let interfaces = format!("interfaces: [{interfaces}]");
             let plan = Plan { interfaces: &interfaces, ..Plan::default() };
             let daemon = lab.start(&plan.furnish(&lab), &["-v"]);
-            daemon.expect("ready, ");
+            daemon.ready();
             // Slowly, so that each is read before the next is sent.
             let knocks = ["-d", "100", server, "7000", "9000:udp", "8000"];
             assert!(lab.knock(&knocks).status.success());

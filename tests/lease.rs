@@ -134,6 +134,16 @@ fn who_extends_a_lease_holds_it_and_pays_for_it() {
 }
 
 #[test]
+fn a_sequence_that_everybody_knows_does_not_keep_users_out() {
+    let mut leases = leases();
+    let flood = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5"];
+    let opened =
+        flood.iter().filter(|host| open(&mut leases, key(SSH, host), None, 60, 0).is_ok());
+    assert_eq!(opened.count(), 3, "three quarters of four");
+    assert!(open(&mut leases, key(SSH, "192.0.2.9"), ALICE, 60, 0).is_ok());
+}
+
+#[test]
 fn a_door_that_does_not_exist_is_forbidden() {
     assert_eq!(leases().admit(key(DoorIndex(9), "192.0.2.7"), None), Err(Reason::Forbidden));
     assert_eq!(
@@ -185,8 +195,13 @@ impl Model {
             return Ok(Admission::Extends);
         }
         let door = self.policy.door(key.door).unwrap();
-        if count(&|_| true) >= self.policy.limits.max_leases
-            || count(&|held| held.key.door == key.door) >= door.max_leases
+        let is_users_too = self.policy.users.iter().any(|user| user.may_open(key.door));
+        let part = |limit: u32, shared: bool| match user {
+            None if shared => limit - limit / 4,
+            _ => limit,
+        };
+        if count(&|_| true) >= part(self.policy.limits.max_leases, true)
+            || count(&|held| held.key.door == key.door) >= part(door.max_leases, is_users_too)
         {
             return Err(Reason::Full);
         }

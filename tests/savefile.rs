@@ -35,7 +35,7 @@ fn a_recorded_file_gets_the_verdicts_that_the_packets_got() {
     let config = Plan { skew: 2, ..Plan::default() }.furnish(&lab);
     let started = SystemTime::now();
     let daemon = lab.start(&config, &["-v"]);
-    daemon.expect("ready, ");
+    daemon.ready();
     pass_barrier(started, 2);
     let savefile = lab.path("live.pcap");
     let tcpdump = Tcpdump::record(&lab.server, &savefile);

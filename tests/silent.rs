@@ -165,7 +165,7 @@ fn no_key_stands_anywhere_but_in_its_file_and_the_daemon() {
     let mut said = [output.stdout, output.stderr].concat();
 
     let daemon = lab.start(&config, &["-v"]);
-    daemon.expect("ready, ");
+    daemon.ready();
     for user in ["alice", "bob", "carol", "dave"] {
         for token in [lab.token(user, CLIENT4), lab.token(user, "192.0.2.9")] {
             lab.send(CLIENT4, &token);

@@ -87,6 +87,8 @@ pub struct Leases {
     deadlines: BTreeSet<(Monotonic, LeaseKey)>,
     entries: BTreeMap<(TableIndex, Entry), Holders>,
     of_door: Vec<u32>,
+    /// Whether users may open the door, or sequences alone.
+    has_users: Vec<bool>,
     of_user: Vec<u32>,
 }
 
@@ -101,8 +103,12 @@ impl Leases {
         let place = |table| tables.binary_search(table).ok().and_then(|at| at.try_into().ok());
         let table_of_door =
             policy.doors.iter().map(|door| place(&door.table).unwrap_or_default()).collect();
+        let doors = (0..).take(policy.doors.len()).map(DoorIndex);
+        let has_users =
+            doors.map(|door| policy.users.iter().any(|user| user.may_open(door))).collect();
         Self {
             of_door: vec![0; policy.doors.len()],
+            has_users,
             of_user: vec![0; policy.users.len()],
             policy,
             tables,
@@ -164,9 +170,10 @@ impl Leases {
         if lease.is_some() {
             return Ok(Admission::Extends);
         }
-        let is_full = self.live.len() >= to_usize(self.policy.limits.max_leases)
-            || self.of_door[usize::from(key.door.0)] >= door.max_leases;
-        if is_full {
+        let place = usize::from(key.door.0);
+        let most = share(self.policy.limits.max_leases, user, !self.policy.users.is_empty());
+        let most_of_door = share(door.max_leases, user, self.has_users[place]);
+        if self.live.len() >= to_usize(most) || self.of_door[place] >= most_of_door {
             return Err(Reason::Full);
         }
         let slot = (self.table_of_door[usize::from(key.door.0)], Entry::host(key.address));
@@ -290,6 +297,13 @@ impl Leases {
         let table = &self.tables[usize::from(slot.0)];
         (!foreign).then(|| (table.clone(), slot.1))
     }
+}
+
+/// How much of a limit is there for `user`. Sequences get three quarters of
+/// what they share with users: who has seen one could fill it from forged
+/// addresses, and keep the users out.
+fn share(limit: u32, user: Option<UserIndex>, with_users: bool) -> u32 {
+    if user.is_none() && with_users { limit - limit / 4 } else { limit }
 }
 
 fn to_usize(number: u32) -> usize {

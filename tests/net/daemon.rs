@@ -12,6 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::PATIENCE;
+use super::furnish::clear_of_start;
 
 /// A running daemon and what it says.
 pub struct Daemon {
@@ -53,6 +54,12 @@ impl Daemon {
                 Err(_) => panic!("no line with \"{part}\" in {:#?}", self.heard.borrow()),
             }
         }
+    }
+
+    /// Waits until it is ready and believes the tests' tokens.
+    pub fn ready(&self) {
+        self.expect("ready, ");
+        clear_of_start();
     }
 
     /// How many of the lines that were heard so far hold `part`.

@@ -149,11 +149,20 @@ pub fn named(address: &str) -> Wanted {
     Wanted::Address(address.parse::<IpAddr>().unwrap())
 }
 
-/// As far ahead of the clock as a server with the default skew allows. Tokens
-/// made then are believed from the first moment of the daemon's run, and for
-/// a minute from now.
+/// What tokens of the tests keep away from either end of what is believed.
+pub const HEADWAY: Duration = Duration::from_millis(250);
+
+/// Almost as far ahead of the clock as a server with the default skew allows.
+/// Tokens made then are believed soon after the daemon's start, and for a
+/// minute from now.
 pub fn ahead() -> Wall {
-    clock() + Duration::from_secs(SKEW)
+    clock() + Duration::from_secs(SKEW) - HEADWAY
+}
+
+/// Waits until tokens made [`ahead`] lie clear of what the start that was just
+/// seen leaves uncertain, even when the clock is being set right meanwhile.
+pub fn clear_of_start() {
+    std::thread::sleep(2 * HEADWAY);
 }
 
 /// Civil time.

@@ -215,7 +215,7 @@ impl Lab {
     /// is ready.
     pub fn daemon(&self, config: &Path) -> Daemon {
         let daemon = self.start(config, &[]);
-        daemon.expect("ready, ");
+        daemon.ready();
         daemon
     }
 
