@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Added, Deleted, Error, Firewall, Kill, Kind, Status};
+use super::{Added, Deleted, Error, Firewall, Kill, Kind, Status, Warning};
 use crate::core::address::Entry;
 use crate::core::door::Table;
 
@@ -45,6 +45,12 @@ impl Firewall for Memory {
 
     fn status(&mut self) -> Result<Status, Error> {
         Ok(Status::Disabled)
+    }
+
+    fn review(&mut self, _: &[Table], _: &[String]) -> Result<Vec<Warning>, Error> {
+        Ok(vec![Warning::Disabled(
+            "tables in memory filter nothing, they are for a first look",
+        )])
     }
 
     fn create(&mut self, _: &Table) -> Result<(), Error> {
