@@ -130,6 +130,11 @@ impl Error {
         move |error| Self::new(path, What::System(verb, error))
     }
 
+    /// That there is no key file at `path`.
+    pub(crate) fn missing(path: &Path) -> Self {
+        Self::system(path, "open key file")(io::ErrorKind::NotFound.into())
+    }
+
     /// Whether the file or directory is not there.
     #[must_use]
     pub fn is_missing(&self) -> bool {
@@ -150,6 +155,11 @@ fn own_uid() -> u32 {
 /// # Errors
 /// When one of these does not hold, the system refuses, or it holds no key.
 pub fn read(path: &Path) -> Result<KeyFile, Error> {
+    parse(path, &read_bytes(path)?)
+}
+
+/// What [`read`] reads, before it is looked at.
+pub(crate) fn read_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
     // Without O_NONBLOCK a FIFO would hold us up before we can refuse it.
     let file = OpenOptions::new()
         .read(true)
@@ -168,7 +178,12 @@ pub fn read(path: &Path) -> Result<KeyFile, Error> {
     if length > MAX_LENGTH {
         return Err(Error::new(path, What::Large));
     }
-    parse(&buffer[..length]).ok_or_else(|| Error::new(path, What::Format))
+    Ok(Zeroizing::new(buffer[..length].to_vec()))
+}
+
+/// The key in `bytes`, which were read from `path`.
+pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<KeyFile, Error> {
+    parse_line(bytes).ok_or_else(|| Error::new(path, What::Format))
 }
 
 /// Checks that nobody but root and us can put files into a directory.
@@ -220,7 +235,7 @@ fn fill(mut file: File, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(length)
 }
 
-fn parse(bytes: &[u8]) -> Option<KeyFile> {
+fn parse_line(bytes: &[u8]) -> Option<KeyFile> {
     let text = std::str::from_utf8(bytes).ok()?;
     let line = text.strip_suffix('\n').unwrap_or(text);
     if line.contains('\n') {

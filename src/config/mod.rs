@@ -12,21 +12,25 @@ use std::sync::Arc;
 
 use ron::Options;
 use ron::extensions::Extensions;
+use zeroize::Zeroizing;
 
 use crate::capture::Wanted;
 use crate::core::policy::Policy;
 use crate::firewall::Choice;
+use check::keys::Source;
 use position::{Index, Place};
 
 mod check;
 pub mod date;
 pub mod duration;
+mod files;
 pub mod position;
 mod problem;
 mod raw;
 mod syntax;
 mod token;
 
+pub use files::{Files, MAX_TOTAL};
 pub use problem::{Problem, Problems};
 
 /// Larger files are refused; ten thousand users fit.
@@ -51,6 +55,8 @@ pub struct Config {
     pub directories: Directories,
     /// What is allowed, but worth a second look.
     pub warnings: Problems,
+    /// What all this was read from.
+    pub files: Files,
 }
 
 /// The filter of systems that have only one.
@@ -75,7 +81,7 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
     let fail = |text: String| Problems::one(path, None, text);
     let cannot_read =
         |error| fail(format!("cannot read configuration {}: {error}", path.display()));
-    let mut bytes = Vec::new();
+    let mut bytes = Zeroizing::new(Vec::new());
     File::open(path)
         .and_then(|file| file.take(MAX_LENGTH + 1).read_to_end(&mut bytes))
         .map_err(cannot_read)?;
@@ -85,11 +91,7 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
             path.display()
         )));
     }
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
-        let valid =
-            String::from_utf8_lossy(bytes.get(..error.valid_up_to()).unwrap_or_default());
-        Problems::one(path, Some(end_of(&valid)), "the text is not UTF-8")
-    })?;
+    let text = utf8(path, &bytes)?;
     // The default for secrets is beside the file, wherever we are called from.
     let absolute = std::path::absolute(path).map_err(cannot_read)?;
     parse(text, path, absolute.parent().unwrap_or(Path::new("/")))
@@ -101,14 +103,37 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
 /// # Errors
 /// As [`load`].
 pub fn parse(text: &str, file: &Path, directory: &Path) -> Result<Config, Problems> {
+    interpret(text, Source::Disk, Files::new(file, directory, text.as_bytes()))
+}
+
+/// Checks what was read before, by this process or another. Nothing is asked
+/// of the file system, so the result is that of the first reading, whatever
+/// lies on the disk now.
+///
+/// # Errors
+/// As [`load`], but for what only the file system knows.
+pub fn parse_files(files: &Files) -> Result<Config, Problems> {
+    interpret(utf8(files.path(), files.text())?, Source::Memory, files.clone())
+}
+
+fn interpret(text: &str, source: Source, files: Files) -> Result<Config, Problems> {
     let raw = Options::default()
         .with_default_extension(Extensions::IMPLICIT_SOME)
         .from_str(text)
         .map_err(|error| {
             let (place, text) = syntax::reword(&error);
-            Problems::one(file, Some(place), text)
+            Problems::one(files.path(), Some(place), text)
         })?;
-    check::configuration(&raw, Index::new(text).root(), file, directory)
+    check::configuration(&raw, Index::new(text).root(), source, files)
+}
+
+/// The text in the bytes of `file`.
+fn utf8<'b>(file: &Path, bytes: &'b [u8]) -> Result<&'b str, Problems> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let valid =
+            String::from_utf8_lossy(bytes.get(..error.valid_up_to()).unwrap_or_default());
+        Problems::one(file, Some(end_of(&valid)), "the text is not UTF-8")
+    })
 }
 
 /// The place behind the last character of `text`.

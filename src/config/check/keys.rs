@@ -1,22 +1,39 @@
 //! Key files that a configuration names.
 #![forbid(unsafe_code)]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use crate::config::files::{Files, MAX_TOTAL, Unread};
 use crate::config::position::Spot;
 use crate::config::problem::Report;
 use crate::config::raw::{Configuration, Credential};
 use crate::keyfile::{self, Key, Kind};
 
-/// Where key files lie.
+/// Where the bytes of key files come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// From the disk, and are kept.
+    Disk,
+    /// From an earlier reading, which judged who can read and replace them.
+    Memory,
+}
+
+/// Where key files lie, and what was read of them.
 pub struct Keys {
     directory: PathBuf,
+    source: Source,
+    files: Files,
 }
 
 impl Keys {
     /// Relative paths are relative to `directory`.
-    pub fn new(directory: &std::path::Path) -> Self {
-        Self { directory: directory.to_owned() }
+    pub fn new(directory: &Path, source: Source, files: Files) -> Self {
+        Self { directory: directory.to_owned(), source, files }
+    }
+
+    /// Everything that was read.
+    pub fn into_files(self) -> Files {
+        self.files
     }
 
     /// Checks that nobody else can put keys into the directory, if any is
@@ -26,7 +43,7 @@ impl Keys {
             |credential: &Credential| matches!(credential, Credential::Secret(_));
         let wanted = raw.spa.is_some()
             || raw.users.iter().any(|(_, _, user)| holds_secret(&user.credential));
-        if !wanted {
+        if !wanted || self.source == Source::Memory {
             return;
         }
         match keyfile::check_directory(&self.directory) {
@@ -41,7 +58,7 @@ impl Keys {
 
     /// The key of the wanted kind in the file at `path`.
     pub fn read(
-        &self,
+        &mut self,
         path: &str,
         wanted: Kind,
         at: Spot<'_>,
@@ -58,7 +75,11 @@ impl Keys {
             return None;
         }
         let path = self.directory.join(path);
-        match keyfile::read(&path) {
+        let read = match self.source {
+            Source::Disk => self.files.read(&path),
+            Source::Memory => self.files.key(&path).map_err(Unread::File),
+        };
+        match read {
             Ok(file) if file.kind == wanted => Some(file.key),
             Ok(file) => {
                 let path = path.display();
@@ -66,8 +87,16 @@ impl Keys {
                     .error(at, format!("{path} is a {} file, name a {wanted} file", file.kind));
                 None
             }
-            Err(error) => {
+            Err(Unread::File(error)) => {
                 report.error(at, error.to_string());
+                None
+            }
+            Err(Unread::Large) => {
+                let path = path.display();
+                let text = format!(
+                    "with {path} the key files exceed {MAX_TOTAL} bytes, shorten their comments"
+                );
+                report.error(at, text);
                 None
             }
         }

@@ -5,17 +5,17 @@
 //! once anything was reported.
 #![forbid(unsafe_code)]
 
-use std::path::Path;
-
+use super::files::Files;
 use super::position::Spot;
 use super::problem::Report;
 use super::raw::{Configuration, Permission};
 use super::{Config, Problems};
 use crate::core::address::Loopback;
 use crate::core::policy::{Limits, Policy};
+use keys::Source;
 
 mod doors;
-mod keys;
+pub(super) mod keys;
 mod sequences;
 mod shape;
 mod shell;
@@ -26,8 +26,8 @@ mod users;
 pub(super) fn configuration(
     raw: &Configuration,
     at: Spot<'_>,
-    file: &Path,
-    directory: &Path,
+    source: Source,
+    files: Files,
 ) -> Result<Config, Problems> {
     let report = &mut Report::default();
     if !shape::is_server_name(&raw.name) {
@@ -37,20 +37,21 @@ pub(super) fn configuration(
     let interfaces = shell::interfaces(raw, at, report);
     let firewall = shell::firewall(raw.firewall.as_ref(), at.field("firewall"), report);
     shell::pf_only(raw, at, &firewall, report);
-    let directories = shell::directories(&raw.directories, at, directory, report);
-    let keys = keys::Keys::new(&directories.secrets);
+    let directories = shell::directories(&raw.directories, at, files.directory(), report);
+    let mut keys = keys::Keys::new(&directories.secrets, source, files);
     keys.check_directory(raw, at, report);
 
-    let spa = spa::check(raw.spa.as_ref(), at.field("spa"), &raw.name, &keys, report);
+    let spa = spa::check(raw.spa.as_ref(), at.field("spa"), &raw.name, &mut keys, report);
     let doors = doors::check(&raw.doors, at.field("doors"), &firewall, report);
     let sequences = sequences::check(raw, at.field("sequences"), &doors, report);
-    let users = users::check(raw, at.field("users"), &doors, &spa, &keys, report);
+    let users = users::check(raw, at.field("users"), &doors, &spa, &mut keys, report);
     reachable(raw, at, report);
     let limits = limits(raw, at.field("limits"), report);
 
     let Report { errors, warnings } = std::mem::take(report);
+    let files = keys.into_files();
     if !errors.is_empty() {
-        return Err(Problems::new(file, errors));
+        return Err(Problems::new(files.path(), errors));
     }
     let loopback = match raw.loopback {
         Permission::Refused => Loopback::Refused,
@@ -64,7 +65,8 @@ pub(super) fn configuration(
         create_tables: raw.create_tables,
         enable_pf: raw.enable_pf,
         directories,
-        warnings: Problems::new(file, warnings),
+        warnings: Problems::new(files.path(), warnings),
+        files,
     })
 }
 

@@ -29,7 +29,7 @@ pub fn check(
     raw: Option<&raw::Spa>,
     at: Spot<'_>,
     name: &str,
-    keys: &Keys,
+    keys: &mut Keys,
     report: &mut Report,
 ) -> Spa {
     let Some(raw) = raw else { return Spa { policy: None, gate_ids: Vec::new() } };

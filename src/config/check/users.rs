@@ -25,7 +25,7 @@ pub fn check(
     at: Spot<'_>,
     doors: &Doors<'_>,
     spa: &Spa,
-    keys: &Keys,
+    keys: &mut Keys,
     report: &mut Report,
 ) -> Vec<User> {
     shape::names(&raw.users, "user", MAX_USERS, at, report);
@@ -58,7 +58,7 @@ fn user(
     raw: &raw::User,
     at: Spot<'_>,
     doors: &Doors<'_>,
-    keys: &Keys,
+    keys: &mut Keys,
     report: &mut Report,
 ) -> Option<User> {
     let credential = credential(&raw.credential, at.field("credential").item(0), keys, report);
@@ -96,7 +96,7 @@ fn user(
 fn credential(
     raw: &raw::Credential,
     at: Spot<'_>,
-    keys: &Keys,
+    keys: &mut Keys,
     report: &mut Report,
 ) -> Option<Credential> {
     match raw {

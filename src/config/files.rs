@@ -1,0 +1,187 @@
+//! What a configuration was read from: its own bytes and those of every key
+//! file that it names.
+//!
+//! They are read once. Each process of the daemon makes its configuration of
+//! the same bytes, so that an index of a user or a door means the same to all
+//! of them, whatever lies on the disk by then.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::MAX_LENGTH;
+use crate::keyfile::{self, KeyFile};
+
+/// The most bytes that the files take together, encoded; more are refused.
+pub const MAX_TOTAL: usize = 16 << 20;
+
+/// What stands in front of every part: its length.
+const PREFIX: usize = 4;
+
+/// Bytes that are wiped when dropped.
+type Bytes = Zeroizing<Vec<u8>>;
+
+/// A configuration and its key files, byte for byte.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Files {
+    path: PathBuf,
+    directory: PathBuf,
+    text: Bytes,
+    keys: BTreeMap<PathBuf, Bytes>,
+    /// Of all of it, encoded.
+    length: usize,
+}
+
+impl fmt::Debug for Files {
+    /// Where they lie, nothing of what they hold.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Files").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Files {
+    /// The configuration `text` of the file `path`, which lies in `directory`,
+    /// and no key file yet.
+    pub(super) fn new(path: &Path, directory: &Path, text: &[u8]) -> Self {
+        Self {
+            path: path.to_owned(),
+            directory: directory.to_owned(),
+            text: Zeroizing::new(text.to_vec()),
+            keys: BTreeMap::new(),
+            length: 3 * PREFIX + bytes_of(path).len() + bytes_of(directory).len() + text.len(),
+        }
+    }
+
+    /// Where the configuration lies, as it was asked for.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The directory that it lies in; defaults are relative to it.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The text of the configuration.
+    pub(super) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// The key in the file at `path`, from memory.
+    ///
+    /// # Errors
+    /// When the file was never read, or holds no key.
+    pub(super) fn key(&self, path: &Path) -> Result<KeyFile, keyfile::Error> {
+        match self.keys.get(path) {
+            Some(bytes) => keyfile::parse(path, bytes),
+            None => Err(keyfile::Error::missing(path)),
+        }
+    }
+
+    /// The key in the file at `path`, from memory if it was read before, else
+    /// from the disk.
+    ///
+    /// # Errors
+    /// As [`keyfile::read`]; [`Unread::Large`] when all files together would
+    /// exceed [`MAX_TOTAL`].
+    pub(super) fn read(&mut self, path: &Path) -> Result<KeyFile, Unread> {
+        if !self.keys.contains_key(path) {
+            let bytes = keyfile::read_bytes(path).map_err(Unread::File)?;
+            if self.length + key_length(path, &bytes) > MAX_TOTAL {
+                return Err(Unread::Large);
+            }
+            self.insert(path, bytes);
+        }
+        self.key(path).map_err(Unread::File)
+    }
+
+    fn insert(&mut self, path: &Path, bytes: Bytes) {
+        self.length += key_length(path, &bytes);
+        self.keys.insert(path.to_owned(), bytes);
+    }
+
+    /// As bytes: the path, the directory and the text, then path and content
+    /// of each key file in the order of their paths. Each part stands behind
+    /// its length, 4 bytes, big-endian. At most [`MAX_TOTAL`].
+    #[must_use]
+    pub fn encode(&self) -> Zeroizing<Vec<u8>> {
+        // Never grown, or copies of keys would stay behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(self.length));
+        let mut put = |part: &[u8]| {
+            let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
+            bytes.extend_from_slice(&length.to_be_bytes());
+            bytes.extend_from_slice(part);
+        };
+        put(bytes_of(&self.path));
+        put(bytes_of(&self.directory));
+        put(&self.text);
+        for (path, key) in &self.keys {
+            put(bytes_of(path));
+            put(key);
+        }
+        bytes
+    }
+
+    /// What [`encode`](Self::encode) made; `None` for anything else, and for
+    /// what exceeds a bound.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() > MAX_TOTAL {
+            return None;
+        }
+        let mut rest = bytes;
+        let path = path_of(part(&mut rest)?);
+        let directory = path_of(part(&mut rest)?);
+        let text = part(&mut rest)?;
+        if text.len() as u64 > MAX_LENGTH {
+            return None;
+        }
+        let mut files = Self::new(&path, &directory, text);
+        while !rest.is_empty() {
+            let (path, key) = (path_of(part(&mut rest)?), part(&mut rest)?);
+            // In order, so that there is one encoding only and none comes twice.
+            let is_next = files.keys.last_key_value().is_none_or(|(last, _)| *last < path);
+            if !is_next || key.len() > keyfile::MAX_LENGTH {
+                return None;
+            }
+            files.insert(&path, Zeroizing::new(key.to_vec()));
+        }
+        Some(files)
+    }
+}
+
+/// Why a key file was not read.
+#[derive(Debug)]
+pub enum Unread {
+    /// Because of the file.
+    File(keyfile::Error),
+    /// Because all files together are too large.
+    Large,
+}
+
+/// The next part of an encoding.
+fn part<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, behind) = rest.split_first_chunk::<PREFIX>()?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    let (part, behind) = behind.split_at_checked(length)?;
+    *rest = behind;
+    Some(part)
+}
+
+fn key_length(path: &Path, bytes: &[u8]) -> usize {
+    2 * PREFIX + bytes_of(path).len() + bytes.len()
+}
+
+fn bytes_of(path: &Path) -> &[u8] {
+    path.as_os_str().as_bytes()
+}
+
+fn path_of(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(bytes))
+}
