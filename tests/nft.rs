@@ -87,11 +87,28 @@ fn entries_of_both_families_come_and_go() {
             assert!(shown(set).contains(text));
             assert_eq!(nft.add(&ssh(), host(text)).unwrap(), Added::Present);
             assert_eq!(nft.list(&ssh()).unwrap(), [host(text)]);
+            assert!(nft.holds(&ssh(), host(text)).unwrap());
             assert_eq!(nft.delete(&ssh(), host(text)).unwrap(), Deleted::Deleted);
             assert!(!shown(set).contains(text));
+            assert!(!nft.holds(&ssh(), host(text)).unwrap());
             assert_eq!(nft.delete(&ssh(), host(text)).unwrap(), Deleted::Absent);
             assert_eq!(nft.list(&ssh()).unwrap(), []);
         }
+    });
+}
+
+#[test]
+fn an_entry_of_somebody_else_is_held_and_the_element_for_every_address_is_another() {
+    in_namespace(|| {
+        nft(SETS);
+        nft("add element inet knockd knock_ssh_v4 { 192.0.2.7 }");
+        let mut ours = open();
+        assert!(ours.holds(&ssh(), host("192.0.2.7")).unwrap());
+        assert!(!ours.holds(&ssh(), host("192.0.2.8")).unwrap());
+        nft("add element inet knockd knock_ssh_v4 { * }");
+        assert!(!ours.holds(&ssh(), host("192.0.2.8")).unwrap());
+        let network = Entry::new("192.0.2.0".parse().unwrap(), 24).unwrap();
+        assert_eq!(kind_of(ours.holds(&ssh(), network)), Kind::Unsupported);
     });
 }
 
@@ -107,6 +124,7 @@ fn the_advice_for_a_missing_set_makes_it() {
         };
         let entry = host("192.0.2.7");
         assert_eq!(kind_of(nft.list(&ssh())), Kind::Missing);
+        assert_eq!(kind_of(nft.holds(&ssh(), entry)), Kind::Missing);
         assert_eq!(kind_of(nft.add(&ssh(), entry)), Kind::Missing);
         assert_eq!(kind_of(nft.delete(&ssh(), entry)), Kind::Missing);
         make_it(nft.add(&ssh(), entry).unwrap_err());
@@ -131,11 +149,13 @@ fn a_set_that_changes_under_us_is_seen_as_it_is() {
         assert_eq!(ours.add(&ssh(), entry).unwrap(), Added::Added);
 
         nft("flush set inet knockd knock_ssh_v4");
+        assert!(!ours.holds(&ssh(), entry).unwrap());
         assert_eq!(ours.list(&ssh()).unwrap(), []);
         assert_eq!(ours.delete(&ssh(), entry).unwrap(), Deleted::Absent);
         assert_eq!(ours.add(&ssh(), entry).unwrap(), Added::Added);
 
         nft("delete set inet knockd knock_ssh_v4");
+        assert_eq!(kind_of(ours.holds(&ssh(), entry)), Kind::Missing);
         assert_eq!(kind_of(ours.delete(&ssh(), entry)), Kind::Missing);
         assert_eq!(kind_of(ours.add(&ssh(), entry)), Kind::Missing);
         assert_eq!(kind_of(ours.list(&ssh())), Kind::Missing);
@@ -165,6 +185,7 @@ fn a_set_that_becomes_one_of_intervals_is_left_alone() {
         assert_eq!(kind_of(ours.add(&ssh(), host("192.0.2.7"))), Kind::Unsupported);
         assert_eq!(kind_of(ours.delete(&ssh(), host("192.0.2.8"))), Kind::Unsupported);
         assert_eq!(kind_of(ours.list(&ssh())), Kind::Unsupported);
+        assert_eq!(kind_of(ours.holds(&ssh(), host("192.0.2.8"))), Kind::Unsupported);
         assert_eq!(shown("knock_ssh_v4"), before);
     });
 }
@@ -374,6 +395,7 @@ fn without_the_right_to_administer_the_network_everything_is_denied() {
             ours.add(&ssh(), entry).unwrap_err(),
             ours.delete(&ssh(), entry).unwrap_err(),
             ours.list(&ssh()).unwrap_err(),
+            ours.holds(&ssh(), entry).unwrap_err(),
             ours.status().unwrap_err(),
         ];
         for error in errors {

@@ -39,6 +39,10 @@ impl Firewall for Memory {
         Ok(if deleted { Deleted::Deleted } else { Deleted::Absent })
     }
 
+    fn holds(&mut self, table: &Table, entry: Entry) -> Result<bool, Error> {
+        Ok(self.tables.get(table).is_some_and(|entries| entries.contains(&entry)))
+    }
+
     fn list(&mut self, table: &Table) -> Result<Vec<Entry>, Error> {
         Ok(self.tables.get(table).into_iter().flatten().copied().collect())
     }
@@ -82,8 +86,11 @@ mod tests {
         assert_eq!(memory.add(&ssh, host(1)).unwrap(), Added::Added);
         assert_eq!(memory.add(&ssh, host(1)).unwrap(), Added::Present);
         assert_eq!(memory.list(&ssh).unwrap(), [host(1)]);
+        assert!(memory.holds(&ssh, host(1)).unwrap());
+        assert!(!memory.holds(&ssh, host(2)).unwrap());
         assert_eq!(memory.delete(&ssh, host(1)).unwrap(), Deleted::Deleted);
         assert_eq!(memory.delete(&ssh, host(1)).unwrap(), Deleted::Absent);
+        assert!(!memory.holds(&ssh, host(1)).unwrap());
         assert_eq!(memory.list(&ssh).unwrap(), []);
     }
 

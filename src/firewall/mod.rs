@@ -35,6 +35,15 @@ pub trait Firewall {
     /// Of every [`Kind`]; that it was not there is no error.
     fn delete(&mut self, table: &Table, entry: Entry) -> Result<Deleted, Error>;
 
+    /// Whether exactly `entry` stands in `table`, whoever put it there. One
+    /// that excludes the address, or a network around it, is another.
+    ///
+    /// # Errors
+    /// Of every [`Kind`].
+    fn holds(&mut self, table: &Table, entry: Entry) -> Result<bool, Error> {
+        Ok(self.list(table)?.contains(&entry))
+    }
+
     /// Everything that stands in `table`, in no order.
     ///
     /// # Errors

@@ -25,6 +25,59 @@ fn an_address_goes_in_once_and_out_once() {
     });
 }
 
+/// An entry of 192.0.2.0/`prefix`, as the kernel keeps it.
+fn network(prefix: u8) -> ((u8, [u8; 16], u8), bool) {
+    let mut address = [0; 16];
+    address[..4].copy_from_slice(&[192, 0, 2, 0]);
+    ((2, address, prefix), false)
+}
+
+#[test]
+fn an_entry_is_held_while_it_stands_whoever_put_it_there() {
+    on_all(|mut kernel| {
+        for address in ["192.0.2.0", "2001:db8::7"] {
+            let (entry, mut pf) = (host(address), pf(&mut kernel));
+            assert!(!pf.holds(&ssh(), entry).unwrap());
+            assert_eq!(pf.add(&ssh(), entry).unwrap(), Added::Added);
+            assert!(pf.holds(&ssh(), entry).unwrap());
+            assert_eq!(pf.delete(&ssh(), entry).unwrap(), Deleted::Deleted);
+            assert!(!pf.holds(&ssh(), entry).unwrap());
+        }
+        let (theirs, negated) = network(32);
+        kernel.tables.entries("", "knock_ssh").insert(theirs, negated);
+        assert!(pf(&mut kernel).holds(&ssh(), host("192.0.2.0")).unwrap());
+    });
+}
+
+#[test]
+fn a_network_around_a_host_or_an_exclusion_of_it_is_another_entry() {
+    on_all(|mut kernel| {
+        let entry = host("192.0.2.0");
+        for prefix in [0, 24, 31] {
+            kernel.tables.entries("", "knock_ssh").insert(network(prefix).0, false);
+            assert!(!pf(&mut kernel).holds(&ssh(), entry).unwrap());
+        }
+        // Around an exclusion, too, which the address matches first.
+        kernel.tables.entries("", "knock_ssh").insert(network(32).0, true);
+        assert!(!pf(&mut kernel).holds(&ssh(), entry).unwrap());
+        kernel.tables.entries("", "knock_ssh").insert(network(31).0, true);
+        kernel.tables.entries("", "knock_ssh").insert(network(32).0, false);
+        assert!(pf(&mut kernel).holds(&ssh(), entry).unwrap());
+    });
+}
+
+#[test]
+fn looking_an_entry_up_changes_nothing() {
+    on_all(|mut kernel| {
+        kernel.tables.fill("", "knock_ssh", 0, 9);
+        let before = kernel.tables.entries("", "knock_ssh").clone();
+        for address in ["10.0.0.1", "10.0.0.99", "::1"] {
+            let _ = pf(&mut kernel).holds(&ssh(), host(address)).unwrap();
+        }
+        assert_eq!(*kernel.tables.entries("", "knock_ssh"), before);
+    });
+}
+
 #[test]
 fn probing_changes_nothing() {
     on_all(|mut kernel| {
@@ -44,7 +97,9 @@ proptest! {
         let entry = Entry::new(address, prefix.min(bits)).unwrap();
         let mut kernel = ready(system);
         let mut pf = pf(&mut kernel);
+        prop_assert!(!pf.holds(&ssh(), entry).unwrap());
         prop_assert_eq!(pf.add(&ssh(), entry).unwrap(), Added::Added);
+        prop_assert!(pf.holds(&ssh(), entry).unwrap());
         prop_assert_eq!(pf.add(&ssh(), entry).unwrap(), Added::Present);
         prop_assert_eq!(pf.list(&ssh()).unwrap(), [entry]);
         prop_assert_eq!(pf.delete(&ssh(), entry).unwrap(), Deleted::Deleted);

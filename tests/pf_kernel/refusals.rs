@@ -20,6 +20,7 @@ fn a_missing_table_is_said_with_the_line_that_makes_it() {
             pf.probe(&ssh()).unwrap_err(),
             pf.add(&ssh(), entry).unwrap_err(),
             pf.delete(&ssh(), entry).unwrap_err(),
+            pf.holds(&ssh(), entry).unwrap_err(),
             pf.list(&ssh()).unwrap_err(),
         ] {
             let line = "`table <knock_ssh> persist` to /etc/pf.conf";
@@ -38,6 +39,7 @@ fn a_table_that_rules_name_but_nobody_defines_is_missing() {
         let mut pf = pf(&mut kernel);
         says(&pf.probe(&ssh()).unwrap_err(), Kind::Missing, &[]);
         says(&pf.list(&ssh()).unwrap_err(), Kind::Missing, &[]);
+        says(&pf.holds(&ssh(), host("::1")).unwrap_err(), Kind::Missing, &[]);
     });
 }
 
@@ -51,6 +53,7 @@ fn a_const_table_can_be_read_but_not_used() {
         says(&pf.add(&ssh(), host("::1")).unwrap_err(), Kind::Denied, &advice);
         says(&pf.delete(&ssh(), host("::1")).unwrap_err(), Kind::Denied, &advice);
         assert_eq!(pf.list(&ssh()).unwrap(), []);
+        assert!(!pf.holds(&ssh(), host("::1")).unwrap());
     });
 }
 

@@ -216,6 +216,23 @@ impl Firewall for Nft {
         }
     }
 
+    fn holds(&mut self, table: &Table, entry: Entry) -> Result<bool, Error> {
+        let set = self.set(table, family(entry))?;
+        only_hosts(&set, entry)?;
+        let mut found = Vec::new();
+        let asked = self.socket.ask(
+            |sequence| request::get_element(&set, entry.address(), sequence),
+            |object| reply::elements(object, set.family, &mut found),
+        );
+        // Which of set and element is not there, the kernel does not tell.
+        set.check(&self.shape(&set)?)?;
+        match asked {
+            Ok(()) => Ok(found.contains(&entry)),
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+            Err(error) => Err(set.failed(&format!("cannot look up {entry} in"), error)),
+        }
+    }
+
     fn list(&mut self, table: &Table) -> Result<Vec<Entry>, Error> {
         let mut entries = Vec::new();
         for family in Family::BOTH {

@@ -76,6 +76,23 @@ pub fn get_elements(set: &Set, sequence: u32) -> Vec<u8> {
     get(NfTablesMessage::GetSetElement(SetElementMessage { attributes }), NLM_F_DUMP, sequence)
 }
 
+/// Names one element of a set.
+fn one(set: &Set, address: IpAddr) -> SetElementMessage {
+    let key = match address {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    };
+    let key = SetElementAttribute::Key(DataAttribute::Value(key));
+    let mut attributes = names(set);
+    attributes.push(SetElementList::Elements(vec![ListAttribute::Element(vec![key])]));
+    SetElementMessage { attributes }
+}
+
+/// Asks for one element of a set.
+pub fn get_element(set: &Set, address: IpAddr, sequence: u32) -> Vec<u8> {
+    get(NfTablesMessage::GetSetElement(one(set, address)), NLM_F_ACK, sequence)
+}
+
 /// What to do with an element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
@@ -93,14 +110,7 @@ pub fn change(
     generation: u32,
     sequence: u32,
 ) -> Vec<u8> {
-    let key = match address {
-        IpAddr::V4(v4) => v4.octets().to_vec(),
-        IpAddr::V6(v6) => v6.octets().to_vec(),
-    };
-    let key = SetElementAttribute::Key(DataAttribute::Value(key));
-    let mut attributes = names(set);
-    attributes.push(SetElementList::Elements(vec![ListAttribute::Element(vec![key])]));
-    let elements = SetElementMessage { attributes };
+    let elements = one(set, address);
     let (message, flags) = match change {
         Change::Add => (NfTablesMessage::NewSetElement(elements), NLM_F_CREATE | NLM_F_EXCL),
         Change::Delete => (NfTablesMessage::DeleteSetElement(elements), 0),

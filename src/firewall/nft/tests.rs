@@ -31,6 +31,7 @@ use super::request::{Change, change, get_elements, get_generation};
 use super::set::{Family, Set};
 use super::socket::Socket;
 use crate::core::address::Entry;
+use crate::firewall::Kind;
 
 /// Makes the kernel do a batch in any generation.
 const ANY_GENERATION: u32 = 0;
@@ -279,7 +280,12 @@ fn an_answer_to_an_earlier_question_is_skipped() {
 fn a_lost_answer_is_an_error_and_the_next_one_is_heard() {
     with_socket(|mut ours| {
         let lost = ours.ask(|sequence| get_generation(sequence + 1000), |_| Ok(()));
-        assert_eq!(lost.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        let lost = lost.unwrap_err();
+        assert_eq!(lost.kind(), io::ErrorKind::TimedOut);
+        let set = Set::new("knockd", "knock_ssh", Family::V4).unwrap();
+        let error = set.failed("cannot add 192.0.2.7 to", lost);
+        assert_eq!(error.kind, Kind::Unanswered, "the change may have been made");
+        assert!(error.to_string().ends_with(": no answer from the kernel"), "{error}");
         assert!(asked(&mut ours) > 0);
     });
 }

@@ -71,6 +71,8 @@ pub struct Tables {
     pub delete: Request,
     /// Lists entries.
     pub list: Request,
+    /// Looks up which entries hosts match.
+    pub test: Request,
 }
 
 /// Layout of `struct pfr_addr`.
@@ -217,7 +219,9 @@ constants! {
     PFR_TFLAG_REFERENCED: u32 = 0x10,
     PFR_TFLAG_REFDANCHOR: u32 = 0x20,
     PFR_FLAG_FEEDBACK: u32 = 0x04,
+    PFR_FLAG_REPLACE: u32 = 0x20,
     PFR_FLAG_ALLRSETS: u32 = 0x40,
+    PFR_FB_MATCH: u32 = 1,
     PFR_FB_CONFLICT: u32 = 8,
     PF_OP_EQ: u32 = 2,
     PFI_IFLAG_SKIP: u32 = 0x0100,
@@ -255,6 +259,7 @@ macro_rules! tables {
             add: DIOCRADDADDRS,
             delete: DIOCRDELADDRS,
             list: DIOCRGETADDRS,
+            test: DIOCRTSTADDRS,
         }
     };
 }

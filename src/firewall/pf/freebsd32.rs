@@ -46,6 +46,7 @@ requests! { b'D';
     IN_OUT 67 DIOCRADDADDRS(PfiocTable, table_pointer!()) = 0xc44c_4443,
     IN_OUT 68 DIOCRDELADDRS(PfiocTable, table_pointer!()) = 0xc44c_4444,
     IN_OUT 70 DIOCRGETADDRS(PfiocTable, table_pointer!()) = 0xc44c_4446,
+    IN_OUT 73 DIOCRTSTADDRS(PfiocTable, table_pointer!()) = 0xc44c_4449,
 }
 
 /// pf of FreeBSD on a 32-bit machine.

@@ -115,6 +115,7 @@ requests! { b'D';
     IN_OUT 67 DIOCRADDADDRS(PfiocTable, table_pointer!()) = 0xc450_4443,
     IN_OUT 68 DIOCRDELADDRS(PfiocTable, table_pointer!()) = 0xc450_4444,
     IN_OUT 70 DIOCRGETADDRS(PfiocTable, table_pointer!()) = 0xc450_4446,
+    IN_OUT 73 DIOCRTSTADDRS(PfiocTable, table_pointer!()) = 0xc450_4449,
     IN_OUT 87 DIOCIGETIFACES(PfiocIface, interface_pointer!()) = 0xc028_4457,
 }
 

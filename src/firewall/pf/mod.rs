@@ -90,19 +90,19 @@ impl<D: Device> Pf<D> {
 
     /// Makes a request about `table` with one element, or with none, and
     /// returns the argument as the kernel left it. The element becomes what
-    /// the kernel made of it.
+    /// the kernel made of it, as `flags` (`PFR_FLAG_*`) want it.
     fn with_element(
         &mut self,
         pick: impl FnOnce(&abi::Tables) -> &Request,
         table: &Table,
-        element: Option<&mut Vec<u8>>,
+        element: Option<(&mut Vec<u8>, u32)>,
         what: &str,
     ) -> Result<Vec<u8>, Error> {
         let (abi, layout) = (self.abi, &self.abi.tables);
         let mut argument = table::argument(abi, table)?;
         let (count, memory) = match element {
-            Some(element) => {
-                layout.flags.put(&mut argument, abi::PFR_FLAG_FEEDBACK.into());
+            Some((element, flags)) => {
+                layout.flags.put(&mut argument, flags.into());
                 (1, element.as_mut_slice())
             }
             None => (0, &mut [][..]),
@@ -143,8 +143,12 @@ impl<D: Device> Firewall for Pf<D> {
         // One entry per call: OpenBSD's feedback for several is in the wrong
         // order.
         let mut element = table::encode(self.abi, entry);
-        let answer =
-            self.with_element(|tables| &tables.add, table, Some(&mut element), &what)?;
+        let answer = self.with_element(
+            |tables| &tables.add,
+            table,
+            Some((&mut element, abi::PFR_FLAG_FEEDBACK)),
+            &what,
+        )?;
         if self.abi.tables.added.get(&answer) > 0 {
             return Ok(Added::Added);
         }
@@ -158,10 +162,29 @@ impl<D: Device> Firewall for Pf<D> {
     fn delete(&mut self, table: &Table, entry: Entry) -> Result<Deleted, Error> {
         let what = format!("cannot delete {entry} from");
         let mut element = table::encode(self.abi, entry);
-        let answer =
-            self.with_element(|tables| &tables.delete, table, Some(&mut element), &what)?;
+        let answer = self.with_element(
+            |tables| &tables.delete,
+            table,
+            Some((&mut element, abi::PFR_FLAG_FEEDBACK)),
+            &what,
+        )?;
         let deleted = self.abi.tables.deleted.get(&answer) > 0;
         Ok(if deleted { Deleted::Deleted } else { Deleted::Absent })
+    }
+
+    /// pf is asked which entry the address matches, and tells the most
+    /// specific; of networks it tells nothing.
+    fn holds(&mut self, table: &Table, entry: Entry) -> Result<bool, Error> {
+        if entry != Entry::host(entry.address()) {
+            return Ok(self.list(table)?.contains(&entry));
+        }
+        let what = format!("cannot look up {entry} in");
+        let mut element = table::encode(self.abi, entry);
+        let asked = Some((&mut element, abi::PFR_FLAG_REPLACE));
+        self.with_element(|tables| &tables.test, table, asked, &what)?;
+        let outcome = self.abi.tables.entry.feedback.get(&element);
+        let is_match = outcome == abi::PFR_FB_MATCH.into();
+        Ok(is_match && table::decode(self.abi, &element) == Some(entry))
     }
 
     fn list(&mut self, table: &Table) -> Result<Vec<Entry>, Error> {

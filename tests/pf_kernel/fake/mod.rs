@@ -107,6 +107,7 @@ impl Kernel {
             (0xc450_4443, _) => tables::add(self, bytes, memory),
             (0xc450_4444, _) => tables::delete(self, bytes, memory),
             (0xc450_4446, _) => tables::list(self, bytes, memory),
+            (0xc450_4449, _) => tables::test(self, bytes, memory),
             (0xc008_4427, System::OpenBsd) => tables::limit(self, bytes),
             (0xc028_4457, _) => self.list_interfaces(bytes, memory),
             (0xc1a0_4415, System::FreeBsd12 | System::FreeBsd13) => self.status(bytes, 360),

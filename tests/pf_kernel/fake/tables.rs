@@ -194,6 +194,54 @@ pub fn list(kernel: &mut Kernel, bytes: &mut [u8], memory: &mut [u8]) -> io::Res
     Ok(())
 }
 
+/// What each host matches: the entry with the longest prefix.
+pub fn test(kernel: &mut Kernel, bytes: &mut [u8], memory: &mut [u8]) -> io::Result<()> {
+    let addr = addr(kernel.system);
+    element_size(bytes, addr.size)?;
+    let replace = flags(bytes, 32)? & 32 != 0;
+    let count = get32(bytes, SIZE) as usize;
+    if count > i32::MAX as usize || kernel.system.is_freebsd() && count > kernel.max_count {
+        return fail(libc::EINVAL);
+    }
+    let (key, table_flags) = named(bytes)?;
+    if table_flags != 0 {
+        return fail(libc::EINVAL);
+    }
+    let found = kernel.tables.all.get(&key).filter(|(flags, _)| flags.0 & Flags::ACTIVE != 0);
+    let Some((_, entries)) = found else { return fail(libc::ESRCH) };
+    let mut matches = 0;
+    for place in memory.chunks_mut(addr.size).take(count) {
+        let ((family, host, bits), _) = valid(kernel.system, place)?;
+        if bits != if family == 2 { 32 } else { 128 } {
+            return fail(libc::EINVAL);
+        }
+        let covers = |network: &[u8; 16], prefix: u8| {
+            let differ = u128::from_be_bytes(*network) ^ u128::from_be_bytes(host);
+            differ.leading_zeros() >= prefix.into()
+        };
+        let around = entries
+            .iter()
+            .filter(|((af, network, prefix), _)| *af == family && covers(network, *prefix));
+        let best = around.max_by_key(|((_, _, prefix), _)| *prefix);
+        if replace {
+            place.fill(0);
+            if let Some(((_, network, prefix), negated)) = best {
+                place[..16].copy_from_slice(network);
+                let tail = [family, *prefix, u8::from(*negated)];
+                place[addr.af..addr.af + 3].copy_from_slice(&tail);
+            }
+        }
+        place[addr.af + 3] = match best {
+            None => 0,
+            Some((_, true)) => 7,
+            Some((_, false)) => 1,
+        };
+        matches += u32::from(place[addr.af + 3] == 1);
+    }
+    put32(bytes, NADD, matches);
+    Ok(())
+}
+
 pub fn create(kernel: &mut Kernel, bytes: &mut [u8], memory: &mut [u8]) -> io::Result<()> {
     element_size(bytes, TABLE_SIZE)?;
     flags(bytes, 2)?;
