@@ -13,7 +13,7 @@ use knockd::capture::interfaces::Selector;
 use knockd::config::{self, Problem, position};
 use knockd::core::address::Loopback;
 use knockd::core::door::DoorIndex;
-use knockd::core::policy::Limits;
+use knockd::core::policy::{Limits, OnRemove};
 use knockd::core::sighting::{FlagMask, TcpFlags};
 use knockd::core::time::Wall;
 use knockd::core::token::GateKey;
@@ -69,6 +69,7 @@ fn a_full_configuration_arrives_as_it_was_written() {
     );
     assert_eq!(config.directories.secrets, house.directory.path().join("knockd"));
     assert_eq!(config.directories.state, Path::new("/srv/state"));
+    assert_eq!((config.on_remove, config.user.as_str()), (OnRemove::Keep, "www.knock-1"));
     assert_eq!(config.firewall, Choice::Pf);
     assert_eq!(policy.limits, Limits { max_leases: 500, max_attempts: 1000 });
     assert_eq!(policy.loopback, Loopback::Allowed);
@@ -111,6 +112,7 @@ fn what_is_not_written_has_the_values_of_the_manual() {
     let config = House::new().parse(&sample("minimal.ron")).unwrap();
     assert_eq!(config.interfaces, [Wanted { selector: Selector::Egress, required: false }]);
     assert_eq!(config.policy.users[0].max_leases, 16);
+    assert_eq!((config.on_remove, config.user.as_str()), (OnRemove::Close, "_knockd"));
     assert_eq!(config.policy.users[0].source, SourcePolicy::Bound);
     assert_eq!(config.policy.spa.as_ref().unwrap().max_skew.as_secs(), 30);
 }

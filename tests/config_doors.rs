@@ -61,6 +61,32 @@ fn directories_are_absolute() {
 }
 
 #[test]
+fn no_two_directories_are_the_same() {
+    assert_problems(
+        &["directories: (state: \"/srv//knockd/\", run: \"/srv/knockd\")"],
+        &["7:44: directory \"/srv/knockd\" is state already, name another"],
+    );
+    assert_problems(
+        &["directories: (state: \"/var/run/knockd\")"],
+        &["7:14: directory \"/var/run/knockd\" is state already, name another"],
+    );
+}
+
+#[test]
+fn the_account_has_a_name_that_no_system_refuses_and_is_not_root() {
+    for name in ["", "root", "a b", "a:b", "ä", "a\\nb", &"a".repeat(33)] {
+        let problems = House::new().problems(&conf(&[&format!("user: \"{name}\"")]));
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        let text = "must be 1 to 32 bytes of letters, digits, _ . and -, and not root";
+        assert!(problems[0].starts_with("7:7: user \"") && problems[0].ends_with(text));
+    }
+    for name in ["_knockd", "Knock.d-1", &"a".repeat(32)] {
+        let house = House::new();
+        assert_eq!(house.parse(&conf(&[&format!("user: \"{name}\"")])).unwrap().user, name);
+    }
+}
+
+#[test]
 fn limits_have_a_range() {
     assert_problems(
         &["limits: (max_leases: 0, max_attempts: 1000001)"],

@@ -15,7 +15,7 @@ use ron::extensions::Extensions;
 use zeroize::Zeroizing;
 
 use crate::capture::Wanted;
-use crate::core::policy::Policy;
+use crate::core::policy::{OnRemove, Policy};
 use crate::firewall::Choice;
 use check::keys::Source;
 use position::{Index, Place};
@@ -53,6 +53,12 @@ pub struct Config {
     pub enable_pf: bool,
     /// Where things lie.
     pub directories: Directories,
+    /// What becomes of leases that a reload takes the door or the user from.
+    pub on_remove: OnRemove,
+    /// The account of the process that meets packets: 1 to 32 bytes of
+    /// letters, digits, _ . and -, not root. Whether there is one is another
+    /// question.
+    pub user: String,
     /// What is allowed, but worth a second look.
     pub warnings: Problems,
     /// What all this was read from.
@@ -62,7 +68,7 @@ pub struct Config {
 /// The filter of systems that have only one.
 const NATIVE: Option<Choice> = if cfg!(target_os = "linux") { None } else { Some(Choice::Pf) };
 
-/// Where things lie; absolute paths.
+/// Where things lie; absolute paths, none twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Directories {
     /// Key files.

@@ -34,6 +34,9 @@ pub struct Configuration {
     pub limits: Limits,
     #[serde(default)]
     pub directories: Directories,
+    #[serde(default)]
+    pub on_remove: OnRemove,
+    pub user: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -73,6 +76,13 @@ pub enum OnClose {
     #[default]
     KeepStates,
     KillStates,
+}
+
+#[derive(Deserialize, Clone, Copy, Default)]
+pub enum OnRemove {
+    #[default]
+    Close,
+    Keep,
 }
 
 #[derive(Deserialize)]

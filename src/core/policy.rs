@@ -32,6 +32,17 @@ pub struct Limits {
     pub max_attempts: u32,
 }
 
+/// What becomes of leases whose door, or whoever opened it, a new
+/// configuration no longer has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnRemove {
+    /// They are closed.
+    #[default]
+    Close,
+    /// They live to their deadlines.
+    Keep,
+}
+
 /// Everything that decisions are made by.
 #[derive(Debug)]
 pub struct Policy {

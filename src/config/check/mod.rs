@@ -8,10 +8,10 @@
 use super::files::Files;
 use super::position::Spot;
 use super::problem::Report;
-use super::raw::{Configuration, Permission};
+use super::raw::{self, Configuration, Permission};
 use super::{Config, Problems};
 use crate::core::address::Loopback;
-use crate::core::policy::{Limits, Policy};
+use crate::core::policy::{Limits, OnRemove, Policy};
 use keys::Source;
 
 mod doors;
@@ -47,6 +47,7 @@ pub(super) fn configuration(
     let users = users::check(raw, at.field("users"), &doors, &spa, &mut keys, report);
     reachable(raw, at, report);
     let limits = limits(raw, at.field("limits"), report);
+    let user = shell::user(raw.user.as_deref(), at.field("user"), report);
 
     let Report { errors, warnings } = std::mem::take(report);
     let files = keys.into_files();
@@ -65,6 +66,11 @@ pub(super) fn configuration(
         create_tables: raw.create_tables,
         enable_pf: raw.enable_pf,
         directories,
+        on_remove: match raw.on_remove {
+            raw::OnRemove::Close => OnRemove::Close,
+            raw::OnRemove::Keep => OnRemove::Keep,
+        },
+        user,
         warnings: Problems::new(files.path(), warnings),
         files,
     })

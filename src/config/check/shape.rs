@@ -50,6 +50,12 @@ pub fn is_table_name(text: &str) -> bool {
     consists_of(text, 1..=31, allowed)
 }
 
+/// 1 to 32 bytes of letters, digits, _ . and -, but not root.
+pub fn is_account(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    consists_of(text, 1..=32, allowed) && text != "root"
+}
+
 /// Whether nft(8) can write the name: a letter comes first.
 pub fn is_nft_name(text: &str) -> bool {
     is_table_name(text) && text.starts_with(|first: char| first.is_ascii_alphabetic())

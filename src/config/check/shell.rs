@@ -14,6 +14,9 @@ use crate::config::raw;
 use crate::config::{Directories, NATIVE};
 use crate::firewall::Choice;
 
+/// The account that packages make.
+const USER: &str = "_knockd";
+
 /// The interfaces to watch; those with a default route unless written.
 pub fn interfaces(raw: &raw::Configuration, at: Spot<'_>, report: &mut Report) -> Vec<Wanted> {
     let default = [String::from("egress")];
@@ -105,9 +108,32 @@ pub fn directories(
         }
         PathBuf::from(path)
     };
-    Directories {
+    let directories = Directories {
         secrets: directory("secrets", &raw.secrets, beside.join("knockd")),
         state: directory("state", &raw.state, PathBuf::from("/var/db/knockd")),
         run: directory("run", &raw.run, PathBuf::from("/var/run/knockd")),
+    };
+    let Directories { secrets, state, run } = &directories;
+    let at = at.field("directories");
+    for (field, path, others) in [
+        ("state", state, &[("secrets", secrets)][..]),
+        ("run", run, &[("secrets", secrets), ("state", state)]),
+    ] {
+        for (other, _) in others.iter().filter(|(_, taken)| *taken == path) {
+            let path = shape::quoted(&path.to_string_lossy());
+            let text = format!("directory {path} is {other} already, name another");
+            report.error(at.field(field), text);
+        }
     }
+    directories
+}
+
+/// The account of the process that meets packets.
+pub fn user(written: Option<&str>, at: Spot<'_>, report: &mut Report) -> String {
+    let name = written.unwrap_or(USER);
+    if !shape::is_account(name) {
+        let text = "must be 1 to 32 bytes of letters, digits, _ . and -, and not root";
+        report.error(at, format!("user {} {text}", shape::quoted(name)));
+    }
+    name.to_owned()
 }
