@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use knockd::core::door::Door;
 use knockd::core::gate::Gate;
-use knockd::core::lease::{LEASE_SIZE, LeaseKey, Leases};
+use knockd::core::lease::{Holder, LEASE_SIZE, LeaseKey, Leases};
 use knockd::core::policy::Limits;
 use knockd::core::reason::{Reason, Tally};
 use knockd::core::sequence::{ATTEMPT_SIZE, Sequence};
@@ -211,9 +211,9 @@ fn leases_stay_within_the_stated_memory() {
             let now = mono(u64::from(number));
             while leases.expire(now).is_some() {}
             let key = LeaseKey { door: SSH, address: source(number) };
-            if leases.admit(key, None).is_ok() {
+            if leases.admit(key, Holder::Sequence).is_ok() {
                 let span = Duration::from_millis(u64::from(ROOM + number % 7 * 100));
-                leases.commit(key, None, span, now, false);
+                leases.commit(key, Holder::Sequence, span, now, false);
             }
         }
         assert!(leases.len() > ROOM as usize * 9 / 10);

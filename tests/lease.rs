@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use knockd::core::address::Entry;
 use knockd::core::door::{Door, DoorIndex, Table};
-use knockd::core::lease::{Admission, Closed, LeaseKey, Leases};
+use knockd::core::lease::{ADMIN_RESERVE, Admission, Closed, Holder, LeaseKey, Leases};
 use knockd::core::policy::{Limits, Policy};
 use knockd::core::reason::Reason;
 use knockd::core::time::Monotonic;
@@ -20,8 +20,10 @@ use knockd::core::user::{User, UserIndex};
 use policy::{Key, Parts, SSH, WEB, door, ip, mono, table, user};
 use proptest::prelude::*;
 
-const ALICE: Option<UserIndex> = Some(UserIndex(0));
-const BOB: Option<UserIndex> = Some(UserIndex(1));
+const ALICE: Holder = Holder::User(UserIndex(0));
+const BOB: Holder = Holder::User(UserIndex(1));
+const SEQUENCE: Holder = Holder::Sequence;
+const ADMINISTRATOR: Holder = Holder::Administrator;
 /// In the shared table, as ssh is.
 const MAIL: DoorIndex = DoorIndex(2);
 
@@ -52,12 +54,12 @@ fn key(door: DoorIndex, host: &str) -> LeaseKey {
 fn open(
     leases: &mut Leases,
     key: LeaseKey,
-    user: Option<UserIndex>,
+    holder: Holder,
     seconds: u64,
     now: u64,
 ) -> Result<Admission, Reason> {
-    let admission = leases.admit(key, user)?;
-    leases.commit(key, user, Duration::from_secs(seconds), mono(now), false);
+    let admission = leases.admit(key, holder)?;
+    leases.commit(key, holder, Duration::from_secs(seconds), mono(now), false);
     Ok(admission)
 }
 
@@ -91,9 +93,9 @@ fn a_shared_entry_goes_with_its_last_door() {
     let mut leases = leases();
     let (ssh, mail, web) =
         (key(SSH, "192.0.2.7"), key(MAIL, "192.0.2.7"), key(WEB, "192.0.2.7"));
-    assert_eq!(open(&mut leases, ssh, None, 60, 0), Ok(Admission::AddEntry));
-    assert_eq!(open(&mut leases, mail, None, 30, 0), Ok(Admission::SharesEntry));
-    assert_eq!(open(&mut leases, web, None, 90, 0), Ok(Admission::AddEntry));
+    assert_eq!(open(&mut leases, ssh, SEQUENCE, 60, 0), Ok(Admission::AddEntry));
+    assert_eq!(open(&mut leases, mail, SEQUENCE, 30, 0), Ok(Admission::SharesEntry));
+    assert_eq!(open(&mut leases, web, SEQUENCE, 90, 0), Ok(Admission::AddEntry));
     assert_eq!(leases.expire(mono(30_000)).map(|closed| closed.entry), Some(None));
     assert!(leases.expire(mono(60_000)).unwrap().entry.is_some());
 }
@@ -102,9 +104,9 @@ fn a_shared_entry_goes_with_its_last_door() {
 fn an_entry_that_was_there_before_is_never_to_be_taken_out() {
     let mut leases = leases();
     let (ssh, mail) = (key(SSH, "192.0.2.7"), key(MAIL, "192.0.2.7"));
-    leases.commit(ssh, None, Duration::from_secs(1), mono(0), true);
-    assert_eq!(leases.admit(mail, None), Ok(Admission::SharesEntry));
-    leases.commit(mail, None, Duration::from_secs(1), mono(0), true);
+    leases.commit(ssh, SEQUENCE, Duration::from_secs(1), mono(0), true);
+    assert_eq!(leases.admit(mail, SEQUENCE), Ok(Admission::SharesEntry));
+    leases.commit(mail, SEQUENCE, Duration::from_secs(1), mono(0), true);
     assert_eq!(leases.entries_of(&table("shared")).count(), 0, "it is not ours");
     assert_eq!(leases.close_any().unwrap().entry, None);
     assert_eq!(leases.close_any().unwrap().entry, None);
@@ -115,8 +117,8 @@ fn an_entry_that_was_there_before_is_never_to_be_taken_out() {
 fn an_entry_that_had_to_be_put_in_again_is_ours() {
     let mut leases = leases();
     let ssh = key(SSH, "192.0.2.7");
-    leases.commit(ssh, None, Duration::from_secs(9), mono(0), true);
-    leases.commit(ssh, None, Duration::from_secs(1), mono(0), false);
+    leases.commit(ssh, SEQUENCE, Duration::from_secs(9), mono(0), true);
+    leases.commit(ssh, SEQUENCE, Duration::from_secs(1), mono(0), false);
     assert!(leases.close_any().unwrap().entry.is_some());
 }
 
@@ -127,7 +129,7 @@ fn who_extends_a_lease_holds_it_and_pays_for_it() {
     assert!(open(&mut leases, first, BOB, 60, 0).is_ok());
     assert_eq!(open(&mut leases, second, BOB, 60, 0), Err(Reason::Full));
     assert!(open(&mut leases, first, ALICE, 61, 0).is_ok());
-    assert_eq!(leases.get(&first).unwrap().user, ALICE);
+    assert_eq!(leases.get(&first).unwrap().holder, ALICE);
     assert!(open(&mut leases, second, BOB, 60, 0).is_ok());
     assert_eq!(open(&mut leases, first, BOB, 99, 0), Err(Reason::Full));
     assert_eq!(leases.next_deadline(), Some(mono(60_000)), "refused, so not extended");
@@ -138,16 +140,19 @@ fn a_sequence_that_everybody_knows_does_not_keep_users_out() {
     let mut leases = leases();
     let flood = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5"];
     let opened =
-        flood.iter().filter(|host| open(&mut leases, key(SSH, host), None, 60, 0).is_ok());
+        flood.iter().filter(|host| open(&mut leases, key(SSH, host), SEQUENCE, 60, 0).is_ok());
     assert_eq!(opened.count(), 3, "three quarters of four");
     assert!(open(&mut leases, key(SSH, "192.0.2.9"), ALICE, 60, 0).is_ok());
 }
 
 #[test]
 fn a_door_that_does_not_exist_is_forbidden() {
-    assert_eq!(leases().admit(key(DoorIndex(9), "192.0.2.7"), None), Err(Reason::Forbidden));
     assert_eq!(
-        leases().admit(key(SSH, "192.0.2.7"), Some(UserIndex(9))),
+        leases().admit(key(DoorIndex(9), "192.0.2.7"), SEQUENCE),
+        Err(Reason::Forbidden)
+    );
+    assert_eq!(
+        leases().admit(key(SSH, "192.0.2.7"), Holder::User(UserIndex(9))),
         Err(Reason::Full),
         "nor has a user who does not exist room"
     );
@@ -155,14 +160,14 @@ fn a_door_that_does_not_exist_is_forbidden() {
 
 #[derive(Debug, Clone)]
 enum Act {
-    Open { key: LeaseKey, user: Option<UserIndex>, seconds: u64 },
+    Open { key: LeaseKey, holder: Holder, seconds: u64 },
     Close(LeaseKey),
     Pass { seconds: u64 },
 }
 
 struct Held {
     key: LeaseKey,
-    user: Option<UserIndex>,
+    holder: Holder,
     opened: Monotonic,
     deadline: Monotonic,
 }
@@ -180,27 +185,33 @@ impl Model {
         (self.policy.door(key.door).unwrap().table.clone(), key.address)
     }
 
-    fn admit(&self, key: LeaseKey, user: Option<UserIndex>) -> Result<Admission, Reason> {
+    fn admit(&self, key: LeaseKey, holder: Holder) -> Result<Admission, Reason> {
         let count = |test: &dyn Fn(&Held) -> bool| {
             u32::try_from(self.held.iter().filter(|held| test(held)).count()).unwrap()
         };
         let mine = self.held.iter().find(|held| held.key == key);
-        let quota = user.map(|user| self.policy.user(user).unwrap().max_leases);
-        if mine.is_none_or(|held| held.user != user)
-            && quota.is_some_and(|quota| count(&|held| held.user == user) >= quota)
+        let quota = holder.user().map(|user| self.policy.user(user).unwrap().max_leases);
+        if mine.is_none_or(|held| held.holder != holder)
+            && quota.is_some_and(|quota| count(&|held| held.holder == holder) >= quota)
         {
             return Err(Reason::Full);
         }
-        if mine.is_some() {
-            return Ok(Admission::Extends);
+        let most = self.policy.limits.max_leases;
+        if let Some(mine) = mine {
+            let is_reserved = mine.holder == ADMINISTRATOR && count(&|_| true) > most;
+            let takes_over = mine.holder != holder;
+            let is_refused = is_reserved && takes_over;
+            return if is_refused { Err(Reason::Full) } else { Ok(Admission::Extends) };
         }
         let door = self.policy.door(key.door).unwrap();
         let is_users_too = self.policy.users.iter().any(|user| user.may_open(key.door));
-        let part = |limit: u32, shared: bool| match user {
-            None if shared => limit - limit / 4,
+        let part = |limit: u32, shared: bool| match holder {
+            SEQUENCE if shared => limit - limit / 4,
             _ => limit,
         };
-        if count(&|_| true) >= part(self.policy.limits.max_leases, true)
+        if holder == ADMINISTRATOR {
+            assert!(count(&|_| true) < most + ADMIN_RESERVE);
+        } else if count(&|_| true) >= part(most, true)
             || count(&|held| held.key.door == key.door) >= part(door.max_leases, is_users_too)
         {
             return Err(Reason::Full);
@@ -209,20 +220,20 @@ impl Model {
         Ok(if shares { Admission::SharesEntry } else { Admission::AddEntry })
     }
 
-    fn open(&mut self, leases: &mut Leases, act: (LeaseKey, Option<UserIndex>), end: Held) {
-        let (key, user) = act;
-        let admission = leases.admit(key, user);
-        assert_eq!(admission, self.admit(key, user));
+    fn open(&mut self, leases: &mut Leases, act: (LeaseKey, Holder), end: Held) {
+        let (key, holder) = act;
+        let admission = leases.admit(key, holder);
+        assert_eq!(admission, self.admit(key, holder));
         if admission.is_err() {
             return;
         }
         let slot = self.slot(key);
         let stood = !self.kernel.insert(slot);
         let span = end.deadline.since(end.opened);
-        let deadline = leases.commit(key, user, span, end.opened, stood);
+        let deadline = leases.commit(key, holder, span, end.opened, stood);
         match self.held.iter_mut().find(|held| held.key == key) {
             Some(held) if held.deadline < end.deadline => {
-                (held.user, held.deadline) = (user, end.deadline);
+                (held.holder, held.deadline) = (holder, end.deadline);
             }
             Some(_) => {}
             None => self.held.push(end),
@@ -235,8 +246,8 @@ impl Model {
         let place = self.held.iter().position(|held| held.key == closed.key).unwrap();
         let held = self.held.remove(place);
         assert_eq!(
-            (closed.lease.user, closed.lease.opened, closed.lease.deadline),
-            (held.user, held.opened, held.deadline)
+            (closed.lease.holder, closed.lease.opened, closed.lease.deadline),
+            (held.holder, held.opened, held.deadline)
         );
         if let Some((table, entry)) = &closed.entry {
             let slot = (table.clone(), entry.address());
@@ -251,7 +262,7 @@ impl Model {
         assert_eq!(leases.len(), self.held.len());
         assert_eq!(leases.next_deadline(), self.held.iter().map(|held| held.deadline).min());
         for held in &self.held {
-            assert_eq!(leases.get(&held.key).map(|lease| lease.user), Some(held.user));
+            assert_eq!(leases.get(&held.key).map(|lease| lease.holder), Some(held.holder));
         }
         let ours: BTreeSet<_> = &wanted - &self.foreign;
         let told = leases.tables().iter().flat_map(|table| {
@@ -270,10 +281,10 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         (0_u16..3, hosts())
             .prop_map(|(door, address)| LeaseKey { door: DoorIndex(door), address })
     };
-    let users = prop::sample::select(vec![None, ALICE, BOB]);
+    let holders = prop::sample::select(vec![SEQUENCE, ALICE, BOB, ADMINISTRATOR]);
     let act = prop_oneof![
-        4 => (keys(), users, 0_u64..20)
-            .prop_map(|(key, user, seconds)| Act::Open { key, user, seconds }),
+        4 => (keys(), holders, 0_u64..20)
+            .prop_map(|(key, holder, seconds)| Act::Open { key, holder, seconds }),
         1 => keys().prop_map(Act::Close),
         2 => (0_u64..9).prop_map(|seconds| Act::Pass { seconds }),
     ];
@@ -299,10 +310,10 @@ proptest! {
         for act in acts {
             let now = mono(1_000 * seconds_passed);
             match act {
-                Act::Open { key, user, seconds } => {
+                Act::Open { key, holder, seconds } => {
                     let deadline = now + Duration::from_secs(seconds);
-                    let end = Held { key, user, opened: now, deadline };
-                    model.open(&mut leases, (key, user), end);
+                    let end = Held { key, holder, opened: now, deadline };
+                    model.open(&mut leases, (key, holder), end);
                 }
                 Act::Close(key) => match leases.close(key) {
                     Some(closed) => model.closed(&closed),

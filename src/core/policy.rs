@@ -48,7 +48,7 @@ pub enum OnRemove {
 pub struct Policy {
     /// How tokens arrive, if they may.
     pub spa: Option<Spa>,
-    /// By index.
+    /// By index; the retired last.
     pub doors: Vec<Door>,
     /// By index.
     pub users: Vec<User>,
@@ -60,6 +60,8 @@ pub struct Policy {
     pub limits: Limits,
     user_ids: HashMap<UserId, UserIndex>,
     door_ids: HashMap<DoorId, DoorIndex>,
+    /// How many doors are the policy's own; the retired stand behind them.
+    own_doors: usize,
 }
 
 impl Policy {
@@ -82,7 +84,31 @@ impl Policy {
             .zip(&doors)
             .map(|(index, door)| (door::wire_id(&door.name), DoorIndex(index)))
             .collect();
-        Self { spa, doors, users, sequences, loopback, limits, user_ids, door_ids }
+        let own_doors = doors.len();
+        Self { spa, doors, users, sequences, loopback, limits, user_ids, door_ids, own_doors }
+    }
+
+    /// The same with `doors` behind its own, for leases that are to live to
+    /// their deadlines: no name leads to them, and nobody may open them. Of
+    /// those that [`DoorIndex`] cannot count, nothing is kept.
+    #[must_use]
+    pub fn with_retired(mut self, doors: Vec<Door>) -> Self {
+        let room = (usize::from(u16::MAX) + 1).saturating_sub(self.doors.len());
+        self.doors.extend(doors.into_iter().take(room));
+        self
+    }
+
+    /// Whether the door at `index` is one of [`Self::with_retired`].
+    #[must_use]
+    pub fn is_retired(&self, index: DoorIndex) -> bool {
+        (self.own_doors..self.doors.len()).contains(&usize::from(index.0))
+    }
+
+    /// The door called `name`, unless it is retired.
+    #[must_use]
+    pub fn door_by_name(&self, name: &str) -> Option<(DoorIndex, &Door)> {
+        let found = self.door_by_id(&door::wire_id(name))?;
+        (found.1.name == name).then_some(found)
     }
 
     /// The user whom tokens call `id`.

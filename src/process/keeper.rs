@@ -12,7 +12,7 @@ use super::tables::Tables;
 use crate::core::address::{self, Entry};
 use crate::core::door::{Door, OnClose, Table};
 use crate::core::gate::{Claim, Refusal};
-use crate::core::lease::{Admission, Closed, LeaseKey, Leases};
+use crate::core::lease::{Admission, Closed, Holder, LeaseKey, Leases};
 use crate::core::policy::Policy;
 use crate::core::reason::Reason;
 use crate::core::replay::Replay;
@@ -124,7 +124,8 @@ impl Keeper {
         if let (Some(user), Some(token)) = (claim.user, claim.replay) {
             self.replay.record(user, token, (), now)?;
         }
-        let admission = self.leases.admit(key, claim.user)?;
+        let holder = claim.user.map_or(Holder::Sequence, Holder::User);
+        let admission = self.leases.admit(key, holder)?;
         let now = now.monotonic;
         let entry = Entry::host(claim.address);
         let is_held = admission != Admission::AddEntry;
@@ -134,7 +135,7 @@ impl Keeper {
         let added = self.tables.add(&door.table, entry, is_held, now, &mut self.log)?;
         let span = door.lifetime(claim.lifetime);
         let before = self.leases.get(&key).map(|lease| lease.deadline);
-        let deadline = self.leases.commit(key, claim.user, span, now, added == Added::Present);
+        let deadline = self.leases.commit(key, holder, span, now, added == Added::Present);
         if before == Some(deadline) {
             return Ok(());
         }

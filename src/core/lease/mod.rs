@@ -1,0 +1,271 @@
+//! Live grants: which door is open to which address, until when.
+//!
+//! A lease is one door and one address. Leases of doors that share a table
+//! share its entries: the entry goes into the table with the first of them
+//! and out with the last. Nothing here touches the table: [`Leases::admit`]
+//! says what has to be done, and [`Leases::commit`] is told once the kernel
+//! has done it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::address::Entry;
+use super::door::{DoorIndex, Table};
+use super::policy::Policy;
+use super::time::Monotonic;
+use super::user::UserIndex;
+
+mod end;
+mod grant;
+mod reload;
+
+pub use reload::{Ended, Reloaded, Step, Why};
+
+/// Upper bound of the memory that one lease takes, in bytes: its place in
+/// three ordered maps, whose nodes may be half empty.
+pub const LEASE_SIZE: usize = 320;
+
+/// Leases beyond the daemon's limit, which only the administrator may have
+/// opened: whoever fills all the others does not keep him out.
+pub const ADMIN_RESERVE: u32 = 64;
+
+/// One door, open to one address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LeaseKey {
+    /// Which door.
+    pub door: DoorIndex,
+    /// To which host.
+    pub address: IpAddr,
+}
+
+/// Who opened a door, or extended its lease last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Holder {
+    /// A user, by a token.
+    User(UserIndex),
+    /// Whoever knew a sequence.
+    Sequence,
+    /// The administrator, by an order.
+    Administrator,
+    /// A user whom a reload took away; asks for nothing any more.
+    Removed,
+}
+
+impl Holder {
+    /// The user, if it is one.
+    #[must_use]
+    pub const fn user(self) -> Option<UserIndex> {
+        match self {
+            Self::User(index) => Some(index),
+            Self::Sequence | Self::Administrator | Self::Removed => None,
+        }
+    }
+}
+
+/// A door open to an address until a deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// Who opened it, or extended it last.
+    pub holder: Holder,
+    /// Since when it is open.
+    pub opened: Monotonic,
+    /// When it ends.
+    pub deadline: Monotonic,
+}
+
+/// What a grant is. The entry must stand in the table before it is committed.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// A lease whose entry no other holds.
+    AddEntry,
+    /// A lease that shares its entry with another door's.
+    SharesEntry,
+    /// A live lease, whose deadline moves.
+    Extends,
+}
+
+/// A lease that came to an end.
+#[must_use]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    /// Which.
+    pub key: LeaseKey,
+    /// As it was.
+    pub lease: Lease,
+    /// What has to be taken out of which table: nothing while another door
+    /// shares the entry, or when it was there before us.
+    pub entry: Option<(Table, Entry)>,
+}
+
+/// A table among all doors' tables.
+type TableIndex = u16;
+
+/// An entry of a table.
+type Slot = (TableIndex, Entry);
+
+/// How many leases hold an entry, and whether it was there before them.
+#[derive(Debug, Clone, Copy)]
+struct Holders {
+    leases: u32,
+    foreign: bool,
+}
+
+/// All live leases.
+#[derive(Debug)]
+pub struct Leases {
+    policy: Arc<Policy>,
+    tables: Vec<Table>,
+    table_of_door: Vec<TableIndex>,
+    live: BTreeMap<LeaseKey, Lease>,
+    deadlines: BTreeSet<(Monotonic, LeaseKey)>,
+    entries: BTreeMap<Slot, Holders>,
+    of_door: Vec<u32>,
+    /// Whether users may open the door, or sequences alone.
+    has_users: Vec<bool>,
+    of_user: Vec<u32>,
+    of_administrator: u32,
+}
+
+impl Leases {
+    /// No lease yet, under this policy.
+    #[must_use]
+    pub fn new(policy: Arc<Policy>) -> Self {
+        let mut tables: Vec<Table> =
+            policy.doors.iter().map(|door| door.table.clone()).collect();
+        tables.sort_unstable();
+        tables.dedup();
+        let place = |table| tables.binary_search(table).ok().and_then(|at| at.try_into().ok());
+        let table_of_door =
+            policy.doors.iter().map(|door| place(&door.table).unwrap_or_default()).collect();
+        let doors = (0..).take(policy.doors.len()).map(DoorIndex);
+        let has_users =
+            doors.map(|door| policy.users.iter().any(|user| user.may_open(door))).collect();
+        Self {
+            of_door: vec![0; policy.doors.len()],
+            has_users,
+            of_user: vec![0; policy.users.len()],
+            of_administrator: 0,
+            policy,
+            tables,
+            table_of_door,
+            live: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            entries: BTreeMap::new(),
+        }
+    }
+
+    /// What they are judged by.
+    #[must_use]
+    pub const fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
+    /// Every table that some door names, each once.
+    #[must_use]
+    pub fn tables(&self) -> &[Table] {
+        &self.tables
+    }
+
+    /// How many leases live.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.live.len()
+    }
+
+    /// Whether no lease lives.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.live.is_empty()
+    }
+
+    /// The lease of `key`, if it lives.
+    #[must_use]
+    pub fn get(&self, key: &LeaseKey) -> Option<&Lease> {
+        self.live.get(key)
+    }
+
+    /// All leases in the order of their keys: those behind `after`, or from
+    /// the first on.
+    pub fn iter_after(
+        &self,
+        after: Option<LeaseKey>,
+    ) -> impl Iterator<Item = (LeaseKey, &Lease)> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.live.range((start, Bound::Unbounded)).map(|(key, lease)| (*key, lease))
+    }
+
+    /// The leases that `user` holds.
+    #[must_use]
+    pub fn of_user(&self, user: UserIndex) -> Vec<LeaseKey> {
+        let held = self.live.iter().filter(|(_, lease)| lease.holder == Holder::User(user));
+        held.map(|(key, _)| *key).collect()
+    }
+
+    /// To how many addresses `door` is open.
+    #[must_use]
+    pub fn count_of(&self, door: DoorIndex) -> u32 {
+        self.of_door.get(usize::from(door.0)).copied().unwrap_or(0)
+    }
+
+    /// How many leases `holder` has; only of users and the administrator.
+    #[must_use]
+    pub fn count_held(&self, holder: Holder) -> Option<u32> {
+        match holder {
+            Holder::User(index) => self.of_user.get(to_usize(index.0)).copied(),
+            Holder::Administrator => Some(self.of_administrator),
+            Holder::Sequence | Holder::Removed => None,
+        }
+    }
+
+    /// The entries that live leases put into `table`.
+    pub fn entries_of(&self, table: &Table) -> impl Iterator<Item = Entry> + '_ {
+        let place = self.place(table);
+        let first = Entry::new(Ipv4Addr::UNSPECIFIED.into(), 0);
+        let start = place.zip(first);
+        let from = start.map(|slot| self.entries.range(slot..)).into_iter().flatten();
+        from.take_while(move |((at, _), _)| Some(*at) == place)
+            .filter(|(_, holders)| !holders.foreign)
+            .map(|((_, entry), _)| *entry)
+    }
+
+    /// Whether the entry of `key` is held, and was there before us.
+    #[must_use]
+    pub fn is_foreign(&self, key: &LeaseKey) -> bool {
+        let holders = self.slot(key).and_then(|slot| self.entries.get(&slot));
+        holders.is_some_and(|holders| holders.foreign)
+    }
+
+    /// When the next lease ends.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Monotonic> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    fn place(&self, table: &Table) -> Option<TableIndex> {
+        self.tables.binary_search(table).ok()?.try_into().ok()
+    }
+
+    /// The entry that `key` needs; `None` for a door that does not exist.
+    fn slot(&self, key: &LeaseKey) -> Option<Slot> {
+        let table = self.table_of_door.get(usize::from(key.door.0))?;
+        Some((*table, Entry::host(key.address)))
+    }
+
+    fn count(&mut self, holder: Holder, change: i32) {
+        let count = match holder {
+            Holder::User(index) => self.of_user.get_mut(to_usize(index.0)),
+            Holder::Administrator => Some(&mut self.of_administrator),
+            Holder::Sequence | Holder::Removed => None,
+        };
+        if let Some(count) = count {
+            *count = count.saturating_add_signed(change);
+        }
+    }
+}
+
+fn to_usize(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

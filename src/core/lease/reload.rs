@@ -1,0 +1,234 @@
+//! What becomes of leases under a new policy.
+//!
+//! Doors are the same by their names, users by their credentials or else by
+//! their names. What stays in the tables stays there without a gap.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::{Admission, Holder, Lease, LeaseKey, Leases, to_usize};
+use crate::core::address::{self, Entry};
+use crate::core::door::{Door, DoorIndex, Table};
+use crate::core::policy::{OnRemove, Policy};
+use crate::core::time::Monotonic;
+use crate::core::user::{User, UserIndex};
+
+/// What has to be done to a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// The entry has to stand there; whether it does already is to be asked,
+    /// and then [`Leases::disown`] is to be told.
+    Add {
+        /// The first of the leases that need it.
+        key: LeaseKey,
+        /// The table.
+        table: Table,
+        /// The entry.
+        entry: Entry,
+    },
+    /// The entry is ours, and nobody needs it any more.
+    Delete {
+        /// The table.
+        table: Table,
+        /// The entry.
+        entry: Entry,
+    },
+}
+
+/// Why a lease cannot go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// Its door is gone.
+    Door,
+    /// Its user is gone, or no sequence opens the door any more.
+    Holder,
+    /// Its user may not open the door any more.
+    Right,
+    /// No door may open for its address any more.
+    Address,
+}
+
+/// A lease that the new policy ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Which, by the old policy.
+    pub key: LeaseKey,
+    /// As it was, by the old policy.
+    pub lease: Lease,
+    /// Why.
+    pub why: Why,
+}
+
+/// All leases under a new policy, and what that takes.
+#[must_use]
+#[derive(Debug)]
+pub struct Reloaded {
+    /// Those that live on.
+    pub leases: Leases,
+    /// Those that do not, in the order of their keys.
+    pub ended: Vec<Ended>,
+    /// Those whose door has another table now.
+    pub moved: Vec<LeaseKey>,
+    /// Those that end earlier than they would have.
+    pub cut: Vec<LeaseKey>,
+    /// What has to be done to tables, in this order: all that is added comes
+    /// before all that is deleted, so that nobody is shut out in between.
+    pub steps: Vec<Step>,
+}
+
+impl Leases {
+    /// The doors with leases that `policy` does not have, for
+    /// [`Policy::with_retired`].
+    #[must_use]
+    pub fn doors_gone_from(&self, policy: &Policy) -> Vec<Door> {
+        let open = (0..).map(DoorIndex).zip(&self.policy.doors);
+        let open = open.filter(|(index, _)| self.count_of(*index) > 0);
+        let gone = open.filter(|(_, door)| policy.door_by_name(&door.name).is_none());
+        gone.map(|(_, door)| door.clone()).collect()
+    }
+
+    /// Judges all leases by `policy`. A lease ends when its address may not be
+    /// let in any more, or its user may not open the door any more. When the
+    /// door or who opened it is gone, `on_remove` decides; to keep leases of
+    /// doors that are gone, these must be among the retired of `policy`. No
+    /// lease lasts longer from `now` on than its door allows.
+    pub fn under(self, policy: Arc<Policy>, on_remove: OnRemove, now: Monotonic) -> Reloaded {
+        let judge = Judge::new(&self.policy, &policy, on_remove);
+        let mut after = Reloaded {
+            leases: Self::new(Arc::clone(&policy)),
+            ended: Vec::new(),
+            moved: Vec::new(),
+            cut: Vec::new(),
+            steps: Vec::new(),
+        };
+        for (key, lease) in &self.live {
+            match judge.judge(*key, lease.holder) {
+                Ok((door, holder)) => {
+                    let judged = LeaseKey { door, ..*key };
+                    after.take(&self, *key, (judged, Lease { holder, ..*lease }), now);
+                }
+                Err(why) => after.ended.push(Ended { key: *key, lease: *lease, why }),
+            }
+        }
+        after.delete_what_nobody_needs(&self);
+        after
+    }
+
+    /// Whether an entry is held, and then whether it was there before us.
+    fn foreign(&self, table: &Table, entry: Entry) -> Option<bool> {
+        Some(self.entries.get(&(self.place(table)?, entry))?.foreign)
+    }
+}
+
+impl Reloaded {
+    /// Goes on with a lease that was `before` among the `old`.
+    fn take(
+        &mut self,
+        old: &Leases,
+        before: LeaseKey,
+        (key, lease): (LeaseKey, Lease),
+        now: Monotonic,
+    ) {
+        let policy = Arc::clone(&self.leases.policy);
+        let Some(door) = policy.door(key.door) else { return };
+        let (table, entry) = (&door.table, Entry::host(key.address));
+        let held = old.foreign(table, entry);
+        let deadline = lease.deadline.min(now + door.max_open_for);
+        let foreign = held.unwrap_or(false);
+        let admission = self.leases.restore(key, lease.holder, lease.opened, deadline, foreign);
+        if deadline < lease.deadline {
+            self.cut.push(key);
+        }
+        if old.policy.door(before.door).is_some_and(|door| door.table != *table) {
+            self.moved.push(key);
+        }
+        if held.is_none() && admission == Ok(Admission::AddEntry) {
+            self.steps.push(Step::Add { key, table: table.clone(), entry });
+        }
+    }
+
+    fn delete_what_nobody_needs(&mut self, old: &Leases) {
+        let ours = old.entries.iter().filter(|(_, holders)| !holders.foreign);
+        for ((place, entry), _) in ours {
+            let Some(table) = old.tables.get(usize::from(*place)) else { continue };
+            if self.leases.foreign(table, *entry).is_none() {
+                self.steps.push(Step::Delete { table: table.clone(), entry: *entry });
+            }
+        }
+    }
+}
+
+/// Judges leases of one policy by another.
+struct Judge<'p> {
+    policy: &'p Policy,
+    on_remove: OnRemove,
+    /// By the doors of the old policy.
+    doors: Vec<Option<DoorIndex>>,
+    /// By the users of the old policy.
+    users: Vec<Option<(UserIndex, &'p User)>>,
+    /// Which doors of the new policy have a sequence.
+    has_sequence: BTreeSet<DoorIndex>,
+}
+
+impl<'p> Judge<'p> {
+    fn new(old: &Policy, policy: &'p Policy, on_remove: OnRemove) -> Self {
+        let names: HashMap<&str, DoorIndex> = policy
+            .doors
+            .iter()
+            .map(|door| door.name.as_str())
+            .zip((0..).map(DoorIndex))
+            .collect();
+        let users: HashMap<&str, _> = (0..)
+            .map(UserIndex)
+            .zip(&policy.users)
+            .map(|(index, user)| (user.name.as_str(), (index, user)))
+            .collect();
+        let successor = |user: &User| {
+            let same = policy.user_by_id(&user.credential.id());
+            same.or_else(|| users.get(user.name.as_str()).copied())
+        };
+        Self {
+            policy,
+            on_remove,
+            doors: old
+                .doors
+                .iter()
+                .map(|door| names.get(door.name.as_str()).copied())
+                .collect(),
+            users: old.users.iter().map(successor).collect(),
+            has_sequence: policy
+                .sequences
+                .iter()
+                .flat_map(|each| &each.doors)
+                .copied()
+                .collect(),
+        }
+    }
+
+    /// The lease's door and holder by the new policy.
+    fn judge(&self, key: LeaseKey, holder: Holder) -> Result<(DoorIndex, Holder), Why> {
+        let door = self.doors.get(usize::from(key.door.0)).copied().flatten();
+        let door = door.ok_or(Why::Door)?;
+        let is_retired = self.policy.is_retired(door);
+        if is_retired && self.on_remove == OnRemove::Close {
+            return Err(Why::Door);
+        }
+        if address::host(key.address, self.policy.loopback) != Some(key.address) {
+            return Err(Why::Address);
+        }
+        let is_kept = self.on_remove == OnRemove::Keep;
+        let holder = match holder {
+            Holder::User(index) => match self.users.get(to_usize(index.0)).copied().flatten() {
+                Some((index, user)) if is_retired || user.may_open(door) => Holder::User(index),
+                Some(_) => return Err(Why::Right),
+                None if is_kept => Holder::Removed,
+                None => return Err(Why::Holder),
+            },
+            Holder::Sequence if is_kept || self.has_sequence.contains(&door) => holder,
+            Holder::Removed if is_kept => holder,
+            Holder::Sequence | Holder::Removed => return Err(Why::Holder),
+            Holder::Administrator => holder,
+        };
+        Ok((door, holder))
+    }
+}
