@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "all input is the tests' own")]
 
 #[path = "common/counting.rs"]
+#[allow(dead_code, reason = "peaks and calls are another test's")]
 mod counting;
 #[path = "common/policy.rs"]
 mod policy;
