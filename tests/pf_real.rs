@@ -99,7 +99,9 @@ fn an_entry_is_added_once_and_deleted_once() {
             entry("2001:db8::7", 128),
             entry("2001:db8:1::", 48),
         ] {
+            assert!(!pf.holds(&table, entry).unwrap(), "{entry}");
             assert_eq!(pf.add(&table, entry).unwrap(), Added::Added, "{entry}");
+            assert!(pf.holds(&table, entry).unwrap(), "{entry}");
             assert_eq!(shown(&table), [entry.to_string()]);
             assert_eq!(pf.add(&table, entry).unwrap(), Added::Present, "{entry}");
             assert_eq!(shown(&table), [entry.to_string()]);
@@ -118,6 +120,7 @@ fn a_host_is_not_the_network_around_it() {
     on_table(&table, &["flush"]);
     on_table(&table, &["add", "198.51.100.0/24"]);
     let host = entry("198.51.100.9", 32);
+    assert!(!pf.holds(&table, host).unwrap());
     assert_eq!(pf.delete(&table, host).unwrap(), Deleted::Absent);
     assert_eq!(pf.add(&table, host).unwrap(), Added::Added);
     assert_eq!(pf.delete(&table, host).unwrap(), Deleted::Deleted);
@@ -221,6 +224,8 @@ fn what_others_put_into_a_table_is_seen_as_theirs() {
     let table = main_table(USED);
     on_table(&table, &["flush"]);
     on_table(&table, &["add", "192.0.2.50", "!192.0.2.51"]);
+    assert!(pf.holds(&table, entry("192.0.2.50", 32)).unwrap(), "whoever put it there");
+    assert!(!pf.holds(&table, entry("192.0.2.51", 32)).unwrap(), "it excludes");
     assert_eq!(pf.add(&table, entry("192.0.2.50", 32)).unwrap(), Added::Present);
     let error = pf.add(&table, entry("192.0.2.51", 32)).unwrap_err();
     assert_eq!(error.kind, Kind::Denied, "{error}");
