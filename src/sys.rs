@@ -2,6 +2,10 @@
 //!
 //! One of the three places with `unsafe`, beside the ioctls of pf and bpf.
 
+pub mod confine;
+#[cfg(all(feature = "faults", target_os = "linux"))]
+pub mod hostile;
+
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;

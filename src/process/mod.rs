@@ -5,10 +5,13 @@
 //! else is shared but the checked configuration.
 #![forbid(unsafe_code)]
 
+pub mod confine;
 pub mod daemon;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod engine;
+#[cfg(feature = "faults")]
+pub mod hostile;
 pub mod judge;
 pub mod keeper;
 pub mod options;

@@ -1,0 +1,37 @@
+//! The user that the engine runs as.
+
+use nix::unistd::{Gid, Uid, User};
+
+use super::{Error, system};
+
+/// An ordinary user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Account {
+    /// Not root's.
+    pub uid: Uid,
+    /// The user's own group, the only one that is kept; not root's.
+    pub gid: Gid,
+}
+
+impl Account {
+    /// Looks `name` up among the system's users (getpwnam(3)).
+    ///
+    /// # Errors
+    /// When there is no such user, or when it or its group is root's.
+    pub fn named(name: &str) -> Result<Self, Error> {
+        let user = User::from_name(name)
+            .map_err(|error| Error::new(format_args!("look up user {name}"), error))?;
+        let Some(User { uid, gid, .. }) = user else {
+            let command = system::USERADD;
+            return Err(Error::because(format_args!(
+                "no user {name}, create it with `{command} {name}`"
+            )));
+        };
+        if uid.is_root() || gid.as_raw() == 0 {
+            return Err(Error::because(format_args!(
+                "user {name} has root's rights, create one that has none"
+            )));
+        }
+        Ok(Self { uid, gid })
+    }
+}

@@ -1,0 +1,62 @@
+//! Linux: seccomp(2). The root processes keep root's rights, less those of
+//! set-uid programs: without capabilities they would still own all of root's
+//! files, and gain little.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use nix::sys::mman::{MlockAllFlags, mlockall};
+use nix::sys::prctl::set_no_new_privs;
+use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
+
+pub use super::res_ids::{become_user, is_only};
+use super::{Error, KeeperPaths, ParentPaths, seccomp};
+
+pub const USERADD: &str = "useradd -r -M -U -d /nonexistent -s /usr/sbin/nologin";
+
+/// Nothing to do: the filter is compiled in memory.
+pub fn prepare() {}
+
+pub fn sandbox() -> Result<(), Error> {
+    seccomp::install().map_err(Error::at("enter the sandbox"))
+}
+
+pub fn keeper(_: &KeeperPaths<'_>) -> Result<(), Error> {
+    set_no_new_privs().map_err(Error::at("give up new rights"))
+}
+
+pub fn parent(_: &ParentPaths<'_>) -> Result<(), Error> {
+    set_no_new_privs().map_err(Error::at("give up new rights"))
+}
+
+/// The filter of a packet socket is locked, and seccomp forbids the rest.
+pub fn limit_capture(_: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(())
+}
+
+pub fn empty_directory(run: &Path) -> io::Result<PathBuf> {
+    let directory = run.join("empty");
+    match DirBuilder::new().mode(0o755).create(&directory) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    // A umask may have taken bits; a link is not followed further than this.
+    if fs::symlink_metadata(&directory)?.is_dir() {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(&directory, mode)?;
+    }
+    Ok(directory)
+}
+
+/// Pages are locked once they are touched, so that nothing grows. The limit
+/// goes first: with it, memory would run out for a user who is not root.
+pub fn lock_memory() {
+    if setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY).is_ok() {
+        let on_fault = MlockAllFlags::from_bits_retain(nix::libc::MCL_ONFAULT);
+        let all = MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE;
+        let _ = mlockall(all | on_fault);
+    }
+}

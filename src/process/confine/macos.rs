@@ -1,0 +1,64 @@
+//! macOS: a sandbox(7) profile that denies everything. pf asks for root at each
+//! ioctl, so keeper and parent stay root; a profile of theirs would have to
+//! name what launchd, syslogd and the directory service need of each release.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{getegid, geteuid, getgid, getuid, setgid, setuid};
+
+use super::{Account, Error, KeeperPaths, ParentPaths};
+use crate::sys::confine::{groups, load_sandbox, set_group};
+
+/// Names of such users begin with `_`.
+pub const USERADD: &str = "sysadminctl -roleAccount -UID 470 -addUser";
+
+/// What is open already may be used; nothing else may be done.
+const PROFILE: &std::ffi::CStr = c"(version 1) (deny default)";
+
+/// The library would not be found under another root directory.
+pub fn prepare() {
+    load_sandbox();
+}
+
+pub fn sandbox() -> Result<(), Error> {
+    crate::sys::confine::sandbox(PROFILE).map_err(Error::at("enter the sandbox"))
+}
+
+/// For root, setuid(2) and setgid(2) set the saved ids, too.
+pub fn become_user(account: &Account) -> Result<(), Error> {
+    let Account { uid, gid } = *account;
+    set_group(gid.as_raw()).map_err(Error::at("give up groups"))?;
+    setgid(gid).map_err(Error::at(format_args!("become group {gid}")))?;
+    setuid(uid).map_err(Error::at(format_args!("become user {uid}")))
+}
+
+/// Whether the process has no other user and group than these, as far as can
+/// be asked; a saved one would have shown as a way back.
+pub fn is_only(account: &Account) -> Result<bool, Error> {
+    let more = groups().map_err(Error::at("ask for groups"))?;
+    Ok([getuid(), geteuid()].iter().all(|uid| *uid == account.uid)
+        && [getgid(), getegid()].iter().all(|gid| *gid == account.gid)
+        && more.iter().all(|gid| *gid == account.gid.as_raw()))
+}
+
+pub fn keeper(_: &KeeperPaths<'_>) -> Result<(), Error> {
+    Ok(())
+}
+
+pub fn parent(_: &ParentPaths<'_>) -> Result<(), Error> {
+    Ok(())
+}
+
+/// Rights belong to processes here; the profile denies ioctls.
+pub fn limit_capture(_: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(())
+}
+
+pub fn empty_directory(_: &Path) -> io::Result<PathBuf> {
+    Ok(PathBuf::from("/var/empty"))
+}
+
+/// Nothing: swap space is always encrypted, and mlockall(2) is not there.
+pub fn lock_memory() {}

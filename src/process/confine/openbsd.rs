@@ -1,0 +1,78 @@
+//! OpenBSD: pledge(2) for the engine, unveil(2) for root.
+//!
+//! keeper and parent make no pledge: "pf" forbids the ioctls that add and
+//! delete single addresses, and ends who makes them (pledge(2), kern_pledge.c).
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+
+pub use super::res_ids::{become_user, is_only};
+use super::{Error, KeeperPaths, ParentPaths};
+use crate::sys::confine::{lock_unveil, pledge, unveil};
+
+pub const USERADD: &str = "useradd -L daemon -d /var/empty -s /sbin/nologin";
+
+/// What root's processes open by themselves: to say something, to look up
+/// users and groups, to reach the packet filter.
+const SYSTEM: &[(&str, &std::ffi::CStr)] = &[
+    ("/dev/log", c"rw"),
+    ("/dev/null", c"rw"),
+    ("/dev/pf", c"rw"),
+    ("/etc/group", c"r"),
+    ("/etc/pwd.db", c"r"),
+];
+
+/// Nothing to do: where the root directory is the engine's, only descriptors
+/// are left, which is what it promises.
+pub fn prepare() {}
+
+pub fn sandbox() -> Result<(), Error> {
+    pledge(c"stdio recvfd").map_err(Error::at("enter the sandbox"))
+}
+
+fn see(paths: &[(&Path, &std::ffi::CStr)]) -> Result<(), Error> {
+    let system = SYSTEM.iter().map(|(path, permissions)| (Path::new(path), *permissions));
+    for (path, permissions) in system.chain(paths.iter().copied()) {
+        let step = format_args!("limit files to {}", path.display()).to_string();
+        unveil(path, permissions).map_err(Error::at(step))?;
+    }
+    lock_unveil().map_err(Error::at("limit files"))
+}
+
+pub fn keeper(paths: &KeeperPaths<'_>) -> Result<(), Error> {
+    see(&[
+        (paths.config, c"r"),
+        (paths.secrets, c"r"),
+        (paths.state, c"rwc"),
+        (paths.run, c"rwc"),
+        (Path::new("/dev/bpf"), c"rw"),
+    ])
+}
+
+/// What it execs begins with all paths in sight again (execve(2) forgets what
+/// was unveiled), and confines itself.
+pub fn parent(paths: &ParentPaths<'_>) -> Result<(), Error> {
+    let mut seen = vec![
+        (paths.config, c"r"),
+        (paths.secrets, c"r"),
+        (paths.run, c"rwc"),
+        (paths.program, c"rx"),
+    ];
+    seen.extend(paths.pidfile.map(|path| (path, c"rwc")));
+    see(&seen)
+}
+
+/// The filter is locked (BIOCLOCK), and the engine's promises hold no ioctl
+/// that changes the rest.
+pub fn limit_capture(_: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(())
+}
+
+pub fn empty_directory(_: &Path) -> io::Result<PathBuf> {
+    Ok(PathBuf::from("/var/empty"))
+}
+
+/// Nothing: swap space is encrypted unless an administrator turns that off
+/// (vm.swapencrypt in sysctl(2)).
+pub fn lock_memory() {}

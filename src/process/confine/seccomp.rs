@@ -1,0 +1,143 @@
+//! The system calls that the engine is left with on Linux.
+//!
+//! Everything else answers ENOSYS. Killing instead would stop an intruder one
+//! call earlier, and the daemon for good on the day a C library makes a call
+//! that is not listed here; told that there is no such call, a library falls
+//! back to an older one. Nothing is gained by trying: no attempt has an effect.
+
+use std::collections::BTreeMap;
+use std::ffi::{c_int, c_long};
+use std::io;
+
+use nix::libc;
+use seccompiler::{
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
+    SeccompFilter, SeccompRule, TargetArch, apply_filter_all_threads,
+};
+
+/// What each call may be made with: the conditions of one entry, all of them;
+/// without entries, anything.
+type Calls = BTreeMap<c_long, Vec<SeccompRule>>;
+
+/// Calls with any arguments: memory, time, signals, and reading what is open.
+const FREE: &[c_long] = &[
+    libc::SYS_brk,
+    libc::SYS_clock_getres,
+    libc::SYS_clock_gettime,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+    libc::SYS_futex,
+    libc::SYS_getpid,
+    libc::SYS_getrandom,
+    libc::SYS_gettid,
+    libc::SYS_gettimeofday,
+    libc::SYS_madvise,
+    libc::SYS_mremap,
+    libc::SYS_munmap,
+    libc::SYS_ppoll,
+    libc::SYS_read,
+    libc::SYS_readv,
+    libc::SYS_recvfrom,
+    libc::SYS_restart_syscall,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sched_yield,
+    libc::SYS_sigaltstack,
+    libc::SYS_timerfd_create,
+    libc::SYS_timerfd_settime,
+    // Answered without being made; see `install`.
+    libc::SYS_bind,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_poll,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_time,
+];
+
+/// Calls that take the channel for their first argument, and nothing else.
+const ON_CHANNEL: &[c_long] = &[
+    libc::SYS_recvmsg,
+    libc::SYS_sendmsg,
+    libc::SYS_sendto,
+    libc::SYS_write,
+    libc::SYS_writev,
+];
+
+/// Whether the argument at `place` is `value`. The kernel looks at 32 bits of
+/// a descriptor or a flag, and so must we.
+fn is(place: u8, value: c_int) -> Result<SeccompCondition, BackendError> {
+    compare(place, SeccompCmpOp::Eq, value)
+}
+
+/// Whether those bits of the argument that `mask` has are `value`.
+fn masked(place: u8, mask: c_int, value: c_int) -> Result<SeccompCondition, BackendError> {
+    compare(place, SeccompCmpOp::MaskedEq(u64::from(mask.cast_unsigned())), value)
+}
+
+fn compare(
+    place: u8,
+    operator: SeccompCmpOp,
+    value: c_int,
+) -> Result<SeccompCondition, BackendError> {
+    let value = u64::from(value.cast_unsigned());
+    SeccompCondition::new(place, SeccompCmpArgLen::Dword, operator, value)
+}
+
+/// All that is allowed to the process `own`.
+fn allowed(own: c_int) -> Result<Calls, BackendError> {
+    let mut calls: Calls = FREE.iter().map(|call| (*call, Vec::new())).collect();
+    let mut allow = |call, conditions: Vec<SeccompCondition>| {
+        SeccompRule::new(conditions).map(|one| calls.entry(call).or_default().push(one))
+    };
+    for call in ON_CHANNEL {
+        allow(*call, vec![is(0, libc::STDIN_FILENO)?])?;
+    }
+    // Were the channel's number free, a capture descriptor could take it, and
+    // send.
+    allow(libc::SYS_close, vec![compare(0, SeccompCmpOp::Ne, libc::STDIN_FILENO)?])?;
+    allow(libc::SYS_fcntl, vec![is(1, libc::F_DUPFD_CLOEXEC)?])?;
+    allow(libc::SYS_fcntl, vec![is(1, libc::F_GETFD)?])?;
+    allow(libc::SYS_fcntl, vec![is(1, libc::F_GETFL)?])?;
+    allow(libc::SYS_fcntl, vec![is(1, libc::F_SETFL)?, is(2, libc::O_NONBLOCK)?])?;
+    // PACKET_STATISTICS would start the count of drops anew, and hide some.
+    allow(libc::SYS_getsockopt, vec![is(1, libc::SOL_SOCKET)?, is(2, libc::SO_ERROR)?])?;
+    let anonymous = masked(3, libc::MAP_ANONYMOUS, libc::MAP_ANONYMOUS)?;
+    allow(libc::SYS_mmap, vec![masked(2, libc::PROT_EXEC, 0)?, anonymous])?;
+    allow(libc::SYS_mprotect, vec![masked(2, libc::PROT_EXEC, 0)?])?;
+    // abort(3)
+    allow(libc::SYS_tgkill, vec![is(0, own)?, is(2, libc::SIGABRT)?])?;
+    Ok(calls)
+}
+
+fn compile(
+    calls: Calls,
+    otherwise: SeccompAction,
+    then: SeccompAction,
+) -> Result<BpfProgram, BackendError> {
+    let machine = TargetArch::try_from(std::env::consts::ARCH)?;
+    SeccompFilter::new(calls, otherwise, then, machine)?.try_into()
+}
+
+/// Takes all other calls from every thread of the process, for good; sets
+/// `no_new_privs`.
+///
+/// # Errors
+/// When there is no filter for this machine, or the kernel has no seccomp.
+pub fn install() -> io::Result<()> {
+    let own = nix::unistd::getpid().as_raw();
+    // Whoever takes over a capture descriptor binds it again to where it is
+    // bound: success is the truth, and no way to another interface.
+    let bound = Calls::from([(libc::SYS_bind, Vec::new())]);
+    let bound = compile(bound, SeccompAction::Allow, SeccompAction::Errno(0));
+    let missing = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());
+    let rest = allowed(own).and_then(|calls| compile(calls, missing, SeccompAction::Allow));
+    // Of two filters the stricter answer counts.
+    for program in [bound, rest] {
+        let program = program.map_err(io::Error::other)?;
+        apply_filter_all_threads(&program).map_err(|error| match error {
+            seccompiler::Error::Prctl(error) | seccompiler::Error::Seccomp(error) => error,
+            other => io::Error::other(other),
+        })?;
+    }
+    Ok(())
+}

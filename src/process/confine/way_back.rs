@@ -1,0 +1,28 @@
+//! Proof that what was given up is gone.
+
+use nix::unistd::{Gid, Uid, setegid, seteuid, setgid, setuid};
+
+use super::{Account, Error, system};
+
+/// Tries every way back to root, and looks whether any of it is left.
+///
+/// # Errors
+/// When there is a way.
+pub fn is_closed(account: &Account) -> Result<(), Error> {
+    let (root, wheel) = (Uid::from_raw(0), Gid::from_raw(0));
+    for (way, refused) in [
+        ("setuid", setuid(root).is_err()),
+        ("seteuid", seteuid(root).is_err()),
+        ("setgid", setgid(wheel).is_err()),
+        ("setegid", setegid(wheel).is_err()),
+    ] {
+        if !refused {
+            return Err(Error::because(format_args!("{way} leads back to root")));
+        }
+    }
+    if system::is_only(account)? {
+        Ok(())
+    } else {
+        Err(Error::because("another user or group is left in the process"))
+    }
+}
