@@ -31,8 +31,8 @@ pub fn call(number: c_long, arguments: &[Argument]) -> Result<(), Errno> {
     for (word, argument) in words.iter_mut().zip(arguments) {
         *word = match argument {
             Argument::Number(number) => *number,
-            Argument::Text(text) => text.as_ptr().expose_provenance().cast_signed() as i64,
-            Argument::Page => page.0.as_mut_ptr().expose_provenance().cast_signed() as i64,
+            Argument::Text(text) => text.as_ptr().expose_provenance() as i64,
+            Argument::Page => page.0.as_mut_ptr().expose_provenance() as i64,
         };
     }
     let [a, b, c, d, e, f] = words;

@@ -11,7 +11,7 @@ use nix::libc;
 use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 
-pub use super::res_ids::{become_user, is_only};
+pub use super::common::{become_user, forbid_processes, is_only};
 use super::{Error, KeeperPaths, ParentPaths};
 use crate::sys::confine::{enter_capability_mode, limit};
 

@@ -12,7 +12,7 @@ use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::prctl::set_no_new_privs;
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 
-pub use super::res_ids::{become_user, is_only};
+pub use super::common::{become_user, forbid_processes, is_only};
 use super::{Error, KeeperPaths, ParentPaths, seccomp};
 
 pub const USERADD: &str = "useradd -r -M -U -d /nonexistent -s /usr/sbin/nologin";

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{getegid, geteuid, getgid, getuid, setgid, setuid};
 
 use super::{Account, Error, KeeperPaths, ParentPaths};
+pub use crate::sys::confine::forbid_processes;
 use crate::sys::confine::{groups, load_sandbox, set_group};
 
 /// Names of such users begin with `_`.

@@ -14,7 +14,7 @@
 
 mod account;
 #[cfg(not(target_os = "macos"))]
-mod res_ids;
+mod common;
 #[cfg(target_os = "linux")]
 mod seccomp;
 #[cfg(target_os = "freebsd")]
@@ -38,6 +38,7 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use nix::libc::rlim_t;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::unistd::{chroot, geteuid};
@@ -48,7 +49,7 @@ pub use account::Account;
 
 /// Descriptors that the engine may have: one per interface, and a duplicate
 /// of each while it takes them over.
-const DESCRIPTORS: u64 = 256;
+const DESCRIPTORS: rlim_t = 256;
 
 /// Why a process is not confined. Names the step.
 #[derive(Debug)]
@@ -145,10 +146,9 @@ pub fn engine(cell: &Cell<'_>) -> Result<(), Error> {
 /// No core, no file that grows, no new process, few descriptors.
 fn limit() -> Result<(), Error> {
     forbid_core_files().map_err(Error::at("forbid core files"))?;
+    system::forbid_processes().map_err(Error::at("forbid processes"))?;
     for (resource, name, most) in [
         (Resource::RLIMIT_FSIZE, "the size of files", 0),
-        // Does not bind root.
-        (Resource::RLIMIT_NPROC, "the number of processes", 0),
         (Resource::RLIMIT_NOFILE, "the number of descriptors", DESCRIPTORS),
     ] {
         setrlimit(resource, most, most)

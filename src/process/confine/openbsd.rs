@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
-pub use super::res_ids::{become_user, is_only};
+pub use super::common::{become_user, forbid_processes, is_only};
 use super::{Error, KeeperPaths, ParentPaths};
 use crate::sys::confine::{lock_unveil, pledge, unveil};
 

@@ -71,7 +71,11 @@ fn is(place: u8, value: c_int) -> Result<SeccompCondition, BackendError> {
 
 /// Whether those bits of the argument that `mask` has are `value`.
 fn masked(place: u8, mask: c_int, value: c_int) -> Result<SeccompCondition, BackendError> {
-    compare(place, SeccompCmpOp::MaskedEq(u64::from(mask.cast_unsigned())), value)
+    compare(place, SeccompCmpOp::MaskedEq(word(mask)), value)
+}
+
+fn word(value: c_int) -> u64 {
+    u64::from(u32::from_ne_bytes(value.to_ne_bytes()))
 }
 
 fn compare(
@@ -79,8 +83,7 @@ fn compare(
     operator: SeccompCmpOp,
     value: c_int,
 ) -> Result<SeccompCondition, BackendError> {
-    let value = u64::from(value.cast_unsigned());
-    SeccompCondition::new(place, SeccompCmpArgLen::Dword, operator, value)
+    SeccompCondition::new(place, SeccompCmpArgLen::Dword, operator, word(value))
 }
 
 /// All that is allowed to the process `own`.
@@ -129,7 +132,7 @@ pub fn install() -> io::Result<()> {
     // bound: success is the truth, and no way to another interface.
     let bound = Calls::from([(libc::SYS_bind, Vec::new())]);
     let bound = compile(bound, SeccompAction::Allow, SeccompAction::Errno(0));
-    let missing = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());
+    let missing = SeccompAction::Errno(u32::from_ne_bytes(libc::ENOSYS.to_ne_bytes()));
     let rest = allowed(own).and_then(|calls| compile(calls, missing, SeccompAction::Allow));
     // Of two filters the stricter answer counts.
     for program in [bound, rest] {

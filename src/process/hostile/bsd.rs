@@ -69,7 +69,7 @@ fn rights(tell: &mut impl FnMut(Attempt)) {
     tell(("setegid", setegid(wheel)));
     tell(("chroot", chroot("/")));
     tell(("raise-core", setrlimit(Resource::RLIMIT_CORE, 1, 1)));
-    tell(("raise-processes", setrlimit(Resource::RLIMIT_NPROC, 1, 1)));
+    tell(("raise-files", setrlimit(Resource::RLIMIT_FSIZE, 1, 1)));
     tell(("kill", kill(Pid::from_raw(1), None)));
     tell(("spawn", plain(std::process::Command::new("/bin/sh").spawn())));
     let shell: &CStr = c"/bin/sh";

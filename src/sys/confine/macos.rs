@@ -29,6 +29,17 @@ pub unsafe fn closefrom(first: c_int) {
     }
 }
 
+/// Sets `RLIMIT_NPROC`, setrlimit(2), to none. Does not bind root.
+///
+/// # Errors
+/// None are expected.
+pub fn forbid_processes() -> io::Result<()> {
+    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel reads one structure.
+    let result = unsafe { libc::setrlimit(libc::RLIMIT_NPROC, &raw const none) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Loads the library that knows profiles, while its file can be seen.
 pub fn load_sandbox() {
     // SAFETY: it is a library of the system's, loaded for what it does anyway.

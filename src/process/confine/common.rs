@@ -1,8 +1,17 @@
-//! Real, effective and saved ids, where setresuid(2) sets all three.
+//! What all systems but macOS have: setresuid(2), which sets real, effective
+//! and saved ids, and a limit of processes with a safe wrapper.
 
+use std::io;
+
+use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::{getgroups, getresgid, getresuid, setgroups, setresgid, setresuid};
 
 use super::{Account, Error};
+
+/// Does not bind root.
+pub fn forbid_processes() -> io::Result<()> {
+    Ok(setrlimit(Resource::RLIMIT_NPROC, 0, 0)?)
+}
 
 /// Groups first: without root's uid nobody can change them.
 pub fn become_user(account: &Account) -> Result<(), Error> {
