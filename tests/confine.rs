@@ -8,8 +8,10 @@ mod net;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::ExitStatusExt;
 
 use knockd::process::confine::{Account, empty_directory};
+use nix::libc;
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 
 use confined::{Child, Role};
@@ -122,6 +124,47 @@ fn a_capture_descriptor_stays_where_it_is_bound() {
     child.hand_over(&capture);
     assert_eq!(child.line(), "Ok(())", "it believes so");
     assert_eq!(confined::bound(&lab, &capture), bound);
+}
+
+#[test]
+fn an_engine_for_trying_out_needs_no_root_and_no_other_user() {
+    if !is_root() {
+        return;
+    }
+    let lab = Lab::new();
+    let mut child = Child::start(Role::Trying, lab.files.path());
+    child.hand_over(&confined::capture(&lab));
+    assert_eq!(child.line(), "capturing");
+    assert_eq!(child.status("Seccomp"), "2", "filtered");
+    lab.send(CLIENT4, b"a knock");
+    assert_eq!(child.line(), "met a knock");
+    assert_eq!(child.line(), "done");
+    assert!(child.end().success());
+}
+
+#[test]
+fn a_confined_engine_that_panics_ends_by_its_signal() {
+    if !is_root() {
+        return;
+    }
+    let run = tempfile::tempdir().unwrap();
+    let status = Child::start(Role::Aborts, run.path()).end();
+    assert_eq!(status.signal(), Some(libc::SIGABRT));
+    assert!(!status.core_dumped());
+}
+
+#[test]
+fn root_processes_gain_no_rights_and_leave_no_core() {
+    if !is_root() {
+        return;
+    }
+    let run = tempfile::tempdir().unwrap();
+    let mut child = Child::start(Role::Root, run.path());
+    assert_eq!(child.line(), "no new rights: true");
+    let limits = child.proc("limits");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_ascii_whitespace().skip(4).collect::<Vec<_>>(), ["0", "0", "bytes"]);
+    assert!(child.end().success());
 }
 
 /// Why the engine is not confined.

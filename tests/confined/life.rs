@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Display;
+use std::fs::File;
 use std::io::{IoSliceMut, stdin};
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::path::PathBuf;
@@ -10,10 +11,11 @@ use std::time::Duration;
 use knockd::capture::Link;
 use knockd::capture::system::Attachment;
 use knockd::core::user::Credential;
-use knockd::process::confine::{self, Account, Cell};
+use knockd::process::confine::{self, Account, Cell, KeeperPaths, ParentPaths};
 use knockd::{keyfile, sys};
 use nix::cmsg_space;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl::get_no_new_privs;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use nix::unistd::{setuid, write};
@@ -38,6 +40,26 @@ pub fn live() {
             let (fd, _) = take();
             let adopted = Attachment::adopt(fd, "lo", 1, Link::Ethernet);
             say(format_args!("{:?}", adopted.map(drop)));
+        }
+        "Aborts" => {
+            confine::engine(&cell).unwrap();
+            std::process::abort();
+        }
+        "Trying" => {
+            setuid(account.uid).unwrap();
+            confine::engine(&Cell { account: None, ..cell }).unwrap();
+            work();
+        }
+        "Root" => {
+            let [config, secrets, state, run] = [directory.as_path(); 4];
+            confine::keeper(&KeeperPaths { config, secrets, state, run }).unwrap();
+            let (pidfile, program) = (None, run);
+            let paths = ParentPaths { config, secrets, run, pidfile, program };
+            confine::parent(&paths).unwrap();
+            File::create(run.join("file")).unwrap();
+            // It belongs to the thread.
+            say(format_args!("no new rights: {}", get_no_new_privs().unwrap()));
+            wait(stdin());
         }
         "Unprivileged" => {
             setuid(account.uid).unwrap();

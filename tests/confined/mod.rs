@@ -20,13 +20,19 @@ use crate::net::{Lab, PATIENCE, SPA_PORT};
 
 pub use life::live;
 
-/// What the child is to do. It confines itself as an engine in each.
+/// What the child is to do. It confines itself as an engine, but for one.
 #[derive(Debug, Clone, Copy)]
 pub enum Role {
     /// An engine's work.
     Engine,
     /// To bind a capture descriptor elsewhere.
     Binds,
+    /// To end as by a panic.
+    Aborts,
+    /// An engine's work as any user, for tables in memory.
+    Trying,
+    /// To confine itself as keeper, then as parent, and open a file.
+    Root,
     /// To tell why it could not confine itself.
     Refused,
     /// The same, as a user that is not root.

@@ -191,7 +191,8 @@ fn is_bare(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Confines keeper: root, for the packet filter asks for no less.
+/// Confines keeper: root, for the packet filter asks for no less. No thread
+/// may run.
 ///
 /// # Errors
 /// The first step that fails; the process must end.
@@ -200,7 +201,8 @@ pub fn keeper(paths: &KeeperPaths<'_>) -> Result<(), Error> {
     system::keeper(paths)
 }
 
-/// Confines parent: root, for it shuts what a dead keeper left open.
+/// Confines parent: root, for it shuts what a dead keeper left open. No thread
+/// may run.
 ///
 /// # Errors
 /// The first step that fails; the process must end.

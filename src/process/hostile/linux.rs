@@ -134,6 +134,9 @@ fn sending(fd: c_int) -> Vec<Try> {
         option("promiscuous", libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP, 16),
         option("transmit-ring", libc::SOL_PACKET, libc::PACKET_TX_RING, 16),
         ("hide-drops", libc::SYS_getsockopt, statistics),
+        ("read-filter", libc::SYS_getsockopt, {
+            vec![n(fd), n(libc::SOL_SOCKET), n(libc::SO_ATTACH_FILTER), Page, Page]
+        }),
     ]
 }
 
