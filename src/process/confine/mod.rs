@@ -15,7 +15,10 @@
 mod account;
 #[cfg(not(target_os = "macos"))]
 mod common;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod seccomp;
+#[cfg(all(target_os = "linux", not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[path = "no_seccomp.rs"]
 mod seccomp;
 #[cfg(target_os = "freebsd")]
 #[path = "freebsd.rs"]

@@ -125,7 +125,7 @@ fn compile(
 /// `no_new_privs`.
 ///
 /// # Errors
-/// When there is no filter for this machine, or the kernel has no seccomp.
+/// When the kernel has no seccomp.
 pub fn install() -> io::Result<()> {
     let own = nix::unistd::getpid().as_raw();
     // Whoever takes over a capture descriptor binds it again to where it is

@@ -20,9 +20,9 @@ const HERE: Argument = Number(libc::AT_FDCWD as i64);
 
 pub fn each(capture: BorrowedFd<'_>, mut tell: impl FnMut(Attempt)) {
     let fd = capture.as_raw_fd();
-    let groups =
-        [files(), descriptors(fd), sockets(), sending(fd), processes(), rights(), kernel()];
-    for (name, number, arguments) in groups.into_iter().flatten() {
+    let places = [files(), descriptors(fd), sockets(), sending(fd)];
+    let powers = [processes(), legacy(), rights(), kernel()];
+    for (name, number, arguments) in places.into_iter().chain(powers).flatten() {
         tell((name, call(number, &arguments)));
     }
 }
@@ -141,7 +141,7 @@ fn sending(fd: c_int) -> Vec<Try> {
 }
 
 fn processes() -> Vec<Try> {
-    let mut tries = vec![
+    vec![
         ("clone", libc::SYS_clone, vec![n(libc::SIGCHLD)]),
         ("clone3", libc::SYS_clone3, vec![Page, n(88)]),
         ("execve", libc::SYS_execve, vec![Text(c"/bin/sh"), Page, Page]),
@@ -163,9 +163,13 @@ fn processes() -> Vec<Try> {
         ("shared-memory", libc::SYS_shmget, vec![n(0), n(4096), n(0o1600)]),
         ("message-queue", libc::SYS_msgget, vec![n(0), n(0o1600)]),
         ("semaphore", libc::SYS_semget, vec![n(0), n(1), n(0o1600)]),
-    ];
-    #[cfg(target_arch = "x86_64")]
-    tries.extend([
+    ]
+}
+
+/// Calls that newer machines have no more.
+#[cfg(target_arch = "x86_64")]
+fn legacy() -> Vec<Try> {
+    vec![
         ("open", libc::SYS_open, vec![Text(c"/"), n(0), n(0)]),
         ("dup2", libc::SYS_dup2, vec![n(1), n(0)]),
         ("fork", libc::SYS_fork, vec![]),
@@ -173,8 +177,12 @@ fn processes() -> Vec<Try> {
         // The same kernel's other table of calls.
         ("x32-open", 0x4000_0000 | libc::SYS_open, vec![Text(c"/"), n(0), n(0)]),
         ("x32-write", 0x4000_0000 | libc::SYS_write, vec![n(1), Page, n(1)]),
-    ]);
-    tries
+    ]
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn legacy() -> Vec<Try> {
+    Vec::new()
 }
 
 fn rights() -> Vec<Try> {
