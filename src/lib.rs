@@ -12,9 +12,9 @@
 //! | [`log`] | what is said about it, one line each |
 //!
 //! Beside the way: [`config`] makes the policy out of RON, [`keyfile`] reads
-//! the secrets that it names, [`client`] is the program `knock`, [`ioctl`] makes
-//! requests of pf and bpf, [`sys`] holds what only the operating system can
-//! tell.
+//! the secrets that it names, [`control`] is how an administrator speaks with
+//! the daemon, [`client`] is the program `knock`, [`ioctl`] makes requests of pf
+//! and bpf, [`sys`] holds what only the operating system can tell.
 //!
 //! Imports point one way: programs to [`process`] and [`client`], those to
 //! the rooms, and all of them to [`core`], which needs nothing but its
@@ -24,6 +24,7 @@
 pub mod capture;
 pub mod client;
 pub mod config;
+pub mod control;
 pub mod core;
 pub mod firewall;
 pub mod ioctl;

@@ -1,0 +1,15 @@
+//! How an administrator speaks with a running daemon.
+//!
+//! Over a socket in the run directory: [`request`] is what is asked,
+//! [`answer`] what comes back, both in [`record`]s of one size. [`server`] is
+//! the daemon's end of it.
+#![forbid(unsafe_code)]
+
+pub mod answer;
+mod field;
+pub mod record;
+pub mod request;
+pub mod server;
+
+/// The socket's name in the run directory.
+pub const SOCKET: &str = "knockd.sock";

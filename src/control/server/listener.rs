@@ -1,0 +1,185 @@
+//! The socket in the run directory, and who may speak through it.
+
+use std::fs::{self, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, lchown};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{Gid, Group, Uid, User, geteuid};
+
+use super::peer;
+use crate::control::SOCKET;
+
+/// Mode of the socket: root and the group.
+const MODE: u32 = 0o660;
+/// Those who may not use a directory to put another socket in our place.
+const OTHERS_WRITE: u32 = 0o022;
+/// Members of the group that are known; later ones need it as their first.
+const MAX_MEMBERS: usize = 256;
+
+/// Who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// The user that it runs as.
+    pub uid: Uid,
+    /// The user's first group.
+    pub gid: Gid,
+}
+
+/// A socket that accepts without waiting; its file is gone when dropped.
+#[derive(Debug)]
+pub struct Listener {
+    socket: UnixListener,
+    path: PathBuf,
+    /// Device and inode.
+    file: (u64, u64),
+    group: Gid,
+    /// Users of the group by its own list, which may have it as a further one.
+    members: Vec<Uid>,
+}
+
+impl Listener {
+    /// Listens in the directory `run`, in place of a daemon that is gone.
+    pub fn open(run: &Path) -> io::Result<Self> {
+        check_directory(run)?;
+        let path = run.join(SOCKET);
+        remove_stale(&path)?;
+        // Nobody else connects before the group is the right one.
+        let before = umask(Mode::from_bits_truncate(0o177));
+        let bound = UnixListener::bind(&path);
+        umask(before);
+        let socket = bound.map_err(|error| named(&path, "cannot listen on", &error))?;
+        socket.set_nonblocking(true)?;
+        let file = fs::symlink_metadata(&path)?;
+        let mut listener = Self {
+            socket,
+            file: (file.dev(), file.ino()),
+            group: Gid::from_raw(file.gid()),
+            members: Vec::new(),
+            path,
+        };
+        listener.admit_group().map_err(|error| {
+            named(&listener.path, "cannot set the mode and the group of", &error)
+        })?;
+        Ok(listener)
+    }
+
+    /// Gives the socket to the group of root, wheel on the BSDs. Who is not
+    /// root keeps his own group.
+    fn admit_group(&mut self) -> io::Result<()> {
+        let wheel = Gid::from_raw(0);
+        if geteuid().is_root() {
+            lchown(&self.path, None, Some(wheel.as_raw()))?;
+            self.group = wheel;
+        }
+        self.members = members(self.group);
+        fs::set_permissions(&self.path, Permissions::from_mode(MODE))
+    }
+
+    /// The next who connected, and who it is; `WouldBlock` when there is none.
+    pub fn accept(&self) -> io::Result<(UnixStream, Option<Peer>)> {
+        let (stream, _) = self.socket.accept()?;
+        stream.set_nonblocking(true)?;
+        let peer = peer::of(&stream).ok();
+        Ok((stream, peer))
+    }
+
+    /// Whether `peer` is an administrator. The file's mode says so before; a
+    /// descriptor that was passed on does not show at the file.
+    pub fn admits(&self, peer: Peer) -> bool {
+        peer.uid.is_root()
+            || peer.uid == geteuid()
+            || peer.gid == self.group
+            || self.members.contains(&peer.uid)
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        // Another's may stand there by now.
+        let is_ours = fs::symlink_metadata(&self.path)
+            .is_ok_and(|file| (file.dev(), file.ino()) == self.file);
+        if is_ours {
+            drop(fs::remove_file(&self.path));
+        }
+    }
+}
+
+fn named(path: &Path, what: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{what} {}: {error}", path.display()))
+}
+
+fn refused(kind: ErrorKind, text: String) -> io::Error {
+    io::Error::new(kind, text)
+}
+
+fn check_directory(run: &Path) -> io::Result<()> {
+    let found =
+        fs::symlink_metadata(run).map_err(|error| named(run, "cannot look at", &error))?;
+    let shown = run.display();
+    if !found.is_dir() {
+        return Err(refused(ErrorKind::NotADirectory, format!("{shown} is no directory")));
+    }
+    let is_ours = found.uid() == 0 || found.uid() == geteuid().as_raw();
+    if !is_ours || found.mode() & OTHERS_WRITE != 0 {
+        let text = format!(
+            "others can write to {shown}, run chown {} {shown} and chmod 0755 {shown}",
+            geteuid()
+        );
+        return Err(refused(ErrorKind::PermissionDenied, text));
+    }
+    Ok(())
+}
+
+/// Removes the socket of a daemon that is gone.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let found = match fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(named(path, "cannot look at", &error)),
+    };
+    let shown = path.display();
+    if !found.file_type().is_socket() {
+        let text = format!("{shown} is no socket, remove it");
+        return Err(refused(ErrorKind::AlreadyExists, text));
+    }
+    if is_served(path)? {
+        let text = format!("{shown} is served by a running daemon, stop it first");
+        return Err(refused(ErrorKind::AddrInUse, text));
+    }
+    fs::remove_file(path).map_err(|error| named(path, "cannot remove", &error))
+}
+
+/// Whether somebody listens there, and be it without answering.
+fn is_served(path: &Path) -> io::Result<bool> {
+    use nix::errno::Errno;
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+    use std::os::fd::AsRawFd;
+
+    let probe = socket(AddressFamily::Unix, SockType::Stream, SockFlag::empty(), None)?;
+    let probe = UnixStream::from(probe);
+    probe.set_nonblocking(true)?;
+    match connect(probe.as_raw_fd(), &UnixAddr::new(path)?) {
+        Err(Errno::ECONNREFUSED | Errno::ENOENT) => Ok(false),
+        _ => Ok(true),
+    }
+}
+
+/// The users whom the group's own list names.
+fn members(group: Gid) -> Vec<Uid> {
+    let names = Group::from_gid(group).ok().flatten().map(|group| group.mem);
+    let names = names.unwrap_or_default().into_iter().take(MAX_MEMBERS);
+    names
+        .filter_map(|name| User::from_name(&name).ok().flatten())
+        .map(|user| user.uid)
+        .collect()
+}

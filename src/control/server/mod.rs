@@ -1,0 +1,172 @@
+//! The daemon's end of the control socket. It never waits, and holds a bounded
+//! amount for each client.
+//!
+//! Whoever drives it sleeps on [`Server::fds`] until [`Server::next_deadline`]
+//! and then calls [`Server::serve`].
+
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::time::Duration;
+
+mod client;
+mod desk;
+mod listener;
+#[cfg_attr(target_os = "linux", path = "peer_linux.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "peer_bsd.rs")]
+mod peer;
+
+pub use client::{MAX_OUTPUT, PATIENCE};
+pub use desk::{Desk, LeaseLine, Reply, Ticket};
+pub use listener::Peer;
+
+use crate::core::time::Monotonic;
+use client::Client;
+use listener::Listener;
+
+/// Clients at once.
+pub const MAX_CLIENTS: usize = 16;
+/// Of which so many may not be root, so that root is always let in by others.
+pub const MAX_OTHERS: usize = 8;
+/// How long nobody is let in when the system has no descriptor left.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The socket and who speaks through it.
+#[derive(Debug)]
+pub struct Server {
+    listener: Listener,
+    clients: Vec<Client>,
+    ticket: Ticket,
+    paused_until: Option<Monotonic>,
+    refused: u64,
+    missed: u64,
+}
+
+impl Server {
+    /// Listens in the directory `run`, which only root or we ourselves may
+    /// write to. The socket of a daemon that is gone is taken away.
+    ///
+    /// To be called while there is one thread: the mask of file modes is the
+    /// process's.
+    ///
+    /// # Errors
+    /// When others can write to the directory, when another daemon serves
+    /// there, or the system's.
+    pub fn open(run: &Path) -> io::Result<Self> {
+        Ok(Self {
+            listener: Listener::open(run)?,
+            clients: Vec::new(),
+            ticket: Ticket(0),
+            paused_until: None,
+            refused: 0,
+            missed: 0,
+        })
+    }
+
+    /// What to sleep on, and whether for writing as well as for reading.
+    pub fn fds(&self) -> impl Iterator<Item = (BorrowedFd<'_>, bool)> {
+        let listener = self.paused_until.is_none().then(|| (self.listener.as_fd(), false));
+        let clients = self.clients.iter().map(|client| (client.as_fd(), client.has_output()));
+        clients.chain(listener)
+    }
+
+    /// Serves those that are `ready`, in the order of [`Self::fds`], closes
+    /// those who are too late, and lets new ones in.
+    pub fn serve(&mut self, ready: &[bool], desk: &mut dyn Desk, now: Monotonic) {
+        let (clients, rest) =
+            ready.split_at_checked(self.clients.len()).unwrap_or((ready, &[]));
+        for (client, _) in self.clients.iter_mut().zip(clients).filter(|(_, ready)| **ready) {
+            client.serve(desk, &mut self.ticket, now);
+        }
+        let is_calling = rest.contains(&true);
+        self.tick(now);
+        if is_calling {
+            self.let_in(now);
+        }
+    }
+
+    /// Closes those who are too late.
+    pub fn tick(&mut self, now: Monotonic) {
+        if self.paused_until.is_some_and(|until| until <= now) {
+            self.paused_until = None;
+        }
+        self.clients.iter_mut().for_each(|client| client.expire(now));
+        self.clients.retain(|client| !client.is_gone());
+    }
+
+    /// When [`Self::tick`] has something to do; never without clients.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Monotonic> {
+        let clients = self.clients.iter().filter_map(Client::deadline);
+        clients.chain(self.paused_until).min()
+    }
+
+    /// Sends a line of the log to those who monitor it. One who does not read
+    /// misses it, and is told how many it missed.
+    pub fn publish(&mut self, line: &str, now: Monotonic) {
+        for client in &mut self.clients {
+            if client.publish(line, now) {
+                self.missed = self.missed.saturating_add(1);
+            }
+        }
+    }
+
+    /// Whether somebody monitors the log.
+    #[must_use]
+    pub fn is_monitored(&self) -> bool {
+        self.clients.iter().any(Client::is_monitor)
+    }
+
+    /// Answers an order whose [`Reply`] was to come later. Nothing happens if
+    /// who gave it is gone.
+    pub fn answer(&mut self, ticket: Ticket, result: Result<String, String>, now: Monotonic) {
+        let reply = Reply::from(result);
+        self.clients.iter_mut().for_each(|client| client.answer(ticket, &reply, now));
+    }
+
+    /// Counters of its own, by name: connections that were refused, and lines
+    /// that monitors missed.
+    #[must_use]
+    pub fn stats(&self) -> [(&'static str, u64); 2] {
+        [("control_refused", self.refused), ("control_missed", self.missed)]
+    }
+
+    /// Lets in who waits, as many as there may be at once.
+    fn let_in(&mut self, now: Monotonic) {
+        for _ in 0..MAX_CLIENTS {
+            match self.listener.accept() {
+                Ok((stream, peer)) => {
+                    let is_root = peer.is_some_and(|peer| peer.uid.is_root());
+                    let mut client = Client::new(stream, is_root, now);
+                    match self.objection(peer) {
+                        None => self.clients.push(client),
+                        Some(why) => {
+                            client.refuse(why);
+                            client.farewell();
+                            self.refused = self.refused.saturating_add(1);
+                        }
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                // It changed its mind.
+                Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+                Err(_) => {
+                    // It stays ready, and would keep us awake.
+                    self.paused_until = Some(now + PAUSE);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Why this one is not let in.
+    fn objection(&self, peer: Option<Peer>) -> Option<&'static str> {
+        let Some(peer) = peer.filter(|peer| self.listener.admits(*peer)) else {
+            return Some("only root and the group of the socket may ask knockd");
+        };
+        let others = self.clients.iter().filter(|client| !client.is_root()).count();
+        let is_full =
+            self.clients.len() >= MAX_CLIENTS || (!peer.uid.is_root() && others >= MAX_OTHERS);
+        is_full.then_some("too many ask at once, try again")
+    }
+}

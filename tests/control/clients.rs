@@ -1,0 +1,293 @@
+//! Clients as they should be, and as they should not.
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use knockd::control::answer::Answer;
+use knockd::control::record::{Message, SIZE, VERSION};
+use knockd::control::request::{Order, Request};
+use knockd::control::server::{MAX_CLIENTS, MAX_OTHERS, MAX_OUTPUT, PATIENCE};
+use nix::unistd::geteuid;
+
+use super::stage::{Client, Stage, lease, record};
+
+const MOMENT: Duration = Duration::from_millis(1);
+
+fn done() -> Answer {
+    Answer::Done { text: String::new() }
+}
+
+fn failed(text: &str) -> Answer {
+    Answer::Failed { text: text.into() }
+}
+
+#[test]
+fn every_request_is_answered_and_the_connection_serves_again() {
+    let mut stage = Stage::new();
+    (stage.desk.leases, stage.desk.doors) = (3, 200);
+    let mut client = stage.connect();
+    let doors = stage.ask(&mut client, &Request::Doors);
+    assert_eq!(doors.len(), 201);
+    let stats = stage.ask(&mut client, &Request::Stats);
+    assert_eq!(stats[1], Answer::Stat { name: "refused.stale".into(), value: 2 });
+    let health = stage.ask(&mut client, &Request::Health);
+    assert_eq!(health[0], Answer::Fact { key: "version".into(), value: "0.1.0".into() });
+    let leases = stage.ask(&mut client, &Request::Leases);
+    let all: Vec<_> = (0..3).map(|number| Answer::Lease(lease(number).lease)).collect();
+    assert_eq!(leases, [all, vec![done()]].concat());
+}
+
+#[test]
+fn orders_arrive_as_they_were_given() {
+    let mut stage = Stage::new();
+    let address = "2001:db8::7".parse().unwrap();
+    let door = |name: &str| String::from(name);
+    let orders = [
+        Order::Open { door: door("ssh"), address, seconds: Some(60) },
+        Order::Extend { door: door("ssh"), address, seconds: 90 },
+        Order::CloseLease { door: door("ssh"), address },
+        Order::CloseUser { name: "alice".into() },
+        Order::CloseAll,
+        Order::Log { verbose: true },
+    ];
+    let mut client = stage.connect();
+    for order in &orders {
+        assert_eq!(stage.ask(&mut client, &Request::Order(order.clone())), [done()]);
+    }
+    assert_eq!(stage.desk.orders, orders);
+    let wrong = Order::Open { door: door("web"), address, seconds: None };
+    assert_eq!(
+        stage.ask(&mut client, &Request::Order(wrong)),
+        [failed("there is no door web")]
+    );
+}
+
+#[test]
+fn an_answer_that_takes_time_goes_to_who_asked_and_others_are_served_meanwhile() {
+    let mut stage = Stage::new();
+    let (mut first, mut second, mut third) =
+        (stage.connect(), stage.connect(), stage.connect());
+    first.ask(&Request::Order(Order::Reload));
+    second.ask(&Request::Order(Order::Reload));
+    stage.settle();
+    assert_eq!(stage.ask(&mut third, &Request::Stats).len(), 3);
+    // However long it takes.
+    stage.pass(PATIENCE * 2);
+    let tickets = stage.desk.tickets.clone();
+    stage.server.answer(tickets[1], Err("a.ron:1:2: one\na.ron:3:4: two".into()), stage.now);
+    stage.server.answer(tickets[0], Ok("2 doors".into()), stage.now);
+    assert_eq!(stage.hear(&mut first), [Answer::Done { text: "2 doors".into() }]);
+    let line = Answer::Line { text: "a.ron:1:2: one".into() };
+    assert_eq!(stage.hear(&mut second), [line, failed("a.ron:3:4: two")]);
+}
+
+#[test]
+fn an_answer_to_one_who_left_goes_nowhere() {
+    let mut stage = Stage::new();
+    let mut client = stage.connect();
+    client.ask(&Request::Order(Order::Reload));
+    stage.settle();
+    drop(client);
+    stage.settle();
+    assert_eq!(stage.clients(), 0);
+    let ticket = stage.desk.tickets[0];
+    stage.server.answer(ticket, Ok(String::new()), stage.now);
+    stage.settle();
+}
+
+#[test]
+fn without_clients_there_is_nothing_to_wake_up_for() {
+    let mut stage = Stage::new();
+    assert_eq!(stage.server.next_deadline(), None);
+    let mut client = stage.connect();
+    assert_eq!(stage.server.next_deadline(), Some(stage.now + PATIENCE));
+    client.ask(&Request::Monitor);
+    stage.settle();
+    assert_eq!(stage.server.next_deadline(), None, "one who listens may be silent");
+    drop(client);
+    stage.settle();
+    assert_eq!((stage.clients(), stage.server.next_deadline()), (0, None));
+}
+
+#[test]
+fn one_that_says_nothing_is_closed_in_time() {
+    let mut stage = Stage::new();
+    let mut client = stage.connect();
+    stage.pass(PATIENCE - MOMENT);
+    assert!(!client.is_closed());
+    stage.pass(MOMENT);
+    assert!(client.is_closed());
+    assert_eq!(stage.clients(), 0);
+}
+
+#[test]
+fn one_that_says_a_byte_at_a_time_is_understood_if_it_hurries() {
+    let mut stage = Stage::new();
+    let mut client = stage.connect();
+    for byte in record(&Request::Stats) {
+        client.send(&[byte]);
+        stage.settle();
+    }
+    assert_eq!(stage.hear(&mut client).len(), 3);
+    // And closed if it does not: a byte buys no time.
+    for byte in record(&Request::Stats).iter().take(29) {
+        client.send(&[*byte]);
+        stage.pass(Duration::from_secs(1));
+    }
+    assert!(!client.is_closed());
+    stage.pass(Duration::from_secs(1));
+    assert!(client.is_closed());
+}
+
+#[test]
+fn what_is_no_request_is_told_so_and_closed() {
+    let mut stage = Stage::new();
+    let mut version = record(&Request::Stats);
+    version[0] = VERSION + 1;
+    let tag = Message { tag: 99, body: Vec::new() }.records().next().unwrap();
+    let mut more = record(&Request::Stats);
+    more[2] = 1;
+    for (bytes, why) in [
+        ([0xff; SIZE], "version 1 of the protocol met version 255, restart knockd"),
+        (version, "version 1 of the protocol met version 2, restart knockd"),
+        (tag, "what came is no message of knockd"),
+        (more, "what came is no message of knockd"),
+    ] {
+        let mut client = stage.connect();
+        client.send(&bytes);
+        assert_eq!(stage.hear(&mut client), [failed(why)]);
+        assert!(client.is_closed());
+    }
+    assert!(stage.desk.orders.is_empty());
+}
+
+#[test]
+fn one_that_talks_while_it_is_answered_is_closed() {
+    let mut stage = Stage::new();
+    stage.desk.leases = 100_000;
+    let mut client = stage.connect();
+    client.ask(&Request::Leases);
+    stage.settle();
+    client.ask(&Request::Order(Order::CloseAll));
+    stage.settle();
+    assert_eq!(stage.clients(), 0);
+    assert!(stage.desk.orders.is_empty());
+}
+
+#[test]
+fn one_that_never_reads_100_000_leases_keeps_nobody_waiting() {
+    let mut stage = Stage::new();
+    stage.desk.leases = 100_000;
+    let mut stuck = stage.connect();
+    stuck.ask(&Request::Leases);
+    // As soon as nothing more goes, the server sleeps.
+    stage.settle();
+    let mut other = stage.connect();
+    assert_eq!(stage.ask(&mut other, &Request::Stats).len(), 3);
+    assert_eq!(stage.ask(&mut other, &Request::Leases).len(), 100_001);
+    assert!(stage.desk.largest_page * SIZE <= MAX_OUTPUT);
+    stage.pass(PATIENCE);
+    assert_eq!(stage.clients(), 0);
+    let mut told = 0;
+    while stuck.next().is_some() {
+        told += 1;
+    }
+    assert!(stuck.ended && (1..100_000).contains(&told), "{told}");
+}
+
+#[test]
+fn one_that_reads_slowly_gets_all_leases_in_order() {
+    let mut stage = Stage::new();
+    stage.desk.leases = 10_000;
+    let mut client = stage.connect();
+    client.ask(&Request::Leases);
+    let mut told = Vec::new();
+    while told.len() <= 10_000 {
+        stage.turn();
+        told.extend(client.next());
+    }
+    for (number, answer) in (0..10_000).zip(&told) {
+        assert_eq!(*answer, Answer::Lease(lease(number).lease));
+    }
+}
+
+#[test]
+fn one_who_monitors_hears_every_line() {
+    let mut stage = Stage::new();
+    let mut client = stage.connect();
+    assert!(!stage.server.is_monitored());
+    client.ask(&Request::Monitor);
+    stage.settle();
+    assert!(stage.server.is_monitored());
+    for number in 0..500 {
+        // A long time after the last one.
+        stage.now = stage.now + PATIENCE;
+        stage.server.publish(&format!("line {number}"), stage.now);
+        stage.settle();
+        assert_eq!(client.next(), Some(Answer::Event { text: format!("line {number}") }));
+    }
+}
+
+#[test]
+fn one_who_monitors_and_does_not_read_is_told_how_much_it_missed() {
+    let mut stage = Stage::new();
+    let mut client = stage.connect();
+    client.ask(&Request::Monitor);
+    stage.settle();
+    let lines = 10_000;
+    for number in 0..lines {
+        stage.server.publish(&format!("line {number}"), stage.now);
+        stage.turn();
+    }
+    let (mut heard, mut missed) = (0, 0);
+    while heard + missed < lines {
+        stage.turn();
+        match client.next() {
+            Some(Answer::Event { text }) if missed == 0 => {
+                assert_eq!(text, format!("line {heard}"));
+                heard += 1;
+            }
+            Some(Answer::Missed { lines }) => missed += lines,
+            None => assert!(!client.ended),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(heard > 0 && missed > 0, "{heard} {missed}");
+    assert_eq!(stage.server.stats()[1], ("control_missed", missed));
+    stage.server.publish("after that", stage.now);
+    stage.settle();
+    assert_eq!(client.next(), Some(Answer::Event { text: "after that".into() }));
+}
+
+#[test]
+fn one_who_monitors_and_never_reads_is_closed() {
+    let mut stage = Stage::new();
+    let mut client = stage.connect();
+    client.ask(&Request::Monitor);
+    stage.settle();
+    for _ in 0..10_000 {
+        stage.server.publish("line", stage.now);
+        stage.turn();
+    }
+    stage.pass(PATIENCE);
+    assert_eq!(stage.clients(), 0);
+}
+
+#[test]
+fn the_one_too_many_is_told_so() {
+    let mut stage = Stage::new();
+    let most = if geteuid().is_root() { MAX_CLIENTS } else { MAX_OTHERS };
+    let mut served: Vec<Client> = (0..most).map(|_| stage.connect()).collect();
+    let mut late = stage.connect();
+    assert_eq!(stage.clients(), most);
+    assert_eq!(stage.hear(&mut late), [failed("too many ask at once, try again")]);
+    assert!(late.is_closed());
+    assert_eq!(stage.server.stats()[0], ("control_refused", 1));
+    for client in &mut served {
+        assert_eq!(stage.ask(client, &Request::Stats).len(), 3);
+    }
+    drop(served.pop());
+    stage.settle();
+    let mut next = stage.connect();
+    assert_eq!(stage.ask(&mut next, &Request::Stats).len(), 3);
+}
