@@ -30,6 +30,7 @@ mod raw;
 mod syntax;
 mod token;
 
+pub use check::is_name;
 pub use files::{Files, MAX_TOTAL};
 pub use problem::{Problem, Problems};
 

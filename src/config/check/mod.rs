@@ -22,6 +22,8 @@ mod shell;
 mod spa;
 mod users;
 
+pub use shape::is_name;
+
 /// Checks everything.
 pub(super) fn configuration(
     raw: &Configuration,
