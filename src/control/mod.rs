@@ -2,11 +2,13 @@
 //!
 //! Over a socket in the run directory: [`request`] is what is asked,
 //! [`answer`] what comes back, both in [`record`]s of one size. [`server`] is
-//! the daemon's end of it.
+//! the daemon's end of it, [`program`] is `knockctl`.
 #![forbid(unsafe_code)]
 
 pub mod answer;
 mod field;
+pub mod metrics;
+pub mod program;
 pub mod record;
 pub mod request;
 pub mod server;

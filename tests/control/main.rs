@@ -4,4 +4,6 @@
 
 mod clients;
 mod places;
+mod program;
 mod stage;
+mod strangers;

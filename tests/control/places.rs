@@ -43,7 +43,7 @@ fn a_second_daemon_leaves_the_first_its_socket() {
         format!("{} is served by a running daemon, stop it first", stage.socket().display());
     assert_eq!(error.to_string(), expected);
     let mut client = stage.connect();
-    assert_eq!(stage.ask(&mut client, &Request::Stats).len(), 3);
+    assert_eq!(stage.ask(&mut client, &Request::Stats).len(), 5);
 }
 
 #[test]

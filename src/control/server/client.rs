@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use super::Counts;
 use super::desk::{Desk, Reply, Ticket};
 use crate::control::answer::Answer;
 use crate::control::record::{Joiner, MAX_RECORDS, Malformed, Record, SIZE};
@@ -104,11 +105,11 @@ impl Client {
 
     /// Reads what came, has it carried out and sends what is to be said. At
     /// most one request and one buffer at a time, so that all get their turn.
-    pub fn serve(&mut self, desk: &mut dyn Desk, ticket: &mut Ticket, now: Monotonic) {
+    pub fn serve(&mut self, desk: &mut dyn Desk, counts: &mut Counts, now: Monotonic) {
         match self.receive() {
             Ok(Some(record)) => {
                 self.deadline = now + PATIENCE;
-                self.take(&record, desk, ticket);
+                self.take(&record, desk, counts);
             }
             Ok(None) => {}
             Err(_) => self.is_gone = true,
@@ -140,7 +141,7 @@ impl Client {
         Ok(record)
     }
 
-    fn take(&mut self, record: &Record, desk: &mut dyn Desk, ticket: &mut Ticket) {
+    fn take(&mut self, record: &Record, desk: &mut dyn Desk, counts: &mut Counts) {
         let message = match Joiner::default().take(record) {
             Ok(Some(message)) => message,
             Ok(None) => return self.refuse(&Malformed::Senseless.to_string()),
@@ -153,7 +154,7 @@ impl Client {
             Request::Leases => Task::Leases(None),
             Request::Doors => answers(desk.doors().into_iter().map(Answer::Door)),
             Request::Stats => {
-                let stats = desk.stats().into_iter();
+                let stats = desk.stats().into_iter().chain(counts.stats());
                 answers(stats.map(|(name, value)| Answer::Stat { name, value }))
             }
             Request::Health => {
@@ -162,9 +163,9 @@ impl Client {
             }
             Request::Monitor => Task::Lines { missed: 0 },
             Request::Order(order) => {
-                ticket.0 = ticket.0.wrapping_add(1);
-                match desk.order(order, *ticket) {
-                    Reply::Later => Task::Reply(*ticket),
+                let ticket = counts.next_ticket();
+                match desk.order(order, ticket) {
+                    Reply::Later => Task::Reply(ticket),
                     reply => Task::Answers(lines(reply).into_iter()),
                 }
             }

@@ -43,7 +43,8 @@ pub trait Desk {
     fn doors(&mut self) -> Vec<answer::Door>;
 
     /// The counters, by name: a word, or a word, a dot and what it is counted
-    /// for, as `refused.stale`. Times are in microseconds.
+    /// for, as `refused.stale`. [`metrics`](crate::control::metrics) has those
+    /// that are known; the server adds its own.
     fn stats(&mut self) -> Vec<(String, u64)>;
 
     /// What doctor wants to know: keys, which may come more than once, and

@@ -36,10 +36,29 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub struct Server {
     listener: Listener,
     clients: Vec<Client>,
-    ticket: Ticket,
     paused_until: Option<Monotonic>,
+    counts: Counts,
+}
+
+/// What happened so far.
+#[derive(Debug, Default)]
+struct Counts {
+    tickets: u64,
+    /// Connections that were refused.
     refused: u64,
+    /// Lines that monitors missed.
     missed: u64,
+}
+
+impl Counts {
+    const fn next_ticket(&mut self) -> Ticket {
+        self.tickets = self.tickets.wrapping_add(1);
+        Ticket(self.tickets)
+    }
+
+    fn stats(&self) -> [(String, u64); 2] {
+        [("control_refused".into(), self.refused), ("control_missed".into(), self.missed)]
+    }
 }
 
 impl Server {
@@ -56,10 +75,8 @@ impl Server {
         Ok(Self {
             listener: Listener::open(run)?,
             clients: Vec::new(),
-            ticket: Ticket(0),
             paused_until: None,
-            refused: 0,
-            missed: 0,
+            counts: Counts::default(),
         })
     }
 
@@ -76,7 +93,7 @@ impl Server {
         let (clients, rest) =
             ready.split_at_checked(self.clients.len()).unwrap_or((ready, &[]));
         for (client, _) in self.clients.iter_mut().zip(clients).filter(|(_, ready)| **ready) {
-            client.serve(desk, &mut self.ticket, now);
+            client.serve(desk, &mut self.counts, now);
         }
         let is_calling = rest.contains(&true);
         self.tick(now);
@@ -106,7 +123,7 @@ impl Server {
     pub fn publish(&mut self, line: &str, now: Monotonic) {
         for client in &mut self.clients {
             if client.publish(line, now) {
-                self.missed = self.missed.saturating_add(1);
+                self.counts.missed = self.counts.missed.saturating_add(1);
             }
         }
     }
@@ -124,13 +141,6 @@ impl Server {
         self.clients.iter_mut().for_each(|client| client.answer(ticket, &reply, now));
     }
 
-    /// Counters of its own, by name: connections that were refused, and lines
-    /// that monitors missed.
-    #[must_use]
-    pub fn stats(&self) -> [(&'static str, u64); 2] {
-        [("control_refused", self.refused), ("control_missed", self.missed)]
-    }
-
     /// Lets in who waits, as many as there may be at once.
     fn let_in(&mut self, now: Monotonic) {
         for _ in 0..MAX_CLIENTS {
@@ -143,7 +153,7 @@ impl Server {
                         Some(why) => {
                             client.refuse(why);
                             client.farewell();
-                            self.refused = self.refused.saturating_add(1);
+                            self.counts.refused = self.counts.refused.saturating_add(1);
                         }
                     }
                 }

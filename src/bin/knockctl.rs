@@ -1,0 +1,8 @@
+//! The daemon's remote control.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    knockd::control::program::main()
+}

@@ -1,0 +1,205 @@
+//! The daemon's counters as OpenMetrics text (version 1.0).
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use super::answer::Door;
+
+/// A counter that the daemon keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// Its name in [`Desk::stats`](super::server::Desk::stats), up to the dot.
+    pub stat: &'static str,
+    /// What stands behind the dot.
+    pub label: Option<&'static str>,
+    /// What it counts; one line.
+    pub help: &'static str,
+}
+
+const fn counter(stat: &'static str, help: &'static str) -> Known {
+    Known { stat, label: None, help }
+}
+
+/// All of them, but the latencies: [`LATENCY`] and [`LATENCY_SUM`].
+pub const KNOWN: [Known; 12] = [
+    Known {
+        stat: "refused",
+        label: Some("reason"),
+        help: "Packets that opened nothing, by reason.",
+    },
+    counter("opened", "Leases that began."),
+    counter("extended", "Leases that got a later deadline."),
+    counter("closed", "Leases that ended."),
+    counter("captured", "Packets that were read."),
+    counter("dropped", "Packets that the kernel dropped before they were read."),
+    counter("engine_restarts", "Engines that were started in place of one that died."),
+    counter("keeper_restarts", "Keepers that were started in place of one that died."),
+    counter("reloads", "Configurations that were read anew."),
+    counter("clock_steps", "Steps of civil time."),
+    counter("control_refused", "Connections to the control socket that were refused."),
+    counter("control_missed", "Lines that monitors did not read in time."),
+];
+
+/// Grants that took at most the microseconds behind the dot, from the packet
+/// being read to the address standing in the table; all of them behind
+/// [`ALL`].
+pub const LATENCY: &str = "latency";
+/// What stands for no bound behind [`LATENCY`].
+pub const ALL: &str = "inf";
+/// The microseconds of all of them together.
+pub const LATENCY_SUM: &str = "latency_sum";
+
+/// Writes everything, up to the mark at the end.
+///
+/// # Errors
+/// The writer's.
+pub fn write(doors: &[Door], stats: &[(String, u64)], out: &mut dyn Write) -> io::Result<()> {
+    let mut families: BTreeMap<&str, Vec<(&str, u64)>> = BTreeMap::new();
+    for (name, value) in stats {
+        let (stem, label) = name.split_once('.').unwrap_or((name, ""));
+        families.entry(stem).or_default().push((label, *value));
+    }
+    gauge("door_leases", "Addresses that a door is open to.", doors, out, |door| door.leases)?;
+    let usable = "Whether the table of a door can be used.";
+    gauge("door_usable", usable, doors, out, |door| door.usable.into())?;
+    for known in KNOWN {
+        if let Some(samples) = families.remove(known.stat) {
+            count(known, &samples, out)?;
+        }
+    }
+    let sum = families.remove(LATENCY_SUM).and_then(|sum| sum.first().copied());
+    if let Some(buckets) = families.remove(LATENCY) {
+        histogram(buckets, sum.map_or(0, |(_, sum)| sum), out)?;
+    }
+    for (stem, samples) in families {
+        unknown(stem, &samples, out)?;
+    }
+    writeln!(out, "# EOF")
+}
+
+fn head(name: &str, kind: &str, help: &str, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "# TYPE knockd_{name} {kind}")?;
+    writeln!(out, "# HELP knockd_{name} {help}")
+}
+
+fn gauge(
+    name: &str,
+    help: &str,
+    doors: &[Door],
+    out: &mut dyn Write,
+    value: fn(&Door) -> u32,
+) -> io::Result<()> {
+    head(name, "gauge", help, out)?;
+    for door in doors {
+        writeln!(out, "knockd_{name}{} {}", labels("door", &door.name), value(door))?;
+    }
+    Ok(())
+}
+
+fn count(known: Known, samples: &[(&str, u64)], out: &mut dyn Write) -> io::Result<()> {
+    let Known { stat, label, help } = known;
+    head(stat, "counter", help, out)?;
+    for (value_of_label, value) in samples {
+        let labels = label.map(|label| labels(label, value_of_label)).unwrap_or_default();
+        writeln!(out, "knockd_{stat}_total{labels} {value}")?;
+    }
+    Ok(())
+}
+
+/// A counter of another version of the daemon.
+fn unknown(stem: &str, samples: &[(&str, u64)], out: &mut dyn Write) -> io::Result<()> {
+    let allowed = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let name: String = stem.chars().map(allowed).collect();
+    head(&name, "unknown", "Not described.", out)?;
+    for (label, value) in samples {
+        let labels = if label.is_empty() { String::new() } else { labels("of", label) };
+        writeln!(out, "knockd_{name}{labels} {value}")?;
+    }
+    Ok(())
+}
+
+/// Buckets in rising order; the last one has no bound.
+fn histogram(buckets: Vec<(&str, u64)>, sum: u64, out: &mut dyn Write) -> io::Result<()> {
+    let Some((_, all)) = buckets.iter().find(|(bound, _)| *bound == ALL).copied() else {
+        return Ok(());
+    };
+    let name = "latency_seconds";
+    let help = "Time from a packet being read to its address being in the table.";
+    head(name, "histogram", help, out)?;
+    writeln!(out, "# UNIT knockd_{name} seconds")?;
+    let bounded =
+        buckets.iter().filter_map(|(bound, count)| Some((bound.parse().ok()?, *count)));
+    let mut bounded: Vec<(u64, u64)> = bounded.collect();
+    bounded.sort_unstable();
+    for (bound, count) in bounded {
+        writeln!(out, "knockd_{name}_bucket{{le=\"{}\"}} {count}", seconds(bound))?;
+    }
+    writeln!(out, "knockd_{name}_bucket{{le=\"+Inf\"}} {all}")?;
+    writeln!(out, "knockd_{name}_count {all}")?;
+    writeln!(out, "knockd_{name}_sum {}", seconds(sum))
+}
+
+/// Microseconds as seconds, with a fraction and nothing behind it.
+fn seconds(micros: u64) -> String {
+    let text = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
+    let short = text.trim_end_matches('0');
+    if short.ends_with('.') { format!("{short}0") } else { short.into() }
+}
+
+/// One label, its value escaped.
+fn labels(name: &str, value: &str) -> String {
+    let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    format!("{{{name}=\"{value}\"}}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::door::Table;
+
+    #[test]
+    fn everything_has_its_family_and_its_escapes() {
+        let table = Table { anchor: None, name: "knock_ssh".into() };
+        let doors = [Door { name: "a\"b\\c\nd".into(), table, leases: 3, usable: true }];
+        let stats = [
+            ("latency.inf", 5),
+            ("refused.stale", 2),
+            ("opened", 7),
+            ("latency.1000000", 4),
+            ("new thing.x", 1),
+            ("refused.replayed", 1),
+            ("latency.100", 1),
+            ("latency_sum", 1_002_200),
+        ]
+        .map(|(name, value)| (name.to_owned(), value));
+        let mut out = Vec::new();
+        write(&doors, &stats, &mut out).unwrap();
+        let expected = "# TYPE knockd_door_leases gauge
+# HELP knockd_door_leases Addresses that a door is open to.
+knockd_door_leases{door=\"a\\\"b\\\\c\\nd\"} 3
+# TYPE knockd_door_usable gauge
+# HELP knockd_door_usable Whether the table of a door can be used.
+knockd_door_usable{door=\"a\\\"b\\\\c\\nd\"} 1
+# TYPE knockd_refused counter
+# HELP knockd_refused Packets that opened nothing, by reason.
+knockd_refused_total{reason=\"stale\"} 2
+knockd_refused_total{reason=\"replayed\"} 1
+# TYPE knockd_opened counter
+# HELP knockd_opened Leases that began.
+knockd_opened_total 7
+# TYPE knockd_latency_seconds histogram
+# HELP knockd_latency_seconds Time from a packet being read to its address being in the table.
+# UNIT knockd_latency_seconds seconds
+knockd_latency_seconds_bucket{le=\"0.0001\"} 1
+knockd_latency_seconds_bucket{le=\"1.0\"} 4
+knockd_latency_seconds_bucket{le=\"+Inf\"} 5
+knockd_latency_seconds_count 5
+knockd_latency_seconds_sum 1.0022
+# TYPE knockd_new_thing unknown
+# HELP knockd_new_thing Not described.
+knockd_new_thing{of=\"x\"} 1
+# EOF
+";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+}

@@ -1,0 +1,222 @@
+//! What the command line asks for.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::config;
+use crate::control::request::Order;
+use crate::core::address::{self, Loopback};
+
+/// Where the daemon listens unless `-s` names another place.
+pub const DEFAULT_SOCKET: &str = "/var/run/knockd/knockd.sock";
+
+/// Asks and orders a running knockd
+#[derive(Debug, Parser)]
+#[command(name = "knockctl", version, disable_help_subcommand = true)]
+pub struct Arguments {
+    /// Socket of the daemon
+    #[arg(short, value_name = "SOCKET", default_value = DEFAULT_SOCKET, global = true)]
+    pub socket: PathBuf,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show doors and leases, or counters
+    Show {
+        /// Print one JSON document
+        #[arg(short)]
+        json: bool,
+        /// The counters instead
+        what: Option<Counters>,
+    },
+    /// Show what is logged, as it happens
+    Monitor,
+    /// Open a door for an address
+    Open {
+        /// Name of the door
+        #[arg(value_parser = name)]
+        door: String,
+        /// Address of a host
+        #[arg(value_parser = host)]
+        address: IpAddr,
+        /// For how long, up to the door's maximum [default: the door's own time]
+        #[arg(value_parser = seconds())]
+        seconds: Option<u32>,
+    },
+    /// Have a lease last so long from now on; never shortens
+    Extend {
+        /// Name of the door
+        #[arg(value_parser = name)]
+        door: String,
+        /// Address of a host
+        #[arg(value_parser = host)]
+        address: IpAddr,
+        /// For how long, up to the door's maximum
+        #[arg(value_parser = seconds())]
+        seconds: u32,
+    },
+    /// Close one lease, those of a user, or all
+    #[command(override_usage = "knockctl close DOOR ADDRESS
+       knockctl close user NAME
+       knockctl close all")]
+    Close {
+        /// DOOR ADDRESS, user NAME, or all
+        #[arg(value_name = "WORD", required = true, num_args = 1..=2)]
+        words: Vec<String>,
+    },
+    /// Have the configuration read again
+    Reload,
+    /// Log what strangers do, too, or do not
+    Log {
+        /// How much
+        much: Much,
+    },
+    /// Print counters as OpenMetrics
+    Metrics,
+}
+
+/// What is shown instead of doors and leases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Counters {
+    /// The counters.
+    Stats,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Much {
+    /// Doors and their users.
+    Brief,
+    /// Strangers and half-done knocks, too.
+    Verbose,
+}
+
+impl Command {
+    /// The order that it stands for, if it is one.
+    ///
+    /// # Errors
+    /// A usage error, for clap to show.
+    pub fn order(&self) -> Result<Option<Order>, clap::Error> {
+        Ok(Some(match self {
+            Self::Open { door, address, seconds } => {
+                Order::Open { door: door.clone(), address: *address, seconds: *seconds }
+            }
+            Self::Extend { door, address, seconds } => {
+                Order::Extend { door: door.clone(), address: *address, seconds: *seconds }
+            }
+            Self::Close { words } => close(words)
+                .map_err(|text| Arguments::command().error(ErrorKind::InvalidValue, text))?,
+            Self::Reload => Order::Reload,
+            Self::Log { much } => Order::Log { verbose: *much == Much::Verbose },
+            Self::Show { .. } | Self::Monitor | Self::Metrics => return Ok(None),
+        }))
+    }
+}
+
+/// An address is never mistaken for a name, so that a door may be called user.
+fn close(words: &[String]) -> Result<Order, String> {
+    match words {
+        [all] if all == "all" => Ok(Order::CloseAll),
+        [user, user_name] if user == "user" && host(user_name).is_err() => {
+            Ok(Order::CloseUser { name: name(user_name)? })
+        }
+        [door, address] => Ok(Order::CloseLease { door: name(door)?, address: host(address)? }),
+        _ => Err("close what: DOOR ADDRESS, user NAME, or all".into()),
+    }
+}
+
+fn name(text: &str) -> Result<String, String> {
+    if config::is_name(text) {
+        Ok(text.into())
+    } else {
+        Err("a name is a letter a-z, then up to 31 of a-z 0-9 _ and -".into())
+    }
+}
+
+/// Whether loopback addresses are hosts is the daemon's to say.
+fn host(text: &str) -> Result<IpAddr, String> {
+    let address: IpAddr =
+        text.parse().map_err(|_| "an address is one as in 192.0.2.7 or 2001:db8::7")?;
+    address::host(address, Loopback::Allowed)
+        .ok_or_else(|| format!("{address} is not the address of a host"))
+}
+
+fn seconds() -> impl TypedValueParser<Value = u32> {
+    clap::value_parser!(u32).range(1..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(line: &str) -> Result<Option<Order>, ErrorKind> {
+        let words = format!("knockctl {line}");
+        let arguments = Arguments::try_parse_from(words.split_whitespace());
+        arguments.and_then(|arguments| arguments.command.order()).map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn orders_are_understood() {
+        let address = "192.0.2.7".parse().unwrap();
+        let ssh = || String::from("ssh");
+        let close = |door: &str| Order::CloseLease { door: door.into(), address };
+        for (line, expected) in [
+            ("open ssh 192.0.2.7", Order::Open { door: ssh(), address, seconds: None }),
+            (
+                "open ssh ::ffff:192.0.2.7 60",
+                Order::Open { door: ssh(), address, seconds: Some(60) },
+            ),
+            ("extend ssh 192.0.2.7 60", Order::Extend { door: ssh(), address, seconds: 60 }),
+            ("close ssh 192.0.2.7", close("ssh")),
+            ("close user 192.0.2.7", close("user")),
+            ("close user alice", Order::CloseUser { name: "alice".into() }),
+            ("close user user", Order::CloseUser { name: "user".into() }),
+            ("close all", Order::CloseAll),
+            ("close all 192.0.2.7", close("all")),
+            ("reload", Order::Reload),
+            ("log verbose", Order::Log { verbose: true }),
+            ("log brief", Order::Log { verbose: false }),
+        ] {
+            assert_eq!(order(line), Ok(Some(expected)), "{line}");
+        }
+        for line in ["show", "show -j", "show stats -j", "monitor", "metrics"] {
+            assert_eq!(order(line), Ok(None), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_the_configuration_would_refuse_is_a_usage_error() {
+        for line in [
+            "open Ssh 192.0.2.7",
+            "open ssh 224.0.0.1",
+            "open ssh 0.0.0.0",
+            "open ssh fe80::1",
+            "open ssh 192.0.2.0/24",
+            "open ssh gw1.example.org",
+            "close user Alice",
+            "close ssh",
+            "close ssh all",
+            "log loud",
+        ] {
+            assert!(
+                matches!(
+                    order(line),
+                    Err(ErrorKind::InvalidValue | ErrorKind::ValueValidation)
+                ),
+                "{line}: {:?}",
+                order(line)
+            );
+        }
+        for line in ["", "open ssh", "extend ssh 192.0.2.7", "close", "open ssh 192.0.2.7 0"] {
+            assert!(order(line).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Who is neither root nor of the group. Needs root, to become somebody else.
+#![forbid(unsafe_code)]
+
+use std::fs::{self, Permissions};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use knockd::control::request::Request;
+use knockd::control::server::{MAX_CLIENTS, MAX_OTHERS};
+use nix::unistd::geteuid;
+
+use super::stage::Stage;
+
+/// Nobody's, as far as we know.
+const STRANGER: u32 = 61_234;
+
+fn is_root() -> bool {
+    if geteuid().is_root() {
+        return true;
+    }
+    assert!(std::env::var_os("KNOCKD_TESTS_STRICT").is_none(), "needs root");
+    eprintln!("skipped: needs root");
+    false
+}
+
+impl Stage {
+    /// One where everybody may come up to the socket.
+    fn public() -> Self {
+        let stage = Self::new();
+        fs::set_permissions(stage.run.path(), Permissions::from_mode(0o755)).unwrap();
+        stage
+    }
+
+    /// A copy of knockctl that others can run.
+    fn knockctl(&self) -> std::path::PathBuf {
+        let copy = self.run.path().join("knockctl");
+        fs::copy(env!("CARGO_BIN_EXE_knockctl"), &copy).unwrap();
+        fs::set_permissions(&copy, Permissions::from_mode(0o755)).unwrap();
+        copy
+    }
+
+    /// Runs knockctl as somebody.
+    fn spawn(&self, program: &Path, (uid, gid): (u32, u32), what: &[&str]) -> Child {
+        let mut command = Command::new(program);
+        command.arg("-s").arg(self.socket()).args(what).uid(uid).gid(gid).current_dir("/");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        loop {
+            match command.spawn() {
+                // A child of another test has not yet closed what we copied to.
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {}
+                spawned => return spawned.unwrap(),
+            }
+        }
+    }
+
+    /// What it says in the end.
+    fn complaint(&mut self, mut child: Child) -> String {
+        while child.try_wait().unwrap().is_none() {
+            self.turn();
+        }
+        let mut told = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+        told
+    }
+}
+
+#[test]
+fn strangers_do_not_come_to_the_socket() {
+    if !is_root() {
+        return;
+    }
+    let mut stage = Stage::public();
+    let program = stage.knockctl();
+    let child = stage.spawn(&program, (STRANGER, STRANGER), &["show"]);
+    let told = stage.complaint(child);
+    let expected = format!("knockctl: only root and the group of {}", stage.socket().display());
+    assert!(told.starts_with(&expected), "{told}");
+    let child = stage.spawn(&program, (STRANGER, 0), &["show"]);
+    assert_eq!(stage.complaint(child), "");
+}
+
+#[test]
+fn a_stranger_who_comes_to_the_socket_is_refused_by_who_he_is() {
+    if !is_root() {
+        return;
+    }
+    let mut stage = Stage::public();
+    let program = stage.knockctl();
+    fs::set_permissions(stage.socket(), Permissions::from_mode(0o666)).unwrap();
+    let child = stage.spawn(&program, (STRANGER, STRANGER), &["close", "all"]);
+    let expected = "knockctl: only root and the group of the socket may ask knockd\n";
+    assert_eq!(stage.complaint(child), expected);
+    assert!(stage.desk.orders.is_empty());
+    assert_eq!(stage.clients(), 0);
+}
+
+#[test]
+fn those_who_are_not_root_leave_room_for_root() {
+    if !is_root() {
+        return;
+    }
+    let mut stage = Stage::public();
+    let program = stage.knockctl();
+    let mut others = Vec::new();
+    while others.len() < MAX_OTHERS {
+        others.push(stage.spawn(&program, (STRANGER, 0), &["monitor"]));
+        while stage.clients() < others.len() {
+            stage.turn();
+        }
+    }
+    let late = stage.spawn(&program, (STRANGER, 0), &["monitor"]);
+    assert_eq!(stage.complaint(late), "knockctl: too many ask at once, try again\n");
+    assert_eq!(stage.clients(), MAX_OTHERS);
+    let mut roots = Vec::new();
+    for _ in MAX_OTHERS..MAX_CLIENTS {
+        let mut root = stage.connect();
+        assert_eq!(stage.ask(&mut root, &Request::Stats).len(), 5);
+        roots.push(root);
+    }
+    assert_eq!(stage.clients(), MAX_CLIENTS);
+    for mut other in others {
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
+}
