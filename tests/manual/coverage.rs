@@ -14,19 +14,19 @@ use knockd::process::keeper;
 use super::{CONFIGURATION, KNOCK, KNOCKD};
 
 /// What follows `.It` on every line of `page` that describes an item.
-fn items<'a>(page: &'a str, macro_name: &str) -> Vec<&'a str> {
+pub fn items<'a>(page: &'a str, macro_name: &str) -> Vec<&'a str> {
     let start = format!(".It {macro_name} ");
     page.lines().filter_map(|line| line.strip_prefix(start.as_str())).collect()
 }
 
-fn first_words<'a>(page: &'a str, macro_name: &str) -> Vec<&'a str> {
+pub fn first_words<'a>(page: &'a str, macro_name: &str) -> Vec<&'a str> {
     items(page, macro_name)
         .iter()
         .filter_map(|item| item.split_ascii_whitespace().next())
         .collect()
 }
 
-fn documented_flags(page: &str) -> BTreeSet<String> {
+pub fn documented_flags(page: &str) -> BTreeSet<String> {
     let mut flags = BTreeSet::new();
     for item in items(page, "Fl") {
         let words: Vec<_> = "Fl".split(' ').chain(item.split_ascii_whitespace()).collect();
@@ -42,11 +42,17 @@ fn documented_flags(page: &str) -> BTreeSet<String> {
     flags
 }
 
-/// The flags that the help of a program lists.
-fn offered_flags(program: &str) -> BTreeSet<String> {
-    let output = Command::new(program).arg("--help").output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
+/// The help of a program, or of a command of it.
+pub fn help(program: &str, command: &[&str]) -> String {
+    let output = Command::new(program).args(command).arg("--help").output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The flags that a help lists.
+pub fn offered_flags(text: &str) -> BTreeSet<String> {
     let options = text.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
+    // Alternatives stand behind a dash of their own.
+    let options = options.filter(|line| !line.starts_with("- "));
     options
         .flat_map(|line| line.split_ascii_whitespace().take_while(|word| word.starts_with('-')))
         .map(|word| word.trim_end_matches(',').to_owned())
@@ -59,12 +65,12 @@ fn every_flag_of_knockd_is_in_its_manual_and_no_other() {
     if !cfg!(feature = "demo") {
         documented.remove("--demo");
     }
-    assert_eq!(documented, offered_flags(env!("CARGO_BIN_EXE_knockd")));
+    assert_eq!(documented, offered_flags(&help(env!("CARGO_BIN_EXE_knockd"), &[])));
 }
 
 #[test]
 fn every_flag_of_knock_is_in_its_manual_and_no_other() {
-    assert_eq!(documented_flags(KNOCK), offered_flags(env!("CARGO_BIN_EXE_knock")));
+    assert_eq!(documented_flags(KNOCK), offered_flags(&help(env!("CARGO_BIN_EXE_knock"), &[])));
 }
 
 /// The lines between the braces of every public item that begins with `start`.
@@ -148,24 +154,24 @@ const EVENTS: &str = include_str!("../../src/log/event.rs");
 const WARNINGS: &str = include_str!("../../src/firewall/mod.rs");
 
 /// Source text with literals of several lines in one.
-fn unbroken(source: &str) -> String {
+pub fn unbroken(source: &str) -> String {
     let mut lines = source.split("\\\n");
     let first = lines.next().unwrap_or_default().to_owned();
     lines.fold(first, |text, line| text + line.trim_start())
 }
 
 /// Whether a text is long enough to be looked for.
-fn is_telling(text: &str) -> bool {
+pub fn is_telling(text: &str) -> bool {
     text.split_ascii_whitespace().count() > 1
 }
 
-fn trim(text: &str) -> &str {
+pub fn trim(text: &str) -> &str {
     text.trim_matches(|c: char| !c.is_ascii_alphanumeric())
 }
 
 /// What stays the same in the messages that `.It` lines show: everything but
 /// the arguments of macros.
-fn fixed_texts(page: &str) -> Vec<String> {
+pub fn fixed_texts(page: &str) -> Vec<String> {
     let mut texts = Vec::new();
     for item in page.lines().filter_map(|line| line.strip_prefix(".It ")) {
         let mut text = String::new();

@@ -3,10 +3,12 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "tests may")]
 
+mod control;
 mod coverage;
 mod examples;
 mod promises;
 
 const KNOCKD: &str = include_str!("../../man/knockd.8");
+const KNOCKCTL: &str = include_str!("../../man/knockctl.8");
 const KNOCK: &str = include_str!("../../man/knock.1");
 const CONFIGURATION: &str = include_str!("../../man/knockd.ron.5");

@@ -13,7 +13,7 @@ use crate::control::request::Request;
 use crate::core::door::Table;
 
 /// How long the daemon may take to answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A connection with the daemon.
 #[derive(Debug)]
