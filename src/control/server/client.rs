@@ -166,7 +166,7 @@ impl Client {
                 let ticket = counts.next_ticket();
                 match desk.order(order, ticket) {
                     Reply::Later => Task::Reply(ticket),
-                    reply => Task::Answers(lines(reply).into_iter()),
+                    reply => Task::Answers(reply.answers().into_iter()),
                 }
             }
         };
@@ -188,7 +188,7 @@ impl Client {
     pub fn answer(&mut self, ticket: Ticket, reply: &Reply, now: Monotonic) {
         if matches!(self.task, Task::Reply(own) if own == ticket) {
             self.deadline = now + PATIENCE;
-            self.task = Task::Answers(lines(reply.clone()).into_iter());
+            self.task = Task::Answers(reply.clone().answers().into_iter());
         }
     }
 
@@ -285,19 +285,6 @@ fn answers(these: impl Iterator<Item = Answer>) -> Task {
     let mut all: Vec<_> = these.collect();
     all.push(Answer::Done { text: String::new() });
     Task::Answers(all.into_iter())
-}
-
-/// A line each; the last one ends it.
-fn lines(reply: Reply) -> Vec<Answer> {
-    let text = match reply {
-        Reply::Failed(text) => text,
-        Reply::Done(text) => return vec![Answer::Done { text }],
-        Reply::Later => String::new(),
-    };
-    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    let last = lines.pop().unwrap_or_default();
-    let before = lines.into_iter().map(|text| Answer::Line { text });
-    before.chain([Answer::Failed { text: last }]).collect()
 }
 
 fn is_temporary(error: &io::Error) -> bool {

@@ -1,6 +1,6 @@
 //! Whom the server asks and orders.
 
-use crate::control::answer;
+use crate::control::answer::{self, Answer};
 use crate::control::request::Order;
 use crate::core::lease::LeaseKey;
 
@@ -18,6 +18,21 @@ pub enum Reply {
     Failed(String),
     /// [`Server::answer`](super::Server::answer) will tell.
     Later,
+}
+
+impl Reply {
+    /// What is said: a line each, the last of which ends it.
+    pub(super) fn answers(self) -> Vec<Answer> {
+        let text = match self {
+            Self::Failed(text) => text,
+            Self::Done(text) => return vec![Answer::Done { text }],
+            Self::Later => return Vec::new(),
+        };
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let last = lines.pop().unwrap_or_default();
+        let before = lines.into_iter().map(|text| Answer::Line { text });
+        before.chain([Answer::Failed { text: last }]).collect()
+    }
 }
 
 impl From<Result<String, String>> for Reply {

@@ -2,11 +2,13 @@
 
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, lchown};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Group, Uid, User, geteuid};
 
@@ -161,10 +163,6 @@ fn remove_stale(path: &Path) -> io::Result<()> {
 
 /// Whether somebody listens there, and be it without answering.
 fn is_served(path: &Path) -> io::Result<bool> {
-    use nix::errno::Errno;
-    use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
-    use std::os::fd::AsRawFd;
-
     let probe = socket(AddressFamily::Unix, SockType::Stream, SockFlag::empty(), None)?;
     let probe = UnixStream::from(probe);
     probe.set_nonblocking(true)?;
