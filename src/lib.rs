@@ -16,9 +16,9 @@
 //! the daemon, [`client`] is the program `knock`, [`ioctl`] makes requests of pf
 //! and bpf, [`sys`] holds what only the operating system can tell.
 //!
-//! Imports point one way: programs to [`process`] and [`client`], those to
-//! the rooms, and all of them to [`core`], which needs nothing but its
-//! arguments: no clock, no file, no socket.
+//! Imports point one way: programs to [`process`], [`client`] and
+//! [`control::program`], those to the rooms, and all of them to [`core`], which
+//! needs nothing but its arguments: no clock, no file, no socket.
 #![cfg_attr(test, allow(missing_docs))]
 
 pub mod capture;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests may")]
 
 mod clients;
+mod documents;
 mod places;
 mod program;
 mod stage;

@@ -1,7 +1,7 @@
 //! The program `knockctl`: says to people and their programs what the daemon
 //! says in records.
 //!
-//! [`connection`] asks; [`show`] and [`metrics`](super::metrics) print.
+//! [`connection`] asks; [`show`] and [`metrics`] print.
 //! What the daemon sends is text of others: it may be cut off from its own
 //! senses by then.
 
