@@ -5,26 +5,45 @@ use std::io::{self, Write};
 
 use super::answer::Door;
 
-/// A counter that the daemon keeps.
+/// How a number goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Up only.
+    Counter,
+    /// Up and down.
+    Gauge,
+}
+
+/// A number that the daemon keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {
     /// Its name in [`Desk::stats`](super::server::Desk::stats), up to the dot.
     pub stat: &'static str,
     /// What stands behind the dot.
     pub label: Option<&'static str>,
+    /// How it goes.
+    pub kind: Kind,
     /// What it counts; one line.
     pub help: &'static str,
 }
 
 const fn counter(stat: &'static str, help: &'static str) -> Known {
-    Known { stat, label: None, help }
+    Known { stat, label: None, kind: Kind::Counter, help }
+}
+
+const fn gauge(stat: &'static str, help: &'static str) -> Known {
+    Known { stat, label: None, kind: Kind::Gauge, help }
 }
 
 /// All of them, but the latencies: [`LATENCY`] and [`LATENCY_SUM`].
-pub const KNOWN: [Known; 12] = [
+pub const KNOWN: [Known; 15] = [
+    gauge("leases", "Leases that live."),
+    gauge("journal_used", "Tokens that the replay journal remembers."),
+    gauge("journal_room", "Tokens that it can remember."),
     Known {
         stat: "refused",
         label: Some("reason"),
+        kind: Kind::Counter,
         help: "Packets that opened nothing, by reason.",
     },
     counter("opened", "Leases that began."),
@@ -59,12 +78,14 @@ pub fn write(doors: &[Door], stats: &[(String, u64)], out: &mut dyn Write) -> io
         let (stem, label) = name.split_once('.').unwrap_or((name, ""));
         families.entry(stem).or_default().push((label, *value));
     }
-    gauge("door_leases", "Addresses that a door is open to.", doors, out, |door| door.leases)?;
+    of_doors("door_leases", "Addresses that a door is open to.", doors, out, |door| {
+        door.leases
+    })?;
     let usable = "Whether the table of a door can be used.";
-    gauge("door_usable", usable, doors, out, |door| door.usable.into())?;
+    of_doors("door_usable", usable, doors, out, |door| door.usable.into())?;
     for known in KNOWN {
         if let Some(samples) = families.remove(known.stat) {
-            count(known, &samples, out)?;
+            plain(known, &samples, out)?;
         }
     }
     let sum = families.remove(LATENCY_SUM).and_then(|sum| sum.first().copied());
@@ -82,7 +103,7 @@ fn head(name: &str, kind: &str, help: &str, out: &mut dyn Write) -> io::Result<(
     writeln!(out, "# HELP knockd_{name} {help}")
 }
 
-fn gauge(
+fn of_doors(
     name: &str,
     help: &str,
     doors: &[Door],
@@ -96,17 +117,21 @@ fn gauge(
     Ok(())
 }
 
-fn count(known: Known, samples: &[(&str, u64)], out: &mut dyn Write) -> io::Result<()> {
-    let Known { stat, label, help } = known;
-    head(stat, "counter", help, out)?;
+fn plain(known: Known, samples: &[(&str, u64)], out: &mut dyn Write) -> io::Result<()> {
+    let Known { stat, label, kind, help } = known;
+    let (kind, end) = match kind {
+        Kind::Counter => ("counter", "_total"),
+        Kind::Gauge => ("gauge", ""),
+    };
+    head(stat, kind, help, out)?;
     for (value_of_label, value) in samples {
         let labels = label.map(|label| labels(label, value_of_label)).unwrap_or_default();
-        writeln!(out, "knockd_{stat}_total{labels} {value}")?;
+        writeln!(out, "knockd_{stat}{end}{labels} {value}")?;
     }
     Ok(())
 }
 
-/// A counter of another version of the daemon.
+/// A number of another version of the daemon.
 fn unknown(stem: &str, samples: &[(&str, u64)], out: &mut dyn Write) -> io::Result<()> {
     let allowed = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
     let name: String = stem.chars().map(allowed).collect();
@@ -165,6 +190,7 @@ mod tests {
             ("latency.inf", 5),
             ("refused.stale", 2),
             ("opened", 7),
+            ("leases", 3),
             ("latency.1000000", 4),
             ("new thing.x", 1),
             ("refused.replayed", 1),
@@ -180,6 +206,9 @@ knockd_door_leases{door=\"a\\\"b\\\\c\\nd\"} 3
 # TYPE knockd_door_usable gauge
 # HELP knockd_door_usable Whether the table of a door can be used.
 knockd_door_usable{door=\"a\\\"b\\\\c\\nd\"} 1
+# TYPE knockd_leases gauge
+# HELP knockd_leases Leases that live.
+knockd_leases 3
 # TYPE knockd_refused counter
 # HELP knockd_refused Packets that opened nothing, by reason.
 knockd_refused_total{reason=\"stale\"} 2
