@@ -2,10 +2,12 @@
 //!
 //! Over a socket in the run directory: [`request`] is what is asked,
 //! [`answer`] what comes back, both in [`record`]s of one size. [`server`] is
-//! the daemon's end of it, [`program`] is `knockctl`.
+//! the daemon's end of it, [`program`] is `knockctl`, and
+//! [`doctor`] what it looks at beside the daemon.
 #![forbid(unsafe_code)]
 
 pub mod answer;
+pub mod doctor;
 mod field;
 pub mod metrics;
 pub mod program;

@@ -1,0 +1,73 @@
+//! One line of the doctor's report.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+
+/// How bad it is, from nothing to something that someone must act on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Grade {
+    /// As it should be.
+    Ok,
+    /// It does not work as meant, or cannot be told.
+    Warning,
+    /// A promise does not hold, or a door does not work.
+    Error,
+}
+
+impl Grade {
+    /// The first word of the line.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// What was looked at, what was seen, and what to do.
+#[must_use]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad.
+    pub grade: Grade,
+    /// What was looked at, as in `door ssh`.
+    pub subject: String,
+    /// What was seen, and after a colon what to do about it.
+    pub text: String,
+}
+
+impl Finding {
+    /// All is well.
+    pub fn ok(subject: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { grade: Grade::Ok, subject: subject.into(), text: text.into() }
+    }
+
+    /// Worth a second look.
+    pub fn warning(subject: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { grade: Grade::Warning, subject: subject.into(), text: text.into() }
+    }
+
+    /// Someone must act.
+    pub fn error(subject: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { grade: Grade::Error, subject: subject.into(), text: text.into() }
+    }
+}
+
+impl fmt::Display for Finding {
+    /// One line, whatever it was made of: a control character of a daemon, a
+    /// file name or a ruleset would be an order to the terminal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = format!("{:<8} {}: {}", self.grade.word(), self.subject, self.text);
+        f.write_str(&line.replace(is_unprintable, "?"))
+    }
+}
+
+/// Control characters, and those that turn the direction of text (UAX #9,
+/// section 2).
+fn is_unprintable(character: char) -> bool {
+    let turns = matches!(character,
+        '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns || character.is_control()
+}

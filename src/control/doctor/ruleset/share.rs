@@ -1,0 +1,242 @@
+//! How many of the packets that are asked about match a line.
+#![forbid(unsafe_code)]
+
+use std::net::IpAddr;
+
+use super::line::Line;
+use super::parts::{self, End, Host};
+use crate::core::door::Table;
+use crate::core::sighting::{Port, Protocol};
+
+/// How many of them. The least of a line's parts is the line's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Share {
+    /// None.
+    None,
+    /// It cannot be told.
+    Unclear,
+    /// Some.
+    Some,
+    /// All.
+    All,
+}
+
+impl From<bool> for Share {
+    fn from(all: bool) -> Self {
+        if all { Self::All } else { Self::None }
+    }
+}
+
+impl Share {
+    /// What remains when all but these are meant.
+    const fn inverted(self) -> Self {
+        match self {
+            Self::None => Self::All,
+            Self::All => Self::None,
+            other => other,
+        }
+    }
+}
+
+/// An address family of the internet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::V4, Self::V6];
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::V4 => "inet",
+            Self::V6 => "inet6",
+        }
+    }
+}
+
+/// Where packets come in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Entrance {
+    /// The interface; empty when it is not known.
+    pub name: String,
+    /// The interface groups that it is known to be in.
+    pub groups: Vec<String>,
+}
+
+/// Who sends the packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sender<'a> {
+    /// Somebody of whom nothing is known: any address, any port.
+    Stranger,
+    /// An address in this table.
+    Listed(&'a Table),
+}
+
+/// What is known of the machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Machine {
+    /// Names of all its interfaces.
+    pub interfaces: Vec<String>,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// The first packets of connections from one kind of sender to one port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packets<'a> {
+    /// Where they come in.
+    pub entrance: &'a Entrance,
+    /// Over which family.
+    pub family: Family,
+    /// To which port.
+    pub port: Port,
+    /// From whom.
+    pub sender: Sender<'a>,
+    /// To which machine.
+    pub machine: &'a Machine,
+}
+
+impl Packets<'_> {
+    /// How many of them match `line`.
+    #[must_use]
+    pub fn share(&self, line: &Line) -> Share {
+        if line.is_outward || line.is_aside {
+            return Share::None;
+        }
+        let mut least = [
+            self.protocol(line),
+            line.family.as_deref().is_none_or(|word| word == self.family.word()).into(),
+            self.interface(line),
+            self.source(line),
+            self.target(&line.target),
+            self.flags(line),
+        ]
+        .into_iter()
+        .min()
+        .unwrap_or(Share::All);
+        if line.is_partial {
+            least = least.min(Share::Some);
+        }
+        if line.unread.is_some() {
+            least = least.min(Share::Unclear);
+        }
+        least
+    }
+
+    /// Protocols go by the names of protocols(5) or by their numbers.
+    fn protocol(&self, line: &Line) -> Share {
+        let known = match self.port.protocol {
+            Protocol::Tcp => ["tcp", "6"],
+            Protocol::Udp => ["udp", "17"],
+        };
+        line.protocol.as_deref().is_none_or(|word| known.contains(&word)).into()
+    }
+
+    fn interface(&self, line: &Line) -> Share {
+        let Some((negated, name)) = &line.interface else { return Share::All };
+        let Entrance { name: own, groups } = self.entrance;
+        let share = if name == own || name == "any" || name == "all" || groups.contains(name) {
+            Share::All
+        } else if own.is_empty() {
+            Share::Unclear
+        } else if self.machine.interfaces.contains(name) || ends_in_digit(name) {
+            Share::None
+        } else {
+            // A group; only the system knows who is in it.
+            Share::Unclear
+        };
+        if *negated { share.inverted() } else { share }
+    }
+
+    fn source(&self, line: &Line) -> Share {
+        let End { negated, host, ports } = &line.source;
+        let share = match (host, self.sender) {
+            (Host::Any, _) => Share::All,
+            (Host::Table(name), Sender::Listed(table)) => listed(line, name, table),
+            (Host::Net(address, prefix), _) => self.net(*address, *prefix),
+            (Host::Range, _) => Share::Some,
+            (Host::Unread, _) => Share::Unclear,
+            (Host::Table(_) | Host::Interface | Host::Near | Host::Spoofed, _) => Share::None,
+        };
+        let share = if *negated { share.inverted() } else { share };
+        // The sender chooses the port that it sends from.
+        match ports {
+            Some(_) => share.min(Share::Some),
+            None => share,
+        }
+    }
+
+    /// Nothing says that the sender is in a network, unless it is so large
+    /// that it is no network of anybody's.
+    fn net(&self, address: IpAddr, prefix: u8) -> Share {
+        let (family, least) = match address {
+            IpAddr::V4(_) => (Family::V4, 8),
+            IpAddr::V6(_) => (Family::V6, 16),
+        };
+        match self.sender {
+            _ if family != self.family => Share::None,
+            Sender::Stranger if prefix >= least => Share::None,
+            _ => Share::Some,
+        }
+    }
+
+    fn target(&self, end: &End) -> Share {
+        let share = match &end.host {
+            Host::Any | Host::Interface => Share::All,
+            Host::Net(address, prefix) => self.destination(*address, *prefix),
+            Host::Table(_) | Host::Near | Host::Range | Host::Unread => Share::Unclear,
+            Host::Spoofed => Share::None,
+        };
+        let share = if end.negated { share.inverted() } else { share };
+        let port = match end.ports {
+            None => Share::All,
+            Some(ports) => ports.contain(self.port.number).map_or(Share::Unclear, Share::from),
+        };
+        share.min(port)
+    }
+
+    /// Whether it is one of our own addresses. If not, it may be that of a
+    /// machine behind us which the door protects.
+    fn destination(&self, address: IpAddr, prefix: u8) -> Share {
+        if address.is_ipv4() != (self.family == Family::V4) {
+            return Share::None;
+        }
+        let mut own = self.machine.addresses.iter();
+        if own.any(|own| parts::contains(address, prefix, *own)) {
+            Share::Some
+        } else {
+            Share::Unclear
+        }
+    }
+
+    /// The first packet of a TCP connection has SYN alone, and the bits of
+    /// ECN if it likes.
+    fn flags(&self, line: &Line) -> Share {
+        match &line.flags {
+            Some((set, looked_at)) if self.port.protocol == Protocol::Tcp => {
+                let wants_syn = looked_at.contains('S');
+                let is_syn = if wants_syn { set == "S" } else { set.is_empty() };
+                is_syn.into()
+            }
+            _ => Share::All,
+        }
+    }
+}
+
+/// Whether a line that names a table means this one: a table of the line's
+/// own anchor, or else one of the main ruleset.
+fn listed(line: &Line, name: &str, table: &Table) -> Share {
+    let is_meant =
+        name == table.name && (table.anchor == line.anchor || table.anchor.is_none());
+    is_meant.into()
+}
+
+/// Names of groups never do (ifconfig(8)).
+fn ends_in_digit(name: &str) -> bool {
+    name.ends_with(|last: char| last.is_ascii_digit())
+}

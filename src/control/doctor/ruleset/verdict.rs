@@ -1,0 +1,279 @@
+//! What the ruleset means for the doors, and for the port of tokens.
+#![forbid(unsafe_code)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::fate::{self, End, Fate};
+use super::line::{Action, Line};
+use super::parts::Host;
+use super::share::{Entrance, Family, Machine, Packets, Sender};
+use crate::control::doctor::finding::Finding;
+use crate::core::door::{Door, Table};
+use crate::core::sighting::{Port, Protocol};
+
+/// The most lines that are named because they were not understood.
+pub const MAX_UNREAD: usize = 16;
+/// The most characters of a line that are shown.
+const MAX_SHOWN: usize = 160;
+
+/// What is judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Site<'a> {
+    /// The ruleset.
+    pub lines: &'a [Line],
+    /// Where packets come in; at least one.
+    pub entrances: &'a [Entrance],
+    /// The machine behind them.
+    pub machine: &'a Machine,
+}
+
+/// What can become of packets, each with where it can.
+type Fates<'a> = Vec<(Family, Fate<'a>)>;
+
+impl<'a> Site<'a> {
+    fn fates(&self, port: Port, sender: Sender<'_>) -> Fates<'a> {
+        let mut fates = Vec::new();
+        for entrance in self.entrances {
+            for family in Family::BOTH {
+                let packets = Packets { entrance, family, port, sender, machine: self.machine };
+                let ends = fate::follow(self.lines, &packets);
+                fates.extend(ends.into_iter().map(|fate| (family, fate)));
+            }
+        }
+        fates
+    }
+
+    /// Whether `door` is shut to strangers, without a sign of it, and open to
+    /// the addresses in its table.
+    #[must_use]
+    pub fn door(&self, door: &Door) -> Vec<Finding> {
+        let subject = format!("door {}", door.name);
+        let mut findings = Vec::new();
+        for port in &door.ports {
+            let told = tell(&self.fates(*port, Sender::Stranger));
+            if told.is_empty() {
+                let text = format!("{port} is dropped for strangers");
+                findings.push(Finding::ok(&subject, text));
+            }
+            for ((sign, line), families) in told {
+                findings.push(sign.at_door(&subject, *port, &line, &over(&families)));
+            }
+            let listed = self.fates(*port, Sender::Listed(&door.table));
+            findings.push(admission(&subject, *port, &door.table, &listed));
+        }
+        if door.ports.is_empty() {
+            findings.push(self.reference(&subject, &door.table));
+        }
+        findings
+    }
+
+    /// A door that names no ports is judged by whether its table is named.
+    fn reference(&self, subject: &str, table: &Table) -> Finding {
+        if is_named(self.lines, table) {
+            let text = format!("a rule passes addresses in {table}, ports are not configured");
+            return Finding::ok(subject, text);
+        }
+        let text = format!(
+            "no rule passes addresses in {table}: add `pass in proto tcp from <{}> to port PORT`",
+            table.name
+        );
+        Finding::warning(subject, text)
+    }
+
+    /// Whether the kernel keeps quiet about the port that tokens go to.
+    #[must_use]
+    pub fn spa(&self, number: u16) -> Vec<Finding> {
+        let subject = "SPA port";
+        let port = Port { protocol: Protocol::Udp, number };
+        let told = tell(&self.fates(port, Sender::Stranger));
+        if told.is_empty() {
+            return vec![Finding::ok(subject, format!("{port} is dropped without an answer"))];
+        }
+        let told = told.into_iter();
+        told.map(|((sign, line), families)| sign.at_spa(subject, port, &line, &over(&families)))
+            .collect()
+    }
+
+    /// The lines with a word that is not known.
+    #[must_use]
+    pub fn unread(&self) -> Vec<Finding> {
+        let mut unread = Vec::new();
+        collect_unread(self.lines, &mut unread);
+        let more = unread.len().saturating_sub(MAX_UNREAD);
+        unread.truncate(MAX_UNREAD);
+        if more > 0 {
+            unread.push(format!("{more} more rules are not understood: look at them yourself"));
+        }
+        unread.into_iter().map(|text| Finding::warning("rules", text)).collect()
+    }
+}
+
+/// What a stranger can learn, from the worst to the least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Sign {
+    Open,
+    Unblocked,
+    Answered,
+    Unclear,
+}
+
+impl Sign {
+    /// `None` for what is dropped, whatever else may be in doubt.
+    const fn of(fate: &Fate<'_>) -> Option<Self> {
+        match (fate.end, fate.doubt) {
+            (End::Dropped, _) => None,
+            (_, Some(_)) | (End::Unknown, None) => Some(Self::Unclear),
+            (End::Passed, None) => Some(Self::Open),
+            (End::Untouched, None) => Some(Self::Unblocked),
+            (End::Answered, None) => Some(Self::Answered),
+        }
+    }
+
+    fn at_door(self, subject: &str, port: Port, line: &str, over: &str) -> Finding {
+        match self {
+            Self::Open => Finding::error(
+                subject,
+                format!(
+                    "strangers reach {port} {over} by {line}: remove that rule, or narrow it"
+                ),
+            ),
+            Self::Unblocked => Finding::error(
+                subject,
+                format!("no rule blocks {port} {over}: add `block drop in` above the others"),
+            ),
+            Self::Answered => Finding::warning(
+                subject,
+                format!("the kernel answers at {port} {over} by {line}: write `block drop`"),
+            ),
+            Self::Unclear => Finding::warning(
+                subject,
+                format!(
+                    "cannot tell whether strangers reach {port} {over}, because of {line}: look \
+                     at that rule yourself"
+                ),
+            ),
+        }
+    }
+
+    fn at_spa(self, subject: &str, port: Port, line: &str, over: &str) -> Finding {
+        let text = match self {
+            Self::Open => format!(
+                "{port} passes {over} by {line}, so the kernel answers that nobody listens: \
+                 block it"
+            ),
+            Self::Unblocked => format!(
+                "no rule blocks {port} {over}, so the kernel answers that nobody listens: block \
+                 it"
+            ),
+            Self::Answered => {
+                format!("the kernel answers at {port} {over} by {line}: write `block drop`")
+            }
+            Self::Unclear => format!(
+                "cannot tell whether the kernel answers at {port} {over}, because of {line}: \
+                 look at that rule yourself"
+            ),
+        };
+        Finding::warning(subject, text)
+    }
+}
+
+/// Sums up what strangers can learn, and by which line.
+fn tell(fates: &Fates<'_>) -> BTreeMap<(Sign, String), BTreeSet<Family>> {
+    let mut told: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for (family, fate) in fates {
+        let Some(sign) = Sign::of(fate) else { continue };
+        let line = fate.doubt.or(fate.by).map(shown).unwrap_or_default();
+        told.entry((sign, line)).or_default().insert(*family);
+    }
+    told
+}
+
+/// Whether the addresses in the door's table get through to `port`.
+fn admission(subject: &str, port: Port, table: &Table, fates: &Fates<'_>) -> Finding {
+    let passes =
+        |(_, fate): &&(Family, Fate<'_>)| matches!(fate.end, End::Passed | End::Untouched);
+    let sure: BTreeSet<_> = fates
+        .iter()
+        .filter(passes)
+        .filter(|(_, fate)| fate.doubt.is_none())
+        .map(|(family, _)| *family)
+        .collect();
+    if !sure.is_empty() {
+        let over = over(&sure);
+        return Finding::ok(subject, format!("{port} is open to addresses in {table} {over}"));
+    }
+    if let Some(line) = fates.iter().find_map(|(_, fate)| fate.doubt) {
+        let text = format!(
+            "cannot tell whether addresses in {table} reach {port}, because of {}: look at that \
+             rule yourself",
+            shown(line)
+        );
+        return Finding::warning(subject, text);
+    }
+    let blocker = fates.iter().find_map(|(_, fate)| fate.by);
+    let by = blocker.map(|line| format!(" by {}", shown(line))).unwrap_or_default();
+    let text = format!(
+        "{port} stays shut to addresses in {table}{by}: add `pass in proto {} from <{}> to port \
+         {}` below",
+        match port.protocol {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+        },
+        table.name,
+        port.number
+    );
+    Finding::error(subject, text)
+}
+
+/// Whether some line passes what comes from `table`.
+fn is_named(lines: &[Line], table: &Table) -> bool {
+    lines.iter().any(|line| match (&line.action, &line.source.host) {
+        (Action::Anchor(anchor), _) => {
+            anchor.lines.as_deref().is_some_and(|lines| is_named(lines, table))
+        }
+        (Action::Pass, Host::Table(name)) => {
+            let is_meant = line.anchor == table.anchor || table.anchor.is_none();
+            !line.source.negated && *name == table.name && is_meant
+        }
+        _ => false,
+    })
+}
+
+fn collect_unread(lines: &[Line], unread: &mut Vec<String>) {
+    for line in lines {
+        match &line.action {
+            Action::Anchor(anchor) => match &anchor.lines {
+                Some(lines) => collect_unread(lines, unread),
+                None => unread.push(format!(
+                    "cannot read what is behind {}: look at it yourself",
+                    shown(line)
+                )),
+            },
+            _ => {}
+        }
+        if let Some(word) = &line.unread {
+            let line = shown(line);
+            unread.push(format!("{word:?} is not understood in {line}: look at it yourself"));
+        }
+    }
+}
+
+/// A line as it is shown: in quotes, with its anchor, and not too long.
+fn shown(line: &Line) -> String {
+    let mut text: String = line.text.chars().take(MAX_SHOWN).collect();
+    if text.len() < line.text.len() {
+        text.push_str("...");
+    }
+    match &line.anchor {
+        None => format!("`{text}`"),
+        Some(anchor) => format!("`{text}` in anchor {anchor}"),
+    }
+}
+
+fn over(families: &BTreeSet<Family>) -> String {
+    let names = families.iter().map(|family| match family {
+        Family::V4 => "IPv4",
+        Family::V6 => "IPv6",
+    });
+    format!("over {}", names.collect::<Vec<_>>().join(" and "))
+}
