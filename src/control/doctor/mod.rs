@@ -1,5 +1,178 @@
 //! Looks at the live system and says what keeps knockd from its promises.
+//!
+//! Each part has functions from what was seen to [`finding::Finding`]s, which
+//! ask nobody, and a thin one that looks. [`run`] puts them in order: from
+//! what the administrator wrote over what the daemon says of itself to what
+//! the kernel does.
+//!
+//! [`health::KEYS`] is the table of what the daemon must tell.
 #![forbid(unsafe_code)]
 
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::config::{self, Config};
+use crate::core::hash;
+use crate::firewall::{self, Choice};
+use crate::sys;
+
+pub mod access;
+pub mod clock;
 pub mod finding;
+pub mod health;
+pub mod machine;
+pub mod packet_filter;
+pub mod pfctl;
+pub mod places;
+pub mod report;
 pub mod ruleset;
+
+pub use report::Outcome;
+
+use finding::Finding;
+use health::Health;
+use report::Report;
+use ruleset::read;
+use ruleset::services::Services;
+use ruleset::verdict::Site;
+
+/// What to look at.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The configuration.
+    pub config: PathBuf,
+}
+
+/// Asks the daemon for its health: the pairs of [`health::KEYS`].
+///
+/// # Errors
+/// In one line, why it does not answer.
+pub type Ask<'a> = dyn FnMut() -> Result<Vec<(String, String)>, String> + 'a;
+
+/// Looks at everything and prints one line for each finding, and their sum.
+pub fn run(options: &Options, ask: &mut Ask<'_>, out: &mut dyn Write) -> Outcome {
+    let mut report = Report::new(out);
+    let config = config::load(&options.config);
+    report.add(configuration(&options.config, &config));
+    if let Ok(config) = &config {
+        report.add(directories(config));
+    }
+    let now = sys::wall();
+    let health = ask().map(Health::new);
+    match &health {
+        Ok(health) => {
+            report.add(health::check(health, now, on_disk(&options.config).as_deref()))
+        }
+        Err(why) => report.add([Finding::error("daemon", why)]),
+    }
+    report.add([access::look(), clock::check(now)]);
+    if let Ok(config) = &config {
+        let names = interfaces(config, health.ok().as_ref());
+        report.add(packet_filter(config, &names));
+        report.add(rules(config, &names));
+    }
+    report.finish()
+}
+
+/// Tells one text of a configuration from another: 16 hexadecimal digits,
+/// the first 8 bytes of SHA3-256("configuration" | text). The daemon sends
+/// that of the text which it runs with.
+#[must_use]
+pub fn fingerprint(text: &[u8]) -> String {
+    format!("{:016x}", u64::from_be_bytes(hash::id("configuration", &[text])))
+}
+
+fn on_disk(path: &Path) -> Option<String> {
+    let mut text = Vec::new();
+    File::open(path).ok()?.take(config::MAX_LENGTH + 1).read_to_end(&mut text).ok()?;
+    Some(fingerprint(&text))
+}
+
+fn configuration(path: &Path, config: &Result<Config, config::Problems>) -> Vec<Finding> {
+    let subject = "configuration";
+    let config = match config {
+        Ok(config) => config,
+        Err(problems) => {
+            return problems.lines().map(|line| Finding::error(subject, line)).collect();
+        }
+    };
+    let policy = &config.policy;
+    let keys = policy.spa.as_ref().map_or(0, |spa| spa.gate_keys.len());
+    let text = format!(
+        "{} is good: doors {}, users {}, sequences {}, gate keys {keys}",
+        path.display(),
+        policy.doors.len(),
+        policy.users.len(),
+        policy.sequences.len()
+    );
+    let warnings = config.warnings.lines().map(|line| Finding::warning(subject, line));
+    std::iter::once(Finding::ok(subject, text)).chain(warnings).collect()
+}
+
+fn directories(config: &Config) -> Vec<Finding> {
+    let own = nix::unistd::geteuid().as_raw();
+    let config::Directories { secrets, state, run } = &config.directories;
+    let mut findings = Vec::new();
+    for (subject, path, allowed) in
+        [("secrets", secrets, 0o700), ("state", state, 0o700), ("run", run, 0o755)]
+    {
+        findings.push(places::directory(subject, path, &places::look(path), allowed, own));
+    }
+    if let Ok(files) = places::files(secrets) {
+        findings.extend(places::secrets(&files, own));
+    }
+    // Tables in memory open nothing, and anybody may try them out.
+    if config.firewall != Choice::Memory {
+        let user = nix::unistd::User::from_name(places::ACCOUNT);
+        let uid = user.map(|user| user.map(|user| user.uid.as_raw()));
+        let uid = uid.map_err(|error| error.desc().to_owned());
+        findings.push(places::account(places::ACCOUNT, &uid));
+    }
+    findings
+}
+
+/// Those that the daemon captures on, or would.
+fn interfaces(config: &Config, health: Option<&Health>) -> Vec<String> {
+    let attached = health.map(|health| health.all("attached").map(str::to_owned).collect());
+    match attached {
+        Some(names) if !Vec::is_empty(&names) => names,
+        _ => machine::meant(&config.interfaces),
+    }
+}
+
+fn packet_filter(config: &Config, interfaces: &[String]) -> Vec<Finding> {
+    match firewall::open(&config.firewall) {
+        Ok(mut firewall) => {
+            packet_filter::check(firewall.as_mut(), &config.policy.doors, interfaces)
+        }
+        Err(error) => vec![packet_filter::closed(&error)],
+    }
+}
+
+fn rules(config: &Config, interfaces: &[String]) -> Vec<Finding> {
+    match config.firewall {
+        Choice::Pf => {}
+        Choice::Nft { .. } => return vec![Finding::warning("rules", packet_filter::ONLY_PF)],
+        Choice::Memory => return Vec::new(),
+    }
+    let services = std::fs::read_to_string("/etc/services").unwrap_or_default();
+    let program = Path::new(pfctl::PROGRAM);
+    let mut ask = |arguments: &[&str]| pfctl::ask(program, arguments, pfctl::PATIENCE);
+    match read::read(&mut ask, &Services::parse(&services)) {
+        Ok(lines) => {
+            let (machine, entrances) = (machine::look(), machine::entrances(interfaces));
+            let site = Site { lines: &lines, entrances: &entrances, machine: &machine };
+            judge(config, &site)
+        }
+        Err(why) => vec![Finding::warning("rules", format!("{why}: run knockctl as root"))],
+    }
+}
+
+/// What the rules mean for everything that the configuration promises.
+#[must_use]
+pub fn judge(config: &Config, site: &Site<'_>) -> Vec<Finding> {
+    let doors = config.policy.doors.iter().flat_map(|door| site.door(door));
+    let spa = config.policy.spa.iter().flat_map(|spa| site.spa(spa.port));
+    doors.chain(spa).chain(site.unread()).collect()
+}

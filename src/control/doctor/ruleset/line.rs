@@ -5,6 +5,7 @@
 //! happens to it (states, queues, labels, routes) is known and left out.
 #![forbid(unsafe_code)]
 
+use super::options::{ASIDE, PLAIN, WITH_ARGUMENT};
 use super::parts::End;
 use super::services::Services;
 use super::words::Words;
@@ -80,62 +81,6 @@ pub struct Line {
     /// The first word that is not known.
     pub unread: Option<String>,
 }
-
-/// Words of lines that no packet is filtered by: translation, normalisation
-/// and traffic shaping, which some systems print among the rest.
-const ASIDE: [&str; 12] = [
-    "scrub",
-    "no",
-    "nat",
-    "rdr",
-    "binat",
-    "nat-anchor",
-    "rdr-anchor",
-    "binat-anchor",
-    "scrub-anchor",
-    "dummynet",
-    "dummynet-anchor",
-    "[",
-];
-
-/// Options without an argument that decide nothing about a match.
-const PLAIN: [&str; 12] = [
-    "once",
-    "allow-opts",
-    "divert-reply",
-    "no-df",
-    "random-id",
-    "round-robin",
-    "sticky-address",
-    "random",
-    "bitmask",
-    "least-states",
-    "static-port",
-    "no-sync",
-];
-
-/// Options with one argument that decide nothing about a match.
-const WITH_ARGUMENT: [&str; 19] = [
-    "label",
-    "tag",
-    "rtable",
-    "set",
-    "scrub",
-    "queue",
-    "min-ttl",
-    "max-mss",
-    "set-tos",
-    "ridentifier",
-    "dnpipe",
-    "dnqueue",
-    "route-to",
-    "reply-to",
-    "dup-to",
-    "source-hash",
-    "keep",
-    "modulate",
-    "synproxy",
-];
 
 impl Line {
     /// From a line of `anchor`; `None` when no packet is filtered by it.

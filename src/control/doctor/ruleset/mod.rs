@@ -13,6 +13,7 @@
 
 pub mod fate;
 pub mod line;
+mod options;
 pub mod parts;
 pub mod read;
 pub mod services;

@@ -241,15 +241,14 @@ fn is_named(lines: &[Line], table: &Table) -> bool {
 
 fn collect_unread(lines: &[Line], unread: &mut Vec<String>) {
     for line in lines {
-        match &line.action {
-            Action::Anchor(anchor) => match &anchor.lines {
+        if let Action::Anchor(anchor) = &line.action {
+            match &anchor.lines {
                 Some(lines) => collect_unread(lines, unread),
                 None => unread.push(format!(
                     "cannot read what is behind {}: look at it yourself",
                     shown(line)
                 )),
-            },
-            _ => {}
+            }
         }
         if let Some(word) = &line.unread {
             let line = shown(line);

@@ -1,0 +1,77 @@
+//! The interfaces and addresses of the machine, as rules name them.
+#![forbid(unsafe_code)]
+
+use std::net::IpAddr;
+
+use nix::ifaddrs::getifaddrs;
+
+use super::ruleset::share::{Entrance, Machine};
+use crate::capture::interfaces::{self, Interface, Selector};
+use crate::capture::{Wanted, system};
+
+/// The most entrances that packets are followed from.
+pub const MAX_ENTRANCES: usize = 32;
+
+/// The kernel keeps a group `egress` of the interfaces with a default route.
+const HAS_EGRESS_GROUP: bool = cfg!(target_os = "openbsd");
+
+/// What the system knows of itself; what it does not tell stays empty.
+#[must_use]
+pub fn look() -> Machine {
+    let interfaces = interfaces::list().unwrap_or_default();
+    let addresses = getifaddrs().map(Iterator::collect::<Vec<_>>).unwrap_or_default();
+    let address = |entry: &nix::ifaddrs::InterfaceAddress| -> Option<IpAddr> {
+        let address = entry.address.as_ref()?;
+        let v4 = address.as_sockaddr_in().map(|address| address.ip().into());
+        v4.or_else(|| address.as_sockaddr_in6().map(|address| address.ip().into()))
+    };
+    Machine {
+        interfaces: interfaces.into_iter().map(|interface| interface.name).collect(),
+        addresses: addresses.iter().filter_map(address).collect(),
+    }
+}
+
+/// The names of the interfaces that `wanted` means now.
+#[must_use]
+pub fn meant(wanted: &[Wanted]) -> Vec<String> {
+    let present = interfaces::list().unwrap_or_default();
+    let mut names: Vec<String> = Vec::new();
+    for Wanted { selector, .. } in wanted {
+        let chosen = selector.choose(&present, &egress()).unwrap_or_default();
+        let chosen = chosen.iter().map(|Interface { name, .. }| name.clone());
+        names.extend(chosen);
+        if let Selector::Name(name) = selector {
+            names.push(name.clone());
+        }
+    }
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn egress() -> Vec<String> {
+    system::egress().unwrap_or_default()
+}
+
+/// The interfaces called `names` as entrances; one of no name when there are
+/// none, of which nothing is known.
+#[must_use]
+pub fn entrances(names: &[String]) -> Vec<Entrance> {
+    let egress = if HAS_EGRESS_GROUP { egress() } else { Vec::new() };
+    if names.is_empty() {
+        return vec![Entrance::default()];
+    }
+    let names = names.iter().take(MAX_ENTRANCES);
+    names.map(|name| entrance(name, egress.contains(name))).collect()
+}
+
+/// An interface is in the group of its driver (ifconfig(8)).
+#[must_use]
+pub fn entrance(name: &str, is_egress: bool) -> Entrance {
+    let driver = name.trim_end_matches(|last: char| last.is_ascii_digit());
+    let mut groups = vec![driver.to_owned()];
+    if is_egress {
+        groups.push(Selector::Egress.to_string());
+    }
+    Entrance { name: name.to_owned(), groups }
+}
