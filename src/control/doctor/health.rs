@@ -219,7 +219,9 @@ fn clock(health: &Health, now: Wall) -> Vec<Finding> {
     if let Some(daemon) = health.number("now") {
         let offset = now.offset_from(Wall::from_millis(daemon));
         if offset.unsigned_abs() > MAX_OFFSET {
-            let text = format!("the daemon's is {offset} ms behind ours: restart knockd");
+            let side = if offset > 0 { "behind" } else { "ahead of" };
+            let by = offset.unsigned_abs();
+            let text = format!("the daemon's is {by} ms {side} ours: restart knockd");
             findings.push(Finding::warning("clock", text));
         }
     }

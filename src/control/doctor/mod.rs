@@ -58,8 +58,8 @@ pub fn run(options: &Options, ask: &mut Ask<'_>, out: &mut dyn Write) -> Outcome
     if let Ok(config) = &config {
         report.add(directories(config));
     }
-    let now = sys::wall();
     let health = ask().map(Health::new);
+    let now = sys::wall();
     match &health {
         Ok(health) => {
             report.add(health::check(health, now, on_disk(&options.config).as_deref()))
