@@ -33,10 +33,12 @@ fn config() -> Config {
     House::new().parse(&conf(&stanzas)).unwrap()
 }
 
+type Review = fn(&[Table], &[String]) -> Result<Vec<Warning>, Error>;
+
 /// A firewall that answers as it is told.
 struct Stand {
     there: bool,
-    warnings: fn(&[Table], &[String]) -> Result<Vec<Warning>, Error>,
+    warnings: Review,
 }
 
 impl Firewall for Stand {

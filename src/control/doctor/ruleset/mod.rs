@@ -1,6 +1,6 @@
 //! What pf's rules do with a packet, told from what `pfctl -sr` prints.
 //!
-//! [`words`] cuts a line, [`line`] gives it a meaning, [`parts`] are the
+//! [`words`] cuts a line, [`mod@line`] gives it a meaning, [`parts`] are the
 //! meanings of addresses and ports, [`read`] puts the lines of anchors where
 //! they are called, [`fate`] follows a packet through all of it, [`verdict`]
 //! says what that means for the doors.
