@@ -166,6 +166,14 @@ fn anchors_are_followed_where_they_are_called() {
 }
 
 #[test]
+fn a_table_of_an_anchor_is_not_the_main_one_of_its_name() {
+    let config = config("ports: [Tcp(22)], anchor: \"knockd\"");
+    let rules = "block drop all\npass in proto tcp from <knock_ssh> to any flags S/SA\n";
+    let found = judged(&config, &["em0"], &[("-sr", rules)]);
+    assert!(found[1].contains("stays shut to addresses in <knock_ssh> in anchor"), "{found:?}");
+}
+
+#[test]
 fn a_quick_anchor_ends_the_way_only_for_what_matched_in_it() {
     let config = config("ports: [Tcp(22)]");
     let main = "anchor \"a\" quick all\nblock drop all\n";
