@@ -53,6 +53,12 @@ pub type Ask<'a> = dyn FnMut() -> Result<Vec<(String, String)>, String> + 'a;
 /// Looks at everything and prints one line for each finding, and their sum.
 pub fn run(options: &Options, ask: &mut Ask<'_>, out: &mut dyn Write) -> Outcome {
     let mut report = Report::new(out);
+    // Before any key is read.
+    if let Err(error) = sys::forbid_core_files() {
+        let text = format!("cannot forbid core files, keys are not looked at: {error}");
+        report.add([Finding::error("configuration", text)]);
+        return report.finish();
+    }
     let config = config::load(&options.config);
     report.add(configuration(&options.config, &config));
     if let Ok(config) = &config {
