@@ -4,12 +4,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-/// Where the configuration stands unless `-f` names another file.
-#[cfg(any(target_os = "openbsd", target_os = "linux"))]
-pub const DEFAULT_CONFIG: &str = "/etc/knockd.ron";
-/// Where the configuration stands unless `-f` names another file.
-#[cfg(not(any(target_os = "openbsd", target_os = "linux")))]
-pub const DEFAULT_CONFIG: &str = "/usr/local/etc/knockd.ron";
+use crate::config::DEFAULT_CONFIG;
 
 /// Opens doors in pf for addresses that prove themselves.
 #[derive(Debug, Parser)]
