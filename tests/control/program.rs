@@ -236,3 +236,23 @@ fn a_wrong_command_line_is_a_usage_error() {
         assert!(text(&output.stderr).starts_with("error: ") || line.is_empty());
     }
 }
+
+#[test]
+fn the_doctor_hears_the_daemon_and_goes_on_without_it() {
+    let mut stage = Stage::new();
+    let missing = stage.run.path().join("knockd.ron");
+    let arguments = ["doctor", "-f", missing.to_str().unwrap()];
+    let output = stage.run(&arguments);
+    let told = text(&output.stdout);
+    let of_the_daemon = |told: &str| {
+        told.lines()
+            .find(|line| line.split_ascii_whitespace().nth(1) == Some("daemon:"))
+            .map(str::to_owned)
+    };
+    assert!(of_the_daemon(&told).is_some_and(|line| line.starts_with("ok")), "{told}");
+    let output = knockctl(Path::new("/nowhere/knockd.sock"), &arguments).output().unwrap();
+    let told = text(&output.stdout);
+    let line = of_the_daemon(&told).unwrap_or_default();
+    assert!(line.starts_with("error") && line.contains("knockd does not run"), "{told}");
+    assert_eq!(output.status.code(), Some(1));
+}

@@ -7,7 +7,7 @@ use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::config;
+use crate::config::{self, DEFAULT_CONFIG};
 use crate::control::request::Order;
 use crate::core::address::{self, Loopback};
 
@@ -81,6 +81,12 @@ pub enum Command {
     },
     /// Print counters as OpenMetrics
     Metrics,
+    /// Look at the live system and say what is wrong with it
+    Doctor {
+        /// The configuration to look at
+        #[arg(short = 'f', value_name = "FILE", default_value = DEFAULT_CONFIG)]
+        config: PathBuf,
+    },
 }
 
 /// What is shown instead of doors and leases.
@@ -116,7 +122,9 @@ impl Command {
                 .map_err(|text| Arguments::command().error(ErrorKind::InvalidValue, text))?,
             Self::Reload => Order::Reload,
             Self::Log { much } => Order::Log { verbose: *much == Much::Verbose },
-            Self::Show { .. } | Self::Monitor | Self::Metrics => return Ok(None),
+            Self::Show { .. } | Self::Monitor | Self::Metrics | Self::Doctor { .. } => {
+                return Ok(None);
+            }
         }))
     }
 }
@@ -187,7 +195,7 @@ mod tests {
         ] {
             assert_eq!(order(line), Ok(Some(expected)), "{line}");
         }
-        for line in ["show", "show -j", "show stats -j", "monitor", "metrics"] {
+        for line in ["show", "show -j", "show stats -j", "monitor", "metrics", "doctor"] {
             assert_eq!(order(line), Ok(None), "{line}");
         }
     }

@@ -11,15 +11,16 @@ mod json;
 mod printable;
 pub mod show;
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io::{self, ErrorKind, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use super::answer::Answer;
-use super::metrics;
 use super::request::{Order, Request};
+use super::{doctor, metrics};
 use arguments::{Arguments, Command};
 use connection::Connection;
 
@@ -35,6 +36,15 @@ pub enum Error {
 impl Error {
     fn from_display(error: impl Display) -> Self {
         Self::Because(error.to_string())
+    }
+}
+
+impl Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Because(text) => f.write_str(text),
+            Self::Unread => f.write_str("nobody reads what is printed"),
+        }
     }
 }
 
@@ -62,6 +72,9 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
+    if let Command::Doctor { config } = arguments.command {
+        return examine(&arguments.socket, doctor::Options { config });
+    }
     let mut out = io::BufWriter::new(io::stdout().lock());
     let done = match order {
         Some(order) => Connection::open(&arguments.socket)
@@ -107,6 +120,24 @@ fn look(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
+}
+
+/// Looks at the live system, the daemon's own words among it.
+fn examine(socket: &Path, options: doctor::Options) -> ExitCode {
+    let mut ask = || {
+        let mut facts = Vec::new();
+        let asked = Connection::open(socket).and_then(|mut daemon| {
+            daemon.ask(&Request::Health, |answer| match answer {
+                Answer::Fact { key, value } => {
+                    facts.push((key, value));
+                    Ok(())
+                }
+                _ => Err(puzzled()),
+            })
+        });
+        asked.map(|_| facts).map_err(|error| error.to_string())
+    };
+    doctor::run(&options, &mut ask, &mut io::stdout().lock()).exit_status().into()
 }
 
 /// Prints lines of the log until the daemon ends.
