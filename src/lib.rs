@@ -26,9 +26,13 @@ pub mod client;
 pub mod config;
 pub mod control;
 pub mod core;
+#[doc(hidden)]
+pub mod faults;
 pub mod firewall;
 pub mod ioctl;
+pub mod keep;
 pub mod keyfile;
 pub mod log;
+pub mod message;
 pub mod process;
 pub mod sys;

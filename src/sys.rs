@@ -2,9 +2,15 @@
 //!
 //! One of the three places with `unsafe`, beside the ioctls of pf and bpf.
 
+pub mod boot;
 pub mod confine;
+pub mod descriptor;
 #[cfg(all(feature = "faults", target_os = "linux"))]
 pub mod hostile;
+#[cfg(not(target_os = "linux"))]
+mod sysctl;
+#[cfg(feature = "faults")]
+pub mod test_clock;
 
 use std::fs::File;
 use std::io;
@@ -13,9 +19,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::sys::resource::{Resource, setrlimit};
 use nix::time::{ClockId, clock_gettime};
-use nix::unistd::{ForkResult, fork, pipe};
+use nix::unistd::{ForkResult, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork, pipe, write};
 
 use crate::core::time::{Monotonic, Now, Wall};
+use crate::faults;
 
 /// The clock for spans. It counts the time asleep: `CLOCK_BOOTTIME` on Linux;
 /// `CLOCK_MONOTONIC` elsewhere, which counts it on macOS, and on the BSDs as
@@ -32,7 +39,7 @@ const SPANS: ClockId = ClockId::CLOCK_MONOTONIC;
 pub fn now() -> io::Result<Now> {
     let spans = Duration::from(clock_gettime(SPANS)?);
     let nanos = u64::try_from(spans.as_nanos()).unwrap_or(u64::MAX);
-    Ok(Now { monotonic: Monotonic::from_nanos(nanos), wall: wall() })
+    Ok(faults::step(Now { monotonic: Monotonic::from_nanos(nanos), wall: wall() }))
 }
 
 /// Civil time; 1970 for a clock that stands before it.
@@ -78,6 +85,41 @@ pub fn split() -> io::Result<Side> {
             Ok(Side::Daemon(writer))
         }
     }
+}
+
+/// Which of our standard streams to give up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Silence {
+    /// Output and errors.
+    Output,
+    /// Errors alone: the others are gone already.
+    Errors,
+}
+
+/// Replaces standard streams by /dev/null.
+///
+/// # Errors
+/// When there is no /dev/null.
+pub fn silence(which: Silence) -> io::Result<()> {
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    if which == Silence::Output {
+        dup2_stdout(&null)?;
+    }
+    Ok(dup2_stderr(&null)?)
+}
+
+/// Leaves the terminal, and lets the command that waits at the other end of
+/// `command` return.
+///
+/// # Errors
+/// The system's.
+pub fn detach(command: &OwnedFd) -> io::Result<()> {
+    chdir("/")?;
+    let null = File::options().read(true).open("/dev/null")?;
+    dup2_stdin(&null)?;
+    silence(Silence::Output)?;
+    write(command, b"\n")?;
+    Ok(())
 }
 
 /// Options of Linux's packet(7) sockets that have no safe wrapper.

@@ -10,16 +10,17 @@ use std::time::Duration;
 use knockd::core::address::{Entry, Loopback};
 use knockd::core::door::{Door, DoorIndex, OnClose, Table};
 use knockd::core::gate::Claim;
-use knockd::core::policy::{Limits, Policy};
+use knockd::core::policy::{Limits, Policy, Spa};
 use knockd::core::reason::Reason;
-use knockd::core::replay::{Replay, ReplayId};
+use knockd::core::replay::ReplayId;
 use knockd::core::sequence::Sequence;
 use knockd::core::sighting::{FlagMask, Port, Protocol};
 use knockd::core::time::{Monotonic, Now, Wall};
 use knockd::core::user::{Credential, SourcePolicy, User, UserIndex};
 use knockd::firewall::{Added, Deleted, Error, Firewall, Kill, Kind, Status};
+use knockd::keep::journal::Journal;
 use knockd::log::{LINE_BURST, Log};
-use knockd::process::keeper::{CHECK_INTERVAL, Keeper};
+use knockd::process::keeper::{Books, Brought, CHECK_INTERVAL, Keeper, Origin};
 use zeroize::Zeroizing;
 
 /// A firewall with one table, as the test wants it to be.
@@ -156,6 +157,7 @@ struct Scene {
     kernel: Fake,
     lines: Lines,
     salts: u8,
+    _state: tempfile::TempDir,
 }
 
 impl Scene {
@@ -190,8 +192,9 @@ impl Scene {
             strict: true,
             doors: vec![WEB],
         };
+        let max_skew = Duration::from_secs(60);
         let policy = Policy::new(
-            None,
+            Some(Spa { port: 1, gate_keys: Vec::new(), max_skew }),
             vec![door("ssh"), door("web")],
             vec![alice],
             vec![front],
@@ -201,8 +204,17 @@ impl Scene {
         let (kernel, lines) = (Fake::default(), Lines::default());
         let log = Log::to_lines(lines.clone(), false);
         let firewall = Box::new(kernel.clone());
-        let keeper = Keeper::new(Arc::new(policy), firewall, Replay::new(Wall::default()), log);
-        Self { keeper, kernel, lines, salts: 0 }
+        let state = tempfile::tempdir().unwrap();
+        // One that was stopped in order: nothing is uncertain.
+        for _ in 0..2 {
+            let mut journal: Journal<Brought> =
+                Journal::open(state.path(), [1; 16], 100, Duration::ZERO, Now::default());
+            journal.finish(Now::default()).unwrap();
+        }
+        let journal = Journal::open(state.path(), [0; 16], 100, max_skew, at(0));
+        let books = Books::default();
+        let keeper = Keeper::new(Arc::new(policy), firewall, journal, books, log);
+        Self { keeper, kernel, lines, salts: 0, _state: state }
     }
 
     /// A claim that the gate could have made.
@@ -229,7 +241,7 @@ impl Scene {
     }
 
     fn submit(&mut self, claim: &Claim, second: u64) -> Vec<String> {
-        self.keeper.open(claim, claim.address, at(second));
+        self.keeper.open(claim, &origin(claim.address), at(second));
         self.lines.take()
     }
 
@@ -237,6 +249,10 @@ impl Scene {
         self.keeper.tick(at(second).monotonic);
         self.lines.take()
     }
+}
+
+fn origin(source: IpAddr) -> Origin {
+    Origin { source, engine: 0, seen: Monotonic::default() }
 }
 
 fn at(second: u64) -> Now {
@@ -419,7 +435,7 @@ fn a_missing_table_is_made_only_when_configured() {
 
     let mut scene = Scene::new();
     scene.kernel.with(|kernel| kernel.is_missing = true);
-    scene.keeper.create_tables();
+    scene.keeper.create_tables(true);
     scene.keeper.survey(&[], at(0).monotonic).unwrap();
     assert_eq!(scene.lines.take(), ["table <knock> was missing, created"]);
     scene.kernel.with(|kernel| kernel.is_missing = true);
@@ -498,7 +514,7 @@ fn pf_is_held_enabled_until_the_end_and_a_crash_leaves_no_reference() {
     scene.kernel.with(|kernel| kernel.tokens.push(0));
     scene.keeper.enable(run.path()).unwrap();
     assert_eq!(scene.kernel.with(|kernel| kernel.released.clone()), [40], "the crash's");
-    scene.keeper.close_all(at(1).monotonic);
+    scene.keeper.close_all(at(1));
     assert_eq!(scene.kernel.with(|kernel| kernel.released.clone()), [40, 41]);
     assert!(!run.path().join("pf.token").exists());
 }
@@ -508,7 +524,7 @@ fn stopping_shuts_everything_and_says_what_it_could_not() {
     let mut scene = Scene::new();
     scene.open(SSH, "192.0.2.7", 0);
     scene.open(WEB, "2001:db8::7", 0);
-    assert_eq!(scene.keeper.close_all(at(10).monotonic), 0);
+    assert_eq!(scene.keeper.close_all(at(10)), 0);
     let lines = scene.lines.take();
     assert_eq!(lines.len(), 2);
     assert!(lines.iter().all(|line| line.ends_with("after 10s, stopped")), "{lines:?}");
@@ -516,7 +532,7 @@ fn stopping_shuts_everything_and_says_what_it_could_not() {
 
     scene.open(SSH, "192.0.2.7", 20);
     scene.kernel.with(|kernel| kernel.cannot_delete = true);
-    assert_eq!(scene.keeper.close_all(at(30).monotonic), 1);
+    assert_eq!(scene.keeper.close_all(at(30)), 1);
 }
 
 #[test]
@@ -546,7 +562,7 @@ fn an_engine_in_foreign_hands_gets_no_more_than_the_configuration_gives() {
     ];
     for (place, (claim, reason)) in (1..).zip(forged) {
         let source = IpAddr::from([198, 51, 100, place]);
-        scene.keeper.open(&claim, source, at(0));
+        scene.keeper.open(&claim, &origin(source), at(0));
         let lines = scene.lines.take();
         let word = reason.word();
         assert!(
@@ -571,7 +587,7 @@ fn a_users_quota_and_validity_hold_at_the_keeper_too() {
     assert!(lines[0].ends_with("not opened for 192.0.2.4 by alice, full"), "{lines:?}");
     let claim = scene.claim(SSH, "192.0.2.5");
     let late = Now { wall: Wall::from_millis(10_000_001), ..at(0) };
-    scene.keeper.open(&claim, claim.address, late);
+    scene.keeper.open(&claim, &origin(claim.address), late);
     assert!(scene.lines.take()[0].ends_with("refused, expired"));
 }
 
@@ -582,7 +598,7 @@ fn a_flood_of_grants_and_refusals_is_not_a_flood_of_lines() {
     for number in 0..100_000_u32 {
         let source = IpAddr::from((0x0a00_0000 + number).to_be_bytes());
         let claim = Claim { door: DoorIndex(9), ..scene.claim_for(source) };
-        scene.keeper.open(&claim, source, at(0));
+        scene.keeper.open(&claim, &origin(source), at(0));
         said += scene.lines.take().len();
     }
     said += scene.tick(60).len();
@@ -649,7 +665,7 @@ fn what_was_left_out_and_refused_is_summed_up_after_a_minute_or_at_the_end() {
         for number in 0..LINE_BURST + 7 {
             let source = IpAddr::from((0x0a00_0000 + number).to_be_bytes());
             let claim = scene.claim_for(source);
-            scene.keeper.open(&claim, source, at(0));
+            scene.keeper.open(&claim, &origin(source), at(0));
         }
         for _ in 0..3 {
             let source = IpAddr::from([192, 0, 2, 7]);
@@ -657,7 +673,7 @@ fn what_was_left_out_and_refused_is_summed_up_after_a_minute_or_at_the_end() {
         }
         scene.lines.take();
         let said = if stops {
-            scene.keeper.close_all(at(1).monotonic);
+            scene.keeper.close_all(at(1));
             scene.lines.take()
         } else {
             scene.tick(60)

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use knockd::capture::interfaces::Selector;
-use knockd::capture::{Capture, Wanted};
+use knockd::capture::{Capture, Frames, Wanted};
 use knockd::core::address::Entry;
 use knockd::core::door::Table;
 use knockd::core::interest::{Interest, Packets, Ports};
@@ -277,9 +277,9 @@ fn killing_ends_the_states_of_an_address_to_the_ports_and_counts_them() {
 }
 
 /// Waits for a frame. By select(2), as that knows bpf's devices everywhere.
-fn wait(capture: &Capture, deadline: Instant) {
+fn wait(frames: &Frames, deadline: Instant) {
     let mut fds = FdSet::new();
-    capture.fds().for_each(|fd| fds.insert(fd));
+    frames.fds().for_each(|fd| fds.insert(fd));
     let left = deadline.saturating_duration_since(Instant::now());
     let mut left = TimeVal::milliseconds(i64::try_from(left.as_millis()).unwrap());
     select(None, &mut fds, None, None, &mut left).unwrap();
@@ -304,14 +304,15 @@ fn capture_on_loopback_sees_what_its_filter_lets_through_and_nothing_else() {
     send(b"another length", to(&wanted));
     send(b"this is the one!", to(&wanted));
     send(b"and the last one", to(&wanted));
+    let mut frames = Frames::of(&capture).unwrap();
     let mut seen = Vec::new();
     let deadline = Instant::now() + PATIENCE;
     while seen.len() < 2 && Instant::now() < deadline {
-        wait(&capture, deadline);
-        let changes = capture.read(64, |frame, _, _| {
+        wait(&frames, deadline);
+        let failed = frames.read(64, |frame, _, _| {
             seen.push(String::from_utf8_lossy(&frame[frame.len() - 16..]).into_owned());
         });
-        assert!(changes.is_empty(), "{changes:?}");
+        assert!(failed.is_empty(), "{failed:?}");
     }
     assert_eq!(seen, ["this is the one!", "and the last one"]);
     assert_eq!(capture.dropped(), 0);

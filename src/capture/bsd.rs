@@ -25,12 +25,12 @@ pub(super) const ABI: &Abi = &bpf::openbsd::ABI;
 pub(super) const ABI: &Abi = &bpf::macos::ABI;
 
 /// A descriptor that delivers the frames of one interface that the filter
-/// lets pass, and only those that came in.
+/// lets pass, and only those that came in. Whoever has a copy of it can read
+/// them.
 pub struct Attachment {
-    name: String,
-    index: u32,
     link: Link,
-    reader: device::Reader,
+    buffer: u32,
+    counter: device::Counter,
 }
 
 impl Attachment {
@@ -51,29 +51,9 @@ impl Attachment {
             compile(link, interests, direction).map_err(io::Error::other)
         };
         let (fd, link) = device::open(ABI, &interface.name, interface.loopback, program)?;
-        Self::adopt(fd, &interface.name, interface.index, link)
-    }
-
-    /// Takes over a descriptor that [`open`](Self::open) made, perhaps in
-    /// another process.
-    ///
-    /// # Errors
-    /// When it is none of bpf's.
-    pub fn adopt(fd: OwnedFd, name: &str, index: u32, link: Link) -> io::Result<Self> {
-        let reader = device::Reader::new(ABI, fd)?;
-        Ok(Self { name: name.to_owned(), index, link, reader })
-    }
-
-    /// The interface's name at the time of opening.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The interface's index.
-    #[must_use]
-    pub const fn index(&self) -> u32 {
-        self.index
+        let mut counter = device::Counter::new(ABI, fd);
+        let buffer = counter.buffer_length()?;
+        Ok(Self { link, buffer, counter })
     }
 
     /// What its frames begin with.
@@ -82,10 +62,42 @@ impl Attachment {
         self.link
     }
 
-    /// The descriptor: to wait on, or to hand to another process.
+    /// The size of the kernel's buffer: bpf refuses to read any other length.
+    #[must_use]
+    pub const fn buffer(&self) -> u32 {
+        self.buffer
+    }
+
+    /// The descriptor, to hand a copy of it to who reads.
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {
-        self.reader.as_fd()
+        self.counter.as_fd()
+    }
+
+    /// Frames dropped since the start because nobody read them in time.
+    pub fn dropped(&mut self) -> u64 {
+        self.counter.dropped()
+    }
+}
+
+/// Reads what a copy of an attachment's descriptor delivers. It makes no
+/// request of bpf: pledge(2) forbids them to who reads.
+pub struct Reader(device::Reader);
+
+impl Reader {
+    /// Takes over a copy of an attachment's descriptor, whose kernel buffer
+    /// has `buffer` bytes.
+    ///
+    /// # Errors
+    /// None here.
+    pub fn adopt(fd: OwnedFd, _index: u32, buffer: u32) -> io::Result<Self> {
+        Ok(Self(device::Reader::new(ABI, fd, buffer)))
+    }
+
+    /// The descriptor, to wait on.
+    #[must_use]
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 
     /// Reads frames that are there, and says how many: `budget`, and what the
@@ -94,11 +106,6 @@ impl Attachment {
     /// # Errors
     /// `ENXIO` or `EIO` when the interface is gone.
     pub fn read(&mut self, budget: usize, each: impl FnMut(&[u8])) -> io::Result<usize> {
-        self.reader.read(budget, each)
-    }
-
-    /// Frames dropped since the start because nobody read them in time.
-    pub fn dropped(&mut self) -> u64 {
-        self.reader.dropped()
+        self.0.read(budget, each)
     }
 }

@@ -26,13 +26,11 @@ const FRAME: usize = 65536 + 64;
 const BUFFER: usize = 4 << 20;
 
 /// A socket that delivers the frames of one interface that the filter lets
-/// pass, and only those that came in.
+/// pass, and only those that came in. Whoever has a copy of its descriptor can
+/// read them.
 pub struct Attachment {
-    name: String,
-    index: u32,
     link: Link,
     fd: OwnedFd,
-    receiver: Box<dyn DataLinkReceiver>,
     dropped: u64,
 }
 
@@ -58,17 +56,53 @@ impl Attachment {
         let _ = setsockopt(&fd, RcvBufForce, &BUFFER);
         packet_socket::attach_filter(fd.as_fd(), &program)?;
         packet_socket::lock_filter(fd.as_fd())?;
-        Self::adopt(fd, &interface.name, interface.index, link)
+        // Binds it: a reader finds it bound, and binding it again to the same
+        // interface changes nothing.
+        drop(Reader::adopt(fd.try_clone()?, interface.index, 0)?);
+        Ok(Self { link, fd, dropped: 0 })
     }
 
-    /// Takes over a socket that [`open`](Self::open) made, perhaps in another
-    /// process. Binding it again to the same interface changes nothing.
+    /// What its frames begin with.
+    #[must_use]
+    pub const fn link(&self) -> Link {
+        self.link
+    }
+
+    /// The size of the kernel's buffer, where reading takes it; 0 here.
+    #[must_use]
+    pub const fn buffer(&self) -> u32 {
+        0
+    }
+
+    /// The descriptor, to hand a copy of it to who reads.
+    #[must_use]
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// Frames dropped since the start because nobody read them in time.
+    pub fn dropped(&mut self) -> u64 {
+        // The kernel counts from one question to the next.
+        let more = packet_socket::dropped(self.fd.as_fd()).unwrap_or(0);
+        self.dropped = self.dropped.saturating_add(more.into());
+        self.dropped
+    }
+}
+
+/// Reads what a copy of an attachment's descriptor delivers.
+pub struct Reader {
+    fd: OwnedFd,
+    receiver: Box<dyn DataLinkReceiver>,
+}
+
+impl Reader {
+    /// Takes over a copy of an attachment's descriptor.
     ///
     /// # Errors
     /// When it cannot be bound or duplicated.
-    pub fn adopt(fd: OwnedFd, name: &str, index: u32, link: Link) -> io::Result<Self> {
+    pub fn adopt(fd: OwnedFd, index: u32, _buffer: u32) -> io::Result<Self> {
         let interface = NetworkInterface {
-            name: name.to_owned(),
+            name: String::new(),
             description: String::new(),
             index,
             mac: None,
@@ -86,32 +120,12 @@ impl Attachment {
             ..datalink::Config::default()
         };
         match datalink::channel(&interface, config)? {
-            Channel::Ethernet(_, receiver) => {
-                Ok(Self { name: interface.name, index, link, fd: own, receiver, dropped: 0 })
-            }
+            Channel::Ethernet(_, receiver) => Ok(Self { fd: own, receiver }),
             _ => Err(io::Error::from(io::ErrorKind::Unsupported)),
         }
     }
 
-    /// The interface's name at the time of opening.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The interface's index.
-    #[must_use]
-    pub const fn index(&self) -> u32 {
-        self.index
-    }
-
-    /// What its frames begin with.
-    #[must_use]
-    pub const fn link(&self) -> Link {
-        self.link
-    }
-
-    /// The descriptor: to wait on, or to hand to another process.
+    /// The descriptor, to wait on.
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
@@ -146,14 +160,6 @@ impl Attachment {
             Ok(number) if number != 0 => io::Error::from_raw_os_error(number),
             _ => error,
         }
-    }
-
-    /// Frames dropped since the start because nobody read them in time.
-    pub fn dropped(&mut self) -> u64 {
-        // The kernel counts from one question to the next.
-        let more = packet_socket::dropped(self.fd.as_fd()).unwrap_or(0);
-        self.dropped = self.dropped.saturating_add(more.into());
-        self.dropped
     }
 }
 

@@ -22,8 +22,13 @@ pub struct Wanted {
 /// Something that the log should say, once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// Capture began on this interface.
-    Attached(String),
+    /// Capture began on an interface.
+    Attached {
+        /// What the descriptor is called.
+        id: u32,
+        /// The interface.
+        name: String,
+    },
     /// Capture will begin when the reason is gone.
     Waiting {
         /// The interface, or `egress` or `any`.
@@ -31,8 +36,36 @@ pub enum Change {
         /// Why not now.
         why: String,
     },
-    /// Capture on this interface ended: it is down, gone, or no longer meant.
-    Lost(String),
+    /// Capture on an interface ended: it is down, gone, or no longer meant.
+    Lost {
+        /// What the descriptor was called.
+        id: u32,
+        /// The interface.
+        name: String,
+    },
+}
+
+/// An attached descriptor, for who reads it.
+#[derive(Debug, Clone, Copy)]
+pub struct Handout<'a> {
+    /// What it is called; no other of this process ever is.
+    pub id: u32,
+    /// The interface's index.
+    pub index: u32,
+    /// What its frames begin with.
+    pub link: Link,
+    /// The size of the kernel's buffer, where reading takes it.
+    pub buffer: u32,
+    /// To be copied.
+    pub fd: BorrowedFd<'a>,
+}
+
+/// One interface that is captured on.
+struct Attached {
+    id: u32,
+    name: String,
+    index: u32,
+    attachment: Attachment,
 }
 
 /// Descriptors on all interfaces that are meant and there.
@@ -40,7 +73,9 @@ pub struct Capture {
     wanted: Vec<Wanted>,
     interests: Vec<Interest>,
     watch: Watch,
-    attached: Vec<Attachment>,
+    attached: Vec<Attached>,
+    /// What the next descriptor is called.
+    next_id: u32,
     /// What was last reported as waiting, and why.
     waiting: BTreeMap<String, String>,
     /// Dropped packets of attachments that are gone.
@@ -61,6 +96,27 @@ impl Capture {
         wanted: Vec<Wanted>,
         interests: Vec<Interest>,
     ) -> io::Result<(Self, Vec<Change>)> {
+        Self::with_ids_from(0, wanted, interests)
+    }
+
+    /// Attaches again, for other interests, beside what is attached. No
+    /// descriptor is called as one of those.
+    ///
+    /// # Errors
+    /// As of [`new`](Self::new).
+    pub fn beside(
+        &self,
+        wanted: Vec<Wanted>,
+        interests: Vec<Interest>,
+    ) -> io::Result<(Self, Vec<Change>)> {
+        Self::with_ids_from(self.next_id, wanted, interests)
+    }
+
+    fn with_ids_from(
+        next_id: u32,
+        wanted: Vec<Wanted>,
+        interests: Vec<Interest>,
+    ) -> io::Result<(Self, Vec<Change>)> {
         // Watched before looked at: what changes in between is noticed.
         let watch = Watch::open()?;
         let mut capture = Self {
@@ -68,6 +124,7 @@ impl Capture {
             interests,
             watch,
             attached: Vec::new(),
+            next_id,
             waiting: BTreeMap::new(),
             dropped: 0,
             denied: false,
@@ -102,7 +159,7 @@ impl Capture {
     }
 
     fn has(&self, name: &str) -> bool {
-        self.attached.iter().any(|attachment| attachment.name() == name)
+        self.attached.iter().any(|attached| attached.name == name)
     }
 
     /// Attaches to interfaces that appeared, came up or came back, detaches
@@ -131,9 +188,9 @@ impl Capture {
                 Err(why) => drop(waiting.insert(wanted.selector.to_string(), why)),
             }
         }
-        let mut changes = self.detach(|attachment| {
-            let target = targets.get(attachment.name());
-            target.is_some_and(|target| target.index == attachment.index())
+        let mut changes = self.detach(|attached| {
+            let target = targets.get(&attached.name);
+            target.is_some_and(|target| target.index == attached.index)
         });
         for (name, target) in targets {
             if self.has(&name) {
@@ -141,8 +198,10 @@ impl Capture {
             }
             match Attachment::open(&target, &self.interests) {
                 Ok(attachment) => {
-                    self.attached.push(attachment);
-                    changes.push(Change::Attached(name));
+                    let id = self.next_id;
+                    self.next_id = id.wrapping_add(1);
+                    changes.push(Change::Attached { id, name: name.clone() });
+                    self.attached.push(Attached { id, name, index: target.index, attachment });
                 }
                 Err(error) => {
                     self.has_failed = true;
@@ -183,41 +242,26 @@ impl Capture {
         Ok(self.wanted.iter().map(choose).collect())
     }
 
-    /// Reads at most `budget` frames from each interface, without waiting.
-    /// `each` gets the frame's bytes, its link type and the interface's index.
-    ///
-    /// An interface that went down or away is detached, and attached again at
-    /// once if it is back: the returned changes say so.
-    pub fn read(
-        &mut self,
-        budget: usize,
-        mut each: impl FnMut(&[u8], Link, u32),
-    ) -> Vec<Change> {
-        let mut failed = Vec::new();
-        for attachment in &mut self.attached {
-            let (link, index) = (attachment.link(), attachment.index());
-            if attachment.read(budget, |frame| each(frame, link, index)).is_err() {
-                failed.push(index);
-            }
+    /// Who reads `id` found that it cannot be read any more: detaches it, and
+    /// attaches again at once if the interface is back.
+    pub fn failed(&mut self, id: u32) -> Vec<Change> {
+        let mut changes = self.detach(|attached| attached.id != id);
+        if !changes.is_empty() {
+            // Its return may have been announced before its going was read.
+            changes.append(&mut self.refresh());
         }
-        if failed.is_empty() {
-            return Vec::new();
-        }
-        let mut changes = self.detach(|attachment| !failed.contains(&attachment.index()));
-        // Its return may have been announced before its going was read.
-        changes.append(&mut self.refresh());
         changes
     }
 
     /// Detaches what is not to `stay`.
-    fn detach(&mut self, stay: impl Fn(&Attachment) -> bool) -> Vec<Change> {
+    fn detach(&mut self, stay: impl Fn(&Attached) -> bool) -> Vec<Change> {
         let mut lost = Vec::new();
         let dropped = &mut self.dropped;
-        self.attached.retain_mut(|attachment| {
-            let stays = stay(attachment);
+        self.attached.retain_mut(|attached| {
+            let stays = stay(attached);
             if !stays {
-                *dropped = dropped.saturating_add(attachment.dropped());
-                lost.push(Change::Lost(attachment.name().to_owned()));
+                *dropped = dropped.saturating_add(attached.attachment.dropped());
+                lost.push(Change::Lost { id: attached.id, name: attached.name.clone() });
             }
             stays
         });
@@ -226,13 +270,23 @@ impl Capture {
 
     /// The interfaces that are captured on.
     pub fn names(&self) -> Vec<String> {
-        self.attached.iter().map(|attachment| attachment.name().to_owned()).collect()
+        self.attached.iter().map(|attached| attached.name.clone()).collect()
     }
 
-    /// Descriptors to wait on for frames. They change with every reported
-    /// change.
-    pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.attached.iter().map(Attachment::fd)
+    /// What is waited for, and why.
+    pub const fn waiting(&self) -> &BTreeMap<String, String> {
+        &self.waiting
+    }
+
+    /// Everything that is attached.
+    pub fn attached(&self) -> impl Iterator<Item = Handout<'_>> {
+        self.attached.iter().map(|Attached { id, index, attachment, .. }| Handout {
+            id: *id,
+            index: *index,
+            link: attachment.link(),
+            buffer: attachment.buffer(),
+            fd: attachment.fd(),
+        })
     }
 
     /// The descriptor that becomes readable when interfaces, addresses or
@@ -244,7 +298,7 @@ impl Capture {
     /// Frames that the kernel had to drop since the start because they were
     /// not read in time.
     pub fn dropped(&mut self) -> u64 {
-        let living = self.attached.iter_mut().map(Attachment::dropped);
+        let living = self.attached.iter_mut().map(|attached| attached.attachment.dropped());
         living.fold(self.dropped, u64::saturating_add)
     }
 }

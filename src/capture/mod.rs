@@ -1,6 +1,7 @@
 //! From an interface to sightings: the way in.
 //!
-//! [`Capture`] keeps descriptors attached to interfaces that come and go;
+//! [`Capture`] keeps descriptors attached to interfaces that come and go, and
+//! [`Frames`] reads copies of them, in another process;
 //! [`filter`] makes the kernel drop what cannot matter; [`frame`] reads what
 //! remains; [`savefile`] takes the interface's place.
 
@@ -9,6 +10,7 @@ pub mod bpf_vm;
 pub mod filter;
 mod filter_headers;
 pub mod frame;
+mod frames;
 pub mod interfaces;
 mod live;
 mod program;
@@ -29,7 +31,8 @@ mod watch_bsd;
 #[cfg(target_os = "linux")]
 mod watch_linux;
 
-pub use live::{Capture, Change, Wanted};
+pub use frames::Frames;
+pub use live::{Capture, Change, Handout, Wanted};
 
 /// What precedes the network layer in a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,4 +57,16 @@ impl Link {
     /// All of them.
     pub const ALL: [Self; 7] =
         [Self::Ethernet, Self::Null, Self::Loop, Self::Raw, Self::Ppp, Self::Pflog, Self::Sll];
+
+    /// What stands for it between processes.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The link type that this number stands for.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
 }

@@ -64,12 +64,12 @@ impl Files {
     }
 
     /// The directory that it lies in; defaults are relative to it.
-    pub(super) fn directory(&self) -> &Path {
+    pub fn directory(&self) -> &Path {
         &self.directory
     }
 
     /// The text of the configuration.
-    pub(super) fn text(&self) -> &[u8] {
+    pub fn text(&self) -> &[u8] {
         &self.text
     }
 

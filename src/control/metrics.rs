@@ -36,7 +36,7 @@ const fn gauge(stat: &'static str, help: &'static str) -> Known {
 }
 
 /// All of them, but the latencies: [`LATENCY`] and [`LATENCY_SUM`].
-pub const KNOWN: [Known; 15] = [
+pub const KNOWN: [Known; 14] = [
     gauge("leases", "Leases that live."),
     gauge("journal_used", "Tokens that the replay journal remembers."),
     gauge("journal_room", "Tokens that it can remember."),
@@ -49,7 +49,6 @@ pub const KNOWN: [Known; 15] = [
     counter("opened", "Leases that began."),
     counter("extended", "Leases that got a later deadline."),
     counter("closed", "Leases that ended."),
-    counter("captured", "Packets that were read."),
     counter("dropped", "Packets that the kernel dropped before they were read."),
     counter("engine_restarts", "Engines that were started in place of one that died."),
     counter("keeper_restarts", "Keepers that were started in place of one that died."),

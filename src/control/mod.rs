@@ -2,8 +2,8 @@
 //!
 //! Over a socket in the run directory: [`request`] is what is asked,
 //! [`answer`] what comes back, both in [`record`]s of one size. [`server`] is
-//! the daemon's end of it, [`program`] is `knockctl`, and
-//! [`doctor`] what it looks at beside the daemon.
+//! the daemon's end of it, [`program`] is `knockctl`, and [`doctor`] looks at the
+//! system beside the daemon.
 #![forbid(unsafe_code)]
 
 pub mod answer;

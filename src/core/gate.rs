@@ -9,11 +9,11 @@ use super::door::DoorIndex;
 use super::policy::{Policy, Spa};
 use super::rate::Rate;
 use super::reason::Reason;
-use super::replay::{Replay, ReplayId};
+use super::replay::{Barrier, Replay, ReplayId};
 use super::sequence::{Attempts, Progress};
 use super::sighting::{Segment, Sighting};
 use super::time::{Monotonic, Now, Wall};
-use super::token::{Body, Request, ServerId, Statement, Wanted};
+use super::token::{Body, Request, ServerId, Statement, UserId, Wanted};
 use super::user::{SourcePolicy, User, UserIndex};
 
 /// The most doors that one packet can open.
@@ -111,6 +111,12 @@ impl Gate {
         Self::remembering(policy, Replay::after_loss(started, max_skew))
     }
 
+    /// A gate that believes only what another store of tokens would.
+    #[must_use]
+    pub fn behind(policy: Arc<Policy>, barrier: Barrier) -> Self {
+        Self::remembering(policy, Replay::behind(barrier))
+    }
+
     fn remembering(policy: Arc<Policy>, replay: Replay<FirstSeen>) -> Self {
         let attempts = usize::try_from(policy.limits.max_attempts).unwrap_or(usize::MAX);
         Self {
@@ -182,7 +188,7 @@ impl Gate {
         }
         check_time(spa, request.issued, now.wall)
             .map_err(|(reason, offset)| Refusal { offset: Some(offset), ..refuse(reason) })?;
-        self.check_new(index, packet, &body, request.issued, now).map_err(refuse)?;
+        self.check_new(&request.user, packet, &body, request.issued, now).map_err(refuse)?;
         if !user.is_valid_at(now.wall) {
             return Err(refuse(Reason::Expired));
         }
@@ -200,7 +206,7 @@ impl Gate {
             expires: request.issued + spa.max_skew,
         };
         let first = FirstSeen { interface: packet.interface, at: now.monotonic };
-        self.replay.record(index, token, first, now).map_err(refuse)?;
+        self.replay.record(request.user, token, first, now).map_err(refuse)?;
         Ok(Claim {
             door,
             address,
@@ -212,7 +218,7 @@ impl Gate {
 
     fn check_new(
         &self,
-        user: UserIndex,
+        user: &UserId,
         packet: &Packet<'_>,
         body: &Body,
         issued: Wall,

@@ -125,6 +125,12 @@ impl Policy {
         Some((index, self.door(index)?))
     }
 
+    /// Whether some sequence opens `door`.
+    #[must_use]
+    pub fn has_sequence_to(&self, door: DoorIndex) -> bool {
+        self.sequences.iter().any(|sequence| sequence.doors.contains(&door))
+    }
+
     /// The user at `index`.
     #[must_use]
     pub fn user(&self, index: UserIndex) -> Option<&User> {

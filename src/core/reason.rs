@@ -98,8 +98,13 @@ impl Default for Tally {
 impl Tally {
     /// Counts one more.
     pub fn count(&mut self, reason: Reason) {
+        self.add(reason, 1);
+    }
+
+    /// Counts that many more.
+    pub fn add(&mut self, reason: Reason, times: u64) {
         let slot = &mut self.0[reason as usize];
-        *slot = slot.saturating_add(1);
+        *slot = slot.saturating_add(times);
     }
 
     /// Those that were counted, and how often.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::reason::Reason;
 use super::time::{Monotonic, Now, Wall};
-use super::user::UserIndex;
+use super::token::UserId;
 
 /// How many unexpired tokens one user may have used: two a second through
 /// the default window of twice 30 s.
@@ -37,9 +37,19 @@ struct Seen<N> {
 /// The tokens that were honoured, each with a note of type `N`.
 #[derive(Debug)]
 pub struct Replay<N> {
-    users: BTreeMap<UserIndex, Vec<Seen<N>>>,
+    users: BTreeMap<UserId, Vec<Seen<N>>>,
     barrier: Wall,
     loss: Option<Loss>,
+}
+
+/// Which tokens are too old to be believed, as one store tells another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Barrier {
+    /// Those issued at or before this were forgotten, perhaps.
+    pub forgotten: Wall,
+    /// When a run began that did not know what was honoured before, and how
+    /// far tokens' times may be off.
+    pub loss: Option<(Monotonic, Duration)>,
 }
 
 /// A start that does not know what was honoured before.
@@ -61,7 +71,14 @@ impl<N> Replay<N> {
     /// An empty store that refuses everything issued at or before `barrier`.
     #[must_use]
     pub fn new(barrier: Wall) -> Self {
-        Self { users: BTreeMap::new(), barrier, loss: None }
+        Self::behind(Barrier { forgotten: barrier, loss: None })
+    }
+
+    /// An empty store behind the barrier of another.
+    #[must_use]
+    pub fn behind(barrier: Barrier) -> Self {
+        let loss = barrier.loss.map(|(started, max_skew)| Loss { started, max_skew });
+        Self { users: BTreeMap::new(), barrier: barrier.forgotten, loss }
     }
 
     /// An empty store of a run that began at `started` and does not know what
@@ -72,6 +89,30 @@ impl<N> Replay<N> {
     pub fn after_loss(started: Now, max_skew: Duration) -> Self {
         let loss = Loss { started: started.monotonic, max_skew };
         Self { loss: Some(loss), ..Self::new(loss.barrier(started)) }
+    }
+
+    /// The barrier, for another store.
+    #[must_use]
+    pub fn barrier_state(&self) -> Barrier {
+        let loss = self.loss.map(|loss| (loss.started, loss.max_skew));
+        Barrier { forgotten: self.barrier, loss }
+    }
+
+    /// Refuses what was issued at or before `barrier`, too.
+    pub fn raise(&mut self, barrier: Wall) {
+        self.barrier = self.barrier.max(barrier);
+    }
+
+    /// Tokens' times may be off by as much as `max_skew` from now on.
+    pub fn widen(&mut self, max_skew: Duration) {
+        if let Some(loss) = &mut self.loss {
+            loss.max_skew = loss.max_skew.max(max_skew);
+        }
+    }
+
+    /// Remembers a token that was honoured before.
+    pub fn restore(&mut self, user: UserId, token: ReplayId, note: N) {
+        self.users.entry(user).or_default().push(Seen { token, note });
     }
 
     /// The time of issue up to which nothing is believed.
@@ -88,8 +129,8 @@ impl<N> Replay<N> {
 
     /// The note made when `user` used the token `id`.
     #[must_use]
-    pub fn seen(&self, user: UserIndex, id: &[u8; 16]) -> Option<&N> {
-        let used = self.users.get(&user)?;
+    pub fn seen(&self, user: &UserId, id: &[u8; 16]) -> Option<&N> {
+        let used = self.users.get(user)?;
         used.iter().find(|seen| seen.token.id == *id).map(|seen| &seen.note)
     }
 
@@ -102,7 +143,7 @@ impl<N> Replay<N> {
     /// used up. Nothing is remembered then, and the door must stay shut.
     pub fn record(
         &mut self,
-        user: UserIndex,
+        user: UserId,
         token: ReplayId,
         note: N,
         now: Now,
@@ -134,8 +175,8 @@ impl<N> Replay<N> {
 mod tests {
     use super::*;
 
-    const ALICE: UserIndex = UserIndex(0);
-    const BOB: UserIndex = UserIndex(1);
+    const ALICE: UserId = [1; 8];
+    const BOB: UserId = [2; 8];
 
     fn at(millis: u64) -> Now {
         Now { wall: Wall::from_millis(millis), ..Now::default() }
@@ -175,7 +216,7 @@ mod tests {
         let mut replay = Replay::new(Wall::default());
         assert_eq!(replay.record(ALICE, token(1, 1_000), (), at(1_000)), Ok(()));
         assert_eq!(replay.record(ALICE, token(2, 90_000), (), at(90_000)), Ok(()));
-        assert_eq!(replay.seen(ALICE, &[1; 16]), None, "forgotten as stale");
+        assert_eq!(replay.seen(&ALICE, &[1; 16]), None, "forgotten as stale");
         assert_eq!(
             replay.record(ALICE, token(1, 1_000), (), at(1_000)),
             Err(Reason::Uncertain)

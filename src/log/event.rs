@@ -20,6 +20,10 @@ pub enum By<'a> {
     User(&'a str),
     /// Whoever knew the sequence.
     Sequence,
+    /// Whoever ordered it.
+    Administrator,
+    /// A user who is not configured any more.
+    Nobody,
 }
 
 impl fmt::Display for By<'_> {
@@ -27,6 +31,8 @@ impl fmt::Display for By<'_> {
         match self {
             Self::User(name) => f.write_str(name),
             Self::Sequence => f.write_str("a sequence"),
+            Self::Administrator => f.write_str("the administrator"),
+            Self::Nobody => f.write_str("a former user"),
         }
     }
 }
@@ -38,6 +44,10 @@ pub enum Ending {
     Expired,
     /// Somebody took the entry out of the table.
     Revoked,
+    /// An administrator ordered it.
+    Ordered,
+    /// The configuration does not allow it any more.
+    Removed,
     /// The daemon stops.
     Stopped,
 }
@@ -47,6 +57,8 @@ impl fmt::Display for Ending {
         f.write_str(match self {
             Self::Expired => "expired",
             Self::Revoked => "revoked",
+            Self::Ordered => "ordered",
+            Self::Removed => "removed",
             Self::Stopped => "stopped",
         })
     }
@@ -61,10 +73,37 @@ pub enum Event<'a> {
     Stopping,
     /// The daemon cannot go on.
     CannotGoOn { error: &'a dyn fmt::Display },
-    /// SIGHUP came.
-    ReloadIgnored,
-    /// Tokens issued so early in this run cannot be told from used ones.
-    Barrier { span: Duration },
+    /// A new configuration is in force.
+    Reloaded { doors: usize },
+    /// A new configuration is not, and the old one stays.
+    NotReloaded { text: &'a str },
+    /// What was used before is not known: tokens issued so early in this run
+    /// cannot be told from used ones.
+    Barrier { span: Duration, why: &'a dyn fmt::Display },
+    /// The journal cannot be written: no token is believed.
+    JournalBroken { why: &'a dyn fmt::Display },
+    /// It can be written again.
+    JournalBack,
+    /// Leases are in memory alone.
+    CannotKeepLeases { error: &'a dyn fmt::Display },
+    /// What the run before kept of leases cannot be read.
+    LeasesLost { why: &'a dyn fmt::Display },
+    /// A lease of an earlier run lives on.
+    Restored { door: &'a str, address: IpAddr, by: By<'a>, left: Duration },
+    /// An entry that an earlier run left, and that no lease holds, is out.
+    Swept { entry: Entry, table: &'a Table },
+    /// The keeper died, and what it left open was shut.
+    KeeperDied { how: &'a str, shut: usize },
+    /// The keeper did not end in time, and was killed.
+    KeeperStuck,
+    /// An engine died.
+    EngineDied { how: &'a str },
+    /// The keeper does without an engine until another serves.
+    EngineLost { why: &'a dyn fmt::Display },
+    /// A process cannot be started; it is tried again.
+    CannotStart { what: &'a str, error: &'a dyn fmt::Display },
+    /// A process cannot give up what it must not have.
+    CannotConfine { error: &'a dyn fmt::Display },
     /// The kernel took the address.
     Opened { door: &'a str, address: IpAddr, by: By<'a>, span: Duration },
     /// A live lease got a later deadline.
@@ -127,12 +166,22 @@ impl Event<'_> {
             Self::CannotAdd { .. }
             | Self::CannotDelete { .. }
             | Self::TableUnusable { .. }
+            | Self::JournalBroken { .. }
+            | Self::KeeperDied { .. }
+            | Self::KeeperStuck
+            | Self::EngineDied { .. }
+            | Self::CannotStart { .. }
+            | Self::CannotConfine { .. }
+            | Self::NotReloaded { .. }
             | Self::CannotGoOn { .. } => Severity::Error,
             Self::Useless { .. }
             | Self::CannotReview { .. }
             | Self::CannotKill { .. }
             | Self::CannotRelease { .. }
-            | Self::ReloadIgnored
+            | Self::CannotKeepLeases { .. }
+            | Self::LeasesLost { .. }
+            | Self::EngineLost { .. }
+            | Self::Swept { .. }
             | Self::Doubtful { .. }
             | Self::Waiting { .. }
             | Self::Lost { .. }
@@ -157,11 +206,23 @@ impl fmt::Display for Event<'_> {
             Self::Ready { .. }
             | Self::Stopping
             | Self::CannotGoOn { .. }
-            | Self::ReloadIgnored
-            | Self::Barrier { .. }
+            | Self::Reloaded { .. }
+            | Self::NotReloaded { .. }
             | Self::Doubtful { .. }
             | Self::Unsaid { .. } => self.fmt_daemon(f),
+            Self::Barrier { .. }
+            | Self::JournalBroken { .. }
+            | Self::JournalBack
+            | Self::CannotKeepLeases { .. }
+            | Self::LeasesLost { .. } => self.fmt_kept(f),
+            Self::KeeperDied { .. }
+            | Self::KeeperStuck
+            | Self::EngineDied { .. }
+            | Self::EngineLost { .. }
+            | Self::CannotStart { .. }
+            | Self::CannotConfine { .. } => self.fmt_process(f),
             Self::Opened { .. }
+            | Self::Restored { .. }
             | Self::Extended { .. }
             | Self::Closed { .. }
             | Self::NotOpened { .. } => self.fmt_door(f),
@@ -185,16 +246,51 @@ impl Event<'_> {
             }
             Self::Stopping => f.write_str("stopping, closing all doors"),
             Self::CannotGoOn { error } => write!(f, "cannot go on: {error}"),
-            Self::ReloadIgnored => {
-                f.write_str("SIGHUP ignored, restart to read the configuration")
+            Self::Reloaded { doors } => {
+                write!(f, "configuration reloaded, guarding {doors} doors")
             }
-            Self::Barrier { span } => write!(
-                f,
-                "tokens issued in the first {} are refused, uncertain: an earlier run may have honoured them",
-                Span(*span)
-            ),
+            Self::NotReloaded { text } => {
+                write!(f, "configuration not reloaded, the old one stays: {text}")
+            }
             Self::Doubtful { text } => f.write_str(text),
             Self::Unsaid { lines } => write!(f, "{lines} lines about doors left out, too many"),
+            _ => Ok(()),
+        }
+    }
+
+    fn fmt_kept(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Barrier { span, why } => write!(
+                f,
+                "tokens issued in the first {} are refused, uncertain: {why}",
+                Span(*span)
+            ),
+            Self::JournalBroken { why } => {
+                write!(f, "every token is refused until the journal can be kept: {why}")
+            }
+            Self::JournalBack => f.write_str("the journal can be kept again"),
+            Self::CannotKeepLeases { error } => {
+                write!(f, "leases will end with the daemon, they cannot be kept: {error}")
+            }
+            Self::LeasesLost { why } => {
+                write!(f, "cannot tell which leases lived, flush the tables: {why}")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn fmt_process(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::KeeperDied { how, shut } => {
+                write!(f, "the keeper died, {how}: {shut} entries taken out, starting another")
+            }
+            Self::KeeperStuck => f.write_str("the keeper did not end in time, killed"),
+            Self::EngineDied { how } => write!(f, "an engine died, {how}"),
+            Self::EngineLost { why } => write!(f, "starting another engine: {why}"),
+            Self::CannotStart { what, error } => {
+                write!(f, "cannot start {what}, trying again: {error}")
+            }
+            Self::CannotConfine { error } => write!(f, "cannot confine a process: {error}"),
             _ => Ok(()),
         }
     }
@@ -206,6 +302,9 @@ impl Event<'_> {
             }
             Self::Extended { door, address, by, span } => {
                 write!(f, "door {door} extended for {address} by {by}, {}", Span(*span))
+            }
+            Self::Restored { door, address, by, left } => {
+                write!(f, "door {door} open again for {address} by {by}, {} left", Span(*left))
             }
             Self::Closed { door, address, after, ending } => {
                 write!(
@@ -234,6 +333,9 @@ impl Event<'_> {
             }
             Self::Deleted { entry, table } => {
                 write!(f, "{entry} is out of table {table} at last")
+            }
+            Self::Swept { entry, table } => {
+                write!(f, "{entry} was left in table {table} by an earlier run, taken out")
             }
             Self::TableUnusable { table, error } => {
                 write!(f, "table {table} cannot be used, its doors stay shut: {error}")

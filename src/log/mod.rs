@@ -8,6 +8,7 @@
 pub mod event;
 pub mod summary;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io::Write;
 use std::net::IpAddr;
@@ -47,7 +48,12 @@ pub struct Log {
     verbose: bool,
     lines: Rate,
     summary: Summary,
+    /// What was said since it was last heard, if somebody listens.
+    heard: Option<VecDeque<String>>,
 }
+
+/// Lines that wait for those who listen; later ones are lost for them.
+const MAX_HEARD: usize = 1024;
 
 /// Lines about doors: so many at once, and one more each
 /// [`LINE_INTERVAL`].
@@ -62,6 +68,16 @@ impl fmt::Debug for Log {
 }
 
 impl Log {
+    /// The daemon's log: standard error in the foreground, else syslog.
+    #[must_use]
+    pub fn open(foreground: bool, verbose: bool) -> Self {
+        if foreground {
+            Self::to_lines(std::io::stderr(), verbose)
+        } else {
+            Self::to_syslog(verbose)
+        }
+    }
+
     /// A log that writes lines, to standard error say.
     #[must_use]
     pub fn to_lines(lines: impl Write + Send + 'static, verbose: bool) -> Self {
@@ -77,7 +93,26 @@ impl Log {
 
     fn to(sink: Sink, verbose: bool) -> Self {
         let lines = Rate::new(LINE_BURST, LINE_INTERVAL);
-        Self { sink, verbose, lines, summary: Summary::default() }
+        Self { sink, verbose, lines, summary: Summary::default(), heard: None }
+    }
+
+    /// Whether to say what strangers and half-done knocks do.
+    pub const fn set_verbose(&mut self, verbose: bool) {
+        self.verbose = verbose;
+    }
+
+    /// Whether somebody listens to what is said.
+    pub fn be_heard(&mut self, wanted: bool) {
+        match (wanted, &self.heard) {
+            (true, None) => self.heard = Some(VecDeque::new()),
+            (false, _) => self.heard = None,
+            (true, Some(_)) => {}
+        }
+    }
+
+    /// What was said since this was last asked, the oldest first.
+    pub fn hear(&mut self) -> Option<String> {
+        self.heard.as_mut()?.pop_front()
     }
 
     /// Says `event`, unless it is only for the verbose.
@@ -85,6 +120,11 @@ impl Log {
         let severity = event.severity();
         if severity == Severity::Debug && !self.verbose {
             return;
+        }
+        if let Some(heard) = &mut self.heard
+            && heard.len() < MAX_HEARD
+        {
+            heard.push_back(event.to_string());
         }
         match &mut self.sink {
             // Nowhere is left to say that nobody listens. One call, so that a

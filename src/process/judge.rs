@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::engine::{Decision, Engine};
+use super::engine::{Decider, Decision};
 use crate::capture::savefile::Savefile;
 use crate::core::gate::{Claim, Gate};
 use crate::core::policy::Policy;
@@ -18,7 +18,7 @@ use crate::core::time::{Monotonic, Now, Wall};
 /// A file that cannot be read or is no capture file; output that cannot be
 /// written.
 pub fn judge(policy: &Arc<Policy>, path: &Path, out: &mut impl Write) -> io::Result<()> {
-    let mut engine = Engine::new(Gate::new(Arc::clone(policy), Wall::default()));
+    let mut decider = Decider::new(Gate::new(Arc::clone(policy), Wall::default()));
     let mut savefile = Savefile::open(path).map_err(io::Error::other)?;
     while let Some(record) = savefile.next_record().map_err(io::Error::other)? {
         let nanos = record.time;
@@ -26,7 +26,7 @@ pub fn judge(policy: &Arc<Policy>, path: &Path, out: &mut impl Write) -> io::Res
             monotonic: Monotonic::from_nanos(nanos),
             wall: Wall::from_millis(nanos / 1_000_000),
         };
-        let decision = engine.decide(record.link, record.frame, 0, now);
+        let decision = decider.decide(record.link, record.frame, 0, now);
         write!(out, "{}.{:09} ", nanos / 1_000_000_000, nanos % 1_000_000_000)?;
         match decision {
             Decision::Drop(reason) => writeln!(out, "- ignore {reason}")?,

@@ -1,12 +1,12 @@
 //! The running daemon: an engine that decides, a keeper that acts, and the
-//! loop that joins them.
+//! parent that starts both and shuts what a dead keeper left.
 //!
-//! What passes between engine and keeper is a [`engine::Decision`]; nothing
-//! else is shared but the checked configuration.
+//! Each is a process of its own: it acquires, confines itself, then loops.
+//! What they tell each other is in [`crate::message`].
 #![forbid(unsafe_code)]
 
+mod backoff;
 pub mod confine;
-pub mod daemon;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod engine;
@@ -14,28 +14,91 @@ pub mod engine;
 pub mod hostile;
 pub mod judge;
 pub mod keeper;
+mod locks;
 pub mod options;
+mod parent;
 mod pidfile;
 pub mod reference;
 mod signals;
 pub mod tables;
 mod wait;
 
-use std::fmt::Display;
-use std::io::{self, Write};
+use std::fmt::{self, Display};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::capture::filter;
 use crate::config::{self, Config};
-use crate::{firewall, sys};
-use daemon::Failure;
+use crate::core::interest;
+use crate::core::policy::Policy;
+use crate::sys::Side;
+use crate::{faults, firewall, sys};
 use options::Options;
+
+/// What a process of the daemon is, by the name that it is started under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Decides about packets.
+    Engine,
+    /// Acts.
+    Keeper,
+}
+
+impl Role {
+    const ALL: [Self; 2] = [Self::Engine, Self::Keeper];
+
+    /// The first word of the command line. What is typed to start the daemon
+    /// is the parent's alone, so that rc(8) finds that one.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Engine => "knockd: engine",
+            Self::Keeper => "knockd: keeper",
+        }
+    }
+
+    /// What this process was started as; none is the parent, or a command.
+    fn of_this_process() -> Option<Self> {
+        let name = std::env::args_os().next()?;
+        Self::ALL.into_iter().find(|role| name == role.name())
+    }
+}
+
+/// Why the daemon did not start, or did not end well.
+#[derive(Debug)]
+pub enum Failure {
+    /// This is why.
+    Because(String),
+    /// It was said already, in the log or by another process.
+    Said,
+}
+
+impl Failure {
+    fn new(what: impl Display, error: impl Display) -> Self {
+        Self::Because(format!("{what}: {error}"))
+    }
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Because(text) => f.write_str(text),
+            Self::Said => f.write_str("see the log"),
+        }
+    }
+}
 
 /// knockd, from its command line to its exit code: 0 done, 1 failed, 2 a
 /// wrong command line.
 #[must_use]
 pub fn main() -> ExitCode {
+    faults::init();
+    if let Some(role) = Role::of_this_process() {
+        return be(role);
+    }
     let options = Options::parse();
     #[cfg(feature = "demo")]
     if options.demo {
@@ -61,7 +124,7 @@ pub fn main() -> ExitCode {
         let judged = judge::judge(&config.policy, path, &mut io::stdout().lock());
         judged.map_err(|error| Failure::Because(error.to_string()))
     } else {
-        daemon::run(&options, &config)
+        run(&options, &config)
     };
     match done {
         Ok(()) => return ExitCode::SUCCESS,
@@ -78,9 +141,50 @@ fn check(config: &Config) -> Result<(), Failure> {
     }
     firewall::check(&config.firewall, config.enable_pf)
         .map_err(|error| Failure::Because(format!("cannot use the firewall: {error}")))?;
-    daemon::check_filter(&config.policy)?;
+    check_filter(&config.policy)?;
     drop(writeln!(io::stderr(), "configuration OK"));
     Ok(())
+}
+
+/// Whether the kernel would take the capture filter for `policy`.
+fn check_filter(policy: &Policy) -> Result<(), Failure> {
+    filter::check(&interest::of(policy)).map_err(|error| Failure::new("cannot capture", error))
+}
+
+/// What a process that the parent started does.
+fn be(role: Role) -> ExitCode {
+    #[cfg(target_os = "linux")]
+    // Its file is called exe there. Without a name of its own it works, too.
+    let _ = nix::sys::prctl::set_name(c"knockd");
+    // Before any key is read.
+    if let Err(error) = confine::close_inherited().and_then(|()| sys::forbid_core_files()) {
+        complain(format_args!("cannot begin: {error}"));
+        return ExitCode::FAILURE;
+    }
+    match role {
+        Role::Engine => engine::run(),
+        Role::Keeper => keeper::run(),
+    }
+}
+
+/// Runs the daemon, in the foreground or split off. In the command that was
+/// typed, returns when the daemon is ready; in the daemon, when it ends.
+fn run(options: &Options, config: &Config) -> Result<(), Failure> {
+    check_filter(&config.policy)?;
+    faults::role("parent");
+    if options.foreground {
+        return parent::run(options, config, None);
+    }
+    match sys::split().map_err(|error| Failure::new("cannot become a daemon", error))? {
+        Side::Daemon(command) => parent::run(options, config, Some(command)),
+        Side::Command(command) => wait_for(command),
+    }
+}
+
+/// Waits for the daemon to be ready, or to have said why it is not.
+fn wait_for(mut daemon: File) -> Result<(), Failure> {
+    let mut byte = [0; 1];
+    daemon.read_exact(&mut byte).map_err(|_| Failure::Said)
 }
 
 fn complain(problem: impl Display) {

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGPIPE, SIGTERM};
 use signal_hook::{flag, low_level::pipe};
 
 /// What signals asked for since they were last looked at.
@@ -16,6 +16,8 @@ pub struct Asked {
     pub stop: bool,
     /// SIGHUP: read the configuration again.
     pub reload: bool,
+    /// SIGCHLD: a process that we started may have ended.
+    pub reap: bool,
 }
 
 /// The signals that the daemon listens to.
@@ -24,6 +26,7 @@ pub struct Signals {
     wake: UnixStream,
     stop: Arc<AtomicBool>,
     reload: Arc<AtomicBool>,
+    reap: Arc<AtomicBool>,
 }
 
 impl Signals {
@@ -31,15 +34,16 @@ impl Signals {
     pub fn new() -> io::Result<Self> {
         let (wake, end) = UnixStream::pair()?;
         wake.set_nonblocking(true)?;
-        let (stop, reload) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
-        for (signal, asked) in [(SIGTERM, &stop), (SIGINT, &stop), (SIGHUP, &reload)] {
+        let [stop, reload, reap] = <[Arc<AtomicBool>; 3]>::default();
+        let all = [(SIGTERM, &stop), (SIGINT, &stop), (SIGHUP, &reload), (SIGCHLD, &reap)];
+        for (signal, asked) in all {
             // The flag first: who wakes must find it set.
             flag::register(signal, Arc::clone(asked))?;
             pipe::register(signal, end.try_clone()?)?;
         }
         // A closed standard error is no reason to die with open doors.
         flag::register(SIGPIPE, Arc::default())?;
-        Ok(Self { wake, stop, reload })
+        Ok(Self { wake, stop, reload, reap })
     }
 
     /// What was asked for; each asking is told once.
@@ -49,8 +53,18 @@ impl Signals {
         Asked {
             stop: self.stop.swap(false, Ordering::Relaxed),
             reload: self.reload.swap(false, Ordering::Relaxed),
+            reap: self.reap.swap(false, Ordering::Relaxed),
         }
     }
+}
+
+/// Leaves them to our parent, which tells us what they ask for: a terminal
+/// sends them to all of us at once.
+pub fn leave_to_parent() -> io::Result<()> {
+    for signal in [SIGTERM, SIGINT, SIGHUP, SIGPIPE] {
+        flag::register(signal, Arc::default())?;
+    }
+    Ok(())
 }
 
 impl AsFd for Signals {

@@ -46,9 +46,9 @@ impl Tables {
         }
     }
 
-    /// Has tables that are missing made.
-    pub const fn create_missing(&mut self) {
-        self.creates_missing = true;
+    /// Whether tables that are missing are made.
+    pub const fn create_missing(&mut self, wanted: bool) {
+        self.creates_missing = wanted;
     }
 
     /// Has the filter enabled until [`Self::release`], by a reference kept in
@@ -107,6 +107,53 @@ impl Tables {
             }
         }
         self.complaints = found;
+    }
+
+    /// Whether somebody else's entry stands there. One of ours that could not
+    /// be taken out is ours still.
+    ///
+    /// # Errors
+    /// [`Reason::Failed`]; what failed has been said.
+    pub fn stands(
+        &mut self,
+        table: &Table,
+        entry: Entry,
+        now: Monotonic,
+        log: &mut Log,
+    ) -> Result<bool, Reason> {
+        if self.is_stuck(table, entry) {
+            return Ok(false);
+        }
+        match self.firewall.holds(table, entry) {
+            Ok(stands) => Ok(stands),
+            // One that is yet to be made holds nothing.
+            Err(error) if error.kind == Kind::Missing && self.creates_missing => Ok(false),
+            Err(error) => {
+                self.say_cannot_add(table, entry, &error, now, log);
+                Err(Reason::Failed)
+            }
+        }
+    }
+
+    /// Whether an entry should be gone and is not.
+    #[must_use]
+    pub fn is_stuck(&self, table: &Table, entry: Entry) -> bool {
+        self.stuck.contains_key(&(table.clone(), entry))
+    }
+
+    /// Another looks after an entry from now on.
+    pub fn forget(&mut self, table: &Table, entry: Entry) {
+        self.stuck.remove(&(table.clone(), entry));
+    }
+
+    /// The tables that could not be used when last looked at.
+    pub fn unusable(&self) -> impl Iterator<Item = &Table> {
+        self.unusable.iter()
+    }
+
+    /// What was found wrong when last looked at.
+    pub fn complaints(&self) -> impl Iterator<Item = &str> {
+        self.complaints.iter().map(String::as_str)
     }
 
     /// Puts an entry into the kernel. `is_held` says that live leases hold it

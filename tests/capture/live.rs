@@ -5,7 +5,7 @@
 use knockd::capture::filter::{Direction, compile};
 use knockd::capture::frame::sight;
 use knockd::capture::interfaces::Selector;
-use knockd::capture::{Capture, Change, Link, Wanted};
+use knockd::capture::{Capture, Change, Frames, Link, Wanted};
 use knockd::core::interest::{Interest, Packets, Ports};
 use knockd::core::sighting::Protocol;
 use proptest::strategy::{Strategy, ValueTree};
@@ -39,17 +39,26 @@ fn knock(port: u16) -> Vec<u8> {
     Shape { port, ..Shape::plain(Link::Ethernet, &HOST) }.build()
 }
 
+fn attached(id: u32) -> Change {
+    Change::Attached { id, name: "far".to_owned() }
+}
+
+fn lost(id: u32) -> Change {
+    Change::Lost { id, name: "far".to_owned() }
+}
+
 /// Frames up to the mark, without it.
-fn until_mark(capture: &mut Capture) -> Vec<Vec<u8>> {
+fn until_mark(capture: &Capture) -> Vec<Vec<u8>> {
+    let mut reading = Frames::of(capture).unwrap();
     let mark = knock(MARK_PORT);
     let mut frames = Vec::new();
     while frames.last() != Some(&mark) {
-        wait(&capture.fds().next().unwrap());
-        let changes = capture.read(64, |frame, link, _| {
+        wait(&reading.fds().next().unwrap());
+        let failed = reading.read(64, |frame, link, _| {
             assert_eq!(link, Link::Ethernet);
             frames.push(frame.to_vec());
         });
-        assert_eq!(changes, []);
+        assert!(failed.is_empty());
     }
     frames.pop();
     frames
@@ -89,7 +98,7 @@ fn the_kernel_delivers_what_the_interpreter_says() {
             }
             sender.send(&knock(MARK_PORT));
             // Not assert_eq: it would print every byte.
-            assert!(until_mark(&mut capture) == expected);
+            assert!(until_mark(&capture) == expected);
             delivered += expected.len();
         }
         assert!(delivered > 100, "too few frames passed to say anything: {delivered}");
@@ -101,11 +110,11 @@ fn the_kernel_delivers_what_the_interpreter_says() {
 fn packets_that_go_out_are_not_seen() {
     Namespace::run(|namespace| {
         namespace.cable("near", "far");
-        let (mut capture, _) = Capture::new(on("far"), knocks()).unwrap();
+        let (capture, _) = Capture::new(on("far"), knocks()).unwrap();
         Sender::new("far").send(&knock(22));
         Sender::new("near").send(&knock(443));
         Sender::new("near").send(&knock(MARK_PORT));
-        assert_eq!(until_mark(&mut capture), [knock(443)]);
+        assert_eq!(until_mark(&capture), [knock(443)]);
     });
 }
 
@@ -113,14 +122,14 @@ fn packets_that_go_out_are_not_seen() {
 fn tagged_packets_are_seen_with_one_tag_or_two() {
     Namespace::run(|namespace| {
         namespace.cable("near", "far");
-        let (mut capture, _) = Capture::new(on("far"), knocks()).unwrap();
+        let (capture, _) = Capture::new(on("far"), knocks()).unwrap();
         let sender = Sender::new("near");
         for tags in [vec![0x8100], vec![0x88a8, 0x8100], vec![0x9100, 0x8100]] {
             let shape = Shape { tags, ..Shape::plain(Link::Ethernet, &HOST) };
             sender.send(&shape.build());
         }
         sender.send(&knock(MARK_PORT));
-        let frames = until_mark(&mut capture);
+        let frames = until_mark(&capture);
         assert_eq!(frames.len(), 3);
         for frame in frames {
             assert!(sight(Link::Ethernet, &frame, 1).unwrap().is_initial_syn());
@@ -133,20 +142,21 @@ fn an_interface_that_goes_and_comes_back_is_lost_and_attached_again() {
     Namespace::run(|namespace| {
         namespace.cable("near", "far");
         let (mut capture, changes) = Capture::new(on("far"), knocks()).unwrap();
-        let attached = Change::Attached("far".to_owned());
+        let attached = attached(0);
         assert_eq!(changes, std::slice::from_ref(&attached));
         assert_eq!(capture.refresh(), [], "told once");
 
         namespace.ip("link del near");
-        let changes = refresh_until(&mut capture, |change| matches!(change, Change::Lost(_)));
-        assert_eq!(changes[0], Change::Lost("far".to_owned()));
-        assert_eq!(capture.fds().count(), 0);
+        let changes =
+            refresh_until(&mut capture, |change| matches!(change, Change::Lost { .. }));
+        assert_eq!(changes[0], lost(0));
+        assert_eq!(capture.attached().count(), 0);
 
         namespace.cable("near", "far");
-        refresh_until(&mut capture, |change| *change == attached);
+        refresh_until(&mut capture, |change| *change == self::attached(1));
         Sender::new("near").send(&knock(22));
         Sender::new("near").send(&knock(MARK_PORT));
-        assert_eq!(until_mark(&mut capture), [knock(22)]);
+        assert_eq!(until_mark(&capture), [knock(22)]);
     });
 }
 
@@ -167,10 +177,13 @@ fn an_interface_that_went_down_is_noticed_by_reading_too() {
         let (mut capture, _) = Capture::new(on("far"), knocks()).unwrap();
         namespace.ip("link set far down");
         namespace.ip("link set far up");
-        wait(&capture.fds().next().unwrap());
-        let changes = capture.read(64, |_, _, _| panic!("a frame"));
-        let (lost, attached) = (Change::Lost("far".into()), Change::Attached("far".into()));
-        assert_eq!(changes, [lost, attached]);
+        let mut reading = Frames::of(&capture).unwrap();
+        wait(&reading.fds().next().unwrap());
+        let failed = reading.read(64, |_, _, _| panic!("a frame"));
+        assert_eq!(failed, [0]);
+        assert_eq!(reading.fds().count(), 0);
+        assert_eq!(capture.failed(0), [lost(0), attached(1)]);
+        assert_eq!(capture.failed(0), [], "of what is gone already");
     });
 }
 
@@ -181,7 +194,7 @@ fn the_filter_cannot_be_taken_off() {
     Namespace::run(|namespace| {
         namespace.cable("near", "far");
         let (capture, _) = Capture::new(on("far"), knocks()).unwrap();
-        let fd = capture.fds().next().unwrap();
+        let fd = capture.attached().next().unwrap().fd;
         let error = knockd::sys::packet_socket::attach_filter(
             fd,
             &[libc::sock_filter { code: 6, jt: 0, jf: 0, k: u32::MAX }],
@@ -204,10 +217,10 @@ fn frames_that_nobody_reads_in_time_are_counted() {
             sender.send(&long);
         }
         let dropped = capture.dropped();
-        let mut read = 0;
+        let (mut read, mut reading) = (0, Frames::of(&capture).unwrap());
         while read < 10_000 - dropped {
-            wait(&capture.fds().next().unwrap());
-            capture.read(2, |_, _, _| read += 1);
+            wait(&reading.fds().next().unwrap());
+            reading.read(2, |_, _, _| read += 1);
         }
         assert!(dropped > 0);
         assert_eq!(capture.dropped(), dropped, "asking twice counts once");
@@ -226,12 +239,21 @@ fn what_is_required_and_missing_is_an_error_and_what_is_optional_is_waited_for()
         let (mut capture, changes) = Capture::new(optional, knocks()).unwrap();
         assert!(matches!(&changes[..], [Change::Waiting { .. }, Change::Waiting { .. }]));
         namespace.cable("near", "late");
-        refresh_until(&mut capture, |change| *change == Change::Attached("late".to_owned()));
+        refresh_until(
+            &mut capture,
+            |change| matches!(change, Change::Attached { name, .. } if name == "late"),
+        );
         namespace.ip("addr add 192.0.2.1/24 dev near");
         namespace.ip("route add default via 192.0.2.2 dev near");
-        refresh_until(&mut capture, |change| *change == Change::Attached("near".to_owned()));
+        refresh_until(
+            &mut capture,
+            |change| matches!(change, Change::Attached { name, .. } if name == "near"),
+        );
         namespace.ip("route del default");
-        refresh_until(&mut capture, |change| *change == Change::Lost("near".to_owned()));
+        refresh_until(
+            &mut capture,
+            |change| matches!(change, Change::Lost { name, .. } if name == "near"),
+        );
     });
 }
 
@@ -243,10 +265,9 @@ fn any_leaves_loopback_out_and_takes_what_has_no_hardware_address() {
         namespace.ip("tuntap add mode tun name tun7");
         namespace.ip("link set tun7 up");
         let any = vec![Wanted { selector: Selector::Any, required: true }];
-        let (_, changes) = Capture::new(any, knocks()).unwrap();
-        let names: Vec<_> =
-            ["far", "near", "tun7"].map(|name| Change::Attached(name.into())).into();
-        assert_eq!(changes, names);
+        let (capture, changes) = Capture::new(any, knocks()).unwrap();
+        assert_eq!(capture.names(), ["far", "near", "tun7"]);
+        assert_eq!(changes.len(), 3);
     });
 }
 
@@ -259,15 +280,16 @@ fn loopback_shows_a_packet_once_when_it_is_named() {
             ports: Ports::Of(vec![9000]),
             packets: Packets::Lengths(vec![3]),
         };
-        let (mut capture, _) = Capture::new(on("lo"), vec![any_port]).unwrap();
+        let (capture, _) = Capture::new(on("lo"), vec![any_port]).unwrap();
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         for payload in [&b"abc"[..], b"abcd", b"xyz"] {
             socket.send_to(payload, "127.0.0.1:9000").unwrap();
         }
         let mut payloads = Vec::new();
+        let mut reading = Frames::of(&capture).unwrap();
         while !payloads.contains(&b"xyz".to_vec()) {
-            wait(&capture.fds().next().unwrap());
-            capture.read(64, |frame, link, _| {
+            wait(&reading.fds().next().unwrap());
+            reading.read(64, |frame, link, _| {
                 let sighting = sight(link, frame, 1).unwrap();
                 if let knockd::core::sighting::Segment::Udp { payload, .. } = sighting.segment {
                     payloads.push(payload.to_vec());

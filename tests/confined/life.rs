@@ -8,8 +8,7 @@ use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use knockd::capture::Link;
-use knockd::capture::system::Attachment;
+use knockd::capture::system::Reader;
 use knockd::core::user::Credential;
 use knockd::process::confine::{self, Account, Cell, KeeperPaths, ParentPaths};
 use knockd::{keyfile, sys};
@@ -38,7 +37,7 @@ pub fn live() {
         "Binds" => {
             confine::engine(&cell).unwrap();
             let (fd, _) = take();
-            let adopted = Attachment::adopt(fd, "lo", 1, Link::Ethernet);
+            let adopted = Reader::adopt(fd, 1, 0);
             say(format_args!("{:?}", adopted.map(drop)));
         }
         "Aborts" => {
@@ -106,7 +105,7 @@ fn wait(fd: impl AsFd) {
 /// All that an engine does.
 fn work() {
     let (fd, index) = take();
-    let mut capture = Attachment::adopt(fd, "eth0", index, Link::Ethernet).unwrap();
+    let mut capture = Reader::adopt(fd, index, 0).unwrap();
     say("capturing");
     wait(capture.fd());
     let mut met = None;

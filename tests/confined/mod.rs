@@ -1,10 +1,12 @@
 //! A process that confines itself, and the test that watches it.
 
 mod life;
+#[cfg(feature = "faults")]
+mod program;
 
 use std::fs;
 use std::io::{BufRead, BufReader, IoSlice};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -19,6 +21,8 @@ use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use crate::net::{Lab, PATIENCE, SPA_PORT};
 
 pub use life::live;
+#[cfg(feature = "faults")]
+pub use program::taken_over;
 
 /// What the child is to do. It confines itself as an engine, but for one.
 #[derive(Debug, Clone, Copy)]
@@ -142,10 +146,10 @@ impl Child {
     }
 
     /// Gives it a capture descriptor.
-    pub fn hand_over(&self, capture: &Attachment) {
+    pub fn hand_over(&self, capture: &Captured) {
         let numbers = [capture.fd().as_raw_fd()];
         let rights = [ControlMessage::ScmRights(&numbers)];
-        let index = capture.index().to_be_bytes();
+        let index = capture.index.to_be_bytes();
         let bytes = [IoSlice::new(&index)];
         let channel = self.channel.get_ref().as_raw_fd();
         sendmsg::<()>(channel, &bytes, &rights, MsgFlags::empty(), None).unwrap();
@@ -189,8 +193,20 @@ impl Drop for Child {
     }
 }
 
+/// An attachment, and to which interface.
+pub struct Captured {
+    attachment: Attachment,
+    index: u32,
+}
+
+impl Captured {
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.attachment.fd()
+    }
+}
+
 /// Captures what comes to the server's SPA port.
-pub fn capture(lab: &Lab) -> Attachment {
+pub fn capture(lab: &Lab) -> Captured {
     let interest = Interest {
         protocol: Protocol::Udp,
         ports: Ports::Of(vec![SPA_PORT]),
@@ -199,12 +215,13 @@ pub fn capture(lab: &Lab) -> Attachment {
     lab.server.enter(|| {
         let all = interfaces::list().unwrap();
         let eth0 = all.iter().find(|interface| interface.name == "eth0").unwrap();
-        Attachment::open(eth0, &[interest]).unwrap()
+        let attachment = Attachment::open(eth0, &[interest]).unwrap();
+        Captured { attachment, index: eth0.index }
     })
 }
 
 /// The kernel's line about a capture descriptor: protocol, interface and all.
-pub fn bound(lab: &Lab, capture: &Attachment) -> String {
+pub fn bound(lab: &Lab, capture: &Captured) -> String {
     let link = fs::read_link(format!("/proc/self/fd/{}", capture.fd().as_raw_fd())).unwrap();
     let inode = link.to_str().unwrap().trim_matches(|letter: char| !letter.is_ascii_digit());
     let sockets =

@@ -72,6 +72,28 @@ impl Daemon {
         kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
     }
 
+    /// Kills one of its processes, without ceremony.
+    pub fn kill(&self, name: &str) {
+        for pid in self.children(name) {
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+    }
+
+    /// Kills the parent, or all at once, and waits until none is left.
+    pub fn kill_parent(mut self, all: bool) -> Vec<String> {
+        let family = self.family();
+        let doomed = if all { &family[..] } else { &family[..1] };
+        for pid in doomed {
+            let _ = kill(*pid, Signal::SIGKILL);
+        }
+        self.child.wait().unwrap();
+        let end = Instant::now() + PATIENCE;
+        while !matches!(self.next(end), Err(RecvTimeoutError::Disconnected)) {
+            assert!(Instant::now() < end, "still running after {:#?}", self.heard.borrow());
+        }
+        self.heard.take()
+    }
+
     /// Sends SIGTERM and waits; returns all that it said since its start.
     pub fn stop(self) -> Vec<String> {
         self.signal(Signal::SIGTERM);
@@ -94,11 +116,35 @@ impl Daemon {
         fs::read(format!("/proc/{}/{name}", self.child.id())).unwrap()
     }
 
-    /// The number that /proc/PID/status gives for `field`.
+    /// The processes that it started, by their names: keeper, engine.
+    pub fn children(&self, name: &str) -> Vec<Pid> {
+        let path = format!("/proc/{id}/task/{id}/children", id = self.child.id());
+        let all = fs::read_to_string(path).unwrap_or_default();
+        let is_named = |pid: &&str| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.starts_with(format!("knockd: {name}").as_bytes())
+        };
+        let found = all.split_ascii_whitespace().filter(is_named);
+        found.map(|pid| Pid::from_raw(pid.parse().unwrap())).collect()
+    }
+
+    /// All three processes.
+    pub fn family(&self) -> Vec<Pid> {
+        let parent = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        let mut family = vec![parent];
+        family.extend(self.children("keeper"));
+        family.extend(self.children("engine"));
+        family
+    }
+
+    /// The sum of what /proc/PID/status gives for `field`, of all three.
     pub fn status(&self, field: &str) -> u64 {
-        let text = String::from_utf8(self.proc("status")).unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix(field)).unwrap();
-        line.split_ascii_whitespace().next().unwrap().parse().unwrap()
+        let of = |pid: Pid| -> u64 {
+            let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+            let line = text.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+            line.split_ascii_whitespace().next().unwrap().parse().unwrap()
+        };
+        self.family().into_iter().map(of).sum()
     }
 }
 

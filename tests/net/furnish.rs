@@ -103,7 +103,8 @@ impl Plan<'_> {
         "carol": (credential: Secret("carol.key"), doors: ["ssh"], source: Observed),
         "dave": (credential: Secret("dave.key"), doors: ["ssh"], source: Delegate),
     }},
-    directories: (secrets: "{directory}"),
+    user: "nobody",
+    directories: (secrets: "{directory}", state: "{directory}/state", run: "{directory}/run"),
 )"#
         )
     }

@@ -8,6 +8,7 @@ pub mod frames;
 pub mod furnish;
 pub mod tcpdump;
 
+use std::ffi::OsStr;
 use std::fs;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -221,8 +222,18 @@ impl Lab {
 
     /// Starts the daemon on the server in the foreground, with more options.
     pub fn start(&self, config: &Path, options: &[&str]) -> Daemon {
+        self.start_in(config, options, &[])
+    }
+
+    /// The same in an environment that tells a build for tests what to do.
+    pub fn start_in(
+        &self,
+        config: &Path,
+        options: &[&str],
+        environment: &[(&str, &OsStr)],
+    ) -> Daemon {
         let mut command = self.server.command(KNOCKD);
-        command.args(["-d", "-f"]).arg(config).args(options);
+        command.args(["-d", "-f"]).arg(config).args(options).envs(environment.iter().copied());
         Daemon::spawn(command)
     }
 

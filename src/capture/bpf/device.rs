@@ -55,26 +55,64 @@ fn open_device(devices: Devices) -> io::Result<File> {
     }
 }
 
-/// A ready descriptor and its buffer.
+/// A ready descriptor that nothing is read from here.
 #[derive(Debug)]
-pub struct Reader {
+pub struct Counter {
     abi: &'static Abi,
     device: Descriptor,
-    buffer: Vec<u8>,
     /// The kernel's last count of drops, and ours, which does not wrap.
     counted: u32,
     dropped: u64,
 }
 
-impl Reader {
-    /// Takes over what [`open`] made, perhaps in another process.
+impl Counter {
+    /// Takes over what [`open`] made.
+    #[must_use]
+    pub fn new(abi: &'static Abi, fd: OwnedFd) -> Self {
+        Self { abi, device: Descriptor(fd.into()), counted: 0, dropped: 0 }
+    }
+
+    /// The size of the kernel's buffer.
     ///
     /// # Errors
     /// When the descriptor is none of bpf's.
-    pub fn new(abi: &'static Abi, fd: OwnedFd) -> io::Result<Self> {
-        let mut device = Descriptor(fd.into());
-        let buffer = vec![0; attach::buffer_length(&mut device, abi)?];
-        Ok(Self { abi, device, buffer, counted: 0, dropped: 0 })
+    pub fn buffer_length(&mut self) -> io::Result<u32> {
+        let length = attach::buffer_length(&mut self.device, self.abi)?;
+        u32::try_from(length).map_err(io::Error::other)
+    }
+
+    /// Packets dropped since the descriptor was opened because nobody read
+    /// them in time.
+    pub fn dropped(&mut self) -> u64 {
+        if let Ok(counted) = attach::dropped(&mut self.device, self.abi) {
+            let more = counted.wrapping_sub(self.counted);
+            self.counted = counted;
+            self.dropped = self.dropped.saturating_add(more.into());
+        }
+        self.dropped
+    }
+}
+
+impl AsFd for Counter {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.device.as_fd()
+    }
+}
+
+/// A ready descriptor, perhaps of another process, and a buffer for it.
+#[derive(Debug)]
+pub struct Reader {
+    abi: &'static Abi,
+    file: File,
+    buffer: Vec<u8>,
+}
+
+impl Reader {
+    /// Reads from `fd`, whose kernel buffer has `length` bytes.
+    #[must_use]
+    pub fn new(abi: &'static Abi, fd: OwnedFd, length: u32) -> Self {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        Self { abi, file: fd.into(), buffer: vec![0; length] }
     }
 
     /// Reads packets that are there, and says how many: `budget`, and what the
@@ -103,28 +141,17 @@ impl Reader {
     fn fill(&mut self) -> io::Result<usize> {
         loop {
             // bpf refuses a read of any other length than its buffer's.
-            match self.device.0.read(&mut self.buffer) {
+            match self.file.read(&mut self.buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
                 result => return result,
             }
         }
     }
-
-    /// Packets dropped since the descriptor was opened because nobody read
-    /// them in time.
-    pub fn dropped(&mut self) -> u64 {
-        if let Ok(counted) = attach::dropped(&mut self.device, self.abi) {
-            let more = counted.wrapping_sub(self.counted);
-            self.counted = counted;
-            self.dropped = self.dropped.saturating_add(more.into());
-        }
-        self.dropped
-    }
 }
 
 impl AsFd for Reader {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.device.as_fd()
+        self.file.as_fd()
     }
 }

@@ -53,12 +53,6 @@ pub type Ask<'a> = dyn FnMut() -> Result<Vec<(String, String)>, String> + 'a;
 /// Looks at everything and prints one line for each finding, and their sum.
 pub fn run(options: &Options, ask: &mut Ask<'_>, out: &mut dyn Write) -> Outcome {
     let mut report = Report::new(out);
-    // Before any key is read.
-    if let Err(error) = sys::forbid_core_files() {
-        let text = format!("cannot forbid core files, keys are not looked at: {error}");
-        report.add([Finding::error("configuration", text)]);
-        return report.finish();
-    }
     let config = config::load(&options.config);
     report.add(configuration(&options.config, &config));
     if let Ok(config) = &config {
@@ -130,10 +124,10 @@ fn directories(config: &Config) -> Vec<Finding> {
     }
     // Tables in memory open nothing, and anybody may try them out.
     if config.firewall != Choice::Memory {
-        let user = nix::unistd::User::from_name(places::ACCOUNT);
+        let user = nix::unistd::User::from_name(&config.user);
         let uid = user.map(|user| user.map(|user| user.uid.as_raw()));
         let uid = uid.map_err(|error| error.desc().to_owned());
-        findings.push(places::account(places::ACCOUNT, &uid));
+        findings.push(places::account(&config.user, &uid));
     }
     findings
 }

@@ -7,8 +7,6 @@ use std::path::{Path, PathBuf};
 
 use super::finding::Finding;
 
-/// The user that the engine becomes.
-pub const ACCOUNT: &str = "_knockd";
 /// The most key files that are looked at.
 const MAX_FILES: usize = 10_000;
 

@@ -238,6 +238,12 @@ impl Leases {
         holders.is_some_and(|holders| holders.foreign)
     }
 
+    /// Whether leases hold the entry that `key` needs.
+    #[must_use]
+    pub fn is_held(&self, key: &LeaseKey) -> bool {
+        self.slot(key).is_some_and(|slot| self.entries.contains_key(&slot))
+    }
+
     /// When the next lease ends.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Monotonic> {

@@ -172,7 +172,8 @@ impl<D: Device> Firewall for Pf<D> {
         Ok(if deleted { Deleted::Deleted } else { Deleted::Absent })
     }
 
-    /// pf tells the most specific entry that a host matches.
+    /// pf is asked which entry the address matches, and tells the most
+    /// specific; of networks it tells nothing.
     fn holds(&mut self, table: &Table, entry: Entry) -> Result<bool, Error> {
         if entry != Entry::host(entry.address()) {
             return Ok(self.list(table)?.contains(&entry));
@@ -181,8 +182,9 @@ impl<D: Device> Firewall for Pf<D> {
         let mut element = table::encode(self.abi, entry);
         let asked = Some((&mut element, abi::PFR_FLAG_REPLACE));
         self.with_element(|tables| &tables.test, table, asked, &what)?;
-        let found = table::decode(self.abi, &element) == Some(entry);
-        Ok(found && self.abi.tables.entry.feedback.get(&element) == abi::PFR_FB_MATCH.into())
+        let outcome = self.abi.tables.entry.feedback.get(&element);
+        let is_match = outcome == abi::PFR_FB_MATCH.into();
+        Ok(is_match && table::decode(self.abi, &element) == Some(entry))
     }
 
     fn list(&mut self, table: &Table) -> Result<Vec<Entry>, Error> {

@@ -14,7 +14,7 @@ use nix::unistd::{getegid, geteuid};
 
 use crate::capture::frame::sight;
 use crate::capture::interfaces::Selector;
-use crate::capture::{Capture, Wanted};
+use crate::capture::{Capture, Frames, Wanted};
 use crate::core::interest::{Interest, Packets, Ports};
 use crate::core::sighting::{Protocol, Segment};
 
@@ -86,7 +86,7 @@ fn is_ending(line: &str) -> bool {
 }
 
 /// Someone who reads along.
-pub struct Wiretap(Capture);
+pub struct Wiretap(Frames);
 
 impl Wiretap {
     /// Reads what goes to the UDP port `port` over the loopback.
@@ -98,7 +98,7 @@ impl Wiretap {
             packets: Packets::All,
         };
         let (capture, _) = Capture::new(vec![wanted], vec![interest])?;
-        Ok(Self(capture))
+        Ok(Self(Frames::of(&capture)?))
     }
 
     /// The first datagram that comes by.

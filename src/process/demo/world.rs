@@ -83,7 +83,7 @@ const HOSTS: &str = r#"{
 }
 "#;
 
-fn server_config(secrets: &Path, public: &str) -> String {
+fn server_config(directory: &Path, public: &str) -> String {
     format!(
         r#"(
     name: "demo.example.org",
@@ -101,10 +101,10 @@ fn server_config(secrets: &Path, public: &str) -> String {
     users: {{
         "alice": (credential: Ed25519("{public}"), doors: ["ssh"]),
     }},
-    directories: (secrets: "{}"),
+    directories: (secrets: "{directory}", state: "{directory}/state", run: "{directory}/run"),
 )
 "#,
-        secrets.display()
+        directory = directory.display()
     )
 }
 

@@ -2,7 +2,7 @@
 //! no devices, so bpf descriptors need this one.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -10,6 +10,7 @@ use nix::libc::timespec;
 use nix::sys::event::{EvFlags, EventFilter, FilterFlag, KEvent, Kqueue};
 use nix::sys::time::TimeSpec;
 
+use super::{Ready, Wish};
 use crate::core::time::Monotonic;
 use crate::sys;
 
@@ -30,25 +31,24 @@ impl Waiter {
         Ok(Self { queue: Kqueue::new()? })
     }
 
-    /// Sleeps until one of `fds` is readable or `deadline` has come. Says of
-    /// each descriptor whether reading it is worth a try.
+    /// Sleeps until one of `wishes` comes true or `deadline` has come. Says of
+    /// each what is worth a try.
     pub fn wait(
         &mut self,
-        fds: &[BorrowedFd<'_>],
+        wishes: &[Wish<'_>],
         deadline: Option<Monotonic>,
-    ) -> io::Result<Vec<bool>> {
-        let event = |place: usize, fd: &BorrowedFd<'_>, flags| {
-            let ident = fd.as_raw_fd().unsigned_abs() as usize;
-            let place = isize::try_from(place).unwrap_or(isize::MAX);
-            KEvent::new(ident, EventFilter::EVFILT_READ, flags, FilterFlag::empty(), 0, place)
-        };
+    ) -> io::Result<Vec<Ready>> {
         // One shot: nothing of this call is left in the queue for a
         // descriptor that is closed and its number used again.
         let flags = EvFlags::EV_ADD | EvFlags::EV_ONESHOT;
-        let changes: Vec<_> =
-            fds.iter().enumerate().map(|(place, fd)| event(place, fd, flags)).collect();
+        let mut changes = Vec::with_capacity(2 * wishes.len());
+        for (place, wish) in (0..).zip(wishes) {
+            changes.push(event(place, wish, EventFilter::EVFILT_READ, flags));
+            let flags = if wish.write { flags } else { continue };
+            changes.push(event(place, wish, EventFilter::EVFILT_WRITE, flags));
+        }
         let mut events = changes.clone();
-        let mut ready = vec![false; fds.len()];
+        let mut ready = vec![Ready::default(); wishes.len()];
         let count = match self.queue.kevent(&changes, &mut events, timeout(deadline)?) {
             Ok(count) => count,
             Err(Errno::EINTR) => return Ok(ready),
@@ -56,12 +56,20 @@ impl Waiter {
         };
         for event in events.iter().take(count) {
             let place = usize::try_from(event.udata()).ok();
-            if let Some(slot) = place.and_then(|place| ready.get_mut(place)) {
-                *slot = true;
+            let Some(slot) = place.and_then(|place| ready.get_mut(place)) else { continue };
+            if matches!(event.filter(), Ok(EventFilter::EVFILT_WRITE)) {
+                slot.write = true;
+            } else {
+                slot.read = true;
             }
         }
         Ok(ready)
     }
+}
+
+fn event(place: isize, wish: &Wish<'_>, filter: EventFilter, flags: EvFlags) -> KEvent {
+    let ident = wish.fd.as_raw_fd().unsigned_abs() as usize;
+    KEvent::new(ident, filter, flags, FilterFlag::empty(), 0, place)
 }
 
 fn timeout(deadline: Option<Monotonic>) -> io::Result<Option<timespec>> {

@@ -2,14 +2,17 @@
 //! passes while the machine is suspended wakes us as soon as it resumes.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
+use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
+use super::{Ready, Wish};
 use crate::core::time::Monotonic;
+use crate::faults;
 
 /// The one place where the daemon sleeps.
 #[derive(Debug)]
@@ -25,30 +28,27 @@ impl Waiter {
         Ok(Self { timer: TimerFd::new(ClockId::CLOCK_BOOTTIME, flags)?, set_to: None })
     }
 
-    /// Sleeps until one of `fds` is readable or `deadline` has come. Says of
-    /// each descriptor whether reading it is worth a try.
+    /// Sleeps until one of `wishes` comes true or `deadline` has come. Says of
+    /// each what is worth a try.
     pub fn wait(
         &mut self,
-        fds: &[BorrowedFd<'_>],
+        wishes: &[Wish<'_>],
         deadline: Option<Monotonic>,
-    ) -> io::Result<Vec<bool>> {
+    ) -> io::Result<Vec<Ready>> {
         self.set(deadline)?;
-        let timer = std::iter::once(self.timer.as_fd());
-        let mut polled: Vec<_> = fds
-            .iter()
-            .copied()
-            .chain(timer)
-            .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
-            .collect();
-        match poll(&mut polled, PollTimeout::NONE) {
+        let flags = |wish: &Wish<'_>| {
+            if wish.write { PollFlags::POLLIN | PollFlags::POLLOUT } else { PollFlags::POLLIN }
+        };
+        let mut polled: Vec<_> =
+            wishes.iter().map(|wish| PollFd::new(wish.fd, flags(wish))).collect();
+        polled.push(PollFd::new(self.timer.as_fd(), PollFlags::POLLIN));
+        match poll(&mut polled, faults::longest_sleep()) {
             Ok(_) => {}
-            Err(Errno::EINTR) => return Ok(vec![false; fds.len()]),
+            Err(Errno::EINTR) => return Ok(vec![Ready::default(); wishes.len()]),
             Err(error) => return Err(error.into()),
         }
         polled.pop();
-        // An error on a descriptor is told by reading it.
-        let is_ready = |fd: &PollFd<'_>| fd.revents().is_none_or(|events| !events.is_empty());
-        Ok(polled.iter().map(is_ready).collect())
+        Ok(polled.iter().map(ready).collect())
     }
 
     /// An expired timer stays readable until it is set anew.
@@ -60,7 +60,7 @@ impl Waiter {
             None => self.timer.unset()?,
             Some(moment) => {
                 // Zero would switch the timer off.
-                let span = std::time::Duration::from_nanos(moment.as_nanos().max(1));
+                let span = Duration::from_nanos(faults::real(moment).as_nanos().max(1));
                 let at = Expiration::OneShot(TimeSpec::from_duration(span));
                 self.timer.set(at, TimerSetTimeFlags::TFD_TIMER_ABSTIME)?;
             }
@@ -68,4 +68,11 @@ impl Waiter {
         self.set_to = deadline;
         Ok(())
     }
+}
+
+/// An error on a descriptor is told by reading it.
+fn ready(fd: &PollFd<'_>) -> Ready {
+    let events = fd.revents().unwrap_or(PollFlags::POLLERR);
+    let write = events.contains(PollFlags::POLLOUT);
+    Ready { read: !events.difference(PollFlags::POLLOUT).is_empty(), write }
 }

@@ -1,11 +1,11 @@
-//! Meets the packets: frame to sighting to verdict. It touches nothing.
+//! Frame to sighting to verdict. It touches nothing.
 
 use std::net::IpAddr;
 
 use crate::capture::Link;
 use crate::capture::frame::sight;
 use crate::core::gate::{Claim, Gate, Refusal, Verdict};
-use crate::core::reason::{Reason, Tally};
+use crate::core::reason::Reason;
 use crate::core::time::Now;
 
 /// What comes of one frame.
@@ -30,42 +30,29 @@ pub enum Decision {
     Drop(Reason),
 }
 
-/// The gate and its counters.
+/// The gate behind the parser of frames.
 #[derive(Debug)]
-pub struct Engine {
+pub struct Decider {
     gate: Gate,
-    tally: Tally,
 }
 
-impl Engine {
-    /// An engine around `gate`.
+impl Decider {
+    /// What decides by `gate`.
     #[must_use]
-    pub fn new(gate: Gate) -> Self {
-        Self { gate, tally: Tally::default() }
+    pub const fn new(gate: Gate) -> Self {
+        Self { gate }
     }
 
     /// Decides about one frame, seen on the capture point `interface`.
     pub fn decide(&mut self, link: Link, frame: &[u8], interface: u32, now: Now) -> Decision {
         let sighting = match sight(link, frame, interface) {
             Ok(sighting) => sighting,
-            Err(reason) => {
-                self.tally.count(reason);
-                return Decision::Drop(reason);
-            }
+            Err(reason) => return Decision::Drop(reason),
         };
         let source = sighting.source;
         match self.gate.judge(&sighting, now) {
             Verdict::Open(claims) => Decision::Open { claims, source },
-            Verdict::Ignore(refusal) => {
-                self.tally.count(refusal.reason);
-                Decision::Refuse { source, refusal }
-            }
+            Verdict::Ignore(refusal) => Decision::Refuse { source, refusal },
         }
-    }
-
-    /// How often each reason was met.
-    #[must_use]
-    pub const fn tally(&self) -> &Tally {
-        &self.tally
     }
 }

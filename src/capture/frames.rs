@@ -1,0 +1,81 @@
+//! Reading frames from descriptors that another process attached.
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use super::system::Reader;
+use super::{Capture, Handout, Link};
+
+/// One descriptor, and what its frames are.
+struct Source {
+    id: u32,
+    index: u32,
+    link: Link,
+    reader: Reader,
+}
+
+/// All descriptors that there are frames from.
+#[derive(Default)]
+pub struct Frames {
+    sources: Vec<Source>,
+}
+
+impl Frames {
+    /// Reads all that `capture` attached to.
+    ///
+    /// # Errors
+    /// When nothing can be read from it.
+    pub fn of(capture: &Capture) -> io::Result<Self> {
+        let mut frames = Self::default();
+        for Handout { id, index, link, buffer, fd } in capture.attached() {
+            frames.adopt(id, fd.try_clone_to_owned()?, index, link, buffer)?;
+        }
+        Ok(frames)
+    }
+
+    /// Reads from `fd`, too, which is called `id`: the descriptor of the
+    /// interface `index`, whose frames begin with `link`, and whose kernel
+    /// buffer has `buffer` bytes.
+    ///
+    /// # Errors
+    /// When nothing can be read from it.
+    pub fn adopt(
+        &mut self,
+        id: u32,
+        fd: OwnedFd,
+        index: u32,
+        link: Link,
+        buffer: u32,
+    ) -> io::Result<()> {
+        let reader = Reader::adopt(fd, index, buffer)?;
+        self.sources.push(Source { id, index, link, reader });
+        Ok(())
+    }
+
+    /// Closes what is called `id`.
+    pub fn release(&mut self, id: u32) {
+        self.sources.retain(|source| source.id != id);
+    }
+
+    /// The descriptors, to wait on.
+    pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.sources.iter().map(|source| source.reader.fd())
+    }
+
+    /// Reads at most `budget` frames from each descriptor, without waiting.
+    /// `each` gets the frame's bytes, its link type and the interface's index.
+    /// Returns the ids of those that cannot be read any more; they are closed.
+    pub fn read(&mut self, budget: usize, mut each: impl FnMut(&[u8], Link, u32)) -> Vec<u32> {
+        let mut failed = Vec::new();
+        self.sources.retain_mut(|source| {
+            let (link, index) = (source.link, source.index);
+            let read = source.reader.read(budget, |frame| each(frame, link, index));
+            if read.is_err() {
+                failed.push(source.id);
+            }
+            read.is_ok()
+        });
+        failed
+    }
+}

@@ -1,0 +1,442 @@
+//! The replay journal: which tokens were honoured, across every restart.
+//!
+//! In the state directory, one file: a head of one slot, then a slot for each
+//! token. Slots are reused once their token is stale; what is forgotten that
+//! way leaves the barrier behind that every later slot carries.
+
+use std::fmt;
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::unistd::geteuid;
+
+use super::BootId;
+use super::slots::{self, Content, Durable, SLOT, SlotFile};
+use crate::core::reason::Reason;
+use crate::core::replay::{Barrier, Replay, ReplayId, SHARE};
+use crate::core::time::{Monotonic, Now, Wall};
+use crate::core::token::UserId;
+
+/// The file's name.
+pub const NAME: &str = "journal";
+/// The most tokens that are remembered at once.
+pub const MAX_CAPACITY: usize = 65_536;
+
+const MAGIC: &[u8; 8] = b"knockdJ1";
+
+/// How many tokens are to be remembered for so many users.
+#[must_use]
+pub fn capacity(users: usize) -> usize {
+    users.saturating_mul(SHARE).clamp(SHARE, MAX_CAPACITY)
+}
+
+/// Why what was honoured before is not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Loss {
+    /// There is no journal.
+    Missing,
+    /// The machine went down without the daemon being stopped.
+    PowerLost,
+    /// The journal is damaged.
+    Damaged,
+    /// The journal cannot be read.
+    Unreadable(String),
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("there is no journal of earlier runs"),
+            Self::PowerLost => f.write_str("the machine went down while the daemon ran"),
+            Self::Damaged => f.write_str("the journal of earlier runs is damaged"),
+            Self::Unreadable(error) => {
+                write!(f, "the journal of earlier runs cannot be read: {error}")
+            }
+        }
+    }
+}
+
+/// One honoured token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Line {
+    user: UserId,
+    token: ReplayId,
+}
+
+/// The head of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Head {
+    boot: BootId,
+    /// Stopped in order, and all on disk.
+    is_clean: bool,
+    barrier: Wall,
+    /// What the start of this boot did not know, if so.
+    loss: Option<(Monotonic, Duration)>,
+    /// How many slots follow.
+    slots: u32,
+}
+
+/// The tokens that were honoured, in memory and on disk; each with a note, in
+/// memory alone.
+#[derive(Debug)]
+pub struct Journal<N> {
+    directory: PathBuf,
+    boot: BootId,
+    replay: Replay<N>,
+    /// As on disk, by slot.
+    lines: Vec<Option<Line>>,
+    free: Vec<u32>,
+    /// Up to when tokens may have been forgotten on disk.
+    forgotten: Wall,
+    file: Result<SlotFile, String>,
+    loss: Option<Loss>,
+}
+
+impl<N: Default> Journal<N> {
+    /// Opens the journal in `directory`, which is made if it is missing, for
+    /// `capacity` tokens at once. Never fails: where it cannot be kept,
+    /// [`trouble`](Self::trouble) says why, and nothing is recorded.
+    #[must_use]
+    pub fn open(
+        directory: &Path,
+        boot: BootId,
+        capacity: usize,
+        max_skew: Duration,
+        now: Now,
+    ) -> Self {
+        // What others could have put there proves nothing.
+        let (found, loss) = match prepare(directory) {
+            Ok(()) => find(directory, boot),
+            Err(error) => (Found::default(), Some(Loss::Unreadable(error.to_string()))),
+        };
+        let barrier = found.barrier();
+        let mut replay = match (&loss, found.head.and_then(|head| head.loss_in(boot))) {
+            (Some(_), _) => Replay::after_loss(now, max_skew),
+            (None, Some(loss)) => {
+                Replay::behind(Barrier { forgotten: barrier, loss: Some(loss) })
+            }
+            (None, None) => Replay::new(barrier),
+        };
+        replay.raise(barrier);
+        replay.widen(max_skew);
+        for line in &found.lines {
+            replay.restore(line.user, line.token, N::default());
+        }
+        let mut journal = Self {
+            directory: directory.to_owned(),
+            boot,
+            replay,
+            lines: found.lines.into_iter().map(Some).collect(),
+            free: Vec::new(),
+            forgotten: barrier,
+            file: Err(String::new()),
+            loss,
+        };
+        journal.resize(capacity);
+        journal.begin(now);
+        journal
+    }
+
+    /// Remembers that `user` used `token`, in memory and in the file; forgets
+    /// what is stale.
+    ///
+    /// # Errors
+    /// Those of [`Replay::record`]; [`Reason::Full`] also when no slot is
+    /// left, [`Reason::Failed`] when it cannot be written. The door must stay
+    /// shut then, and the token is not honoured later either.
+    pub fn record(
+        &mut self,
+        user: UserId,
+        token: ReplayId,
+        note: N,
+        now: Now,
+    ) -> Result<(), Reason> {
+        let Ok(file) = &self.file else { return Err(Reason::Failed) };
+        if self.free.is_empty() {
+            self.forgotten =
+                self.forgotten.max(forget(&mut self.lines, &mut self.free, now.wall));
+        }
+        let Some(number) = self.free.last().copied() else { return Err(Reason::Full) };
+        self.replay.record(user, token, note, now)?;
+        let line = Line { user, token };
+        let barrier = self.forgotten.max(self.replay.barrier_state().forgotten);
+        match file.write(number, &line.encode(barrier)) {
+            Ok(()) => {
+                self.free.pop();
+                if let Some(slot) =
+                    usize::try_from(number).ok().and_then(|n| self.lines.get_mut(n))
+                {
+                    *slot = Some(line);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.file = Err(self.cannot("write", &error));
+                Err(Reason::Failed)
+            }
+        }
+    }
+
+    /// Makes place for another number of tokens, and believes no more by
+    /// another skew than before.
+    pub fn fit(&mut self, capacity: usize, max_skew: Duration, now: Now) {
+        let before = self.replay.barrier_state();
+        self.replay.widen(max_skew);
+        if capacity > self.lines.len() {
+            self.resize(capacity);
+        } else if before == self.replay.barrier_state() {
+            return;
+        }
+        self.begin(now);
+    }
+
+    /// Tries to keep the journal again; whether it is kept now. What was
+    /// honoured is known all the same, so nothing else is doubted.
+    pub fn retry(&mut self, now: Now) -> bool {
+        self.begin(now);
+        self.file.is_ok()
+    }
+
+    fn resize(&mut self, capacity: usize) {
+        self.lines.resize(capacity.max(self.lines.len()), None);
+        let free = (0..).zip(&self.lines).filter(|(_, line)| line.is_none());
+        self.free = free.map(|(number, _)| number).collect();
+        // The lowest first.
+        self.free.reverse();
+    }
+}
+
+impl<N> Journal<N> {
+    /// The note made when `user` used the token `id`.
+    #[must_use]
+    pub fn seen(&self, user: &UserId, id: &[u8; 16]) -> Option<&N> {
+        self.replay.seen(user, id)
+    }
+
+    /// Which tokens are too old to be believed.
+    #[must_use]
+    pub fn barrier(&self) -> Barrier {
+        self.replay.barrier_state()
+    }
+
+    /// Why the journal cannot be kept, as one line.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&str> {
+        self.file.as_ref().err().map(String::as_str)
+    }
+
+    /// Why what was honoured before the start is not known.
+    #[must_use]
+    pub const fn loss(&self) -> Option<&Loss> {
+        self.loss.as_ref()
+    }
+
+    /// How many tokens are remembered, and how many can be.
+    #[must_use]
+    pub fn room(&self) -> (usize, usize) {
+        (self.lines.len() - self.free.len(), self.lines.len())
+    }
+
+    /// Marks the journal as whole: the next start believes what is new,
+    /// whatever becomes of the machine. Not so soon after a start that did not
+    /// know what was honoured before: until what was is stale by real time, a
+    /// clock that is set right later could make it fresh.
+    ///
+    /// # Errors
+    /// The system's; then the next start doubts.
+    pub fn finish(&mut self, now: Now) -> io::Result<()> {
+        let Ok(file) = &self.file else { return Ok(()) };
+        file.sync()?;
+        let loss = self.replay.barrier_state().loss;
+        if loss.is_some_and(|(started, skew)| now.monotonic.since(started) < 2 * skew) {
+            return Ok(());
+        }
+        let barrier = self.forgotten.max(self.replay.barrier(now));
+        let head = Head { is_clean: true, barrier, ..self.head() };
+        file.write_head(&head.encode())?;
+        file.sync()
+    }
+
+    /// Writes the whole file anew. From then on a loss of power is noticed.
+    fn begin(&mut self, now: Now) {
+        let barrier = self.forgotten.max(self.replay.barrier(now));
+        let head = Head { barrier, ..self.head() };
+        // Empty slots have a checksum, too: one that a disk forgot is damaged.
+        let contents =
+            self.lines.iter().map(|line| line.map_or(EMPTY, |line| line.encode(barrier)));
+        let slots = (0..).zip(contents).map(|(number, content)| slots::seal(number, &content));
+        let created = prepare(&self.directory).and_then(|()| {
+            SlotFile::create(&self.directory, NAME, &head.encode(), slots, Durable::Yes)
+        });
+        self.file = created.map_err(|error| self.cannot("write", &error));
+    }
+
+    fn head(&self) -> Head {
+        let Barrier { forgotten, loss } = self.replay.barrier_state();
+        let slots = u32::try_from(self.lines.len()).unwrap_or(u32::MAX);
+        Head { boot: self.boot, is_clean: false, barrier: forgotten, loss, slots }
+    }
+
+    fn cannot(&self, verb: &str, error: &io::Error) -> String {
+        format!("cannot {verb} {}: {error}", self.directory.join(NAME).display())
+    }
+}
+
+/// Frees the slots of stale tokens; returns the latest time of issue of them.
+fn forget(lines: &mut [Option<Line>], free: &mut Vec<u32>, now: Wall) -> Wall {
+    let mut latest = Wall::default();
+    for (number, slot) in (0..).zip(lines) {
+        if let Some(line) = slot
+            && line.token.expires < now
+        {
+            latest = latest.max(line.token.issued);
+            free.push(number);
+            *slot = None;
+        }
+    }
+    latest
+}
+
+/// Makes the directory if it is missing, and checks that it is ours alone.
+fn prepare(directory: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let found = directory.metadata()?;
+    if found.uid() == geteuid().as_raw() && found.mode() & 0o022 == 0 {
+        return Ok(());
+    }
+    let text = "others can write to its directory, run chown 0 and chmod 0700 on that";
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
+}
+
+/// What lies in a journal.
+#[derive(Debug, Default)]
+struct Found {
+    head: Option<Head>,
+    lines: Vec<Line>,
+    barrier: Wall,
+}
+
+impl Found {
+    fn barrier(&self) -> Wall {
+        self.head.map_or(self.barrier, |head| head.barrier.max(self.barrier))
+    }
+}
+
+/// Reads the journal, and says why it may not tell everything.
+fn find(directory: &Path, boot: BootId) -> (Found, Option<Loss>) {
+    match slots::read(&directory.join(NAME)) {
+        Ok(bytes) => understand(&bytes, boot),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            (Found::default(), Some(Loss::Missing))
+        }
+        Err(error) => (Found::default(), Some(Loss::Unreadable(error.to_string()))),
+    }
+}
+
+fn understand(bytes: &[u8], boot: BootId) -> (Found, Option<Loss>) {
+    let mut found = Found::default();
+    let damaged = Some(Loss::Damaged);
+    let Some((head, rest)) = bytes.split_first_chunk() else { return (found, damaged) };
+    found.head = Head::decode(head);
+    // One that was cut off between two slots has no damaged one.
+    let slots = found.head.and_then(|head| usize::try_from(head.slots).ok());
+    let mut is_whole = slots.and_then(|slots| slots.checked_mul(SLOT)) == Some(rest.len());
+    for slot in slots::all(rest).take(MAX_CAPACITY) {
+        match slot.map(|content| Line::decode(&content)) {
+            Some(Ok(Some((line, barrier)))) => {
+                found.lines.push(line);
+                found.barrier = found.barrier.max(barrier);
+            }
+            Some(Ok(None)) => {}
+            Some(Err(())) | None => is_whole = false,
+        }
+    }
+    let loss = match found.head {
+        Some(head) if is_whole && (head.is_clean || head.boot == boot) => None,
+        Some(_) if is_whole => Some(Loss::PowerLost),
+        _ => damaged,
+    };
+    (found, loss)
+}
+
+impl Head {
+    fn encode(&self) -> [u8; SLOT] {
+        let mut content = [0; slots::CONTENT];
+        content[..8].copy_from_slice(MAGIC);
+        content[8..24].copy_from_slice(&self.boot);
+        content[24] = u8::from(self.is_clean);
+        content[25] = u8::from(self.loss.is_some());
+        content[26..34].copy_from_slice(&self.barrier.as_millis().to_be_bytes());
+        let (started, skew) = self.loss.unwrap_or_default();
+        content[34..42].copy_from_slice(&started.as_nanos().to_be_bytes());
+        let skew = u64::try_from(skew.as_millis()).unwrap_or(u64::MAX);
+        content[42..50].copy_from_slice(&skew.to_be_bytes());
+        content[50..54].copy_from_slice(&self.slots.to_be_bytes());
+        // No slot has this number.
+        slots::seal(u32::MAX, &content)
+    }
+
+    fn decode(slot: &[u8; SLOT]) -> Option<Self> {
+        let content = slots::unseal(u32::MAX, slot)?;
+        let (magic, rest) = content.split_first_chunk::<8>()?;
+        let (boot, rest) = rest.split_first_chunk()?;
+        let ([is_clean, has_loss], rest) = rest.split_first_chunk::<2>()?;
+        let (barrier, rest) = rest.split_first_chunk()?;
+        let (started, rest) = rest.split_first_chunk()?;
+        let (skew, rest) = rest.split_first_chunk()?;
+        let (slots, _) = rest.split_first_chunk()?;
+        let started = Monotonic::from_nanos(u64::from_be_bytes(*started));
+        let loss = (started, Duration::from_millis(u64::from_be_bytes(*skew)));
+        (magic == MAGIC).then_some(Self {
+            boot: *boot,
+            is_clean: *is_clean == 1,
+            barrier: Wall::from_millis(u64::from_be_bytes(*barrier)),
+            loss: (*has_loss == 1).then_some(loss),
+            slots: u32::from_be_bytes(*slots),
+        })
+    }
+
+    /// The loss, by a clock that still goes.
+    fn loss_in(&self, boot: BootId) -> Option<(Monotonic, Duration)> {
+        self.loss.filter(|_| self.boot == boot)
+    }
+}
+
+/// A slot without a token.
+const EMPTY: Content = [0; slots::CONTENT];
+
+impl Line {
+    fn encode(&self, barrier: Wall) -> Content {
+        let mut content = EMPTY;
+        content[0] = 1;
+        content[8..16].copy_from_slice(&self.user);
+        content[16..32].copy_from_slice(&self.token.id);
+        content[32..40].copy_from_slice(&self.token.issued.as_millis().to_be_bytes());
+        content[40..48].copy_from_slice(&self.token.expires.as_millis().to_be_bytes());
+        content[48..56].copy_from_slice(&barrier.as_millis().to_be_bytes());
+        content
+    }
+
+    /// The token of a slot and the barrier, or that there is none.
+    fn decode(content: &Content) -> Result<Option<(Self, Wall)>, ()> {
+        if *content == EMPTY {
+            return Ok(None);
+        }
+        let fields = || {
+            let (kind, rest) = content.split_first_chunk::<8>()?;
+            let (user, rest) = rest.split_first_chunk()?;
+            let (id, rest) = rest.split_first_chunk()?;
+            let (issued, rest) = rest.split_first_chunk()?;
+            let (expires, rest) = rest.split_first_chunk()?;
+            let (barrier, _) = rest.split_first_chunk()?;
+            let wall = |bytes: &[u8; 8]| Wall::from_millis(u64::from_be_bytes(*bytes));
+            let token = ReplayId { id: *id, issued: wall(issued), expires: wall(expires) };
+            let line = Self { user: *user, token };
+            (*kind == [1, 0, 0, 0, 0, 0, 0, 0]).then_some((line, wall(barrier)))
+        };
+        fields().map(Some).ok_or(())
+    }
+}

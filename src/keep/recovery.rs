@@ -1,0 +1,87 @@
+//! What leases of an earlier run mean to this one.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::leases::{Holder, Record, Recovered, State};
+use crate::core::address::Entry;
+use crate::core::door::Table;
+use crate::core::time::Monotonic;
+
+/// A lease that is within its time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restore {
+    /// The door's name.
+    pub door: String,
+    /// The table that it had.
+    pub table: Table,
+    /// For which host.
+    pub address: IpAddr,
+    /// Who opened it.
+    pub holder: Holder,
+    /// Since when it is open.
+    pub opened: Monotonic,
+    /// When it ends.
+    pub deadline: Monotonic,
+    /// Whether its entry was somebody else's.
+    pub foreign: bool,
+    /// Whether its entry was taken out when the daemon stopped: one that
+    /// stands there now is somebody else's.
+    pub rested: bool,
+}
+
+/// What is to be done, in this order.
+#[must_use]
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Entries of ours that no lease holds.
+    pub delete: BTreeSet<(Table, Entry)>,
+    /// Leases that live on; those whose entry may still stand come first.
+    pub restore: Vec<Restore>,
+}
+
+/// Whatever step a run ended at: entries that it put in and that no lease
+/// within its time holds are to go, leases within their time are to live on,
+/// and what was there before it stays.
+pub fn plan(left: &Recovered, now: Monotonic) -> Plan {
+    let mut plan = Plan::default();
+    let mut held = BTreeSet::new();
+    for record in &left.records {
+        let Some((door, table)) = left.doors.get(usize::from(record.key.door.0)) else {
+            continue;
+        };
+        let slot = (table.clone(), Entry::host(record.key.address));
+        let lives = record.deadline > now;
+        match record.state {
+            State::Live | State::Resting if lives => {
+                if record.state == State::Live {
+                    held.insert(slot);
+                }
+                plan.restore.push(restore(door, table, record));
+            }
+            // Its entry was taken out.
+            State::Resting => {}
+            State::Live | State::Intended | State::Closing => {
+                if !record.foreign {
+                    plan.delete.insert(slot);
+                }
+            }
+        }
+    }
+    plan.delete.retain(|slot| !held.contains(slot));
+    plan.restore.sort_by_key(|restore| restore.rested);
+    plan
+}
+
+fn restore(door: &str, table: &Table, record: &Record) -> Restore {
+    Restore {
+        door: door.to_owned(),
+        table: table.clone(),
+        address: record.key.address,
+        holder: record.holder,
+        opened: record.opened,
+        deadline: record.deadline,
+        foreign: record.foreign,
+        rested: record.state == State::Resting,
+    }
+}

@@ -1,0 +1,198 @@
+//! A file of a head and numbered slots of 64 bytes, each with a checksum.
+//!
+//! No slot crosses a page or a sector, so a write is there whole or not at
+//! all; the checksum is for disks that do not keep to that.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use nix::libc;
+use nix::unistd::geteuid;
+
+use crate::core::hash;
+
+/// Length of a slot, and what the head is a multiple of.
+pub const SLOT: usize = 64;
+/// What a slot holds beside its checksum.
+pub const CONTENT: usize = SLOT - 8;
+/// The longest file that is read.
+const MAX_LENGTH: u64 = 64 << 20;
+
+/// A slot that was never used. It takes no checksum: where whatever is damaged
+/// holds nothing, neither does this.
+pub const UNUSED: [u8; SLOT] = [0; SLOT];
+
+/// What a slot holds.
+pub type Content = [u8; CONTENT];
+
+/// The bytes of slot `number`. The head counts from its own end: it has no
+/// number, and a label of its own.
+#[must_use]
+pub fn seal(number: u32, content: &Content) -> [u8; SLOT] {
+    let mut slot = [0; SLOT];
+    let (place, checksum) = slot.split_at_mut(CONTENT);
+    place.copy_from_slice(content);
+    checksum.copy_from_slice(&sum(number, content));
+    slot
+}
+
+/// What the bytes of slot `number` hold; `None` when they are damaged.
+#[must_use]
+pub fn unseal(number: u32, slot: &[u8; SLOT]) -> Option<Content> {
+    let (content, checksum) = slot.split_first_chunk()?;
+    (sum(number, content) == *checksum).then_some(*content)
+}
+
+/// Bound to the number, so that a slot that was written to a wrong place is
+/// damaged, too.
+fn sum(number: u32, content: &Content) -> [u8; 8] {
+    hash::id("slot", &[&number.to_be_bytes(), content])
+}
+
+/// An open file of slots.
+#[derive(Debug)]
+pub struct SlotFile {
+    file: File,
+    head: u64,
+}
+
+/// Whether what is written must outlive the loss of power.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durable {
+    /// It must.
+    Yes,
+    /// A boot makes it worthless.
+    No,
+}
+
+impl SlotFile {
+    /// Puts a new file in the place of `directory/name`, whole or not at all:
+    /// `head`, whose length is a multiple of [`SLOT`], and the slots.
+    ///
+    /// # Errors
+    /// The system's, a full disk among them; then the old file stays.
+    pub fn create(
+        directory: &Path,
+        name: &str,
+        head: &[u8],
+        slots: impl Iterator<Item = [u8; SLOT]>,
+        durable: Durable,
+    ) -> io::Result<Self> {
+        let (path, new) = (directory.join(name), directory.join(format!("{name}.new")));
+        // What an earlier run left half-written, or a stranger put there.
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(0o600);
+        let file = options.custom_flags(libc::O_NOFOLLOW).open(&new)?;
+        let mut out = io::BufWriter::with_capacity(1 << 16, &file);
+        let written = out.write_all(head).and_then(|()| {
+            let mut slots = slots;
+            slots.try_for_each(|slot| out.write_all(&slot))
+        });
+        let done = written.and_then(|()| out.flush()).and_then(|()| match durable {
+            Durable::Yes => file.sync_all(),
+            Durable::No => Ok(()),
+        });
+        drop(out);
+        if let Err(error) = done.and_then(|()| fs::rename(&new, &path)) {
+            drop(fs::remove_file(&new));
+            return Err(error);
+        }
+        if durable == Durable::Yes {
+            File::open(directory)?.sync_all()?;
+        }
+        let head = u64::try_from(head.len()).unwrap_or(u64::MAX);
+        Ok(Self { file, head })
+    }
+
+    /// Writes one slot. That it is on disk is not waited for.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn write(&self, number: u32, content: &Content) -> io::Result<()> {
+        let slot = u64::try_from(SLOT).unwrap_or(u64::MAX);
+        self.file.write_all_at(&seal(number, content), self.head + u64::from(number) * slot)
+    }
+
+    /// Makes a slot as if it was never used.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn clear(&self, number: u32) -> io::Result<()> {
+        let slot = u64::try_from(SLOT).unwrap_or(u64::MAX);
+        self.file.write_all_at(&UNUSED, self.head + u64::from(number) * slot)
+    }
+
+    /// Writes the head anew, in its old length.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn write_head(&self, head: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(head, 0)
+    }
+
+    /// Waits until all that was written is on disk.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+}
+
+/// All bytes of the file at `path`, if it is one of ours.
+///
+/// # Errors
+/// The system's; `NotFound` when there is none.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    use std::io::Read;
+    let mut options = OpenOptions::new();
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let file = options.read(true).custom_flags(flags).open(path)?;
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a regular file"));
+    }
+    if found.uid() != geteuid().as_raw() || found.mode() & 0o022 != 0 {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "others can write to it"));
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_LENGTH + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_LENGTH) {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is too long"));
+    }
+    Ok(bytes)
+}
+
+/// The slots in `bytes`, which begin with the first of them; `None` for one
+/// that is damaged, cut off or unused.
+pub fn all(bytes: &[u8]) -> impl Iterator<Item = Option<Content>> + '_ {
+    (0..).zip(bytes.chunks(SLOT)).map(|(number, slot)| {
+        let slot: &[u8; SLOT] = slot.try_into().ok()?;
+        // Most are, and a checksum takes its time.
+        if *slot == UNUSED { None } else { unseal(number, slot) }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_with_any_bit_changed_or_in_another_place_is_damaged() {
+        let content: Content = std::array::from_fn(|at| at as u8);
+        let slot = seal(7, &content);
+        assert_eq!(unseal(7, &slot), Some(content));
+        assert_eq!(unseal(8, &slot), None);
+        for bit in 0..8 * SLOT {
+            let mut changed = slot;
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(unseal(7, &changed), None, "bit {bit}");
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! One end of a stream socket that joins two processes of the daemon.
+
+use std::collections::VecDeque;
+use std::io::{self, Stdin};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::Message;
+use super::packet::{LENGTH, Packet};
+use crate::sys::descriptor;
+
+/// Bytes read in one call.
+const CHUNK: usize = 64 * LENGTH;
+/// Bytes that may wait to be sent: the largest configuration, and some.
+const MAX_QUEUE: usize = 2 * super::packet::MAX_BLOB;
+/// How long a sender waits for a receiver that does not read.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is wrong with the other end.
+#[derive(Debug)]
+pub enum Broken {
+    /// It closed the channel; half a message, if there is one, is lost.
+    Ended,
+    /// It sent what no process of ours sends.
+    Senseless,
+    /// It does not read what it is sent.
+    Deaf,
+    /// The system's word.
+    System(io::Error),
+}
+
+impl std::fmt::Display for Broken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ended => f.write_str("it closed its channel"),
+            Self::Senseless => f.write_str("it sent an unknown message"),
+            Self::Deaf => f.write_str("it does not read its messages"),
+            Self::System(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Self {
+        match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::EPIPE | Errno::ECONNRESET) => Self::Ended,
+            _ => Self::System(error),
+        }
+    }
+}
+
+/// Bytes to send, and the descriptor that goes with the first of them.
+struct Parcel {
+    bytes: Zeroizing<Vec<u8>>,
+    sent: usize,
+    descriptor: Option<OwnedFd>,
+}
+
+/// One end. `S` is the socket: our standard input in a child.
+pub struct Channel<S> {
+    socket: S,
+    /// Received, not yet taken.
+    input: Zeroizing<Vec<u8>>,
+    taken: usize,
+    descriptors: VecDeque<OwnedFd>,
+    max_blob: usize,
+    has_ended: bool,
+    output: VecDeque<Parcel>,
+    /// Bytes in them.
+    waiting: usize,
+}
+
+impl Channel<UnixStream> {
+    /// Our end, and the other, to be a child's standard input. Blobs longer
+    /// than `max_blob` are not accepted.
+    ///
+    /// # Errors
+    /// The system's, when it is out of descriptors say.
+    pub fn pair(max_blob: usize) -> io::Result<(Self, OwnedFd)> {
+        let (ours, theirs) = UnixStream::pair()?;
+        Ok((Self::new(ours, max_blob), theirs.into()))
+    }
+}
+
+impl Channel<Stdin> {
+    /// The end that our parent gave us.
+    #[must_use]
+    pub fn of_child(max_blob: usize) -> Self {
+        Self::new(io::stdin(), max_blob)
+    }
+}
+
+impl<S: AsFd> Channel<S> {
+    /// A channel over `socket`.
+    #[must_use]
+    pub fn new(socket: S, max_blob: usize) -> Self {
+        Self {
+            socket,
+            input: Zeroizing::default(),
+            taken: 0,
+            descriptors: VecDeque::new(),
+            max_blob,
+            has_ended: false,
+            output: VecDeque::new(),
+            waiting: 0,
+        }
+    }
+
+    /// The next message and the descriptor that came before it or with it, if
+    /// a whole message is there; does not wait.
+    ///
+    /// # Errors
+    /// [`Broken`]; then there is no next message.
+    pub fn hear<M: Message>(&mut self) -> Result<Option<M>, Broken> {
+        loop {
+            if let Some(packet) = self.take()? {
+                return M::decode(&packet).map(Some).ok_or(Broken::Senseless);
+            }
+            if self.has_ended {
+                return Err(Broken::Ended);
+            }
+            if !self.receive()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The next message, waited for.
+    ///
+    /// # Errors
+    /// [`Broken`].
+    pub fn wait<M: Message>(&mut self) -> Result<M, Broken> {
+        loop {
+            if let Some(message) = self.hear()? {
+                return Ok(message);
+            }
+            self.await_event(PollFlags::POLLIN, PollTimeout::NONE)?;
+        }
+    }
+
+    /// Whether something was received that [`hear`](Self::hear) has not told
+    /// yet: the socket may have nothing more to announce.
+    #[must_use]
+    pub fn has_input(&self) -> bool {
+        self.input.len() - self.taken >= LENGTH || self.has_ended
+    }
+
+    /// The descriptor that came with the last message that has one.
+    pub fn descriptor(&mut self) -> Option<OwnedFd> {
+        self.descriptors.pop_front()
+    }
+
+    /// Sends a message, and waits for room a while where there is none.
+    ///
+    /// # Errors
+    /// [`Broken`].
+    pub fn send(
+        &mut self,
+        message: &impl Message,
+        descriptor: Option<OwnedFd>,
+    ) -> Result<(), Broken> {
+        self.queue(message, descriptor)?;
+        self.finish(PollTimeout::try_from(PATIENCE).unwrap_or(PollTimeout::MAX))
+    }
+
+    /// Sends all that waits, and waits for room up to `patience` at a time.
+    ///
+    /// # Errors
+    /// [`Broken`].
+    pub fn finish(&mut self, patience: PollTimeout) -> Result<(), Broken> {
+        while self.has_output() {
+            self.flush()?;
+            if self.has_output() && !self.await_event(PollFlags::POLLOUT, patience)? {
+                return Err(Broken::Deaf);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a message behind those that [`flush`](Self::flush) will send.
+    ///
+    /// # Errors
+    /// [`Broken::Deaf`] when too many wait already.
+    pub fn queue(
+        &mut self,
+        message: &impl Message,
+        descriptor: Option<OwnedFd>,
+    ) -> Result<(), Broken> {
+        let packet = message.encode();
+        if self.waiting + packet.blob.len() > MAX_QUEUE {
+            return Err(Broken::Deaf);
+        }
+        let mut bytes = Zeroizing::new(Vec::with_capacity(LENGTH + packet.blob.len()));
+        bytes.extend_from_slice(&packet.record());
+        bytes.extend_from_slice(&packet.blob);
+        self.waiting += bytes.len();
+        self.output.push_back(Parcel { bytes, sent: 0, descriptor });
+        Ok(())
+    }
+
+    /// Whether messages wait for [`flush`](Self::flush).
+    #[must_use]
+    pub fn has_output(&self) -> bool {
+        !self.output.is_empty()
+    }
+
+    /// Sends of what waits as much as there is room for.
+    ///
+    /// # Errors
+    /// [`Broken`].
+    pub fn flush(&mut self) -> Result<(), Broken> {
+        while let Some(parcel) = self.output.front_mut() {
+            let rest = parcel.bytes.get(parcel.sent..).unwrap_or_default();
+            let descriptor = parcel.descriptor.as_ref().map(AsFd::as_fd);
+            match descriptor::send(self.socket.as_fd(), rest, descriptor) {
+                Ok(count) => {
+                    parcel.sent += count;
+                    self.waiting = self.waiting.saturating_sub(count);
+                    // It goes with the first byte.
+                    parcel.descriptor = None;
+                    if parcel.sent == parcel.bytes.len() {
+                        self.output.pop_front();
+                    }
+                }
+                Err(Errno::EAGAIN) => return Ok(()),
+                Err(Errno::EINTR) => {}
+                Err(error) => return Err(io::Error::from(error).into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a whole packet out of what was received.
+    fn take(&mut self) -> Result<Option<Packet>, Broken> {
+        let unread = self.input.get(self.taken..).unwrap_or_default();
+        let Some((record, rest)) = unread.split_first_chunk() else { return Ok(None) };
+        let (mut packet, length) =
+            Packet::begin(record, self.max_blob).ok_or(Broken::Senseless)?;
+        let Some(blob) = rest.get(..length) else { return Ok(None) };
+        packet.blob.extend_from_slice(blob);
+        self.taken += LENGTH + length;
+        if self.taken == self.input.len() {
+            self.input.zeroize();
+            self.taken = 0;
+        }
+        Ok(Some(packet))
+    }
+
+    /// Receives what is there; whether that was something.
+    fn receive(&mut self) -> Result<bool, Broken> {
+        self.input.drain(..self.taken);
+        self.taken = 0;
+        let mut chunk = Zeroizing::new([0; CHUNK]);
+        // Who may send no blob may send no descriptor either, lest ours run out.
+        let received = if self.max_blob == 0 {
+            match descriptor::receive_bytes(self.socket.as_fd(), &mut *chunk) {
+                Ok((_, true)) => return Err(Broken::Senseless),
+                received => received.map(|(count, _)| (count, Vec::new())),
+            }
+        } else {
+            descriptor::receive(self.socket.as_fd(), &mut *chunk)
+        };
+        match received {
+            Ok((0, _)) => {
+                self.has_ended = true;
+                Ok(true)
+            }
+            Ok((count, descriptors)) => {
+                self.input.extend_from_slice(chunk.get(..count).unwrap_or_default());
+                self.descriptors.extend(descriptors);
+                Ok(true)
+            }
+            Err(Errno::EAGAIN) => Ok(false),
+            Err(Errno::EINTR) => Ok(true),
+            Err(error) => Err(io::Error::from(error).into()),
+        }
+    }
+
+    /// Whether the event came in time.
+    fn await_event(&self, event: PollFlags, timeout: PollTimeout) -> io::Result<bool> {
+        loop {
+            match poll(&mut [PollFd::new(self.socket.as_fd(), event)], timeout) {
+                Ok(count) => return Ok(count > 0),
+                Err(Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+impl<S: AsFd> AsFd for Channel<S> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}

@@ -1,0 +1,169 @@
+//! Between parent and keeper.
+
+use std::net::IpAddr;
+
+use zeroize::Zeroizing;
+
+use super::Message;
+use super::engine::version;
+use super::packet::{Builder, Fields, Packet};
+use crate::core::address::Entry;
+use crate::core::door::Table;
+
+/// What the parent tells the keeper.
+#[derive(Clone, PartialEq, Eq)]
+pub enum ToKeeper {
+    /// The first message; the lock on the run directory comes with it. Its
+    /// blob is the configuration, as files.
+    Start {
+        /// Whether to log to standard error.
+        foreground: bool,
+        /// Whether to log what strangers do.
+        verbose: bool,
+        /// How many died before it.
+        deaths: u32,
+        /// [`crate::config::Files`], encoded.
+        files: Zeroizing<Vec<u8>>,
+    },
+    /// Read the configuration again.
+    Reload,
+    /// Shut everything, and end.
+    Stop,
+}
+
+/// What the keeper tells the parent.
+#[derive(Clone, PartialEq, Eq)]
+pub enum FromKeeper {
+    /// It serves.
+    Ready,
+    /// What intents call a table from now on.
+    Table {
+        /// Its number.
+        number: u16,
+        /// Which.
+        table: Table,
+    },
+    /// An entry is about to be put into a table, or was found there.
+    Intend {
+        /// The table's number.
+        table: u16,
+        /// Which entry.
+        entry: Entry,
+        /// Whether it was there before us, and is to stay.
+        stood: bool,
+    },
+    /// An entry is out, or not ours.
+    Gone {
+        /// The table's number.
+        table: u16,
+        /// Which entry.
+        entry: Entry,
+    },
+    /// Start an engine; its channel comes with this.
+    Engine {
+        /// What the keeper calls it.
+        id: u32,
+    },
+    /// End that engine, whatever it does.
+    End {
+        /// Which.
+        id: u32,
+    },
+    /// The configuration to begin with if the keeper dies.
+    Keep {
+        /// [`crate::config::Files`], encoded.
+        files: Zeroizing<Vec<u8>>,
+    },
+}
+
+impl Message for ToKeeper {
+    fn encode(&self) -> Packet {
+        let begin = Builder::default();
+        match self {
+            Self::Start { foreground, verbose, deaths, files } => begin
+                .bytes(&version())
+                .bytes(&[u8::from(*foreground), u8::from(*verbose)])
+                .number(*deaths)
+                .blob(files)
+                .packet(1),
+            Self::Reload => begin.packet(2),
+            Self::Stop => begin.packet(3),
+        }
+    }
+
+    fn decode(packet: &Packet) -> Option<Self> {
+        let mut fields = packet.fields();
+        Some(match packet.tag {
+            1 if fields.bytes()? == version() => Self::Start {
+                foreground: fields.flag()?,
+                verbose: fields.flag()?,
+                deaths: fields.number()?,
+                files: packet.blob.clone(),
+            },
+            2 => Self::Reload,
+            3 => Self::Stop,
+            _ => return None,
+        })
+    }
+}
+
+impl Message for FromKeeper {
+    fn encode(&self) -> Packet {
+        let begin = Builder::default();
+        match self {
+            Self::Ready => begin.packet(1),
+            Self::Table { number, table } => begin
+                .bytes(&number.to_be_bytes())
+                .bytes(&[u8::from(table.anchor.is_some())])
+                .number(u32::try_from(table.name.len()).unwrap_or(u32::MAX))
+                .blob(table.name.as_bytes())
+                .blob(table.anchor.as_deref().unwrap_or_default().as_bytes())
+                .packet(2),
+            Self::Intend { table, entry, stood } => {
+                slot(begin, *table, entry).bytes(&[u8::from(*stood)]).packet(3)
+            }
+            Self::Gone { table, entry } => slot(begin, *table, entry).packet(4),
+            Self::Engine { id } => begin.number(*id).packet(5),
+            Self::End { id } => begin.number(*id).packet(6),
+            Self::Keep { files } => begin.blob(files).packet(7),
+        }
+    }
+
+    fn decode(packet: &Packet) -> Option<Self> {
+        let mut fields = packet.fields();
+        Some(match packet.tag {
+            1 => Self::Ready,
+            2 => {
+                let number = u16::from_be_bytes(fields.bytes()?);
+                let has_anchor = fields.flag()?;
+                let (name, anchor) = packet.blob.split_at_checked(fields.number()?)?;
+                let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+                let anchor = if has_anchor { Some(text(anchor)?) } else { None };
+                Self::Table { number, table: Table { anchor, name: text(name)? } }
+            }
+            3 => {
+                let (table, entry) = to_slot(&mut fields)?;
+                Self::Intend { table, entry, stood: fields.flag()? }
+            }
+            4 => {
+                let (table, entry) = to_slot(&mut fields)?;
+                Self::Gone { table, entry }
+            }
+            5 => Self::Engine { id: fields.number()? },
+            6 => Self::End { id: fields.number()? },
+            7 => Self::Keep { files: packet.blob.clone() },
+            _ => return None,
+        })
+    }
+}
+
+fn slot(begin: Builder, table: u16, entry: &Entry) -> Builder {
+    begin.bytes(&table.to_be_bytes()).address(entry.address()).bytes(&[entry.prefix()])
+}
+
+fn to_slot(fields: &mut Fields<'_>) -> Option<(u16, Entry)> {
+    let table = u16::from_be_bytes(fields.bytes()?);
+    let address: IpAddr = fields.address()?;
+    let [prefix] = fields.bytes()?;
+    Some((table, Entry::new(address, prefix)?))
+}

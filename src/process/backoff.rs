@@ -1,0 +1,54 @@
+//! How long to wait before a process that died is started again.
+
+use std::time::Duration;
+
+use crate::core::time::Monotonic;
+
+/// The wait after the second death in a row.
+const FIRST: Duration = Duration::from_millis(100);
+/// The longest wait.
+const LONGEST: Duration = Duration::from_secs(10);
+/// Who lived that long starts at once the next time.
+const FORGIVEN: Duration = Duration::from_secs(60);
+
+/// None after the first death; then a wait that doubles.
+#[derive(Debug, Default)]
+pub struct Backoff {
+    wait: Duration,
+    last: Option<Monotonic>,
+}
+
+impl Backoff {
+    /// When to start again what died `now`.
+    #[must_use]
+    pub fn after_death(&mut self, now: Monotonic) -> Monotonic {
+        let is_forgiven = self.last.is_none_or(|last| now.since(last) >= FORGIVEN);
+        self.wait = match (is_forgiven, self.wait) {
+            (true, _) => Duration::ZERO,
+            (false, Duration::ZERO) => FIRST,
+            (false, wait) => (wait * 2).min(LONGEST),
+        };
+        self.last = Some(now + self.wait);
+        now + self.wait
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_death_costs_nothing_and_the_following_ever_more() {
+        let mut backoff = Backoff::default();
+        let mut now = Monotonic::default();
+        let mut waits = Vec::new();
+        for _ in 0..10 {
+            let next = backoff.after_death(now);
+            waits.push(next.since(now).as_millis());
+            now = next;
+        }
+        assert_eq!(waits, [0, 100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
+        let later = now + FORGIVEN;
+        assert_eq!(backoff.after_death(later), later);
+    }
+}

@@ -1,0 +1,204 @@
+//! Meets the packets, in a cell: no files, no sockets to open, no way back.
+
+mod decide;
+
+use std::io::{self, Stdin};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::ExitCode;
+
+use nix::poll::PollTimeout;
+use nix::unistd::{Gid, Uid};
+
+use super::confine::{self, Account, Cell};
+use super::signals;
+use super::wait::{Waiter, Wish};
+use crate::capture::Frames;
+use crate::config::{self, Files};
+use crate::core::gate::Gate;
+use crate::core::reason::{Reason, Tally};
+use crate::log::Log;
+use crate::log::event::{self, Event};
+use crate::message::channel::{Broken, Channel};
+use crate::message::engine::{FromEngine, ToEngine};
+use crate::message::packet::MAX_BLOB;
+use crate::{faults, sys};
+
+pub use decide::{Decider, Decision};
+
+/// Frames read from one interface before anything else has its turn.
+const FRAME_BUDGET: usize = 256;
+/// Frames read from one interface before the end, more than the kernel keeps.
+const LAST_BUDGET: usize = 1 << 16;
+
+/// The engine's life, from its first message to its exit code.
+#[must_use]
+pub fn run() -> ExitCode {
+    faults::role("engine");
+    let mut channel = Channel::of_child(MAX_BLOB);
+    let start = match channel.wait() {
+        Ok(start) => start,
+        // The keeper is gone, or is of another version and says so itself.
+        Err(_) => return ExitCode::FAILURE,
+    };
+    match Engine::start(channel, start).and_then(Engine::serve) {
+        // Without a keeper there is nobody to decide for.
+        Ok(()) | Err(Broken::Ended) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+struct Engine {
+    channel: Channel<Stdin>,
+    waiter: Waiter,
+    frames: Frames,
+    decider: Decider,
+    /// What was counted and not told yet.
+    tally: Tally,
+    verbose: bool,
+    is_retired: bool,
+}
+
+impl Engine {
+    /// Acquires what it needs, and confines itself. The configuration is read
+    /// behind the bars.
+    fn start(channel: Channel<Stdin>, start: ToEngine) -> Result<Self, Broken> {
+        let ToEngine::Start { foreground, verbose, account, barrier, files, cell } = start
+        else {
+            return Err(Broken::Senseless);
+        };
+        signals::leave_to_parent()?;
+        let waiter = Waiter::new()?;
+        let mut log = if foreground {
+            // Our own copy, so that none is left when it is closed.
+            Log::to_lines(
+                std::fs::File::from(io::stderr().as_fd().try_clone_to_owned()?),
+                false,
+            )
+        } else {
+            Log::to_syslog(false)
+        };
+        sys::silence(sys::Silence::Output)?;
+        #[cfg(feature = "faults")]
+        let deed = super::hostile::wanted();
+        let account = account
+            .map(|(uid, gid)| Account { uid: Uid::from_raw(uid), gid: Gid::from_raw(gid) });
+        let cell = Cell { directory: Path::new(&cell), account: account.as_ref() };
+        if let Err(error) = confine::engine(&cell) {
+            log.say(&Event::CannotConfine { error: &error });
+            return Err(Broken::System(io::Error::other(error.to_string())));
+        }
+        drop(log);
+        let files = Files::decode(&files).ok_or(Broken::Senseless)?;
+        #[cfg(feature = "faults")]
+        if let Some(deed) = deed {
+            super::hostile::live(channel, &files, &deed)?;
+            return Err(Broken::Ended);
+        }
+        let config = config::parse_files(&files).map_err(|_| Broken::Senseless)?;
+        Ok(Self {
+            channel,
+            waiter,
+            frames: Frames::default(),
+            decider: Decider::new(Gate::behind(config.policy, barrier)),
+            tally: Tally::default(),
+            verbose,
+            is_retired: false,
+        })
+    }
+
+    fn serve(mut self) -> Result<(), Broken> {
+        self.channel.queue(&FromEngine::Serving, None)?;
+        // What came with the first message is not announced again.
+        self.listen()?;
+        loop {
+            // The keeper may be slow: frames wait in the kernel meanwhile.
+            self.channel.finish(PollTimeout::NONE)?;
+            let mut wishes = vec![Wish::read(&self.channel)];
+            wishes.extend(self.frames.fds().map(Wish::read_fd));
+            let ready = self.waiter.wait(&wishes, None)?;
+            if ready.iter().skip(1).any(|ready| ready.read) {
+                self.read_frames(FRAME_BUDGET)?;
+            }
+            if ready.first().is_some_and(|ready| ready.read) {
+                self.listen()?;
+            }
+            if self.is_retired {
+                // What came before its successor's time is still its own.
+                self.read_frames(LAST_BUDGET)?;
+                return self.channel.finish(PollTimeout::NONE);
+            }
+        }
+    }
+
+    fn listen(&mut self) -> Result<(), Broken> {
+        while let Some(message) = self.channel.hear()? {
+            match message {
+                ToEngine::Start { .. } => return Err(Broken::Senseless),
+                ToEngine::Capture { id, index, link, buffer } => {
+                    let fd = self.channel.descriptor().ok_or(Broken::Senseless)?;
+                    if self.frames.adopt(id, fd, index, link, buffer).is_err() {
+                        self.channel.queue(&FromEngine::Failed { capture: id }, None)?;
+                    }
+                }
+                ToEngine::Release { id } => self.frames.release(id),
+                ToEngine::Retire => self.is_retired = true,
+                ToEngine::Verbose(verbose) => self.verbose = verbose,
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads from every interface, and tells the keeper what to do.
+    fn read_frames(&mut self, budget: usize) -> Result<(), Broken> {
+        let mut now = sys::now()?;
+        let mut told = Ok(());
+        let Self { channel, decider, tally, verbose, .. } = self;
+        let failed = self.frames.read(budget, |frame, link, interface| {
+            // Each frame has its own time, lest attempts of one batch seem to
+            // have begun at once. A clock that worked before works now.
+            now = sys::now().unwrap_or(now);
+            let decision = decider.decide(link, frame, interface, now);
+            if told.is_ok() {
+                told = tell(channel, decision, now.monotonic, *verbose, tally);
+            }
+        });
+        told?;
+        for capture in failed {
+            self.channel.queue(&FromEngine::Failed { capture }, None)?;
+        }
+        for (reason, times) in std::mem::take(&mut self.tally).counted() {
+            let times = u32::try_from(times).unwrap_or(u32::MAX);
+            self.channel.queue(&FromEngine::Count { reason, times }, None)?;
+        }
+        Ok(())
+    }
+}
+
+/// Tells what somebody could be told about; counts the rest.
+fn tell(
+    channel: &mut Channel<Stdin>,
+    decision: Decision,
+    seen: crate::core::time::Monotonic,
+    verbose: bool,
+    tally: &mut Tally,
+) -> Result<(), Broken> {
+    let is_news = |reason: Reason| verbose || !event::is_noise(reason);
+    match decision {
+        Decision::Open { claims, source } => {
+            for claim in claims {
+                channel.queue(&FromEngine::Open { claim, source, seen }, None)?;
+            }
+            // A door is not to wait for the rest of the batch.
+            channel.finish(PollTimeout::NONE)
+        }
+        Decision::Refuse { source, refusal } if is_news(refusal.reason) => {
+            channel.queue(&FromEngine::Refused { source, refusal }, None)
+        }
+        Decision::Refuse { refusal: crate::core::gate::Refusal { reason, .. }, .. }
+        | Decision::Drop(reason) => {
+            tally.count(reason);
+            Ok(())
+        }
+    }
+}

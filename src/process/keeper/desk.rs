@@ -1,0 +1,241 @@
+//! What administrators ask of the keeper, and what it tells them.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use super::Keeper;
+use super::orders::Whose;
+use super::service::Service;
+use crate::config::Config;
+use crate::control::answer;
+use crate::control::doctor::fingerprint;
+use crate::control::doctor::health::SOUND;
+use crate::control::request::Order;
+use crate::control::server::{Desk, LeaseLine, Reply, Ticket};
+use crate::core::lease::{Holder, Lease, LeaseKey};
+use crate::core::reason::Reason;
+use crate::core::time::{Monotonic, Now};
+use crate::keep::slots::SLOT;
+use crate::message::VERSION;
+use crate::message::engine::ToEngine;
+
+impl Service {
+    /// Serves administrators, as far as they are `ready`.
+    pub(super) fn serve_control(&mut self, ready: &[bool], now: Now) {
+        if !ready.contains(&true) {
+            self.control.tick(now.monotonic);
+            return self.publish(now.monotonic);
+        }
+        let (facts, asked) = (Facts::of(self, now), Asked::default());
+        let mut desk = Counter { keeper: &mut self.keeper, facts, now: now.monotonic, asked };
+        self.control.serve(ready, &mut desk, now.monotonic);
+        let Asked { reload, verbose } = desk.asked;
+        if let Some(verbose) = verbose {
+            self.verbose = verbose;
+            self.engines.tell(&ToEngine::Verbose(verbose), None);
+        }
+        for ticket in reload {
+            let done = self.reload(now);
+            let doors = self.config.policy.doors.len();
+            let done = done.map(|()| format!("guarding {doors} doors"));
+            self.control.answer(ticket, done.map_err(|lines| lines.join("\n")), now.monotonic);
+        }
+        self.publish(now.monotonic);
+    }
+
+    /// Passes on what was said to those who listen.
+    fn publish(&mut self, now: Monotonic) {
+        while let Some(line) = self.keeper.log().hear() {
+            self.control.publish(&line, now);
+        }
+        let is_monitored = self.control.is_monitored();
+        self.keeper.log().be_heard(is_monitored);
+    }
+}
+
+/// What was asked for that takes more than the keeper.
+#[derive(Default)]
+struct Asked {
+    reload: Vec<Ticket>,
+    verbose: Option<bool>,
+}
+
+/// What the keeper itself does not know.
+struct Facts {
+    counters: [(&'static str, u64); 3],
+    health: Vec<(String, String)>,
+}
+
+impl Facts {
+    fn of(service: &Service, now: Now) -> Self {
+        let counters = [
+            ("dropped", service.dropped),
+            ("keeper_restarts", service.deaths.into()),
+            ("clock_steps", service.clock.steps),
+        ];
+        Self { counters, health: service.health(now) }
+    }
+}
+
+impl Service {
+    fn health(&self, now: Now) -> Vec<(String, String)> {
+        let Config { files, .. } = &self.config;
+        let mut health = Vec::new();
+        let mut say = |key: &str, value: &dyn Display| {
+            health.push((key.to_owned(), value.to_string()));
+        };
+        let uptime = now.monotonic.since(self.began.monotonic).as_secs();
+        say("version", &VERSION);
+        say("uptime", &uptime);
+        say("now", &now.wall.as_millis());
+        say("configuration", &files.path().display());
+        say("fingerprint", &fingerprint(files.text()));
+        for name in self.capture.names() {
+            say("attached", &name);
+        }
+        for (name, why) in self.capture.waiting() {
+            say("waiting", &format_args!("{name}={why}"));
+        }
+        say("engine_restarts", &self.keeper.stats.engine_restarts);
+        say("keeper_restarts", &self.deaths);
+        say("dropped", &self.dropped);
+        say("clock_steps", &self.clock.steps);
+        // The journal is made anew at each start.
+        say("journal_age", &uptime);
+        self.keeper.say_health(&mut say, now.monotonic);
+        health
+    }
+}
+
+impl Keeper {
+    fn say_health(&self, say: &mut dyn FnMut(&str, &dyn Display), now: Monotonic) {
+        say("journal", &self.journal.trouble().unwrap_or(SOUND));
+        say("journal_bytes", &((self.journal.room().1 + 1) * SLOT));
+        let left =
+            self.journal.barrier().loss.map_or(Duration::ZERO, |(started, skew)| {
+                skew.saturating_sub(now.since(started))
+            });
+        say("uncertain", &left.as_secs());
+        let lease_file = if self.books.has_file() { SOUND } else { "it cannot be written" };
+        say("lease_file", &lease_file);
+        for table in self.tables.unusable() {
+            for door in self.policy.doors.iter().filter(|door| door.table == *table) {
+                say("unusable", &format_args!("{}=table {table} cannot be used", door.name));
+            }
+        }
+    }
+
+    fn line(&self, key: LeaseKey, lease: &Lease, now: Monotonic) -> LeaseLine {
+        let door =
+            self.policy.door(key.door).map_or_else(String::new, |door| door.name.clone());
+        let holder = match lease.holder {
+            Holder::User(user) => self
+                .policy
+                .user(user)
+                .map_or(answer::Holder::Former, |user| answer::Holder::User(user.name.clone())),
+            Holder::Sequence => answer::Holder::Sequence,
+            Holder::Administrator => answer::Holder::Administrator,
+            Holder::Removed => answer::Holder::Former,
+        };
+        let lease = answer::Lease {
+            door,
+            address: key.address,
+            holder,
+            age: now.since(lease.opened),
+            remaining: lease.deadline.since(now),
+            foreign: self.leases.is_foreign(&key),
+        };
+        LeaseLine { key, lease }
+    }
+}
+
+/// Where administrators are served.
+struct Counter<'a> {
+    keeper: &'a mut Keeper,
+    facts: Facts,
+    now: Monotonic,
+    asked: Asked,
+}
+
+impl Desk for Counter<'_> {
+    fn order(&mut self, order: Order, ticket: Ticket) -> Reply {
+        let (keeper, now) = (&mut *self.keeper, self.now);
+        let seconds = |span: Duration| format!("{}s", span.as_secs());
+        let closed = |count: usize| format!("{count} closed");
+        match order {
+            Order::Open { door, address, seconds: span } => {
+                let span = span.map(|span| Duration::from_secs(span.into()));
+                keeper.order_open(&door, address, span, now).map(seconds).into()
+            }
+            Order::Extend { door, address, seconds: span } => {
+                let span = Duration::from_secs(span.into());
+                keeper.order_extend(&door, address, span, now).map(seconds).into()
+            }
+            Order::CloseLease { door, address } => {
+                keeper.order_close(&Whose::One(door, address), now).map(closed).into()
+            }
+            Order::CloseUser { name } => {
+                keeper.order_close(&Whose::User(name), now).map(closed).into()
+            }
+            Order::CloseAll => keeper.order_close(&Whose::All, now).map(closed).into(),
+            Order::Reload => {
+                self.asked.reload.push(ticket);
+                Reply::Later
+            }
+            Order::Log { verbose } => {
+                keeper.log().set_verbose(verbose);
+                self.asked.verbose = Some(verbose);
+                Reply::Done(String::new())
+            }
+        }
+    }
+
+    fn leases_after(&mut self, cursor: Option<LeaseKey>, at_most: usize) -> Vec<LeaseLine> {
+        let leases = self.keeper.leases.iter_after(cursor).take(at_most);
+        leases.map(|(key, lease)| self.keeper.line(key, lease, self.now)).collect()
+    }
+
+    fn doors(&mut self) -> Vec<answer::Door> {
+        let unusable: Vec<_> = self.keeper.tables.unusable().collect();
+        let doors = (0..).map(crate::core::door::DoorIndex).zip(&self.keeper.policy.doors);
+        doors
+            .map(|(index, door)| answer::Door {
+                name: door.name.clone(),
+                table: door.table.clone(),
+                leases: self.keeper.leases.count_of(index),
+                usable: !unusable.contains(&&door.table),
+            })
+            .collect()
+    }
+
+    fn stats(&mut self) -> Vec<(String, u64)> {
+        let stats = &self.keeper.stats;
+        let (used, room) = self.keeper.journal.room();
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let own = [
+            ("leases", count(self.keeper.leases.len())),
+            ("journal_used", count(used)),
+            ("journal_room", count(room)),
+            ("opened", stats.opened),
+            ("extended", stats.extended),
+            ("closed", stats.closed),
+            ("reloads", stats.reloads),
+            ("engine_restarts", stats.engine_restarts),
+        ];
+        let all = own.into_iter().chain(self.facts.counters);
+        let mut all: Vec<_> = all.map(|(name, count)| (name.to_owned(), count)).collect();
+        let reasons = Reason::ALL.iter();
+        all.extend(reasons.map(|why| (format!("refused.{why}"), stats.refused.of(*why))));
+        for (bound, grants) in stats.latencies() {
+            let bound = bound.map_or_else(|| "inf".to_owned(), |micros| micros.to_string());
+            all.push((format!("latency.{bound}"), grants));
+        }
+        let sum = u64::try_from(stats.latency_sum().as_micros()).unwrap_or(u64::MAX);
+        all.push(("latency_sum".to_owned(), sum));
+        all
+    }
+
+    fn health(&mut self) -> Vec<(String, String)> {
+        self.facts.health.clone()
+    }
+}

@@ -1,0 +1,208 @@
+//! The engines: the one that serves, and those that it takes over from.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::core::gate::{Claim, Refusal};
+use crate::core::policy::Policy;
+use crate::core::time::Monotonic;
+use crate::core::user::UserIndex;
+use crate::message::channel::{Broken, Channel};
+use crate::message::engine::{FromEngine, ToEngine};
+use crate::process::backoff::Backoff;
+
+/// How long an engine may take to serve, or to end once it is told to.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How far an engine is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It was started; until then it must serve.
+    Starting(Monotonic),
+    Serving,
+    /// It was told to end; until then it must have.
+    Retiring(Monotonic),
+}
+
+/// One engine, as the keeper sees it.
+pub struct Engine {
+    /// What parent and keeper call it.
+    pub id: u32,
+    channel: Channel<UnixStream>,
+    /// The configuration that it decides by.
+    policy: Arc<Policy>,
+    stage: Stage,
+}
+
+impl Engine {
+    /// What the engine says next.
+    ///
+    /// # Errors
+    /// [`Broken`]: it is not to be listened to any more.
+    pub fn hear(&mut self) -> Result<Option<FromEngine>, Broken> {
+        self.channel.hear()
+    }
+
+    /// The channel, to wait on.
+    pub const fn channel(&self) -> &Channel<UnixStream> {
+        &self.channel
+    }
+
+    /// A claim of this engine in terms of `policy`; `None` when that knows no
+    /// such door or user.
+    pub fn translate(&self, claim: Claim, policy: &Arc<Policy>) -> Option<Claim> {
+        if Arc::ptr_eq(&self.policy, policy) {
+            return Some(claim);
+        }
+        let name = &self.policy.door(claim.door)?.name;
+        let (door, _) = policy.door_by_name(name)?;
+        let user = match claim.user {
+            Some(user) => Some(self.translate_user(user, policy)?),
+            None => None,
+        };
+        Some(Claim { door, user, ..claim })
+    }
+
+    /// A refusal of this engine in terms of `policy`.
+    pub fn translate_refusal(&self, refusal: Refusal, policy: &Arc<Policy>) -> Refusal {
+        let user = refusal.user.and_then(|user| self.translate_user(user, policy));
+        Refusal { user, ..refusal }
+    }
+
+    fn translate_user(&self, user: UserIndex, policy: &Arc<Policy>) -> Option<UserIndex> {
+        if Arc::ptr_eq(&self.policy, policy) {
+            return Some(user);
+        }
+        let id = self.policy.user(user)?.credential.id();
+        policy.user_by_id(&id).map(|(user, _)| user)
+    }
+}
+
+/// All engines, the newest last.
+#[derive(Default)]
+pub struct Engines {
+    next_id: u32,
+    all: Vec<Engine>,
+    backoff: Backoff,
+    /// When to start one in place of one that died.
+    restart: Option<Monotonic>,
+}
+
+impl Engines {
+    /// Makes place for a new one, which is told `messages` first. Returns its
+    /// id and its end of the channel.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn add(
+        &mut self,
+        policy: Arc<Policy>,
+        messages: Vec<(ToEngine, Option<OwnedFd>)>,
+        now: Monotonic,
+    ) -> Result<(u32, OwnedFd), Broken> {
+        // Nothing that it sends has a blob.
+        let (mut channel, theirs) = Channel::pair(0)?;
+        for (message, descriptor) in messages {
+            channel.queue(&message, descriptor)?;
+        }
+        channel.flush()?;
+        let id = self.next_id;
+        self.next_id = self.next_id.wrapping_add(1);
+        self.restart = None;
+        self.all.push(Engine { id, channel, policy, stage: Stage::Starting(now + PATIENCE) });
+        Ok((id, theirs))
+    }
+
+    /// All of them, in the order of [`Self::get`].
+    pub fn iter(&self) -> impl Iterator<Item = &Engine> {
+        self.all.iter()
+    }
+
+    /// The one at `place`.
+    pub fn get(&mut self, place: usize) -> Option<&mut Engine> {
+        self.all.get_mut(place)
+    }
+
+    /// The newest, if there is one.
+    pub fn newest(&self) -> Option<u32> {
+        self.all.last().map(|engine| engine.id)
+    }
+
+    /// Engine `id` serves: those before it are told to end. Whether it was
+    /// still starting.
+    pub fn serves(&mut self, id: u32, now: Monotonic) -> bool {
+        let Some(place) = self.all.iter().position(|engine| engine.id == id) else {
+            return false;
+        };
+        let (old, new) = self.all.split_at_mut(place);
+        let Some(engine) = new.first_mut() else { return false };
+        if !matches!(engine.stage, Stage::Starting(_)) {
+            return false;
+        }
+        engine.stage = Stage::Serving;
+        for engine in old.iter_mut().filter(|old| !matches!(old.stage, Stage::Retiring(_))) {
+            engine.stage = Stage::Retiring(now + PATIENCE);
+            // One that cannot be told is ended when patience is.
+            drop(engine.channel.queue(&ToEngine::Retire, None));
+            drop(engine.channel.flush());
+        }
+        true
+    }
+
+    /// Tells the newest something. One that does not read is found later.
+    pub fn tell(&mut self, message: &ToEngine, descriptor: Option<OwnedFd>) {
+        if let Some(engine) = self.all.last_mut() {
+            drop(engine.channel.queue(message, descriptor));
+            drop(engine.channel.flush());
+        }
+    }
+
+    /// Sends what is left to send to the one at `place`.
+    ///
+    /// # Errors
+    /// [`Broken`].
+    pub fn flush(&mut self, place: usize) -> Result<(), Broken> {
+        self.all.get_mut(place).map_or(Ok(()), |engine| engine.channel.flush())
+    }
+
+    /// Lets go of engine `id`. If it was the newest, another is due; whether
+    /// that is so.
+    pub fn remove(&mut self, id: u32, now: Monotonic) -> bool {
+        let was_newest = self.newest() == Some(id);
+        self.all.retain(|engine| engine.id != id);
+        if was_newest {
+            self.restart = Some(self.backoff.after_death(now));
+        }
+        was_newest
+    }
+
+    /// Those that took too long.
+    pub fn overdue(&self, now: Monotonic) -> Vec<u32> {
+        let is_late = |engine: &&Engine| match engine.stage {
+            Stage::Starting(end) | Stage::Retiring(end) => end <= now,
+            Stage::Serving => false,
+        };
+        self.all.iter().filter(is_late).map(|engine| engine.id).collect()
+    }
+
+    /// Whether another engine is to be started now.
+    pub fn is_wanted(&self, now: Monotonic) -> bool {
+        self.restart.is_some_and(|due| due <= now)
+    }
+
+    /// Tries again later.
+    pub fn put_off(&mut self, now: Monotonic) {
+        self.restart = Some(self.backoff.after_death(now));
+    }
+
+    /// When [`Self::overdue`] or [`Self::is_wanted`] will say something else.
+    pub fn next_deadline(&self) -> Option<Monotonic> {
+        let ends = self.all.iter().filter_map(|engine| match engine.stage {
+            Stage::Starting(end) | Stage::Retiring(end) => Some(end),
+            Stage::Serving => None,
+        });
+        ends.chain(self.restart).min()
+    }
+}

@@ -1,0 +1,537 @@
+//! Acts: replay authority, leases and the firewall.
+//!
+//! It believes no claim without looking into its own configuration, so that
+//! an engine in foreign hands gets no more than the configuration gives.
+//!
+//! [`Keeper`] does what it is told, by the service, which is told by the engine,
+//! by administrators and by the parent.
+
+mod books;
+mod clock;
+mod desk;
+mod engines;
+mod orders;
+mod rates;
+mod reload;
+mod restore;
+mod service;
+pub mod stats;
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::tables::Tables;
+use crate::core::address::{self, Entry};
+use crate::core::door::{Door, OnClose, Table};
+use crate::core::gate::{Claim, Refusal};
+use crate::core::lease::{Admission, Closed, Holder, Lease, LeaseKey, Leases};
+use crate::core::policy::Policy;
+use crate::core::reason::Reason;
+use crate::core::replay::ReplayId;
+use crate::core::time::{Monotonic, Now, Wall};
+use crate::core::user::User;
+use crate::faults;
+use crate::firewall::{Added, Error, Firewall};
+use crate::keep::journal::Journal;
+use crate::keep::leases::{self, Record, State};
+use crate::log::Log;
+use crate::log::event::{By, Ending, Event};
+use rates::Rates;
+use stats::Stats;
+
+pub use books::Books;
+pub use service::run;
+
+/// How often tables are looked at while leases live or one cannot be used.
+pub const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Within what time a token that another engine used is a copy of the same
+/// packet: two engines meet every packet while one takes over from the other.
+const COPY_WINDOW: Duration = Duration::from_secs(1);
+
+/// Where a claim comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin {
+    /// The packet's source.
+    pub source: IpAddr,
+    /// Which engine met it.
+    pub engine: u32,
+    /// When the engine read it, as the engine says.
+    pub seen: Monotonic,
+}
+
+/// What is remembered of a token: which engine brought it, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Brought {
+    engine: u32,
+    at: Monotonic,
+}
+
+impl Default for Brought {
+    /// By an engine of an earlier run.
+    fn default() -> Self {
+        Self { engine: u32::MAX, at: Monotonic::default() }
+    }
+}
+
+/// Holds every lease and the only way to the firewall.
+pub struct Keeper {
+    policy: Arc<Policy>,
+    leases: Leases,
+    journal: Journal<Brought>,
+    tables: Tables,
+    books: Books,
+    rates: Rates,
+    stats: Stats,
+    /// Those that are captured on.
+    interfaces: Vec<String>,
+    next_check: Option<Monotonic>,
+    /// When to try again to keep the journal.
+    next_journal: Option<Monotonic>,
+    log: Log,
+}
+
+impl Keeper {
+    /// A keeper without leases; `journal` is what it knows to be honoured,
+    /// `books` who else knows of its entries.
+    #[must_use]
+    pub fn new(
+        policy: Arc<Policy>,
+        firewall: Box<dyn Firewall>,
+        journal: Journal<Brought>,
+        books: Books,
+        log: Log,
+    ) -> Self {
+        Self {
+            leases: Leases::new(Arc::clone(&policy)),
+            rates: Rates::new(policy.users.len()),
+            policy,
+            journal,
+            tables: Tables::new(firewall),
+            books,
+            stats: Stats::default(),
+            interfaces: Vec::new(),
+            next_check: None,
+            next_journal: None,
+            log,
+        }
+    }
+
+    /// Whether tables that are missing are made.
+    pub const fn create_tables(&mut self, wanted: bool) {
+        self.tables.create_missing(wanted);
+    }
+
+    /// Has the filter enabled until [`Self::close_all`], by a reference kept
+    /// in the directory `run`.
+    ///
+    /// # Errors
+    /// Why it could not be enabled.
+    pub fn enable(&mut self, run: &Path) -> Result<(), String> {
+        self.tables.enable(run)
+    }
+
+    /// Looks at the firewall for the first time, and says what is wrong there
+    /// or makes doors on `interfaces` useless.
+    ///
+    /// # Errors
+    /// When the system does not let us use the firewall at all.
+    pub fn survey(&mut self, interfaces: &[String], now: Monotonic) -> Result<(), Error> {
+        let mut doors = self.policy.doors.iter();
+        let killer = doors.find(|door| door.on_close == OnClose::KillStates);
+        self.tables.survey(self.leases.tables(), killer, &mut self.log)?;
+        self.watch(interfaces, now);
+        Ok(())
+    }
+
+    /// Looks at the firewall again, now that `interfaces` are captured on.
+    pub fn watch(&mut self, interfaces: &[String], now: Monotonic) {
+        self.interfaces = interfaces.to_vec();
+        self.check_tables(now);
+    }
+
+    /// What decides.
+    #[must_use]
+    pub fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy)
+    }
+
+    /// The log, for what others have to say.
+    pub const fn log(&mut self) -> &mut Log {
+        &mut self.log
+    }
+
+    /// Does what `claim` asks, if the configuration allows it.
+    pub fn open(&mut self, claim: &Claim, origin: &Origin, now: Now) {
+        match self.try_open(claim, origin, now) {
+            Ok(()) => self.stats.note_latency(now.monotonic.since(origin.seen)),
+            Err(reason @ (Reason::Full | Reason::Failed)) => {
+                self.stats.refused.count(reason);
+                self.say_not_opened(claim, reason, now.monotonic);
+            }
+            Err(reason) => {
+                let refusal = Refusal { reason, user: claim.user, offset: None };
+                self.refuse(origin.source, refusal, now.monotonic);
+            }
+        }
+    }
+
+    /// Says that a packet was refused, as often as the log may grow.
+    pub fn refuse(&mut self, source: IpAddr, refusal: Refusal, now: Monotonic) {
+        self.stats.refused.count(refusal.reason);
+        let user = refusal.user.and_then(|index| self.policy.user(index));
+        let name = user.map(|user| user.name.as_str());
+        self.log.refuse(source, refusal, name, now);
+    }
+
+    fn try_open(&mut self, claim: &Claim, origin: &Origin, now: Now) -> Result<(), Reason> {
+        let policy = Arc::clone(&self.policy);
+        let (door, user) = permitted(&policy, claim, now.wall)?;
+        self.rates.admit(claim.user, now.monotonic)?;
+        if let (Some(user), Some(token)) = (user, claim.replay) {
+            // When it is stale is ours to say.
+            let max_skew = policy.spa.as_ref().map_or(Duration::ZERO, |spa| spa.max_skew);
+            let token = ReplayId { expires: token.issued + max_skew, ..token };
+            self.record(user, token, origin.engine, now)?;
+            faults::point("recorded");
+        }
+        let key = LeaseKey { door: claim.door, address: claim.address };
+        let holder = claim.user.map_or(Holder::Sequence, Holder::User);
+        let admission = self.leases.admit(key, holder)?;
+        let span = door.lifetime(claim.lifetime);
+        self.grant(key, holder, admission, span, now.monotonic)
+    }
+
+    /// Sees to it that the token is never honoured again.
+    fn record(
+        &mut self,
+        user: &User,
+        token: ReplayId,
+        engine: u32,
+        now: Now,
+    ) -> Result<(), Reason> {
+        let user = user.credential.id();
+        let brought = Brought { engine, at: now.monotonic };
+        let is_copy = self.journal.seen(&user, &token.id).is_some_and(|first| {
+            ![engine, u32::MAX].contains(&first.engine)
+                && now.monotonic.since(first.at) <= COPY_WINDOW
+        });
+        match self.journal.record(user, token, brought, now) {
+            Err(Reason::Replayed) if is_copy => Err(Reason::Duplicate),
+            Err(Reason::Failed) => {
+                self.say_journal(now.monotonic);
+                Err(Reason::Failed)
+            }
+            recorded => recorded,
+        }
+    }
+
+    /// Opens or extends `key`, which was admitted: the entry first into the
+    /// books, then into the table; only then the lease lives.
+    fn grant(
+        &mut self,
+        key: LeaseKey,
+        holder: Holder,
+        admission: Admission,
+        span: Duration,
+        now: Monotonic,
+    ) -> Result<(), Reason> {
+        let policy = Arc::clone(&self.policy);
+        let door = policy.door(key.door).ok_or(Reason::Forbidden)?;
+        let slot = (door.table.clone(), Entry::host(key.address));
+        let is_held = admission != Admission::AddEntry;
+        // Whether it succeeds or finds the table missing: there is something
+        // to look after from now on.
+        self.next_check.get_or_insert(now + CHECK_INTERVAL);
+        let stood = if is_held {
+            self.leases.is_foreign(&key)
+        } else {
+            self.tables.stands(&slot.0, slot.1, now, &mut self.log)?
+        };
+        if admission != Admission::Extends {
+            let lease = Lease { holder, opened: now, deadline: now + span };
+            let record = record(&policy, key, &lease, stood);
+            self.books.intend(record, &slot).map_err(|_| Reason::Failed)?;
+        }
+        faults::point("intended");
+        let added = match self.tables.add(&slot.0, slot.1, is_held, now, &mut self.log) {
+            Ok(added) => added,
+            Err(reason) => {
+                self.forget(key, &slot, is_held);
+                return Err(reason);
+            }
+        };
+        faults::point("added");
+        let foreign = added == Added::Present && (stood || !is_held);
+        if foreign != stood {
+            drop(self.books.note_owner(&slot, foreign));
+        }
+        let before = self.leases.get(&key).map(|lease| lease.deadline);
+        let deadline = self.leases.commit(key, holder, span, now, foreign);
+        self.keep_in_books(&key);
+        faults::point("committed");
+        if before != Some(deadline) {
+            self.say_granted(key, holder, admission, span, now);
+        }
+        Ok(())
+    }
+
+    /// Strikes an intent that came to nothing, unless the entry may stand all
+    /// the same and is yet to be taken out.
+    fn forget(&mut self, key: LeaseKey, slot: &(Table, Entry), is_held: bool) {
+        if self.tables.is_stuck(&slot.0, slot.1) {
+            self.books.closing(key, slot);
+        } else if is_held {
+            if self.leases.get(&key).is_none() {
+                self.books.free(key);
+            }
+        } else {
+            self.books.free(key);
+            self.books.gone(slot);
+        }
+    }
+
+    fn keep_in_books(&mut self, key: &LeaseKey) {
+        if let Some(lease) = self.leases.get(key) {
+            let foreign = self.leases.is_foreign(key);
+            self.books.commit(record(&self.policy, *key, lease, foreign));
+        }
+    }
+
+    fn say_granted(
+        &mut self,
+        key: LeaseKey,
+        holder: Holder,
+        admission: Admission,
+        span: Duration,
+        now: Monotonic,
+    ) {
+        let Some(door) = self.policy.door(key.door) else { return };
+        let (door, address, by) = (door.name.as_str(), key.address, by(&self.policy, holder));
+        let event = if admission == Admission::Extends {
+            self.stats.extended += 1;
+            Event::Extended { door, address, by, span }
+        } else {
+            self.stats.opened += 1;
+            Event::Opened { door, address, by, span }
+        };
+        self.log.say_often(&event, now);
+    }
+
+    /// Who was entitled, and is shut out all the same, is named.
+    fn say_not_opened(&mut self, claim: &Claim, reason: Reason, now: Monotonic) {
+        if let Some(door) = self.policy.door(claim.door) {
+            let (door, address) = (door.name.as_str(), claim.address);
+            let by = by(&self.policy, claim.user.map_or(Holder::Sequence, Holder::User));
+            self.log.say_often(&Event::NotOpened { door, address, by, reason }, now);
+        }
+    }
+
+    /// Does all whose time has come.
+    pub fn tick(&mut self, now: Monotonic) {
+        let mut gone = Vec::new();
+        while let Some(closed) = self.leases.expire(now) {
+            gone.extend(self.shut(closed, Ending::Expired, now));
+        }
+        gone.append(&mut self.retry(now));
+        self.kill_states(&gone, now);
+        if self.leases.is_empty() && !self.tables.is_any_unusable() {
+            self.next_check = None;
+        }
+        if self.next_check.is_some_and(|due| due <= now) {
+            self.check_tables(now);
+        }
+        self.log.tick(now);
+    }
+
+    /// When [`Self::tick`] has something to do.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Monotonic> {
+        [
+            self.leases.next_deadline(),
+            self.tables.next_retry(),
+            self.next_check,
+            self.next_journal,
+            self.log.next_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Closes every door, because the daemon ends. What is left of the leases
+    /// stays in the lease file, for one that starts before they end. Returns
+    /// how many entries the firewall kept.
+    pub fn close_all(&mut self, now: Now) -> usize {
+        let end = now;
+        let now = end.monotonic;
+        self.books.rest();
+        let mut gone = Vec::new();
+        while let Some(closed) = self.leases.close_any() {
+            gone.extend(self.shut(closed, Ending::Stopped, now));
+        }
+        self.tables.hurry(now);
+        gone.append(&mut self.retry(now));
+        self.kill_states(&gone, now);
+        self.tables.release(&mut self.log);
+        // Doors first: this waits for the disk.
+        self.finish_journal(end);
+        self.log.finish();
+        self.tables.left()
+    }
+
+    /// Tries again to take out what is stuck; returns what is out at last.
+    fn retry(&mut self, now: Monotonic) -> Vec<(Table, Entry)> {
+        let gone = self.tables.retry(now, &mut self.log);
+        for slot in &gone {
+            self.books.gone(slot);
+        }
+        gone
+    }
+
+    /// Takes a lease's entry out of its table, if it was the last to hold it.
+    /// Returns the entry if it is out.
+    fn shut(
+        &mut self,
+        closed: Closed,
+        ending: Ending,
+        now: Monotonic,
+    ) -> Option<(Table, Entry)> {
+        let Closed { key, lease, entry } = closed;
+        self.settle(key, entry.as_ref());
+        let gone = entry.filter(|slot| {
+            faults::point("closing");
+            let is_out = self.tables.delete(&slot.0, slot.1, now, &mut self.log);
+            faults::point("deleted");
+            if is_out {
+                self.books.gone(slot);
+            }
+            is_out
+        });
+        self.stats.closed += 1;
+        if let Some(door) = self.policy.door(key.door) {
+            let after = now.since(lease.opened);
+            let (door, address) = (door.name.as_str(), key.address);
+            self.log.say_often(&Event::Closed { door, address, after, ending }, now);
+        }
+        gone
+    }
+
+    /// Writes down that a lease ends, before its entry goes: one that was ended
+    /// early is not to come back after a crash.
+    fn settle(&mut self, key: LeaseKey, entry: Option<&(Table, Entry)>) {
+        let door = self.policy.door(key.door);
+        let slot = door.map(|door| (door.table.clone(), Entry::host(key.address)));
+        match (entry, slot) {
+            (_, Some(slot)) if self.books.rests() => self.books.resting(key, &slot),
+            (Some(slot), _) => self.books.closing(key, slot),
+            (None, _) => self.books.free(key),
+        }
+    }
+
+    /// Ends the connections of addresses that are shut out, through every door
+    /// of the table that asks for it. After all entries of a round are out: a
+    /// state that ends must not be made anew.
+    fn kill_states(&mut self, gone: &[(Table, Entry)], now: Monotonic) {
+        self.kill_states_by(&self.policy(), gone, now);
+    }
+
+    /// The same by the doors of another policy.
+    fn kill_states_by(&mut self, policy: &Policy, gone: &[(Table, Entry)], now: Monotonic) {
+        for (table, entry) in gone {
+            let doors = policy.doors.iter().filter(|door| door.table == *table);
+            for door in doors.filter(|door| door.on_close == OnClose::KillStates) {
+                self.tables.kill(door, entry.address(), now, &mut self.log);
+            }
+        }
+    }
+
+    /// Looks whether the tables still hold what they should, and whether they
+    /// are of use. Looks once more later while there is something to lose.
+    fn check_tables(&mut self, now: Monotonic) {
+        let mut gone = Vec::new();
+        for table in self.leases.tables().to_vec() {
+            let ours: Vec<_> = self.leases.entries_of(&table).collect();
+            for entry in self.tables.check(&table, &ours, &mut self.log) {
+                for closed in self.leases.revoke(&table, entry) {
+                    gone.extend(self.shut(closed, Ending::Revoked, now));
+                }
+            }
+        }
+        self.kill_states(&gone, now);
+        self.tables.review(self.leases.tables(), &self.interfaces, &mut self.log);
+        let must_look = !self.leases.is_empty() || self.tables.is_any_unusable();
+        self.next_check = must_look.then(|| now + CHECK_INTERVAL);
+    }
+}
+
+/// The claim's door and user, if the claim is within the user's rights.
+fn permitted<'a>(
+    policy: &'a Policy,
+    claim: &Claim,
+    wall: Wall,
+) -> Result<(&'a Door, Option<&'a User>), Reason> {
+    let door = policy.door(claim.door).ok_or(Reason::Forbidden)?;
+    if address::host(claim.address, policy.loopback) != Some(claim.address) {
+        return Err(Reason::Address);
+    }
+    let user = match claim.user {
+        Some(index) => {
+            let user = policy.user(index).ok_or(Reason::Unknown)?;
+            if !user.is_valid_at(wall) {
+                return Err(Reason::Expired);
+            }
+            // A user's claim without a token could be made any number of times.
+            let token = claim.replay.ok_or(Reason::Forbidden)?;
+            let max_skew = policy.spa.as_ref().ok_or(Reason::Forbidden)?.max_skew;
+            // The gate asked already. From the future it would be remembered
+            // for ever.
+            if token.issued + max_skew < wall {
+                return Err(Reason::Stale);
+            }
+            if wall + max_skew < token.issued {
+                return Err(Reason::Early);
+            }
+            if !user.may_open(claim.door) {
+                return Err(Reason::Forbidden);
+            }
+            Some(user)
+        }
+        None => {
+            let mut sequences = policy.sequences.iter();
+            let is_behind_one = sequences.any(|sequence| sequence.doors.contains(&claim.door));
+            if !is_behind_one || claim.lifetime.is_some() || claim.replay.is_some() {
+                return Err(Reason::Forbidden);
+            }
+            None
+        }
+    };
+    Ok((door, user))
+}
+
+/// A lease as it is kept.
+fn record(policy: &Policy, key: LeaseKey, lease: &Lease, foreign: bool) -> Record {
+    let holder = match lease.holder {
+        Holder::User(index) => policy
+            .user(index)
+            .map_or(leases::Holder::Former, |user| leases::Holder::User(user.credential.id())),
+        Holder::Sequence => leases::Holder::Sequence,
+        Holder::Administrator => leases::Holder::Administrator,
+        Holder::Removed => leases::Holder::Former,
+    };
+    let Lease { opened, deadline, .. } = *lease;
+    Record { state: State::Live, key, holder, opened, deadline, foreign }
+}
+
+fn by(policy: &Policy, holder: Holder) -> By<'_> {
+    match holder {
+        Holder::User(index) => {
+            policy.user(index).map_or(By::Nobody, |user| By::User(&user.name))
+        }
+        Holder::Sequence => By::Sequence,
+        Holder::Administrator => By::Administrator,
+        Holder::Removed => By::Nobody,
+    }
+}

@@ -1,0 +1,198 @@
+//! What an earlier run left: its journal, its leases, its entries.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Brought, CHECK_INTERVAL, Keeper, by, record};
+use crate::config::Config;
+use crate::core::address::Entry;
+use crate::core::door::Table;
+use crate::core::lease::{ADMIN_RESERVE, Holder, Lease, LeaseKey};
+use crate::core::replay::Barrier;
+use crate::core::time::{Monotonic, Now};
+use crate::keep::BootId;
+use crate::keep::journal::{self, Journal};
+use crate::keep::leases::{self, LeaseFile, Nothing, Recovered};
+use crate::keep::recovery::{self, Plan, Restore};
+use crate::log::event::Event;
+use crate::message::channel::Broken;
+
+/// The journal of `config`.
+pub(super) fn journal(config: &Config, boot: BootId, now: Now) -> Journal<Brought> {
+    let policy = &config.policy;
+    let max_skew = policy.spa.as_ref().map_or(Duration::ZERO, |spa| spa.max_skew);
+    let capacity = journal::capacity(policy.users.len());
+    Journal::open(&config.directories.state, boot, capacity, max_skew, now)
+}
+
+impl Keeper {
+    /// Gives the parent a number for every table.
+    pub(super) fn announce_tables(&mut self) -> Result<(), Broken> {
+        self.books.name(self.leases.tables())
+    }
+
+    /// Which tokens are too old to be believed.
+    pub(super) fn barrier(&self) -> Barrier {
+        self.journal.barrier()
+    }
+
+    /// Takes up what an earlier run left: leases within their time live on,
+    /// entries without a lease go.
+    pub(super) fn restore(
+        &mut self,
+        run: &Path,
+        boot: BootId,
+        left: Result<Recovered, Nothing>,
+        now: Monotonic,
+    ) {
+        let Plan { delete, restore } = match left {
+            Ok(left) => recovery::plan(&left, now),
+            Err(Nothing::Missing | Nothing::OtherBoot) => Plan::default(),
+            Err(Nothing::Broken(why)) => {
+                self.log.say(&Event::LeasesLost { why: &why });
+                Plan::default()
+            }
+        };
+        for slot in delete {
+            self.sweep(&slot, now);
+        }
+        let mut restored = Vec::new();
+        for left in &restore {
+            match self.key_of(left) {
+                Some((key, lease)) => {
+                    let foreign = self.is_foreign(left, &key, now);
+                    let Lease { holder, opened, deadline } = lease;
+                    let put = self.leases.restore(key, holder, opened, deadline, foreign);
+                    restored.extend(put.is_ok().then_some(key));
+                }
+                // The configuration changed meanwhile.
+                None if left.foreign || left.rested => {}
+                None => self.sweep(&(left.table.clone(), Entry::host(left.address)), now),
+            }
+        }
+        // On disk before any entry is put back.
+        self.open_lease_file(run, boot);
+        for key in restored {
+            self.put_back(key, now);
+        }
+    }
+
+    /// Where a lease of an earlier run lives now, if it may.
+    fn key_of(&self, left: &Restore) -> Option<(LeaseKey, Lease)> {
+        let (door, found) = self.policy.door_by_name(&left.door)?;
+        if found.table != left.table {
+            return None;
+        }
+        let holder = match left.holder {
+            leases::Holder::User(id) => {
+                let (index, user) = self.policy.user_by_id(&id)?;
+                user.may_open(door).then_some(Holder::User(index))?
+            }
+            leases::Holder::Sequence => {
+                self.policy.has_sequence_to(door).then_some(Holder::Sequence)?
+            }
+            leases::Holder::Administrator => Holder::Administrator,
+            leases::Holder::Former => Holder::Removed,
+        };
+        let lease = Lease { holder, opened: left.opened, deadline: left.deadline };
+        Some((LeaseKey { door, address: left.address }, lease))
+    }
+
+    /// Whether the entry of a lease of an earlier run is somebody else's.
+    fn is_foreign(&mut self, left: &Restore, key: &LeaseKey, now: Monotonic) -> bool {
+        if self.leases.is_held(key) {
+            return self.leases.is_foreign(key);
+        }
+        let entry = Entry::host(key.address);
+        let mut stands =
+            || self.tables.stands(&left.table, entry, now, &mut self.log).unwrap_or(false);
+        left.foreign || (left.rested && stands())
+    }
+
+    /// Takes out an entry that is ours and that nobody holds any more.
+    fn sweep(&mut self, slot: &(Table, Entry), now: Monotonic) {
+        if self.tables.delete(&slot.0, slot.1, now, &mut self.log) {
+            self.log.say_often(&Event::Swept { entry: slot.1, table: &slot.0 }, now);
+        }
+    }
+
+    /// Begins a lease file with all that lives.
+    pub(super) fn open_lease_file(&mut self, run: &Path, boot: BootId) {
+        let capacity = self.policy.limits.max_leases.saturating_add(ADMIN_RESERVE);
+        let live = self
+            .leases
+            .iter_after(None)
+            .map(|(key, lease)| record(&self.policy, key, lease, self.leases.is_foreign(&key)));
+        let file = LeaseFile::create(run, boot, &self.policy.doors, capacity, live);
+        self.books.keep_in(file);
+        self.say_books();
+    }
+
+    /// Puts the entry of a lease of an earlier run back.
+    fn put_back(&mut self, key: LeaseKey, now: Monotonic) {
+        let policy = Arc::clone(&self.policy);
+        let Some(door) = policy.door(key.door) else { return };
+        let Some(lease) = self.leases.get(&key).copied() else { return };
+        let slot = (door.table.clone(), Entry::host(key.address));
+        if !self.leases.is_foreign(&key) {
+            // If the parent is gone, so are we.
+            drop(self.books.note_owner(&slot, false));
+            // A table that is missing gets it when it is there.
+            let _ = self.tables.add(&slot.0, slot.1, true, now, &mut self.log);
+        }
+        let (door, address) = (door.name.as_str(), key.address);
+        let (by, left) = (by(&policy, lease.holder), lease.deadline.since(now));
+        self.log.say_often(&Event::Restored { door, address, by, left }, now);
+        self.next_check.get_or_insert(now + CHECK_INTERVAL);
+    }
+}
+
+/// What is wrong with what is kept, and when it is right again.
+impl Keeper {
+    /// Says why leases cannot be kept, once.
+    pub(super) fn say_books(&mut self) {
+        if let Some(error) = self.books.trouble() {
+            self.log.say(&Event::CannotKeepLeases { error: &error });
+        }
+    }
+
+    /// Says what the journal does not know at the start.
+    pub(super) fn say_loss(&mut self) {
+        if let Some(why) = self.journal.loss()
+            && let Some(spa) = &self.policy.spa
+        {
+            self.log.say(&Event::Barrier { span: spa.max_skew, why });
+        }
+    }
+
+    /// Says why the journal cannot be kept, if so, and has it tried again.
+    pub(super) fn say_journal(&mut self, now: Monotonic) {
+        if let Some(why) = self.journal.trouble()
+            && self.next_journal.is_none()
+        {
+            self.log.say(&Event::JournalBroken { why: &why });
+            self.next_journal = Some(now + CHECK_INTERVAL);
+        }
+    }
+
+    /// Tries again to keep the journal, if that is due.
+    pub(super) fn try_journal(&mut self, now: Now) {
+        if self.next_journal.is_none_or(|due| due > now.monotonic) {
+            return;
+        }
+        self.next_journal = None;
+        if self.journal.retry(now) {
+            self.log.say(&Event::JournalBack);
+        } else {
+            self.next_journal = Some(now.monotonic + CHECK_INTERVAL);
+        }
+    }
+
+    /// Marks the journal as whole.
+    pub(super) fn finish_journal(&mut self, now: Now) {
+        if let Err(error) = self.journal.finish(now) {
+            self.log.say(&Event::JournalBroken { why: &error });
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Starts the other processes, and notices their end.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use nix::sys::signal::Signal;
+
+use crate::log::Log;
+use crate::log::event::Event;
+use crate::message::channel::{Broken, Channel};
+use crate::message::packet::MAX_BLOB;
+use crate::message::parent::{FromKeeper, ToKeeper};
+use crate::process::Role;
+
+/// This program, as it is started again.
+#[derive(Debug, Clone)]
+pub struct Program {
+    path: PathBuf,
+}
+
+impl Program {
+    /// The program that runs. On Linux it stays the same when another is
+    /// installed in its place.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn current() -> io::Result<Self> {
+        let path = if cfg!(target_os = "linux") {
+            PathBuf::from("/proc/self/exe")
+        } else {
+            std::env::current_exe()?
+        };
+        Ok(Self { path })
+    }
+
+    /// Where it lies.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Starts it in a process group of its own: what a terminal sends is for
+    /// the parent alone.
+    fn start(&self, role: Role, channel: OwnedFd, stderr: Stdio) -> io::Result<Child> {
+        let mut command = Command::new(&self.path);
+        command.arg0(role.name()).stdin(channel).stdout(Stdio::null()).stderr(stderr);
+        command.process_group(0).spawn()
+    }
+}
+
+/// The processes that were started, and have not been buried.
+pub struct Children {
+    program: Program,
+    keeper: Option<(Child, Channel<UnixStream>)>,
+    engines: BTreeMap<u32, Engine>,
+}
+
+struct Engine {
+    child: Child,
+    /// We killed it: how it ended is no news.
+    is_killed: bool,
+}
+
+impl Engine {
+    fn kill(&mut self) {
+        self.is_killed = true;
+        // One that ended by itself is reaped all the same.
+        drop(self.child.kill());
+    }
+}
+
+impl Children {
+    /// None yet.
+    #[must_use]
+    pub const fn new(program: Program) -> Self {
+        Self { program, keeper: None, engines: BTreeMap::new() }
+    }
+
+    /// What to wait on for the keeper.
+    #[must_use]
+    pub fn keeper(&self) -> Option<&Channel<UnixStream>> {
+        self.keeper.as_ref().map(|(_, channel)| channel)
+    }
+
+    /// Starts a keeper, and tells it how.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn start_keeper(&mut self, start: &ToKeeper, lock: OwnedFd) -> Result<(), Broken> {
+        let (mut channel, theirs) = Channel::pair(MAX_BLOB)?;
+        // It speaks to the one who typed the command until it is ready, and
+        // then leaves that, unless in the foreground.
+        let child = self.program.start(Role::Keeper, theirs, Stdio::inherit())?;
+        let told = channel.send(start, Some(lock));
+        self.keeper = Some((child, channel));
+        told
+    }
+
+    /// Starts an engine; its channel came with the keeper's last message.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn start_engine(&mut self, id: u32) -> io::Result<()> {
+        let channel = self.keeper.as_mut().and_then(|(_, channel)| channel.descriptor());
+        let channel = channel.ok_or(io::ErrorKind::InvalidInput)?;
+        let child = self.program.start(Role::Engine, channel, Stdio::null())?;
+        self.engines.insert(id, Engine { child, is_killed: false });
+        Ok(())
+    }
+
+    /// Kills an engine, if it is still there.
+    pub fn end_engine(&mut self, id: u32) {
+        if let Some(engine) = self.engines.get_mut(&id) {
+            engine.kill();
+        }
+    }
+
+    /// Tells the keeper something; whether there is one to hear it.
+    pub fn tell(&mut self, message: &ToKeeper) -> bool {
+        self.keeper.as_mut().is_some_and(|(_, channel)| channel.send(message, None).is_ok())
+    }
+
+    /// What the keeper says next.
+    ///
+    /// # Errors
+    /// When it is gone, or not the keeper that we know.
+    pub fn hear(&mut self) -> Result<Option<FromKeeper>, Broken> {
+        self.keeper.as_mut().map_or(Ok(None), |(_, channel)| channel.hear())
+    }
+
+    /// Makes sure that the keeper is dead, and its engines too: they would
+    /// decide for nobody. Returns how it ended.
+    pub fn bury_keeper(&mut self) -> Option<ExitStatus> {
+        let (mut keeper, channel) = self.keeper.take()?;
+        drop(channel);
+        // One that is ending ends as it began to; its channel closes a moment
+        // before it is gone.
+        drop(keeper.kill());
+        self.engines.values_mut().for_each(Engine::kill);
+        keeper.wait().ok()
+    }
+
+    /// Lets go of engines that ended, and says of those that died how.
+    pub fn reap(&mut self, log: &mut Log) {
+        self.engines.retain(|_, engine| match engine.child.try_wait() {
+            Ok(None) => true,
+            Ok(Some(status)) => {
+                // One that was dying already dies as it began to.
+                let is_ours =
+                    engine.is_killed && status.signal() == Some(Signal::SIGKILL as i32);
+                if !status.success() && !is_ours {
+                    log.say(&Event::EngineDied { how: &status.to_string() });
+                }
+                false
+            }
+            Err(_) => false,
+        });
+    }
+
+    /// Kills all of them, without ceremony.
+    pub fn kill_all(&mut self) {
+        let keeper = self.keeper.take().map(|(child, _)| child);
+        let engines = std::mem::take(&mut self.engines).into_values();
+        for mut child in keeper.into_iter().chain(engines.map(|engine| engine.child)) {
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}

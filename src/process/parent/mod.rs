@@ -1,0 +1,287 @@
+//! What rc sees: starts the others, and shuts what a dead keeper left open.
+
+mod children;
+mod owned;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::Failure;
+use super::backoff::Backoff;
+use super::confine::{self, ParentPaths};
+use super::locks::Locks;
+use super::options::Options;
+use super::pidfile::Pidfile;
+use super::signals::Signals;
+use super::tables::Tables;
+use super::wait::{Waiter, Wish};
+use crate::config::Config;
+use crate::core::time::Monotonic;
+use crate::firewall;
+use crate::log::Log;
+use crate::log::event::Event;
+use crate::message::channel::Broken;
+use crate::message::parent::{FromKeeper, ToKeeper};
+use crate::sys;
+use children::{Children, Program};
+use owned::Owned;
+
+/// How long a keeper may take to shut everything before it is killed and
+/// the parent does it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Becomes the parent; returns when the daemon ends. Through `command` waits
+/// the command that was typed, until the daemon is ready.
+///
+/// # Errors
+/// What keeps the daemon from starting, or from ending well.
+pub fn run(
+    options: &Options,
+    config: &Config,
+    command: Option<OwnedFd>,
+) -> Result<(), Failure> {
+    let pidfile = options.pidfile.as_deref().map(Pidfile::write).transpose();
+    let pidfile = pidfile.map_err(|error| Failure::new("cannot keep the process id", error))?;
+    let locks = Locks::take(&config.directories.run)
+        .map_err(|error| Failure::Because(error.to_string()))?;
+    let program =
+        Program::current().map_err(|error| Failure::new("cannot find this program", error))?;
+    let paths = ParentPaths {
+        config: config.files.directory(),
+        secrets: &config.directories.secrets,
+        run: &config.directories.run,
+        pidfile: options.pidfile.as_deref(),
+        program: program.path(),
+    };
+    let mut parent = Parent::start(options, config, locks, program.clone(), command)?;
+    confine::parent(&paths).map_err(|error| Failure::Because(error.to_string()))?;
+    let end = parent.supervise();
+    drop(pidfile);
+    end
+}
+
+/// Everything that the parent is.
+struct Parent {
+    children: Children,
+    owned: Owned,
+    tables: Tables,
+    log: Log,
+    signals: Signals,
+    waiter: Waiter,
+    locks: Locks,
+    /// The last configuration that was in force.
+    files: Zeroizing<Vec<u8>>,
+    foreground: bool,
+    verbose: bool,
+    /// Whom to tell that the daemon is ready.
+    command: Option<OwnedFd>,
+    /// Whether some keeper was ever ready.
+    was_ready: bool,
+    backoff: Backoff,
+    /// How many keepers died.
+    deaths: u32,
+    /// When to start a keeper in place of one that died.
+    restart: Option<Monotonic>,
+    /// SIGHUP came while there was no keeper.
+    wants_reload: bool,
+    /// Told to stop; when patience ends.
+    stop: Option<Monotonic>,
+}
+
+/// What a turn of the loop comes to.
+enum Turn {
+    GoOn,
+    End(Result<(), Failure>),
+}
+
+impl Parent {
+    fn start(
+        options: &Options,
+        config: &Config,
+        locks: Locks,
+        program: Program,
+        command: Option<OwnedFd>,
+    ) -> Result<Self, Failure> {
+        let cannot = |error| Failure::new("cannot use the firewall", error);
+        let mut firewall = firewall::open(&config.firewall).map_err(cannot)?;
+        // It must work in the moment when a keeper dies.
+        let _ = firewall.status().map_err(cannot)?;
+        let signals =
+            Signals::new().map_err(|error| Failure::new("cannot listen to signals", error))?;
+        let waiter = Waiter::new().map_err(|error| Failure::new("cannot wait", error))?;
+        Ok(Self {
+            children: Children::new(program),
+            owned: Owned::default(),
+            tables: Tables::new(firewall),
+            log: Log::open(options.foreground, options.verbose),
+            signals,
+            waiter,
+            locks,
+            files: config.files.encode(),
+            foreground: options.foreground,
+            verbose: options.verbose,
+            command,
+            was_ready: false,
+            backoff: Backoff::default(),
+            deaths: 0,
+            restart: None,
+            wants_reload: false,
+            stop: None,
+        })
+    }
+
+    fn supervise(&mut self) -> Result<(), Failure> {
+        self.start_keeper().map_err(|error| Failure::new("cannot start the keeper", error))?;
+        loop {
+            match self.turn() {
+                Ok(Turn::GoOn) => {}
+                Ok(Turn::End(end)) => return end,
+                Err(error) => {
+                    // Nobody would look after the doors: they are shut now.
+                    self.children.kill_all();
+                    if let Ok(now) = sys::now() {
+                        self.shut(now.monotonic);
+                    }
+                    self.log.say(&Event::CannotGoOn { error: &error });
+                    return Err(Failure::Said);
+                }
+            }
+        }
+    }
+
+    fn turn(&mut self) -> io::Result<Turn> {
+        let deadline =
+            [self.restart, self.stop, self.tables.next_retry(), self.log.next_deadline()];
+        let mut wishes = vec![Wish::read(&self.signals)];
+        wishes.extend(self.children.keeper().map(Wish::read));
+        let ready = self.waiter.wait(&wishes, deadline.into_iter().flatten().min())?;
+        let (signalled, told) = (ready[0].read, ready.get(1).is_some_and(|ready| ready.read));
+        let now = sys::now()?.monotonic;
+        if signalled {
+            self.obey(now);
+        }
+        if told && let Some(end) = self.listen(now)? {
+            return Ok(Turn::End(end));
+        }
+        self.children.reap(&mut self.log);
+        drop(self.tables.retry(now, &mut self.log));
+        self.log.tick(now);
+        if self.stop.is_some_and(|due| due <= now) {
+            self.children.kill_all();
+            self.shut(now);
+            self.log.say(&Event::KeeperStuck);
+            return Ok(Turn::End(Err(Failure::Said)));
+        }
+        if self.restart.is_some_and(|due| due <= now) {
+            self.restart = None;
+            if let Err(error) = self.start_keeper() {
+                self.log.say(&Event::CannotStart { what: "the keeper", error: &error });
+                self.restart = Some(self.backoff.after_death(now));
+            }
+        }
+        Ok(Turn::GoOn)
+    }
+
+    /// Does what signals asked for.
+    fn obey(&mut self, now: Monotonic) {
+        let asked = self.signals.take();
+        if asked.reload {
+            self.wants_reload = !self.children.tell(&ToKeeper::Reload);
+        }
+        if asked.stop && self.stop.is_none() {
+            // Who starts another daemon now waits for our end, and is not
+            // refused.
+            self.locks.leave();
+            self.stop = Some(now + PATIENCE);
+            // Without one, the next lines find that there is nothing to wait for.
+            if !self.children.tell(&ToKeeper::Stop) {
+                self.stop = Some(now);
+            }
+        }
+    }
+
+    /// Hears the keeper out. Returns the daemon's end, if this is it.
+    fn listen(&mut self, now: Monotonic) -> io::Result<Option<Result<(), Failure>>> {
+        loop {
+            match self.children.hear() {
+                Ok(Some(message)) => self.heed(message)?,
+                Ok(None) => return Ok(None),
+                Err(broken) => return Ok(self.bury(&broken, now)),
+            }
+        }
+    }
+
+    fn heed(&mut self, message: FromKeeper) -> io::Result<()> {
+        match message {
+            FromKeeper::Ready => self.be_ready()?,
+            FromKeeper::Table { number, table } => self.owned.name(number, table),
+            FromKeeper::Intend { table, entry, stood } => {
+                self.owned.intend(table, entry, stood);
+                if let Some(table) = self.owned.table(table) {
+                    self.tables.forget(table, entry);
+                }
+            }
+            FromKeeper::Gone { table, entry } => self.owned.gone(table, entry),
+            FromKeeper::Engine { id } => {
+                if let Err(error) = self.children.start_engine(id) {
+                    self.log.say(&Event::CannotStart { what: "an engine", error: &error });
+                }
+            }
+            FromKeeper::End { id } => self.children.end_engine(id),
+            FromKeeper::Keep { files } => self.files = files,
+        }
+        Ok(())
+    }
+
+    /// The first time, lets the waiting command return.
+    fn be_ready(&mut self) -> io::Result<()> {
+        self.was_ready = true;
+        if let Some(command) = self.command.take() {
+            sys::detach(&command)?;
+        }
+        if std::mem::take(&mut self.wants_reload) {
+            self.wants_reload = !self.children.tell(&ToKeeper::Reload);
+        }
+        Ok(())
+    }
+
+    /// The keeper is gone: shuts what it left, and has another started,
+    /// unless it was to end. Returns the daemon's end, if this is it.
+    fn bury(&mut self, broken: &Broken, now: Monotonic) -> Option<Result<(), Failure>> {
+        let status = self.children.bury_keeper();
+        let shut = self.shut(now);
+        let ended_well = status.is_some_and(|status| status.success());
+        if self.stop.is_some() || (ended_well && shut == 0) || !self.was_ready {
+            let is_good = ended_well && self.tables.left() == 0;
+            return Some(if is_good { Ok(()) } else { Err(Failure::Said) });
+        }
+        let how = status.map_or_else(|| broken.to_string(), |status| status.to_string());
+        self.deaths = self.deaths.saturating_add(1);
+        self.log.say(&Event::KeeperDied { how: &how, shut });
+        self.restart = Some(self.backoff.after_death(now));
+        None
+    }
+
+    /// Takes out every entry that is ours. What cannot be taken out is tried
+    /// again.
+    fn shut(&mut self, now: Monotonic) -> usize {
+        let ours = self.owned.take();
+        for (table, entry) in &ours {
+            self.tables.delete(table, *entry, now, &mut self.log);
+        }
+        ours.len()
+    }
+
+    fn start_keeper(&mut self) -> Result<(), Broken> {
+        let start = ToKeeper::Start {
+            foreground: self.foreground,
+            verbose: self.verbose,
+            deaths: self.deaths,
+            files: self.files.clone(),
+        };
+        self.children.start_keeper(&start, self.locks.share()?)
+    }
+}

@@ -1,0 +1,78 @@
+//! Bytes and descriptors over a local socket (`SCM_RIGHTS`, unix(4)).
+
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::cmsg_space;
+use nix::errno::Errno;
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+
+/// Descriptors that one call takes; a message of ours carries one.
+const MOST: usize = 4;
+
+/// No descriptor of ours outlives an exec. macOS cannot be asked for that
+/// here; there only the process that starts others execs, and what it receives
+/// is a child's channel, which it gives away at once.
+#[cfg(not(target_os = "macos"))]
+const RECEIVE: MsgFlags = MsgFlags::MSG_DONTWAIT.union(MsgFlags::MSG_CMSG_CLOEXEC);
+#[cfg(target_os = "macos")]
+const RECEIVE: MsgFlags = MsgFlags::MSG_DONTWAIT;
+
+/// Sends some of `bytes`, without waiting, and `descriptor` with them.
+/// Returns how many bytes went.
+///
+/// # Errors
+/// `EAGAIN` when there is no room, `EPIPE` when nobody is there.
+pub fn send(
+    socket: BorrowedFd<'_>,
+    bytes: &[u8],
+    descriptor: Option<BorrowedFd<'_>>,
+) -> Result<usize, Errno> {
+    let numbers: Vec<RawFd> = descriptor.iter().map(AsRawFd::as_raw_fd).collect();
+    let rights = [ControlMessage::ScmRights(&numbers)];
+    let rights = if numbers.is_empty() { &rights[..0] } else { &rights[..] };
+    let bytes = [IoSlice::new(bytes)];
+    sendmsg::<()>(socket.as_raw_fd(), &bytes, rights, MsgFlags::MSG_DONTWAIT, None)
+}
+
+/// Receives bytes, without waiting, from one who has no descriptors to send.
+/// There is no room for any: the kernel closes them, however many they are.
+/// Returns how many bytes came, and whether descriptors did, where the kernel
+/// tells. No bytes: the other end is closed.
+///
+/// # Errors
+/// `EAGAIN` when nothing is there.
+pub fn receive_bytes(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<(usize, bool), Errno> {
+    let mut parts = [IoSliceMut::new(bytes)];
+    let message = recvmsg::<()>(socket.as_raw_fd(), &mut parts, None, RECEIVE)?;
+    Ok((message.bytes, message.flags.contains(MsgFlags::MSG_CTRUNC)))
+}
+
+/// Receives bytes, without waiting, and the descriptors that come with them,
+/// from one who is trusted not to send too many. No bytes: the other end is
+/// closed.
+///
+/// # Errors
+/// `EAGAIN` when nothing is there; `EMFILE` when descriptors were lost because
+/// we have too many.
+pub fn receive(
+    socket: BorrowedFd<'_>,
+    bytes: &mut [u8],
+) -> Result<(usize, Vec<OwnedFd>), Errno> {
+    let mut rights = cmsg_space!([RawFd; MOST]);
+    let mut parts = [IoSliceMut::new(bytes)];
+    let message = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut rights), RECEIVE)?;
+    let mut descriptors = Vec::new();
+    for part in message.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(numbers) = part {
+            // SAFETY: the kernel just made these descriptors for us, and
+            // nobody else knows of them.
+            let own = |number| unsafe { OwnedFd::from_raw_fd(number) };
+            descriptors.extend(numbers.into_iter().map(own));
+        }
+    }
+    if message.flags.contains(MsgFlags::MSG_CTRUNC) {
+        return Err(Errno::EMFILE);
+    }
+    Ok((message.bytes, descriptors))
+}

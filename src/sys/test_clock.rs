@@ -1,0 +1,61 @@
+//! Clocks that tests step for all processes at once.
+//!
+//! `KNOCKD_CLOCK` names a file of 16 bytes: nanoseconds that are added to the
+//! clock for spans, and milliseconds that are added to civil time, both signed
+//! and little-endian. It is mapped, so that a process sees it change from where
+//! it cannot open files.
+
+use std::fs::File;
+use std::num::NonZeroUsize;
+use std::ptr::NonNull;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use nix::sys::mman::{MapFlags, ProtFlags, mmap};
+
+use crate::core::time::{Monotonic, Now, Wall};
+
+static CLOCK: OnceLock<Option<&'static [AtomicI64; 2]>> = OnceLock::new();
+
+/// Maps the file, if there is one.
+pub fn init() {
+    CLOCK.get_or_init(|| {
+        let file = File::open(std::env::var_os("KNOCKD_CLOCK")?).ok()?;
+        let length = NonZeroUsize::new(16)?;
+        // SAFETY: the address is the kernel's choice, so nothing of ours is
+        // mapped over.
+        let mapped =
+            unsafe { mmap(None, length, ProtFlags::PROT_READ, MapFlags::MAP_SHARED, file, 0) };
+        let place: NonNull<[AtomicI64; 2]> = mapped.ok()?.cast();
+        // SAFETY: sixteen readable bytes, aligned as a page is and never
+        // unmapped; atomics may change under us.
+        Some(unsafe { place.as_ref() })
+    });
+}
+
+/// Whether a test has a hand on the clocks.
+pub fn is_there() -> bool {
+    CLOCK.get().is_some_and(Option::is_some)
+}
+
+fn offsets() -> [i64; 2] {
+    let clock = CLOCK.get().copied().flatten();
+    clock.map_or([0; 2], |clock| {
+        [clock[0].load(Ordering::Relaxed), clock[1].load(Ordering::Relaxed)]
+    })
+}
+
+/// The time that the test wants it to be.
+pub fn step(now: Now) -> Now {
+    let [nanos, millis] = offsets();
+    Now {
+        monotonic: Monotonic::from_nanos(now.monotonic.as_nanos().saturating_add_signed(nanos)),
+        wall: Wall::from_millis(now.wall.as_millis().saturating_add_signed(millis)),
+    }
+}
+
+/// The system's name for a moment of [`step`]'s clock.
+pub fn real(moment: Monotonic) -> Monotonic {
+    let [nanos, _] = offsets();
+    Monotonic::from_nanos(moment.as_nanos().saturating_add_signed(nanos.saturating_neg()))
+}
