@@ -1,0 +1,91 @@
+//! Clocks that step, and a machine that sleeps.
+#![cfg(all(target_os = "linux", feature = "faults"))]
+#![allow(clippy::unwrap_used, reason = "tests may")]
+
+mod net;
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use net::furnish::{MARK, ahead, named, token};
+use net::*;
+
+const DAY: i64 = 86_400_000;
+
+/// The clocks of a daemon.
+struct Clock(PathBuf);
+
+impl Clock {
+    /// Adds so many nanoseconds to the clock for spans, and so many
+    /// milliseconds to civil time. In place: the file is mapped.
+    fn set(&self, nanos: i64, millis: i64) {
+        use std::os::unix::fs::FileExt;
+        let bytes = [nanos.to_le_bytes(), millis.to_le_bytes()].concat();
+        let file = fs::OpenOptions::new().write(true).open(&self.0).unwrap();
+        file.write_all_at(&bytes, 0).unwrap();
+    }
+}
+
+fn start(span: &str) -> (Lab, Daemon, Clock) {
+    let lab = Lab::new();
+    let config = Plan { span, sequences: MARK, ..Plan::default() }.furnish(&lab);
+    let clock = Clock(lab.path("clock"));
+    fs::write(&clock.0, [0; 16]).unwrap();
+    let daemon = lab.start_in(&config, &["-v"], &[("KNOCKD_CLOCK", clock.0.as_os_str())]);
+    daemon.ready();
+    (lab, daemon, clock)
+}
+
+#[test]
+fn a_clock_that_steps_by_a_day_changes_no_lease_and_revives_no_token() {
+    if !is_root() {
+        return;
+    }
+    for millis in [DAY, -DAY] {
+        let (lab, daemon, clock) = start("3s");
+        let used = lab.token("bob", CLIENT4);
+        lab.send(CLIENT4, &used);
+        let (opened, _) = daemon.expect("door ssh opened for 192.0.2.100 by bob");
+        clock.set(0, millis);
+        // A token of the clock as it goes now is judged by that clock.
+        let step = Duration::from_millis(millis.unsigned_abs());
+        let issued = if millis > 0 { ahead() + step } else { ahead() - step };
+        let fresh = token(&lab.access("dave"), "ssh", named("192.0.2.101"), issued);
+        lab.send(CLIENT4, &fresh);
+        if millis > 0 {
+            daemon.expect("door ssh opened for 192.0.2.101 by dave");
+        } else {
+            // Older than the start of this run, whose forerunners are unknown.
+            daemon.expect("dave from 192.0.2.100 refused, ");
+        }
+        let (closed, _) = daemon.expect("door ssh closed for 192.0.2.100 after 3s, expired");
+        let lasted = closed.duration_since(opened);
+        assert!(lasted >= Duration::from_millis(2_900), "{lasted:?}");
+        clock.set(0, 0);
+        for token in [&used, &fresh] {
+            lab.send(CLIENT4, token);
+        }
+        lab.mark(&daemon);
+        assert_eq!(daemon.count("door ssh opened for 192.0.2.100"), 1);
+        assert!(daemon.count("door ssh opened for 192.0.2.101") <= 1);
+        daemon.stop();
+    }
+}
+
+#[test]
+fn time_asleep_counts() {
+    if !is_root() {
+        return;
+    }
+    let (lab, daemon, clock) = start("1h");
+    lab.send(CLIENT4, &lab.token("bob", CLIENT4));
+    daemon.expect("door ssh opened");
+    clock.set(3_599_000_000_000, 3_599_000);
+    lab.mark(&daemon);
+    assert_eq!(daemon.count("door ssh closed"), 0);
+    clock.set(3_600_000_000_000, 3_600_000);
+    daemon.expect("door ssh closed for 192.0.2.100 after 3600s, expired");
+    assert_eq!(lab.set("knock_ssh_v4"), "");
+    daemon.stop();
+}
