@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use net::furnish::{ahead, named, token};
 use net::*;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// A lab with a daemon whose leases last a minute.
 fn lab() -> (Lab, PathBuf, Daemon) {
@@ -208,4 +209,47 @@ fn new_ports_and_keys_count_at_once_and_old_ones_no_more() {
     daemon.expect("door web opened");
     assert_eq!(daemon.count("door web opened"), 1);
     daemon.stop();
+}
+
+/// A daemon that left its terminal, ended if the test fails.
+struct Detached(Pid);
+
+impl Drop for Detached {
+    fn drop(&mut self) {
+        let _ = kill(self.0, Signal::SIGKILL);
+    }
+}
+
+#[test]
+fn a_configuration_that_was_named_from_its_directory_is_found_again() {
+    if !is_root() {
+        return;
+    }
+    let lab = Lab::new();
+    Plan::default().furnish(&lab);
+    let mut command = lab.server.command(KNOCKD);
+    command.current_dir(lab.path("")).args(["-f", "knockd.ron", "-p", "pid"]);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let id = fs::read_to_string(lab.path("pid")).unwrap();
+    let daemon = Detached(Pid::from_raw(id.trim().parse().unwrap()));
+    let ask = |word: &str| {
+        let mut command = lab.server.command(env!("CARGO_BIN_EXE_knockctl"));
+        let output = command.arg("-s").arg(lab.path("run/knockd.sock")).arg(word).output();
+        output.unwrap()
+    };
+    // The next keeper begins where the daemon is by now: in no directory of
+    // anybody's.
+    let children =
+        fs::read_to_string(format!("/proc/{0}/task/{0}/children", daemon.0)).unwrap();
+    let keeper = children.split_ascii_whitespace().next().unwrap();
+    kill(Pid::from_raw(keeper.parse().unwrap()), Signal::SIGKILL).unwrap();
+    until("another keeper", || {
+        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", daemon.0));
+        !children.unwrap().contains(keeper) && ask("show").status.success()
+    });
+    let told = ask("reload");
+    assert!(told.status.success(), "{told:?}");
+    kill(daemon.0, Signal::SIGTERM).unwrap();
+    until("the end", || !lab.path("pid").exists());
 }

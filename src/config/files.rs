@@ -63,6 +63,14 @@ impl Files {
         &self.path
     }
 
+    /// Where it is found from every directory.
+    #[must_use]
+    pub fn absolute_path(&self) -> PathBuf {
+        self.path
+            .file_name()
+            .map_or_else(|| self.path.clone(), |name| self.directory.join(name))
+    }
+
     /// The directory that it lies in; defaults are relative to it.
     pub fn directory(&self) -> &Path {
         &self.directory

@@ -41,7 +41,7 @@ impl Service {
 
     fn try_reload(&mut self, now: Now) -> Result<(), Vec<String>> {
         let one = |text: String| vec![text];
-        let mut config = config::load(self.config.files.path())
+        let mut config = config::load(&self.config.files.absolute_path())
             .map_err(|problems| problems.lines().collect::<Vec<_>>())?;
         check_fixed(&self.config, &config).map_err(one)?;
         filter::check(&interest::of(&config.policy))
