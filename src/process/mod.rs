@@ -161,6 +161,7 @@ fn be(role: Role) -> ExitCode {
         complain(format_args!("cannot begin: {error}"));
         return ExitCode::FAILURE;
     }
+    confine::lock_memory();
     match role {
         Role::Engine => engine::run(),
         Role::Keeper => keeper::run(),

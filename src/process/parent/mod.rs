@@ -43,6 +43,8 @@ pub fn run(
     config: &Config,
     command: Option<OwnedFd>,
 ) -> Result<(), Failure> {
+    // A process that was split off locks nothing that the other one did.
+    confine::lock_memory();
     let pidfile = options.pidfile.as_deref().map(Pidfile::write).transpose();
     let pidfile = pidfile.map_err(|error| Failure::new("cannot keep the process id", error))?;
     let locks = Locks::take(&config.directories.run)
