@@ -1,5 +1,4 @@
-//! The daemon neither listens nor sends, wakes for nothing, and keeps its
-//! keys to itself.
+//! The daemon neither listens nor sends, and keeps its keys to itself.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "tests may")]
 
@@ -118,28 +117,6 @@ fn the_daemon_holds_no_socket_that_anybody_could_reach() {
         );
     }
     assert!(kinds.0 > 0 && kinds.1 > 0 && kinds.2 > 0, "{kinds:?}");
-}
-
-#[test]
-fn an_idle_daemon_does_not_wake_up() {
-    if !is_root() {
-        return;
-    }
-    let lab = Lab::new();
-    let daemon = lab.daemon(&Plan::default().furnish(&lab));
-    // The kernel rings while addresses of its own are not settled yet.
-    until("settled addresses", || !lab.server.ip(&["address"]).contains("tentative"));
-    let wakings = || daemon.status("voluntary_ctxt_switches:");
-    let mut before = wakings();
-    until("rest", || {
-        std::thread::sleep(Duration::from_secs(1));
-        std::mem::replace(&mut before, wakings()) == wakings()
-    });
-    std::thread::sleep(Duration::from_secs(10));
-    assert_eq!(wakings(), before);
-    // It does wake for somebody, and rests when all is over.
-    lab.send(CLIENT4, &lab.token("bob", CLIENT4));
-    daemon.expect("door ssh closed");
 }
 
 /// A key in the forms in which it might slip out.
