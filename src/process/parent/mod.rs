@@ -172,10 +172,7 @@ impl Parent {
         drop(self.tables.retry(now, &mut self.log));
         self.log.tick(now);
         if self.stop.is_some_and(|due| due <= now) {
-            self.children.kill_all();
-            self.shut(now);
-            self.log.say(&Event::KeeperStuck);
-            return Ok(Turn::End(Err(Failure::Said)));
+            return Ok(Turn::End(self.give_up(now)));
         }
         if self.restart.is_some_and(|due| due <= now) {
             self.restart = None;
@@ -185,6 +182,18 @@ impl Parent {
             }
         }
         Ok(Turn::GoOn)
+    }
+
+    /// Ends without the keeper, which has had its time, or which died before
+    /// and left nothing to shut but what was stuck.
+    fn give_up(&mut self, now: Monotonic) -> Result<(), Failure> {
+        let is_stuck = self.children.keeper().is_some();
+        self.children.kill_all();
+        self.shut(now);
+        if is_stuck {
+            self.log.say(&Event::KeeperStuck);
+        }
+        if is_stuck || self.tables.left() > 0 { Err(Failure::Said) } else { Ok(()) }
     }
 
     /// Does what signals asked for.
@@ -197,11 +206,10 @@ impl Parent {
             // Who starts another daemon now waits for our end, and is not
             // refused.
             self.locks.leave();
-            self.stop = Some(now + PATIENCE);
-            // Without one, the next lines find that there is nothing to wait for.
-            if !self.children.tell(&ToKeeper::Stop) {
-                self.stop = Some(now);
-            }
+            // One that is dying cannot be told, and is buried in its turn.
+            let has_keeper = self.children.keeper().is_some();
+            self.children.tell(&ToKeeper::Stop);
+            self.stop = Some(if has_keeper { now + PATIENCE } else { now });
         }
     }
 
