@@ -6,9 +6,10 @@ mod net;
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use net::furnish::{MARK, ahead, named, token};
+use net::survival::assert_remaining;
 use net::*;
 
 const DAY: i64 = 86_400_000;
@@ -88,4 +89,37 @@ fn time_asleep_counts() {
     daemon.expect("door ssh closed for 192.0.2.100 after 3600s, expired");
     assert_eq!(lab.set("knock_ssh_v4"), "");
     daemon.stop();
+}
+
+#[test]
+fn a_clock_that_steps_while_the_daemon_is_down_revives_no_token_and_changes_no_lease() {
+    if !is_root() {
+        return;
+    }
+    for (millis, is_stopped) in [(DAY, true), (DAY, false), (-DAY, true), (-DAY, false)] {
+        let (lab, daemon, clock) = start("60s");
+        let used = lab.token("bob", CLIENT4);
+        lab.send(CLIENT4, &used);
+        daemon.expect("door ssh opened for 192.0.2.100 by bob");
+        let opened = Instant::now();
+        if is_stopped {
+            daemon.stop();
+        } else {
+            daemon.kill_parent(true);
+        }
+        // Once on the way there, and once on the way back.
+        for step in [millis, 0] {
+            clock.set(0, step);
+            let environment = [("KNOCKD_CLOCK", clock.0.as_os_str())];
+            let daemon = lab.start_in(&lab.path("knockd.ron"), &["-v"], &environment);
+            let (_, line) = daemon.expect("door ssh open again for 192.0.2.100 by bob, ");
+            assert_remaining(&line, opened);
+            daemon.expect("ready, ");
+            lab.send(CLIENT4, &used);
+            daemon.expect("bob from 192.0.2.100 refused, ");
+            lab.mark(&daemon);
+            assert_eq!(daemon.count("by bob, 60s"), 0);
+            daemon.stop();
+        }
+    }
 }
