@@ -14,18 +14,17 @@ use std::time::Duration;
 use nix::unistd::geteuid;
 
 use super::BootId;
-use super::slots::{self, Content, Durable, SLOT, SlotFile};
+use super::journal_file::{EMPTY, Found, Head, Line, find};
+use super::slots::{self, Durable, SlotFile};
 use crate::core::reason::Reason;
 use crate::core::replay::{Barrier, Replay, ReplayId, SHARE};
-use crate::core::time::{Monotonic, Now, Wall};
+use crate::core::time::{Now, Wall};
 use crate::core::token::UserId;
 
 /// The file's name.
 pub const NAME: &str = "journal";
 /// The most tokens that are remembered at once.
 pub const MAX_CAPACITY: usize = 65_536;
-
-const MAGIC: &[u8; 8] = b"knockdJ1";
 
 /// How many tokens are to be remembered for so many users.
 #[must_use]
@@ -57,26 +56,6 @@ impl fmt::Display for Loss {
             }
         }
     }
-}
-
-/// One honoured token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Line {
-    user: UserId,
-    token: ReplayId,
-}
-
-/// The head of the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Head {
-    boot: BootId,
-    /// Stopped in order, and all on disk.
-    is_clean: bool,
-    barrier: Wall,
-    /// What the start of this boot did not know, if so.
-    loss: Option<(Monotonic, Duration)>,
-    /// How many slots follow.
-    slots: u32,
 }
 
 /// The tokens that were honoured, in memory and on disk; each with a note, in
@@ -309,134 +288,4 @@ fn prepare(directory: &Path) -> io::Result<()> {
     }
     let text = "others can write to its directory, run chown 0 and chmod 0700 on that";
     Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
-}
-
-/// What lies in a journal.
-#[derive(Debug, Default)]
-struct Found {
-    head: Option<Head>,
-    lines: Vec<Line>,
-    barrier: Wall,
-}
-
-impl Found {
-    fn barrier(&self) -> Wall {
-        self.head.map_or(self.barrier, |head| head.barrier.max(self.barrier))
-    }
-}
-
-/// Reads the journal, and says why it may not tell everything.
-fn find(directory: &Path, boot: BootId) -> (Found, Option<Loss>) {
-    match slots::read(&directory.join(NAME)) {
-        Ok(bytes) => understand(&bytes, boot),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            (Found::default(), Some(Loss::Missing))
-        }
-        Err(error) => (Found::default(), Some(Loss::Unreadable(error.to_string()))),
-    }
-}
-
-fn understand(bytes: &[u8], boot: BootId) -> (Found, Option<Loss>) {
-    let mut found = Found::default();
-    let damaged = Some(Loss::Damaged);
-    let Some((head, rest)) = bytes.split_first_chunk() else { return (found, damaged) };
-    found.head = Head::decode(head);
-    // One that was cut off between two slots has no damaged one.
-    let slots = found.head.and_then(|head| usize::try_from(head.slots).ok());
-    let mut is_whole = slots.and_then(|slots| slots.checked_mul(SLOT)) == Some(rest.len());
-    for slot in slots::all(rest).take(MAX_CAPACITY) {
-        match slot.map(|content| Line::decode(&content)) {
-            Some(Ok(Some((line, barrier)))) => {
-                found.lines.push(line);
-                found.barrier = found.barrier.max(barrier);
-            }
-            Some(Ok(None)) => {}
-            Some(Err(())) | None => is_whole = false,
-        }
-    }
-    let loss = match found.head {
-        Some(head) if is_whole && (head.is_clean || head.boot == boot) => None,
-        Some(_) if is_whole => Some(Loss::PowerLost),
-        _ => damaged,
-    };
-    (found, loss)
-}
-
-impl Head {
-    fn encode(&self) -> [u8; SLOT] {
-        let mut content = [0; slots::CONTENT];
-        content[..8].copy_from_slice(MAGIC);
-        content[8..24].copy_from_slice(&self.boot);
-        content[24] = u8::from(self.is_clean);
-        content[25] = u8::from(self.loss.is_some());
-        content[26..34].copy_from_slice(&self.barrier.as_millis().to_be_bytes());
-        let (started, skew) = self.loss.unwrap_or_default();
-        content[34..42].copy_from_slice(&started.as_nanos().to_be_bytes());
-        let skew = u64::try_from(skew.as_millis()).unwrap_or(u64::MAX);
-        content[42..50].copy_from_slice(&skew.to_be_bytes());
-        content[50..54].copy_from_slice(&self.slots.to_be_bytes());
-        // No slot has this number.
-        slots::seal(u32::MAX, &content)
-    }
-
-    fn decode(slot: &[u8; SLOT]) -> Option<Self> {
-        let content = slots::unseal(u32::MAX, slot)?;
-        let (magic, rest) = content.split_first_chunk::<8>()?;
-        let (boot, rest) = rest.split_first_chunk()?;
-        let ([is_clean, has_loss], rest) = rest.split_first_chunk::<2>()?;
-        let (barrier, rest) = rest.split_first_chunk()?;
-        let (started, rest) = rest.split_first_chunk()?;
-        let (skew, rest) = rest.split_first_chunk()?;
-        let (slots, _) = rest.split_first_chunk()?;
-        let started = Monotonic::from_nanos(u64::from_be_bytes(*started));
-        let loss = (started, Duration::from_millis(u64::from_be_bytes(*skew)));
-        (magic == MAGIC).then_some(Self {
-            boot: *boot,
-            is_clean: *is_clean == 1,
-            barrier: Wall::from_millis(u64::from_be_bytes(*barrier)),
-            loss: (*has_loss == 1).then_some(loss),
-            slots: u32::from_be_bytes(*slots),
-        })
-    }
-
-    /// The loss, by a clock that still goes.
-    fn loss_in(&self, boot: BootId) -> Option<(Monotonic, Duration)> {
-        self.loss.filter(|_| self.boot == boot)
-    }
-}
-
-/// A slot without a token.
-const EMPTY: Content = [0; slots::CONTENT];
-
-impl Line {
-    fn encode(&self, barrier: Wall) -> Content {
-        let mut content = EMPTY;
-        content[0] = 1;
-        content[8..16].copy_from_slice(&self.user);
-        content[16..32].copy_from_slice(&self.token.id);
-        content[32..40].copy_from_slice(&self.token.issued.as_millis().to_be_bytes());
-        content[40..48].copy_from_slice(&self.token.expires.as_millis().to_be_bytes());
-        content[48..56].copy_from_slice(&barrier.as_millis().to_be_bytes());
-        content
-    }
-
-    /// The token of a slot and the barrier, or that there is none.
-    fn decode(content: &Content) -> Result<Option<(Self, Wall)>, ()> {
-        if *content == EMPTY {
-            return Ok(None);
-        }
-        let fields = || {
-            let (kind, rest) = content.split_first_chunk::<8>()?;
-            let (user, rest) = rest.split_first_chunk()?;
-            let (id, rest) = rest.split_first_chunk()?;
-            let (issued, rest) = rest.split_first_chunk()?;
-            let (expires, rest) = rest.split_first_chunk()?;
-            let (barrier, _) = rest.split_first_chunk()?;
-            let wall = |bytes: &[u8; 8]| Wall::from_millis(u64::from_be_bytes(*bytes));
-            let token = ReplayId { id: *id, issued: wall(issued), expires: wall(expires) };
-            let line = Self { user: *user, token };
-            (*kind == [1, 0, 0, 0, 0, 0, 0, 0]).then_some((line, wall(barrier)))
-        };
-        fields().map(Some).ok_or(())
-    }
 }

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod journal;
+mod journal_file;
 pub mod leases;
 pub mod recovery;
 pub mod slots;

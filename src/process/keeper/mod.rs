@@ -6,10 +6,13 @@
 //! [`Keeper`] does what it is told, by the service, which is told by the engine,
 //! by administrators and by the parent.
 
+mod attachments;
 mod books;
 mod clock;
 mod desk;
 mod engines;
+mod grant;
+mod hearing;
 mod orders;
 mod rates;
 mod reload;
@@ -23,17 +26,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::tables::Tables;
-use crate::core::address::{self, Entry};
-use crate::core::door::{Door, OnClose, Table};
-use crate::core::gate::{Claim, Refusal};
-use crate::core::lease::{Admission, Closed, Holder, Lease, LeaseKey, Leases};
+use crate::core::address::Entry;
+use crate::core::door::{OnClose, Table};
+use crate::core::lease::{Closed, Holder, Lease, LeaseKey, Leases};
 use crate::core::policy::Policy;
-use crate::core::reason::Reason;
-use crate::core::replay::ReplayId;
-use crate::core::time::{Monotonic, Now, Wall};
-use crate::core::user::User;
+use crate::core::time::{Monotonic, Now};
 use crate::faults;
-use crate::firewall::{Added, Error, Firewall};
+use crate::firewall::{Error, Firewall};
 use crate::keep::journal::Journal;
 use crate::keep::leases::{self, Record, State};
 use crate::log::Log;
@@ -46,10 +45,6 @@ pub use service::run;
 
 /// How often tables are looked at while leases live or one cannot be used.
 pub const CHECK_INTERVAL: Duration = Duration::from_secs(5);
-
-/// Within what time a token that another engine used is a copy of the same
-/// packet: two engines meet every packet while one takes over from the other.
-const COPY_WINDOW: Duration = Duration::from_secs(1);
 
 /// Where a claim comes from.
 #[derive(Debug, Clone, Copy)]
@@ -161,172 +156,6 @@ impl Keeper {
     /// The log, for what others have to say.
     pub const fn log(&mut self) -> &mut Log {
         &mut self.log
-    }
-
-    /// Does what `claim` asks, if the configuration allows it.
-    pub fn open(&mut self, claim: &Claim, origin: &Origin, now: Now) {
-        match self.try_open(claim, origin, now) {
-            Ok(()) => self.stats.note_latency(now.monotonic.since(origin.seen)),
-            Err(reason @ (Reason::Full | Reason::Failed)) => {
-                self.stats.refused.count(reason);
-                self.say_not_opened(claim, reason, now.monotonic);
-            }
-            Err(reason) => {
-                let refusal = Refusal { reason, user: claim.user, offset: None };
-                self.refuse(origin.source, refusal, now.monotonic);
-            }
-        }
-    }
-
-    /// Says that a packet was refused, as often as the log may grow.
-    pub fn refuse(&mut self, source: IpAddr, refusal: Refusal, now: Monotonic) {
-        self.stats.refused.count(refusal.reason);
-        let user = refusal.user.and_then(|index| self.policy.user(index));
-        let name = user.map(|user| user.name.as_str());
-        self.log.refuse(source, refusal, name, now);
-    }
-
-    fn try_open(&mut self, claim: &Claim, origin: &Origin, now: Now) -> Result<(), Reason> {
-        let policy = Arc::clone(&self.policy);
-        let (door, user) = permitted(&policy, claim, now.wall)?;
-        self.rates.admit(claim.user, now.monotonic)?;
-        if let (Some(user), Some(token)) = (user, claim.replay) {
-            // When it is stale is ours to say.
-            let max_skew = policy.spa.as_ref().map_or(Duration::ZERO, |spa| spa.max_skew);
-            let token = ReplayId { expires: token.issued + max_skew, ..token };
-            self.record(user, token, origin.engine, now)?;
-            faults::point("recorded");
-        }
-        let key = LeaseKey { door: claim.door, address: claim.address };
-        let holder = claim.user.map_or(Holder::Sequence, Holder::User);
-        let admission = self.leases.admit(key, holder)?;
-        let span = door.lifetime(claim.lifetime);
-        self.grant(key, holder, admission, span, now.monotonic)
-    }
-
-    /// Sees to it that the token is never honoured again.
-    fn record(
-        &mut self,
-        user: &User,
-        token: ReplayId,
-        engine: u32,
-        now: Now,
-    ) -> Result<(), Reason> {
-        let user = user.credential.id();
-        let brought = Brought { engine, at: now.monotonic };
-        let is_copy = self.journal.seen(&user, &token.id).is_some_and(|first| {
-            ![engine, u32::MAX].contains(&first.engine)
-                && now.monotonic.since(first.at) <= COPY_WINDOW
-        });
-        match self.journal.record(user, token, brought, now) {
-            Err(Reason::Replayed) if is_copy => Err(Reason::Duplicate),
-            Err(Reason::Failed) => {
-                self.say_journal(now.monotonic);
-                Err(Reason::Failed)
-            }
-            recorded => recorded,
-        }
-    }
-
-    /// Opens or extends `key`, which was admitted: the entry first into the
-    /// books, then into the table; only then the lease lives.
-    fn grant(
-        &mut self,
-        key: LeaseKey,
-        holder: Holder,
-        admission: Admission,
-        span: Duration,
-        now: Monotonic,
-    ) -> Result<(), Reason> {
-        let policy = Arc::clone(&self.policy);
-        let door = policy.door(key.door).ok_or(Reason::Forbidden)?;
-        let slot = (door.table.clone(), Entry::host(key.address));
-        let is_held = admission != Admission::AddEntry;
-        // Whether it succeeds or finds the table missing: there is something
-        // to look after from now on.
-        self.next_check.get_or_insert(now + CHECK_INTERVAL);
-        let stood = if is_held {
-            self.leases.is_foreign(&key)
-        } else {
-            self.tables.stands(&slot.0, slot.1, now, &mut self.log)?
-        };
-        if admission != Admission::Extends {
-            let lease = Lease { holder, opened: now, deadline: now + span };
-            let record = record(&policy, key, &lease, stood);
-            self.books.intend(record, &slot).map_err(|_| Reason::Failed)?;
-        }
-        faults::point("intended");
-        let added = match self.tables.add(&slot.0, slot.1, is_held, now, &mut self.log) {
-            Ok(added) => added,
-            Err(reason) => {
-                self.forget(key, &slot, is_held);
-                return Err(reason);
-            }
-        };
-        faults::point("added");
-        let foreign = added == Added::Present && (stood || !is_held);
-        if foreign != stood {
-            drop(self.books.note_owner(&slot, foreign));
-        }
-        let before = self.leases.get(&key).map(|lease| lease.deadline);
-        let deadline = self.leases.commit(key, holder, span, now, foreign);
-        self.keep_in_books(&key);
-        faults::point("committed");
-        if before != Some(deadline) {
-            self.say_granted(key, holder, admission, span, now);
-        }
-        Ok(())
-    }
-
-    /// Strikes an intent that came to nothing, unless the entry may stand all
-    /// the same and is yet to be taken out.
-    fn forget(&mut self, key: LeaseKey, slot: &(Table, Entry), is_held: bool) {
-        if self.tables.is_stuck(&slot.0, slot.1) {
-            self.books.closing(key, slot);
-        } else if is_held {
-            if self.leases.get(&key).is_none() {
-                self.books.free(key);
-            }
-        } else {
-            self.books.free(key);
-            self.books.gone(slot);
-        }
-    }
-
-    fn keep_in_books(&mut self, key: &LeaseKey) {
-        if let Some(lease) = self.leases.get(key) {
-            let foreign = self.leases.is_foreign(key);
-            self.books.commit(record(&self.policy, *key, lease, foreign));
-        }
-    }
-
-    fn say_granted(
-        &mut self,
-        key: LeaseKey,
-        holder: Holder,
-        admission: Admission,
-        span: Duration,
-        now: Monotonic,
-    ) {
-        let Some(door) = self.policy.door(key.door) else { return };
-        let (door, address, by) = (door.name.as_str(), key.address, by(&self.policy, holder));
-        let event = if admission == Admission::Extends {
-            self.stats.extended += 1;
-            Event::Extended { door, address, by, span }
-        } else {
-            self.stats.opened += 1;
-            Event::Opened { door, address, by, span }
-        };
-        self.log.say_often(&event, now);
-    }
-
-    /// Who was entitled, and is shut out all the same, is named.
-    fn say_not_opened(&mut self, claim: &Claim, reason: Reason, now: Monotonic) {
-        if let Some(door) = self.policy.door(claim.door) {
-            let (door, address) = (door.name.as_str(), claim.address);
-            let by = by(&self.policy, claim.user.map_or(Holder::Sequence, Holder::User));
-            self.log.say_often(&Event::NotOpened { door, address, by, reason }, now);
-        }
     }
 
     /// Does all whose time has come.
@@ -465,50 +294,6 @@ impl Keeper {
         let must_look = !self.leases.is_empty() || self.tables.is_any_unusable();
         self.next_check = must_look.then(|| now + CHECK_INTERVAL);
     }
-}
-
-/// The claim's door and user, if the claim is within the user's rights.
-fn permitted<'a>(
-    policy: &'a Policy,
-    claim: &Claim,
-    wall: Wall,
-) -> Result<(&'a Door, Option<&'a User>), Reason> {
-    let door = policy.door(claim.door).ok_or(Reason::Forbidden)?;
-    if address::host(claim.address, policy.loopback) != Some(claim.address) {
-        return Err(Reason::Address);
-    }
-    let user = match claim.user {
-        Some(index) => {
-            let user = policy.user(index).ok_or(Reason::Unknown)?;
-            if !user.is_valid_at(wall) {
-                return Err(Reason::Expired);
-            }
-            // A user's claim without a token could be made any number of times.
-            let token = claim.replay.ok_or(Reason::Forbidden)?;
-            let max_skew = policy.spa.as_ref().ok_or(Reason::Forbidden)?.max_skew;
-            // The gate asked already. From the future it would be remembered
-            // for ever.
-            if token.issued + max_skew < wall {
-                return Err(Reason::Stale);
-            }
-            if wall + max_skew < token.issued {
-                return Err(Reason::Early);
-            }
-            if !user.may_open(claim.door) {
-                return Err(Reason::Forbidden);
-            }
-            Some(user)
-        }
-        None => {
-            let mut sequences = policy.sequences.iter();
-            let is_behind_one = sequences.any(|sequence| sequence.doors.contains(&claim.door));
-            if !is_behind_one || claim.lifetime.is_some() || claim.replay.is_some() {
-                return Err(Reason::Forbidden);
-            }
-            None
-        }
-    };
-    Ok((door, user))
 }
 
 /// A lease as it is kept.

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use super::Keeper;
 use super::books::Books;
 use super::clock::Clock;
 use super::engines::Engines;
-use super::{Keeper, Origin};
 use crate::capture::{Capture, Change};
 use crate::config::{self, Config, Files};
 use crate::control::server::Server;
@@ -22,9 +22,8 @@ use crate::log::Log;
 use crate::log::event::Event;
 use crate::message::VERSION;
 use crate::message::channel::{Broken, Channel};
-use crate::message::engine::{FromEngine, ToEngine};
 use crate::message::packet::MAX_BLOB;
-use crate::message::parent::{FromKeeper, ToKeeper};
+use crate::message::parent::ToKeeper;
 use crate::process::confine::{self, Account, KeeperPaths};
 use crate::process::wait::{Ready, Waiter, Wish};
 use crate::process::{Failure, complain, signals};
@@ -32,9 +31,9 @@ use crate::{faults, firewall, keep, sys};
 
 /// How soon interfaces are looked for again when the system could not be
 /// asked, or let none be captured on.
-const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+pub(super) const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// Messages of one engine that are heard before anything else has its turn.
-const MESSAGE_BUDGET: usize = 256;
+pub(super) const MESSAGE_BUDGET: usize = 256;
 
 /// The keeper's life, from its first message to its exit code.
 #[must_use]
@@ -91,16 +90,16 @@ pub(super) struct Service {
     /// Packets that the kernel dropped, since the start.
     pub(super) dropped: u64,
     /// Those of the present descriptors that were told already.
-    told_dropped: u64,
+    pub(super) told_dropped: u64,
     pub(super) deaths: u32,
     pub(super) clock: Clock,
     pub(super) control: Server,
     waiter: Waiter,
     /// When to look for interfaces again although nothing announced a change.
-    next_look: Option<Monotonic>,
+    pub(super) next_look: Option<Monotonic>,
     /// When an engine last said that it could not read.
-    last_failure: Option<Monotonic>,
-    is_ready: bool,
+    pub(super) last_failure: Option<Monotonic>,
+    pub(super) is_ready: bool,
     /// With the parent's, the sign that somebody looks after the doors.
     _lock: Option<OwnedFd>,
     pub(super) boot: keep::BootId,
@@ -290,195 +289,6 @@ impl Service {
             }
         }
     }
-
-    fn hear_engines(&mut self, ready: &[Ready], now: Now) {
-        let mut broken = Vec::new();
-        for (place, ready) in ready.iter().enumerate() {
-            if ready.write
-                && let Err(error) = self.engines.flush(place)
-            {
-                broken.extend(self.engines.get(place).map(|engine| (engine.id, error)));
-            } else if ready.read
-                && let Err(error) = self.hear_engine(place, now)
-            {
-                broken.extend(self.engines.get(place).map(|engine| (engine.id, error)));
-            }
-        }
-        for (id, error) in broken {
-            self.lose_engine(id, &error, now.monotonic);
-        }
-    }
-
-    fn hear_engine(&mut self, place: usize, now: Now) -> Result<(), Broken> {
-        for _ in 0..MESSAGE_BUDGET {
-            let Some(engine) = self.engines.get(place) else { return Ok(()) };
-            let Some(message) = engine.hear()? else { return Ok(()) };
-            let (id, policy) = (engine.id, self.keeper.policy());
-            match message {
-                FromEngine::Serving => self.be_served(id, now.monotonic),
-                FromEngine::Open { claim, source, seen } => {
-                    // Each grant has its own time, as each packet had.
-                    let now = sys::now().unwrap_or(now);
-                    if let Some(claim) = engine.translate(claim, &policy) {
-                        self.keeper.open(&claim, &Origin { source, engine: id, seen }, now);
-                    }
-                }
-                FromEngine::Refused { source, refusal } => {
-                    let refusal = engine.translate_refusal(refusal, &policy);
-                    self.keeper.refuse(source, refusal, now.monotonic);
-                }
-                FromEngine::Count { reason, times } => {
-                    self.keeper.stats.refused.add(reason, times.into());
-                }
-                FromEngine::Failed { capture } => self.recapture(capture, now.monotonic),
-            }
-        }
-        Ok(())
-    }
-
-    /// The newest engine serves; at the first time the daemon is ready.
-    fn be_served(&mut self, id: u32, now: Monotonic) {
-        if !self.engines.serves(id, now) || self.is_ready {
-            return;
-        }
-        self.is_ready = true;
-        let interfaces = self.capture.names().len();
-        let doors = self.config.policy.doors.len();
-        self.keeper.log().say(&Event::Ready { interfaces, doors });
-        if let Some(parent) = self.keeper.books.parent() {
-            // If it is gone, the next turn tells.
-            drop(parent.send(&FromKeeper::Ready, None));
-        }
-        if !self.foreground {
-            // Nobody is at the terminal any more.
-            drop(sys::silence(sys::Silence::Errors));
-        }
-    }
-
-    /// An engine is gone, or is not listened to any more.
-    fn lose_engine(&mut self, id: u32, why: &Broken, now: Monotonic) {
-        if let Some(parent) = self.keeper.books.parent() {
-            drop(parent.send(&FromKeeper::End { id }, None));
-        }
-        if self.engines.remove(id, now) {
-            self.keeper.stats.engine_restarts += 1;
-            self.keeper.log().say(&Event::EngineLost { why });
-        }
-    }
-
-    fn engine_chores(&mut self, now: Now) {
-        for id in self.engines.overdue(now.monotonic) {
-            self.lose_engine(id, &Broken::Deaf, now.monotonic);
-        }
-        if self.engines.is_wanted(now.monotonic)
-            && let Err(error) = self.start_engine(now)
-        {
-            self.keeper.log().say(&Event::CannotStart { what: "an engine", error: &error });
-            self.engines.put_off(now.monotonic);
-        }
-    }
-
-    /// Has the parent start an engine, which gets the configuration and every
-    /// capture descriptor. Those that serve already go on until it serves.
-    pub(super) fn start_engine(&mut self, now: Now) -> Result<(), Broken> {
-        let directory = confine::empty_directory(&self.config.directories.run)?;
-        let account = self.account.as_ref();
-        let start = ToEngine::Start {
-            foreground: self.foreground,
-            verbose: self.verbose,
-            account: account.map(|account| (account.uid.as_raw(), account.gid.as_raw())),
-            barrier: self.keeper.barrier(),
-            files: self.config.files.encode(),
-            cell: directory.display().to_string(),
-        };
-        let mut messages = vec![(start, None)];
-        for handout in self.capture.attached() {
-            messages.push(hand_out(&handout)?);
-        }
-        let policy = Arc::clone(&self.config.policy);
-        let (id, channel) = self.engines.add(policy, messages, now.monotonic)?;
-        let parent = self.keeper.books.parent().ok_or(Broken::Ended)?;
-        parent.send(&FromKeeper::Engine { id }, Some(channel))
-    }
-
-    /// An engine could not read what it was given.
-    fn recapture(&mut self, capture: u32, now: Monotonic) {
-        // An engine that says so all the time is not to keep us busy.
-        let is_often = self.last_failure.is_some_and(|last| now.since(last) < LOOK_INTERVAL);
-        if is_often {
-            self.next_look.get_or_insert(now + LOOK_INTERVAL);
-            return;
-        }
-        self.last_failure = Some(now);
-        let changes = self.capture.failed(capture);
-        self.say_changes(&changes);
-        self.hand_out_changes(&changes);
-    }
-
-    /// Looks at the interfaces, if they changed or a look is due.
-    fn look(&mut self, changed: bool, now: Monotonic) {
-        if changed || self.next_look.is_some_and(|due| due <= now) {
-            let changes = self.capture.refresh();
-            self.say_changes(&changes);
-            self.hand_out_changes(&changes);
-        }
-        if !self.capture.has_failed() {
-            self.next_look = None;
-        } else if self.next_look.is_none_or(|due| due <= now) {
-            self.next_look = Some(now + LOOK_INTERVAL);
-        }
-        let dropped = self.capture.dropped();
-        if let Some(more @ 1..) = dropped.checked_sub(self.told_dropped) {
-            self.keeper.log().lost_packets(more, now);
-            self.dropped += more;
-        }
-        self.told_dropped = dropped;
-    }
-
-    fn hand_out_changes(&mut self, changes: &[Change]) {
-        for change in changes {
-            match change {
-                Change::Attached { id, .. } => {
-                    let handout = self.capture.attached().find(|handout| handout.id == *id);
-                    if let Some(Ok((message, fd))) = handout.map(|handout| hand_out(&handout)) {
-                        self.engines.tell(&message, fd);
-                    }
-                }
-                Change::Lost { id, .. } => {
-                    self.engines.tell(&ToEngine::Release { id: *id }, None);
-                }
-                Change::Waiting { .. } => {}
-            }
-        }
-    }
-
-    pub(super) fn say_changes(&mut self, changes: &[Change]) {
-        for change in changes {
-            self.keeper.log().say(&match change {
-                Change::Attached { name, .. } => Event::Attached { interface: name },
-                Change::Waiting { name, why } => Event::Waiting { interface: name, why },
-                Change::Lost { name, .. } => Event::Lost { interface: name },
-            });
-        }
-        if changes.iter().any(|change| matches!(change, Change::Attached { .. }))
-            && let Ok(now) = sys::now()
-        {
-            self.keeper.watch(&self.capture.names(), now.monotonic);
-        }
-    }
-}
-
-/// The message that hands out a capture descriptor, and a copy of it.
-fn hand_out(handout: &crate::capture::Handout<'_>) -> io::Result<(ToEngine, Option<OwnedFd>)> {
-    let copy = handout.fd.try_clone_to_owned()?;
-    confine::limit_capture(std::os::fd::AsFd::as_fd(&copy))?;
-    let message = ToEngine::Capture {
-        id: handout.id,
-        index: handout.index,
-        link: handout.link,
-        buffer: handout.buffer,
-    };
-    Ok((message, Some(copy)))
 }
 
 /// The account that the engine becomes: none where nothing is at stake.
