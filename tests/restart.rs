@@ -116,8 +116,8 @@ fn an_end_that_is_cut_short_is_made_good_after_the_lease_is_over() {
     if !is_root() {
         return;
     }
-    let (lab, config, opened) = killed_within_its_end("closing", "2s");
-    let left = Duration::from_millis(2_100).saturating_sub(opened.elapsed());
+    let (lab, config, opened) = killed_within_its_end("closing", "5s");
+    let left = Duration::from_millis(5_100).saturating_sub(opened.elapsed());
     thread::sleep(left);
     let daemon = lab.start(&config, &[]);
     daemon.expect("ready, ");
@@ -149,5 +149,22 @@ fn a_daemon_without_a_keeper_ends_well_when_it_is_told_to() {
     let daemon = lab.start(&config, &[]);
     daemon.expect("door ssh open again for 192.0.2.100 by bob, ");
     daemon.stop();
+    assert_eq!(entries(&lab), [FOREIGN]);
+}
+
+#[test]
+fn a_keeper_that_dies_while_the_daemon_ends_is_said() {
+    if !is_root() {
+        return;
+    }
+    let (lab, config) = guarded("60s");
+    let fault = ("KNOCKD_FAULT", std::ffi::OsStr::new("keeper:closing:1"));
+    let mut daemon = lab.start_in(&config, &[], &[fault]);
+    daemon.ready();
+    lab.send(CLIENT4, &lab.token("bob", CLIENT4));
+    daemon.expect("door ssh opened");
+    daemon.signal(Signal::SIGTERM);
+    daemon.expect("the keeper died, signal: 9 (SIGKILL): 1 entries taken out");
+    assert_eq!(daemon.child.wait().unwrap().code(), Some(1));
     assert_eq!(entries(&lab), [FOREIGN]);
 }

@@ -282,7 +282,7 @@ impl Event<'_> {
     fn fmt_process(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::KeeperDied { how, shut } => {
-                write!(f, "the keeper died, {how}: {shut} entries taken out, starting another")
+                write!(f, "the keeper died, {how}: {shut} entries taken out")
             }
             Self::KeeperStuck => f.write_str("the keeper did not end in time, killed"),
             Self::EngineDied { how } => write!(f, "an engine died, {how}"),

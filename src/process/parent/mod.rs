@@ -264,13 +264,18 @@ impl Parent {
         let status = self.children.bury_keeper();
         let shut = self.shut(now);
         let ended_well = status.is_some_and(|status| status.success());
+        // One that fails at the start says why; one that is killed cannot.
+        if !ended_well
+            && (self.was_ready || status.is_none_or(|status| status.code().is_none()))
+        {
+            let how = status.map_or_else(|| broken.to_string(), |status| status.to_string());
+            self.log.say(&Event::KeeperDied { how: &how, shut });
+        }
         if self.stop.is_some() || (ended_well && shut == 0) || !self.was_ready {
             let is_good = ended_well && self.tables.left() == 0;
             return Some(if is_good { Ok(()) } else { Err(Failure::Said) });
         }
-        let how = status.map_or_else(|| broken.to_string(), |status| status.to_string());
         self.deaths = self.deaths.saturating_add(1);
-        self.log.say(&Event::KeeperDied { how: &how, shut });
         self.restart = Some(self.backoff.after_death(now));
         None
     }
