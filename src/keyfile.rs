@@ -16,6 +16,8 @@ use zeroize::Zeroizing;
 
 /// Larger files are refused.
 pub const MAX_LENGTH: usize = 4096;
+/// The same for files of public keys, which may hold many.
+pub const MAX_PUBLIC_LENGTH: usize = 64 << 10;
 /// Length of 32 bytes in base64, padding included.
 const TEXT_LENGTH: usize = 44;
 
@@ -82,7 +84,7 @@ enum What {
     NoDirectory,
     Owner(u32),
     Open { mode: u32, wanted: &'static str },
-    Large,
+    Large(usize),
     Format,
     Comment,
 }
@@ -103,7 +105,7 @@ impl fmt::Display for Error {
                     "{path} is open to others, mode {mode:04o}, run chmod {wanted} {path}"
                 )
             }
-            What::Large => write!(f, "{path} exceeds {MAX_LENGTH} bytes, name a key file"),
+            What::Large(most) => write!(f, "{path} exceeds {most} bytes, name a key file"),
             What::Format => write!(
                 f,
                 "{path} is no key file: it must hold one line, {}, {} or {} and 32 bytes in base64",
@@ -160,6 +162,20 @@ pub fn read(path: &Path) -> Result<KeyFile, Error> {
 
 /// What [`read`] reads, before it is looked at.
 pub(crate) fn read_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
+    read_guarded(path, 0o640, "600", MAX_LENGTH)
+}
+
+/// The bytes of a file of public keys: as [`read`], but others may read it.
+pub(crate) fn read_public_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
+    read_guarded(path, 0o755, "644", MAX_PUBLIC_LENGTH)
+}
+
+fn read_guarded(
+    path: &Path,
+    allowed: u32,
+    wanted: &'static str,
+    most: usize,
+) -> Result<Zeroizing<Vec<u8>>, Error> {
     // Without O_NONBLOCK a FIFO would hold us up before we can refuse it.
     let file = OpenOptions::new()
         .read(true)
@@ -171,12 +187,12 @@ pub(crate) fn read_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
         return Err(Error::new(path, What::Irregular));
     }
     check_owner(path, &metadata)?;
-    check_mode(path, &metadata, 0o640, "600")?;
+    check_mode(path, &metadata, allowed, wanted)?;
 
-    let mut buffer = Zeroizing::new([0; MAX_LENGTH + 1]);
-    let length = fill(file, &mut buffer[..]).map_err(Error::system(path, "read key file"))?;
-    if length > MAX_LENGTH {
-        return Err(Error::new(path, What::Large));
+    let mut buffer = Zeroizing::new(vec![0; most + 1]);
+    let length = fill(file, &mut buffer).map_err(Error::system(path, "read key file"))?;
+    if length > most {
+        return Err(Error::new(path, What::Large(most)));
     }
     Ok(Zeroizing::new(buffer[..length].to_vec()))
 }

@@ -140,7 +140,7 @@ fn wrong_tokens(lab: &Lab, own: Wanted) -> Vec<(&'static str, Vec<u8>)> {
         ("unproven", unproven(lab, own)),
         ("address", bobs(lab, "ssh", named("192.0.2.201"), ahead())),
         ("address", bobs(lab, "ssh", named("2001:db8::201"), ahead())),
-        ("address", bobs(lab, "ssh", Wanted::Source, ahead())),
+        ("unnamed", bobs(lab, "ssh", Wanted::Source, ahead())),
         ("address", lab.token("dave", "224.0.0.1")),
         ("address", lab.token("dave", "127.0.0.1")),
     ]

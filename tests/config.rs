@@ -12,12 +12,14 @@ use knockd::capture::Wanted;
 use knockd::capture::interfaces::Selector;
 use knockd::config::{self, Problem, position};
 use knockd::core::address::Loopback;
+use knockd::core::credential::secret_id;
 use knockd::core::door::DoorIndex;
 use knockd::core::policy::{Limits, OnRemove};
+use knockd::core::reason::Reason;
 use knockd::core::sighting::{FlagMask, TcpFlags};
 use knockd::core::time::Wall;
 use knockd::core::token::GateKey;
-use knockd::core::user::{SourcePolicy, secret_id};
+use knockd::core::user::SourcePolicy;
 use knockd::firewall::Choice;
 use knockd::keyfile;
 use proptest::prelude::*;
@@ -94,7 +96,9 @@ fn a_full_configuration_arrives_as_it_was_written() {
     let (_, bob) = policy.user_by_id(&secret_id(&secret)).unwrap();
     assert_eq!((bob.name.as_str(), bob.source), ("bob", SourcePolicy::Observed));
     let end = Wall::from_millis(1_801_440_000_000);
-    assert!(!bob.is_valid_at(end) && bob.is_valid_at(end - Duration::from_millis(1)));
+    let validity = |at| bob.check_validity(&bob.credentials[0], at);
+    assert_eq!(validity(end), Err(Reason::Expired));
+    assert_eq!(validity(end - Duration::from_millis(1)), Ok(()));
     let alice = &policy.users[0];
     assert!(alice.may_open(DoorIndex(0)) && alice.may_open(DoorIndex(1)), "named out of order");
 }

@@ -18,11 +18,8 @@ mod house;
 /// What other processes call by index, and the rest as it prints.
 fn meaning(config: &Config) -> String {
     let Config { policy, .. } = config;
-    let users: Vec<_> = policy
-        .users
-        .iter()
-        .map(|user| (&user.name, user.credential.id(), &user.doors))
-        .collect();
+    let users: Vec<_> =
+        policy.users.iter().map(|user| (&user.name, user.id(), &user.doors)).collect();
     let gates: Vec<_> =
         policy.spa.iter().flat_map(|spa| &spa.gate_keys).map(|key| key.1).collect();
     // Maps print in any order.
@@ -56,7 +53,7 @@ fn a_key_that_changed_on_the_disk_is_still_the_old_one_in_memory() {
     let first = house.parse(&conf(&[])).unwrap();
     fs::remove_file(house.path("alice.key")).unwrap();
     house.add_key("alice.key", keyfile::Kind::Secret, 99);
-    let id = |config: &Config| config.policy.users[0].credential.id();
+    let id = |config: &Config| config.policy.users[0].id();
     assert_ne!(id(&house.parse(&conf(&[])).unwrap()), id(&first));
     assert_eq!(id(&config::parse_files(&first.files).unwrap()), id(&first));
 }
@@ -159,9 +156,9 @@ fn what_exceeds_a_bound_is_not_decoded() {
         Files::decode(&encode(b"f", b"/", text, &keys)).is_some()
     };
     let most = usize::try_from(config::MAX_LENGTH).unwrap();
-    assert!(with(&vec![b' '; most], &[b'k'; keyfile::MAX_LENGTH]));
+    assert!(with(&vec![b' '; most], &[b'k'; keyfile::MAX_PUBLIC_LENGTH]));
     assert!(!with(&vec![b' '; most + 1], b"k"));
-    assert!(!with(b"", &[b'k'; keyfile::MAX_LENGTH + 1]));
+    assert!(!with(b"", &[b'k'; keyfile::MAX_PUBLIC_LENGTH + 1]));
 
     let keys = |count: u32| {
         let key = |number: u32| (format!("{number:04}").into_bytes(), vec![b'k'; 4_084]);

@@ -28,7 +28,7 @@ fn at(second: u64) -> Now {
 
 fn token(id: u8, issued: u64) -> ReplayId {
     let issued = at(issued).wall;
-    ReplayId { id: [id; 16], issued, expires: issued + SKEW }
+    ReplayId { id: [id; 16], issued, expires: issued + SKEW, counter: 0 }
 }
 
 fn open(directory: &Path, boot: BootId, second: u64) -> Journal<()> {

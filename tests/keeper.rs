@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use knockd::core::address::{Entry, Loopback};
+use knockd::core::address::{Entry, Loopback, Networks};
+use knockd::core::credential::Key;
 use knockd::core::door::{Door, DoorIndex, OnClose, Table};
 use knockd::core::gate::Claim;
 use knockd::core::policy::{Limits, Policy, Spa};
@@ -16,7 +17,7 @@ use knockd::core::replay::ReplayId;
 use knockd::core::sequence::Sequence;
 use knockd::core::sighting::{FlagMask, Port, Protocol};
 use knockd::core::time::{Monotonic, Now, Wall};
-use knockd::core::user::{Credential, SourcePolicy, User, UserIndex};
+use knockd::core::user::{PROOFS_PER_SECOND, SourcePolicy, User, UserIndex};
 use knockd::firewall::{Added, Deleted, Error, Firewall, Kill, Kind, Status};
 use knockd::keep::journal::Journal;
 use knockd::log::{LINE_BURST, Log};
@@ -174,15 +175,22 @@ impl Scene {
             max_open_for: Duration::from_secs(600),
             max_leases: 10,
             on_close,
+            v4_prefix: 32,
+            v6_prefix: 128,
             rdomain: 0,
         };
         let alice = User {
             name: "alice".into(),
-            credential: Credential::Secret(Zeroizing::new([7; 32])),
+            credentials: vec![Key::Secret(Zeroizing::new([7; 32])).into()],
             doors: vec![SSH],
             source: SourcePolicy::Bound,
+            networks: Networks::default(),
+            not_before: None,
             not_after: Some(Wall::from_millis(10_000_000)),
+            max_open_for: None,
             max_leases: 3,
+            proofs_per_second: PROOFS_PER_SECOND,
+            note: String::new(),
         };
         let front = Sequence {
             name: "front".into(),
@@ -224,6 +232,7 @@ impl Scene {
             id: [self.salts; 16],
             issued: Wall::from_millis(1_000),
             expires: Wall::from_millis(61_000),
+            counter: 0,
         };
         let is_token = door == SSH;
         Claim {
@@ -231,6 +240,7 @@ impl Scene {
             address: address.parse().unwrap(),
             lifetime: None,
             user: is_token.then_some(ALICE),
+            credential: 0,
             replay: is_token.then_some(replay),
         }
     }
@@ -688,6 +698,6 @@ fn what_was_left_out_and_refused_is_summed_up_after_a_minute_or_at_the_end() {
 
 impl Scene {
     fn claim_for(&self, address: IpAddr) -> Claim {
-        Claim { door: WEB, address, lifetime: None, user: None, replay: None }
+        Claim { door: WEB, address, lifetime: None, user: None, credential: 0, replay: None }
     }
 }

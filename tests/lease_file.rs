@@ -26,7 +26,7 @@ fn doors() -> Vec<Door> {
     vec![
         Door { table: table("shared"), ..door("ssh") },
         Door { table: table("shared"), ..door("web") },
-        Door { table: anchored, ..door("mail") },
+        Door { table: anchored, v4_prefix: 24, v6_prefix: 64, ..door("mail") },
     ]
 }
 
@@ -129,7 +129,9 @@ fn everything_of_a_lease_and_its_door_comes_back() {
         file.commit(kept).unwrap();
         let left = recover(directory.path(), BOOT).unwrap();
         assert_eq!(left.records.last(), Some(&kept));
-        assert_eq!(left.doors[2], ("mail".into(), doors()[2].table.clone()));
+        let site = &left.doors[2];
+        assert_eq!((site.name.as_str(), &site.table), ("mail", &doors()[2].table));
+        assert_eq!((site.v4_prefix, site.v6_prefix), (24, 64));
     }
 }
 

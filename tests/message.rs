@@ -46,7 +46,8 @@ fn from_engine() -> Vec<FromEngine> {
         address: address(),
         lifetime: Some(Duration::from_secs(u64::from(u32::MAX))),
         user: Some(UserIndex(u32::MAX)),
-        replay: Some(ReplayId { id: [0xff; 16], issued, expires: issued }),
+        credential: u8::MAX,
+        replay: Some(ReplayId { id: [0xff; 16], issued, expires: issued, counter: u32::MAX }),
     };
     let refusal = |reason, offset| Refusal { reason, user: claim.user, offset: Some(offset) };
     vec![

@@ -256,7 +256,7 @@ fn killing_ends_the_states_of_an_address_to_the_ports_and_counts_them() {
     let Some(mut pf) = open() else { return };
     let address = Ipv4Addr::LOCALHOST;
     let kill = |port| Kill {
-        address: address.into(),
+        entry: Entry::host(address.into()),
         ports: vec![Port { protocol: Protocol::Tcp, number: port }],
         rdomain: 0,
     };

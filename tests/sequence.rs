@@ -61,8 +61,14 @@ fn knocks_in_order_open_the_door_to_their_source() {
     assert_eq!(see(&mut gate, at(0), syn(client(), 7_000, 1)), Err(Step));
     assert_eq!(see(&mut gate, at(10), syn(client(), 9_000, 2)), Err(Step));
     let claims = outcome(gate.judge(&syn(client(), 8_000, 3), at(20))).unwrap();
-    let claim =
-        Claim { door: SSH, address: client(), lifetime: None, user: None, replay: None };
+    let claim = Claim {
+        door: SSH,
+        address: client(),
+        lifetime: None,
+        user: None,
+        credential: 0,
+        replay: None,
+    };
     assert_eq!(claims, [claim]);
     assert_eq!(see(&mut gate, at(30), syn(client(), 8_000, 4)), Err(Idle), "it is over");
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ed25519_dalek::{Signer, SigningKey};
 use zeroize::Zeroizing;
 
+use crate::core::credential;
 use crate::core::door;
 use crate::core::hash;
 use crate::core::time::Wall;
@@ -15,7 +16,6 @@ use crate::core::token::UserId;
 use crate::core::token::{
     GateKey, PROOF_LENGTH, ProofKind, Request, SALT_LENGTH, Salt, Statement, Wanted,
 };
-use crate::core::user::{self};
 
 /// What a user proves itself with.
 pub enum Key {
@@ -36,8 +36,8 @@ impl Key {
     #[must_use]
     pub fn user_id(&self) -> UserId {
         match self {
-            Self::Secret(secret) => user::secret_id(secret),
-            Self::Ed25519(key) => user::ed25519_id(key.verifying_key().as_bytes()),
+            Self::Secret(secret) => credential::secret_id(secret),
+            Self::Ed25519(key) => credential::ed25519_id(key.verifying_key().as_bytes()),
         }
     }
 

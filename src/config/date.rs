@@ -11,19 +11,48 @@ const DAY: u64 = 86_400_000;
 /// `None` for any other text, and for a day that the calendar lacks.
 #[must_use]
 pub fn parse_end(text: &str) -> Option<Wall> {
+    match text.split_once('T') {
+        Some(_) => parse_begin(text),
+        None => Some(Wall::from_millis(midnight(text)? + DAY - 1)),
+    }
+}
+
+/// The first moment that `text` covers: the begin of a day, or the second.
+///
+/// `None` as [`parse_end`].
+#[must_use]
+pub fn parse_begin(text: &str) -> Option<Wall> {
     let (date, time) = match text.split_once('T') {
-        Some((date, time)) => (date, Some(time.strip_suffix('Z')?)),
-        None => (text, None),
+        Some((date, time)) => (date, time.strip_suffix('Z')?),
+        None => (text, "00:00:00"),
     };
-    let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
-    let midnight = days_since_1970(year, month, day)? * DAY;
-    let Some(time) = time else { return Some(Wall::from_millis(midnight + DAY - 1)) };
     let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
     if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
     let seconds = u64::from((hour * 60 + minute) * 60 + second);
-    Some(Wall::from_millis(midnight + seconds * 1_000))
+    Some(Wall::from_millis(midnight(date)? + seconds * 1_000))
+}
+
+/// The same without marks between the numbers, as ssh-keygen(1) writes it:
+/// `20270131`, `202701311200` or `20270131120000`.
+#[must_use]
+pub fn parse_compact(text: &str) -> Option<Wall> {
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) || ![8, 12, 14].contains(&text.len()) {
+        return None;
+    }
+    let (date, time) = (text.get(..8)?, text.get(8..)?);
+    let part = |from: usize, to| time.get(from..to).filter(|part| !part.is_empty());
+    let (hour, minute) = (part(0, 2).unwrap_or("00"), part(2, 4).unwrap_or("00"));
+    let second = part(4, 6).unwrap_or("00");
+    let (year, month, day) = (date.get(..4)?, date.get(4..6)?, date.get(6..)?);
+    parse_begin(&format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z"))
+}
+
+/// The begin of a day, in milliseconds.
+fn midnight(date: &str) -> Option<u64> {
+    let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
+    Some(days_since_1970(year, month, day)? * DAY)
 }
 
 /// Three decimal numbers of exactly so many digits.

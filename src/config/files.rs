@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::MAX_LENGTH;
+use super::check::keys::Source;
 use crate::keyfile::{self, KeyFile};
 
 /// The most bytes that the files take together, encoded; more are refused.
@@ -109,6 +110,25 @@ impl Files {
         self.key(path).map_err(Unread::File)
     }
 
+    /// The bytes of the file at `path`, which holds public keys: from memory if
+    /// it was read before, else from the disk, if that is the source.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(super) fn read_public(&mut self, path: &Path, source: Source) -> Result<&[u8], Unread> {
+        if !self.keys.contains_key(path) {
+            if source == Source::Memory {
+                return Err(Unread::File(keyfile::Error::missing(path)));
+            }
+            let bytes = keyfile::read_public_bytes(path).map_err(Unread::File)?;
+            if self.length + key_length(path, &bytes) > MAX_TOTAL {
+                return Err(Unread::Large);
+            }
+            self.insert(path, bytes);
+        }
+        Ok(self.keys.get(path).map_or(&[], |bytes| bytes))
+    }
+
     fn insert(&mut self, path: &Path, bytes: Bytes) {
         self.length += key_length(path, &bytes);
         self.keys.insert(path.to_owned(), bytes);
@@ -155,7 +175,7 @@ impl Files {
             let (path, key) = (path_of(part(&mut rest)?), part(&mut rest)?);
             // In order, so that there is one encoding only and none comes twice.
             let is_next = files.keys.last_key_value().is_none_or(|(last, _)| *last < path);
-            if !is_next || key.len() > keyfile::MAX_LENGTH {
+            if !is_next || key.len() > keyfile::MAX_PUBLIC_LENGTH {
                 return None;
             }
             files.insert(&path, Zeroizing::new(key.to_vec()));

@@ -20,6 +20,7 @@ use crate::firewall::Choice;
 use check::keys::Source;
 use position::{Index, Place};
 
+mod authorized;
 mod check;
 pub mod date;
 pub mod duration;

@@ -69,6 +69,8 @@ pub struct Door {
     pub on_close: OnClose,
     #[serde(default)]
     pub rdomain: u16,
+    pub v4_prefix: Option<u8>,
+    pub v6_prefix: Option<u8>,
 }
 
 #[derive(Deserialize, Clone, Copy, Default)]
@@ -134,14 +136,23 @@ pub struct User {
     pub doors: Vec<String>,
     #[serde(default)]
     pub source: Source,
+    #[serde(default)]
+    pub networks: Vec<String>,
+    pub not_before: Option<String>,
     pub not_after: Option<String>,
+    pub max_open_for: Option<String>,
     pub max_leases: Option<u32>,
+    pub proofs_per_second: Option<u32>,
+    #[serde(default)]
+    pub note: String,
 }
 
 #[derive(Deserialize)]
 pub enum Credential {
     Secret(String),
     Ed25519(String),
+    AuthorizedKey(String),
+    AuthorizedKeys(String),
 }
 
 #[derive(Deserialize, Clone, Copy, Default)]

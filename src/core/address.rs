@@ -87,6 +87,14 @@ impl Entry {
         Some(Self { address, prefix })
     }
 
+    /// The entry for the network around `address` that the prefix of its
+    /// family tells; the host alone where the family has no such prefix.
+    #[must_use]
+    pub fn around(address: IpAddr, v4_prefix: u8, v6_prefix: u8) -> Self {
+        let prefix = if address.is_ipv4() { v4_prefix } else { v6_prefix };
+        Self::new(address, prefix).unwrap_or(Self::host(address))
+    }
+
     /// The address, its bits behind the prefix zero.
     #[must_use]
     pub const fn address(&self) -> IpAddr {
@@ -97,6 +105,31 @@ impl Entry {
     #[must_use]
     pub const fn prefix(&self) -> u8 {
         self.prefix
+    }
+
+    /// Whether `address` lies in it. Families do not mix.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        Self::new(address, self.prefix) == Some(*self)
+            && address.is_ipv4() == self.address.is_ipv4()
+    }
+}
+
+/// A choice among all addresses, as `from=` of authorized_keys makes it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Networks {
+    /// Where to be; empty is everywhere.
+    pub allowed: Vec<Entry>,
+    /// Where not to be all the same.
+    pub denied: Vec<Entry>,
+}
+
+impl Networks {
+    /// Whether `address` is among the chosen.
+    #[must_use]
+    pub fn allow(&self, address: IpAddr) -> bool {
+        let is_in = |networks: &[Entry]| networks.iter().any(|each| each.contains(address));
+        (self.allowed.is_empty() || is_in(&self.allowed)) && !is_in(&self.denied)
     }
 }
 

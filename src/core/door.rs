@@ -1,8 +1,10 @@
 //! What opens.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
+use super::address::Entry;
 use super::hash;
 use super::sighting::Port;
 
@@ -47,6 +49,11 @@ pub struct Door {
     pub max_leases: u32,
     /// What becomes of connections when it closes.
     pub on_close: OnClose,
+    /// How many leading bits of an IPv4 address the entry has: 32 is the host
+    /// alone.
+    pub v4_prefix: u8,
+    /// The same of an IPv6 address: 128 is the host alone.
+    pub v6_prefix: u8,
     /// The routing domain of those connections, on OpenBSD: 0 to 255.
     pub rdomain: u16,
 }
@@ -72,6 +79,12 @@ pub fn wire_id(name: &str) -> DoorId {
 }
 
 impl Door {
+    /// What stands in the table for `address`.
+    #[must_use]
+    pub fn entry(&self, address: IpAddr) -> Entry {
+        Entry::around(address, self.v4_prefix, self.v6_prefix)
+    }
+
     /// The lifetime of a lease that asks for `wanted`: the door's own when it
     /// asks for none, never above the maximum.
     #[must_use]

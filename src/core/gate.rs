@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::address;
+use super::credential::{Credential, Proven};
 use super::door::DoorIndex;
 use super::policy::{Policy, Spa};
 use super::rate::Rate;
@@ -14,17 +15,15 @@ use super::sequence::{Attempts, Progress};
 use super::sighting::{Segment, Sighting};
 use super::time::{Monotonic, Now, Wall};
 use super::token::{Body, Request, ServerId, Statement, UserId, Wanted};
-use super::user::{SourcePolicy, User, UserIndex};
+use super::user::{CredentialIndex, SourcePolicy, User, UserIndex};
 
 /// The most doors that one packet can open.
 pub const MAX_CLAIMS: usize = 16;
 
-/// Proofs checked per user: so many at once, and one more each
-/// [`PROOF_INTERVAL`]. Who shares the gate key could else spend our time in
+/// Proofs checked per user: so many at once, and then as many a second as the
+/// configuration says. Who shares the gate key could else spend our time in
 /// another user's name.
 pub const PROOF_BURST: u32 = 32;
-/// See [`PROOF_BURST`].
-pub const PROOF_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Within what time a used token that comes in by another interface is a
 /// copy of the same packet, and no replay.
@@ -41,6 +40,8 @@ pub struct Claim {
     pub lifetime: Option<Duration>,
     /// Who asks; nobody in particular behind a sequence.
     pub user: Option<UserIndex>,
+    /// By which of the user's credentials; 0 behind a sequence.
+    pub credential: CredentialIndex,
     /// What must not come twice; sequences have none.
     pub replay: Option<ReplayId>,
 }
@@ -122,7 +123,11 @@ impl Gate {
         Self {
             attempts: Attempts::new(attempts),
             replay,
-            proofs: vec![Rate::new(PROOF_BURST, PROOF_INTERVAL); policy.users.len()],
+            proofs: policy
+                .users
+                .iter()
+                .map(|user| Rate::per_second(PROOF_BURST, user.proofs_per_second))
+                .collect(),
             policy,
         }
     }
@@ -162,6 +167,7 @@ impl Gate {
                     address: source,
                     lifetime: None,
                     user: None,
+                    credential: 0,
                     replay: None,
                 })),
                 Progress::Not(other) => reason = more_telling(reason, other),
@@ -181,29 +187,31 @@ impl Gate {
     ) -> Result<Claim, Refusal> {
         let (body, server) = open(spa, packet.payload)?;
         let request = body.decode()?;
-        let (index, user) = policy.user_by_id(&request.user).ok_or(Reason::Unknown)?;
+        let asker = Asker::find(policy, &request.user).ok_or(Reason::Unknown)?;
+        let Asker { index, user, place, credential } = asker;
         let refuse = |reason| Refusal { reason, user: Some(index), offset: None };
-        if user.credential.kind() != request.kind {
+        if credential.kind() != request.kind {
             return Err(refuse(Reason::Invalid));
         }
         check_time(spa, request.issued, now.wall)
             .map_err(|(reason, offset)| Refusal { offset: Some(offset), ..refuse(reason) })?;
         self.check_new(&request.user, packet, &body, request.issued, now).map_err(refuse)?;
-        if !user.is_valid_at(now.wall) {
-            return Err(refuse(Reason::Expired));
-        }
+        user.check_validity(credential, now.wall).map_err(refuse)?;
         let door = policy.door_by_id(&request.door).map(|(door, _)| door);
         let door = door.filter(|door| user.may_open(*door));
         let door = door.ok_or_else(|| refuse(Reason::Forbidden))?;
-        let address = granted(policy, user, &request, packet.source)
-            .ok_or_else(|| refuse(Reason::Address))?;
+        let address = granted(policy, user, &request, packet.source).map_err(refuse)?;
+        if ![packet.source, address].iter().all(|at| user.may_be_at(credential, *at)) {
+            return Err(refuse(Reason::Network));
+        }
         let statement = Statement::new(server, &body.salt, body.claim());
-        self.check_proof(index, user, &statement, &body, now).map_err(refuse)?;
+        let proven = self.check_proof(&asker, &statement, &body, now).map_err(refuse)?;
 
         let token = ReplayId {
             id: body.salt,
             issued: request.issued,
             expires: request.issued + spa.max_skew,
+            counter: proven.counter,
         };
         let first = FirstSeen { interface: packet.interface, at: now.monotonic };
         self.replay.record(request.user, token, first, now).map_err(refuse)?;
@@ -212,6 +220,7 @@ impl Gate {
             address,
             lifetime: request.lifetime,
             user: Some(index),
+            credential: place,
             replay: Some(token),
         })
     }
@@ -234,21 +243,33 @@ impl Gate {
 
     fn check_proof(
         &mut self,
-        index: UserIndex,
-        user: &User,
+        asker: &Asker<'_>,
         statement: &Statement,
         body: &Body,
         now: Now,
-    ) -> Result<(), Reason> {
-        let rate = usize::try_from(index.0).ok().and_then(|place| self.proofs.get_mut(place));
+    ) -> Result<Proven, Reason> {
+        let place = usize::try_from(asker.index.0).ok();
+        let rate = place.and_then(|place| self.proofs.get_mut(place));
         if !rate.is_some_and(|rate| rate.admit(now.monotonic)) {
             return Err(Reason::Throttled);
         }
-        if user.credential.proves(statement, body.proof()) {
-            Ok(())
-        } else {
-            Err(Reason::Unproven)
-        }
+        asker.credential.key.check(statement, body.proof())
+    }
+}
+
+/// Who a token says that it is of.
+struct Asker<'p> {
+    index: UserIndex,
+    user: &'p User,
+    place: CredentialIndex,
+    credential: &'p Credential,
+}
+
+impl<'p> Asker<'p> {
+    fn find(policy: &'p Policy, id: &UserId) -> Option<Self> {
+        let (index, place) = policy.credential_by_id(id)?;
+        let user = policy.user(index)?;
+        Some(Self { index, user, place, credential: user.credential(place)? })
     }
 }
 
@@ -283,14 +304,19 @@ fn check_time(spa: &Spa, issued: Wall, now: Wall) -> Result<(), (Reason, i64)> {
     }
 }
 
-/// The address that this user gets for this request, if any.
-fn granted(policy: &Policy, user: &User, request: &Request, source: IpAddr) -> Option<IpAddr> {
+/// The address that this user gets for this request.
+fn granted(
+    policy: &Policy,
+    user: &User,
+    request: &Request,
+    source: IpAddr,
+) -> Result<IpAddr, Reason> {
     match request.wanted {
-        Wanted::Source => (user.source == SourcePolicy::Observed).then_some(source),
-        Wanted::Address(address) => {
-            let address = address::host(address, policy.loopback)?;
-            (address == source || user.source == SourcePolicy::Delegate).then_some(address)
-        }
+        Wanted::Source if user.source == SourcePolicy::Observed => Ok(source),
+        Wanted::Source => Err(Reason::Unnamed),
+        Wanted::Address(address) => address::host(address, policy.loopback)
+            .filter(|named| *named == source || user.source == SourcePolicy::Delegate)
+            .ok_or(Reason::Address),
     }
 }
 

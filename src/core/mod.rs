@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod credential;
 pub mod door;
 pub mod gate;
 pub mod hash;
@@ -18,6 +19,7 @@ pub mod reason;
 pub mod replay;
 pub mod sequence;
 pub mod sighting;
+pub mod ssh;
 pub mod time;
 pub mod token;
 pub mod user;

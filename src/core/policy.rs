@@ -9,7 +9,7 @@ use super::address::Loopback;
 use super::door::{self, Door, DoorId, DoorIndex};
 use super::sequence::Sequence;
 use super::token::{GateKey, ServerId, UserId};
-use super::user::{User, UserIndex};
+use super::user::{CredentialIndex, User, UserIndex};
 
 /// How tokens arrive.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ pub struct Policy {
     pub loopback: Loopback,
     /// Bounds of the whole.
     pub limits: Limits,
-    user_ids: HashMap<UserId, UserIndex>,
+    user_ids: HashMap<UserId, (UserIndex, CredentialIndex)>,
     door_ids: HashMap<DoorId, DoorIndex>,
     /// How many doors are the policy's own; the retired stand behind them.
     own_doors: usize,
@@ -78,7 +78,10 @@ impl Policy {
     ) -> Self {
         let user_ids = (0..)
             .zip(&users)
-            .map(|(index, user)| (user.credential.id(), UserIndex(index)))
+            .flat_map(|(index, user)| {
+                let ids = (0..=CredentialIndex::MAX).zip(&user.credentials);
+                ids.map(move |(place, each)| (each.id(), (UserIndex(index), place)))
+            })
             .collect();
         let door_ids = (0..)
             .zip(&doors)
@@ -114,8 +117,20 @@ impl Policy {
     /// The user whom tokens call `id`.
     #[must_use]
     pub fn user_by_id(&self, id: &UserId) -> Option<(UserIndex, &User)> {
-        let index = *self.user_ids.get(id)?;
+        let (index, _) = *self.user_ids.get(id)?;
         Some((index, self.user(index)?))
+    }
+
+    /// How many credentials the users have together.
+    #[must_use]
+    pub fn credential_count(&self) -> usize {
+        self.user_ids.len()
+    }
+
+    /// Where the credential stands that tokens call `id`.
+    #[must_use]
+    pub fn credential_by_id(&self, id: &UserId) -> Option<(UserIndex, CredentialIndex)> {
+        self.user_ids.get(id).copied()
     }
 
     /// The door that tokens call `id`.

@@ -21,6 +21,12 @@ impl Rate {
         Self { interval, burst, due: Monotonic::from_nanos(0) }
     }
 
+    /// `burst` events at once, then so many a second, at least one.
+    #[must_use]
+    pub fn per_second(burst: u32, events: u32) -> Self {
+        Self::new(burst, Duration::from_secs(1) / events.max(1))
+    }
+
     /// Whether one more event fits at `now`; it is counted if it does.
     pub fn admit(&mut self, now: Monotonic) -> bool {
         let slack = self.interval.saturating_mul(self.burst.saturating_sub(1));

@@ -63,16 +63,28 @@ reasons! {
     Uncertain = "uncertain",
     /// Seen before.
     Replayed = "replayed",
-    /// The user's validity is over.
+    /// The user's validity has not begun.
+    Pending = "pending",
+    /// The validity of the user or of its key is over.
     Expired = "expired",
     /// The user may not open this door, or no door has this id.
     Forbidden = "forbidden",
-    /// The user may not open for this address.
+    /// The token names an address that it does not come from, or no host's.
     Address = "address",
+    /// The token names no address, and the user may not have the packet's.
+    Unnamed = "unnamed",
+    /// The user or its key may not be where the packet comes from.
+    Network = "network",
     /// Too many proofs of this user in a short time.
     Throttled = "throttled",
+    /// Nobody touched the security key.
+    Untouched = "untouched",
+    /// The security key did not know who touched it, and must.
+    Unverified = "unverified",
     /// The proof is not the user's.
     Unproven = "unproven",
+    /// The security key's counter went back: there may be two of it.
+    Counter = "counter",
     /// A limit is reached: the daemon's, the door's or the user's.
     Full = "full",
     /// The firewall did not take the address.

@@ -26,6 +26,8 @@ pub struct ReplayId {
     pub issued: Wall,
     /// From when on it is refused as stale, and need not be remembered.
     pub expires: Wall,
+    /// The counter of the security key that signed it; 0 where none counts.
+    pub counter: u32,
 }
 
 #[derive(Debug)]
@@ -38,6 +40,8 @@ struct Seen<N> {
 #[derive(Debug)]
 pub struct Replay<N> {
     users: BTreeMap<UserId, Vec<Seen<N>>>,
+    /// Of security keys that count.
+    counters: BTreeMap<UserId, u32>,
     barrier: Wall,
     loss: Option<Loss>,
 }
@@ -78,7 +82,12 @@ impl<N> Replay<N> {
     #[must_use]
     pub fn behind(barrier: Barrier) -> Self {
         let loss = barrier.loss.map(|(started, max_skew)| Loss { started, max_skew });
-        Self { users: BTreeMap::new(), barrier: barrier.forgotten, loss }
+        Self {
+            users: BTreeMap::new(),
+            counters: BTreeMap::new(),
+            barrier: barrier.forgotten,
+            loss,
+        }
     }
 
     /// An empty store of a run that began at `started` and does not know what
@@ -115,6 +124,18 @@ impl<N> Replay<N> {
         self.users.entry(user).or_default().push(Seen { token, note });
     }
 
+    /// Remembers how far the counter of a security key was.
+    pub fn restore_counter(&mut self, user: UserId, counter: u32) {
+        let last = self.counters.entry(user).or_default();
+        *last = counter.max(*last);
+    }
+
+    /// How far the counter of a security key was; 0 when it never counted.
+    #[must_use]
+    pub fn counter(&self, user: &UserId) -> u32 {
+        self.counters.get(user).copied().unwrap_or_default()
+    }
+
     /// The time of issue up to which nothing is believed.
     #[must_use]
     pub fn barrier(&self, now: Now) -> Wall {
@@ -139,8 +160,9 @@ impl<N> Replay<N> {
     ///
     /// # Errors
     /// [`Reason::Uncertain`] at or before the barrier, [`Reason::Replayed`]
-    /// when it was used before, [`Reason::Full`] when the user's share is
-    /// used up. Nothing is remembered then, and the door must stay shut.
+    /// when it was used before, [`Reason::Counter`] when the security key had
+    /// signed as often before, [`Reason::Full`] when the user's share is used
+    /// up. Nothing is remembered then, and the door must stay shut.
     pub fn record(
         &mut self,
         user: UserId,
@@ -163,10 +185,18 @@ impl<N> Replay<N> {
             }
             keep
         });
+        // A key that counted once never stops.
+        let last = self.counters.get(&user).copied().unwrap_or_default();
+        if last != 0 && token.counter <= last {
+            return Err(Reason::Counter);
+        }
         if used.len() >= SHARE {
             return Err(Reason::Full);
         }
         used.push(Seen { token, note });
+        if token.counter != 0 {
+            self.counters.insert(user, token.counter);
+        }
         Ok(())
     }
 }
@@ -187,6 +217,7 @@ mod tests {
             id: [id; 16],
             issued: Wall::from_millis(issued),
             expires: Wall::from_millis(issued + 30_000),
+            counter: 0,
         }
     }
 

@@ -51,6 +51,10 @@ pub enum ProofKind {
     Hmac,
     /// Ed25519 signature: 64 bytes.
     Ed25519,
+    /// SSH signature by a key of type ssh-ed25519: 64 bytes.
+    Ssh,
+    /// SSH signature by a security key, sk-ssh-ed25519: 69 bytes.
+    SecurityKey,
 }
 
 impl ProofKind {
@@ -60,6 +64,8 @@ impl ProofKind {
         match self {
             Self::Hmac => 1,
             Self::Ed25519 => 2,
+            Self::Ssh => 3,
+            Self::SecurityKey => 4,
         }
     }
 
@@ -69,6 +75,8 @@ impl ProofKind {
         match number {
             1 => Some(Self::Hmac),
             2 => Some(Self::Ed25519),
+            3 => Some(Self::Ssh),
+            4 => Some(Self::SecurityKey),
             _ => None,
         }
     }
@@ -78,7 +86,8 @@ impl ProofKind {
     pub const fn length(self) -> usize {
         match self {
             Self::Hmac => 32,
-            Self::Ed25519 => 64,
+            Self::Ed25519 | Self::Ssh => 64,
+            Self::SecurityKey => 69,
         }
     }
 }

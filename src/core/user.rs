@@ -1,15 +1,14 @@
 //! Who may open.
 
-use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
 
-use ed25519_dalek::{Signature, VerifyingKey};
-use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
-
-use super::door::DoorIndex;
-use super::hash;
+use super::address::Networks;
+use super::credential::Credential;
+use super::door::{Door, DoorIndex};
+use super::reason::Reason;
 use super::time::Wall;
-use super::token::{PROOF_LENGTH, ProofKind, Statement, UserId};
+use super::token::UserId;
 
 /// A user by its place in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,119 +27,83 @@ pub enum SourcePolicy {
     Delegate,
 }
 
-/// What proves that a token is the user's.
-pub enum Credential {
-    /// A secret that user and server share.
-    Secret(Zeroizing<[u8; 32]>),
-    /// An Ed25519 public key (RFC 8032).
-    Ed25519(Box<VerifyingKey>),
-}
+/// How many proofs a second are checked in a user's name unless configured.
+pub const PROOFS_PER_SECOND: u32 = 20;
 
-impl fmt::Debug for Credential {
-    /// The kind alone: what it holds may be a secret.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Secret(_) => "Secret",
-            Self::Ed25519(_) => "Ed25519",
-        })
-    }
-}
+/// A credential by its place among its user's.
+pub type CredentialIndex = u8;
 
-/// A public key that proves nothing, because anybody can sign for it, or
-/// because it is no point of the curve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WeakKey;
-
-impl Credential {
-    /// The credential behind the 32 bytes of an Ed25519 public key.
-    ///
-    /// # Errors
-    /// [`WeakKey`] when the bytes are no point of the curve, or one of small
-    /// order.
-    pub fn ed25519(public: &[u8; 32]) -> Result<Self, WeakKey> {
-        let key = VerifyingKey::from_bytes(public).map_err(|_| WeakKey)?;
-        if key.is_weak() {
-            return Err(WeakKey);
-        }
-        Ok(Self::Ed25519(Box::new(key)))
-    }
-
-    /// The id under which tokens name the user.
-    #[must_use]
-    pub fn id(&self) -> UserId {
-        match self {
-            Self::Secret(secret) => secret_id(secret),
-            Self::Ed25519(key) => ed25519_id(key.as_bytes()),
-        }
-    }
-
-    /// The proof kind that this credential accepts, and no other.
-    #[must_use]
-    pub const fn kind(&self) -> ProofKind {
-        match self {
-            Self::Secret(_) => ProofKind::Hmac,
-            Self::Ed25519(_) => ProofKind::Ed25519,
-        }
-    }
-
-    /// Whether `proof` proves `statement`: an HMAC compared in constant time,
-    /// or a signature by the strict rules (canonical, no small order).
-    #[must_use]
-    pub fn proves(&self, statement: &Statement, proof: &[u8; PROOF_LENGTH]) -> bool {
-        match self {
-            Self::Secret(secret) => {
-                let expected = hash::hmac(secret, &[statement.as_bytes()]);
-                expected.ct_eq(&proof[..32]).into()
-            }
-            Self::Ed25519(key) => {
-                let mut bytes = [0; 64];
-                bytes.copy_from_slice(&proof[..64]);
-                let signature = Signature::from_bytes(&bytes);
-                key.verify_strict(statement.as_bytes(), &signature).is_ok()
-            }
-        }
-    }
-}
-
-/// The first 8 bytes of SHA3-256("secret" | user secret).
-#[must_use]
-pub fn secret_id(secret: &[u8; 32]) -> UserId {
-    hash::id("secret", &[secret])
-}
-
-/// The first 8 bytes of SHA3-256("ed25519" | public key).
-#[must_use]
-pub fn ed25519_id(public: &[u8; 32]) -> UserId {
-    hash::id("ed25519", &[public])
-}
-
-/// Who holds a credential, and what it is good for.
+/// Who holds credentials, and what they are good for.
 #[derive(Debug)]
 pub struct User {
     /// As logs call it.
     pub name: String,
-    /// What proves it.
-    pub credential: Credential,
+    /// What proves it: at least one, at most 255. Each does by itself.
+    pub credentials: Vec<Credential>,
     /// The doors it may open, in rising order.
     pub doors: Vec<DoorIndex>,
     /// For which addresses.
     pub source: SourcePolicy,
+    /// Where its packets may come from, and for where doors open to it.
+    pub networks: Networks,
+    /// The first moment at which its tokens count.
+    pub not_before: Option<Wall>,
     /// The last moment at which its tokens count.
     pub not_after: Option<Wall>,
+    /// The longest lifetime of its leases, where it is shorter than the door's.
+    pub max_open_for: Option<Duration>,
     /// How many leases it may hold at once.
     pub max_leases: u32,
+    /// How many proofs in its name are checked a second, in the long run.
+    pub proofs_per_second: u32,
+    /// What the administrator wrote down about it.
+    pub note: String,
 }
 
 impl User {
+    /// What it is remembered by: the id of its first credential.
+    #[must_use]
+    pub fn id(&self) -> UserId {
+        self.credentials.first().map(Credential::id).unwrap_or_default()
+    }
+
+    /// The credential at `index`.
+    #[must_use]
+    pub fn credential(&self, index: CredentialIndex) -> Option<&Credential> {
+        self.credentials.get(usize::from(index))
+    }
+
     /// Whether the user may open `door`.
     #[must_use]
     pub fn may_open(&self, door: DoorIndex) -> bool {
         self.doors.binary_search(&door).is_ok()
     }
 
-    /// Whether the user's validity covers `wall`.
+    /// Whether the validity of the user and of `credential` cover `wall`.
+    ///
+    /// # Errors
+    /// [`Reason::Pending`] before it, [`Reason::Expired`] after it.
+    pub fn check_validity(&self, credential: &Credential, wall: Wall) -> Result<(), Reason> {
+        if self.not_before.is_some_and(|begin| wall < begin) {
+            Err(Reason::Pending)
+        } else if self.not_after.is_some_and(|end| wall > end) || !credential.is_valid_at(wall)
+        {
+            Err(Reason::Expired)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether the user may be at `address` with `credential`.
     #[must_use]
-    pub fn is_valid_at(&self, wall: Wall) -> bool {
-        self.not_after.is_none_or(|end| wall <= end)
+    pub fn may_be_at(&self, credential: &Credential, address: IpAddr) -> bool {
+        self.networks.allow(address) && credential.from.allow(address)
+    }
+
+    /// The lifetime of a lease of `door` that the user asks `wanted` for.
+    #[must_use]
+    pub fn lifetime(&self, door: &Door, wanted: Option<Duration>) -> Duration {
+        let span = door.lifetime(wanted);
+        self.max_open_for.map_or(span, |most| span.min(most))
     }
 }

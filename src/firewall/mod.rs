@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use crate::core::address::Entry;
 use crate::core::door::Table;
@@ -76,7 +76,7 @@ pub trait Firewall {
     fn kill(&mut self, kill: &Kill) -> Result<u64, Error> {
         let advice = format!(
             "cannot kill states of {}, this firewall has no means: set `on_close: KeepStates`",
-            kill.address
+            kill.entry
         );
         Err(Error::new(Kind::Unsupported, advice, None))
     }
@@ -121,8 +121,8 @@ pub trait Firewall {
 /// Which connections to end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kill {
-    /// Whose.
-    pub address: IpAddr,
+    /// Whose: of a host, or of a network that an entry let in as a whole.
+    pub entry: Entry,
     /// To which ports; empty for all, and then also those that others opened
     /// to the address.
     pub ports: Vec<Port>,
@@ -136,7 +136,11 @@ impl Kill {
     #[must_use]
     pub fn nothing() -> Self {
         let discard = Port { protocol: Protocol::Tcp, number: 9 };
-        Self { address: Ipv4Addr::BROADCAST.into(), ports: vec![discard], rdomain: 0 }
+        Self {
+            entry: Entry::host(Ipv4Addr::BROADCAST.into()),
+            ports: vec![discard],
+            rdomain: 0,
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! The replay journal: which tokens were honoured, across every restart.
 //!
 //! In the state directory, one file: a head of one slot, then a slot for each
-//! token. Slots are reused once their token is stale; what is forgotten that
+//! token and for the counter of each security key. Slots of tokens are reused once their token is stale; what is forgotten that
 //! way leaves the barrier behind that every later slot carries.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::DirBuilder;
 use std::io;
@@ -26,10 +27,10 @@ pub const NAME: &str = "journal";
 /// The most tokens that are remembered at once.
 pub const MAX_CAPACITY: usize = 65_536;
 
-/// How many tokens are to be remembered for so many users.
+/// How many tokens are to be remembered for so many credentials.
 #[must_use]
-pub fn capacity(users: usize) -> usize {
-    users.saturating_mul(SHARE).clamp(SHARE, MAX_CAPACITY)
+pub fn capacity(credentials: usize) -> usize {
+    credentials.saturating_mul(SHARE).clamp(SHARE, MAX_CAPACITY)
 }
 
 /// Why what was honoured before is not known.
@@ -68,6 +69,8 @@ pub struct Journal<N> {
     /// As on disk, by slot.
     lines: Vec<Option<Line>>,
     free: Vec<u32>,
+    /// Which slots hold the counters of security keys.
+    counters: BTreeMap<UserId, u32>,
     /// Up to when tokens may have been forgotten on disk.
     forgotten: Wall,
     file: Result<SlotFile, String>,
@@ -101,8 +104,15 @@ impl<N: Default> Journal<N> {
         };
         replay.raise(barrier);
         replay.widen(max_skew);
-        for line in &found.lines {
-            replay.restore(line.user, line.token, N::default());
+        let mut counters = BTreeMap::new();
+        for (number, line) in (0..).zip(&found.lines) {
+            match *line {
+                Line::Token { user, token } => replay.restore(user, token, N::default()),
+                Line::Counter { user, counter } => {
+                    replay.restore_counter(user, counter);
+                    counters.insert(user, number);
+                }
+            }
         }
         let mut journal = Self {
             directory: directory.to_owned(),
@@ -110,6 +120,7 @@ impl<N: Default> Journal<N> {
             replay,
             lines: found.lines.into_iter().map(Some).collect(),
             free: Vec::new(),
+            counters,
             forgotten: barrier,
             file: Err(String::new()),
             loss,
@@ -133,30 +144,48 @@ impl<N: Default> Journal<N> {
         note: N,
         now: Now,
     ) -> Result<(), Reason> {
-        let Ok(file) = &self.file else { return Err(Reason::Failed) };
-        if self.free.is_empty() {
+        if self.file.is_err() {
+            return Err(Reason::Failed);
+        }
+        // A counter has a slot of its own, for good.
+        let new_counter = token.counter != 0 && !self.counters.contains_key(&user);
+        let needed = 1 + usize::from(new_counter);
+        if self.free.len() < needed {
             self.forgotten =
                 self.forgotten.max(forget(&mut self.lines, &mut self.free, now.wall));
         }
-        let Some(number) = self.free.last().copied() else { return Err(Reason::Full) };
-        self.replay.record(user, token, note, now)?;
-        let line = Line { user, token };
-        let barrier = self.forgotten.max(self.replay.barrier_state().forgotten);
-        match file.write(number, &line.encode(barrier)) {
-            Ok(()) => {
-                self.free.pop();
-                if let Some(slot) =
-                    usize::try_from(number).ok().and_then(|n| self.lines.get_mut(n))
-                {
-                    *slot = Some(line);
-                }
-                Ok(())
-            }
-            Err(error) => {
-                self.file = Err(self.cannot("write", &error));
-                Err(Reason::Failed)
-            }
+        if new_counter && self.counters.len() >= MAX_CAPACITY {
+            return Err(Reason::Full);
         }
+        if self.free.len() < needed {
+            return Err(Reason::Full);
+        }
+        self.replay.record(user, token, note, now)?;
+        // The counter first: whatever comes between, the token is not honoured
+        // again.
+        if token.counter != 0 {
+            let number = self.counters.get(&user).copied().or_else(|| self.free.pop());
+            let number = number.ok_or(Reason::Full)?;
+            self.counters.insert(user, number);
+            self.write(number, Line::Counter { user, counter: token.counter })?;
+        }
+        let number = self.free.pop().ok_or(Reason::Full)?;
+        self.write(number, Line::Token { user, token })
+    }
+
+    /// Writes a slot. One that cannot be written is, when the whole file is
+    /// written anew.
+    fn write(&mut self, number: u32, line: Line) -> Result<(), Reason> {
+        if let Some(slot) = usize::try_from(number).ok().and_then(|n| self.lines.get_mut(n)) {
+            *slot = Some(line);
+        }
+        let Ok(file) = &self.file else { return Err(Reason::Failed) };
+        let barrier = self.forgotten.max(self.replay.barrier_state().forgotten);
+        if let Err(error) = file.write(number, &line.encode(barrier)) {
+            self.file = Err(self.cannot("write", &error));
+            return Err(Reason::Failed);
+        }
+        Ok(())
     }
 
     /// Makes place for another number of tokens, and believes no more by
@@ -164,7 +193,7 @@ impl<N: Default> Journal<N> {
     pub fn fit(&mut self, capacity: usize, max_skew: Duration, now: Now) {
         let before = self.replay.barrier_state();
         self.replay.widen(max_skew);
-        if capacity > self.lines.len() {
+        if capacity + self.counters.len() > self.lines.len() {
             self.resize(capacity);
         } else if before == self.replay.barrier_state() {
             return;
@@ -180,7 +209,8 @@ impl<N: Default> Journal<N> {
     }
 
     fn resize(&mut self, capacity: usize) {
-        self.lines.resize(capacity.max(self.lines.len()), None);
+        let wanted = capacity + self.counters.len();
+        self.lines.resize(wanted.max(self.lines.len()), None);
         let free = (0..).zip(&self.lines).filter(|(_, line)| line.is_none());
         self.free = free.map(|(number, _)| number).collect();
         // The lowest first.
@@ -268,10 +298,10 @@ impl<N> Journal<N> {
 fn forget(lines: &mut [Option<Line>], free: &mut Vec<u32>, now: Wall) -> Wall {
     let mut latest = Wall::default();
     for (number, slot) in (0..).zip(lines) {
-        if let Some(line) = slot
-            && line.token.expires < now
+        if let Some(Line::Token { token, .. }) = slot
+            && token.expires < now
         {
-            latest = latest.max(line.token.issued);
+            latest = latest.max(token.issued);
             free.push(number);
             *slot = None;
         }

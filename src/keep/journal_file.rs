@@ -13,11 +13,13 @@ use crate::core::token::UserId;
 
 const MAGIC: &[u8; 8] = b"knockdJ1";
 
-/// One honoured token.
+/// What one slot tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Line {
-    pub user: UserId,
-    pub token: ReplayId,
+pub(super) enum Line {
+    /// A token was honoured.
+    Token { user: UserId, token: ReplayId },
+    /// How far a security key has counted.
+    Counter { user: UserId, counter: u32 },
 }
 
 /// The head of the file.
@@ -66,7 +68,7 @@ fn understand(bytes: &[u8], boot: BootId) -> (Found, Option<Loss>) {
     // One that was cut off between two slots has no damaged one.
     let slots = found.head.and_then(|head| usize::try_from(head.slots).ok());
     let mut is_whole = slots.and_then(|slots| slots.checked_mul(SLOT)) == Some(rest.len());
-    for slot in slots::all(rest).take(MAX_CAPACITY) {
+    for slot in slots::all(rest).take(2 * MAX_CAPACITY) {
         match slot.map(|content| Line::decode(&content)) {
             Some(Ok(Some((line, barrier)))) => {
                 found.lines.push(line);
@@ -133,16 +135,25 @@ pub(super) const EMPTY: Content = [0; slots::CONTENT];
 impl Line {
     pub fn encode(&self, barrier: Wall) -> Content {
         let mut content = EMPTY;
-        content[0] = 1;
-        content[8..16].copy_from_slice(&self.user);
-        content[16..32].copy_from_slice(&self.token.id);
-        content[32..40].copy_from_slice(&self.token.issued.as_millis().to_be_bytes());
-        content[40..48].copy_from_slice(&self.token.expires.as_millis().to_be_bytes());
+        match self {
+            Self::Token { user, token } => {
+                content[0] = 1;
+                content[8..16].copy_from_slice(user);
+                content[16..32].copy_from_slice(&token.id);
+                content[32..40].copy_from_slice(&token.issued.as_millis().to_be_bytes());
+                content[40..48].copy_from_slice(&token.expires.as_millis().to_be_bytes());
+            }
+            Self::Counter { user, counter } => {
+                content[0] = 2;
+                content[8..16].copy_from_slice(user);
+                content[16..20].copy_from_slice(&counter.to_be_bytes());
+            }
+        }
         content[48..56].copy_from_slice(&barrier.as_millis().to_be_bytes());
         content
     }
 
-    /// The token of a slot and the barrier, or that there is none.
+    /// What a slot tells and the barrier, or that it tells nothing.
     pub fn decode(content: &Content) -> Result<Option<(Self, Wall)>, ()> {
         if *content == EMPTY {
             return Ok(None);
@@ -150,14 +161,24 @@ impl Line {
         let fields = || {
             let (kind, rest) = content.split_first_chunk::<8>()?;
             let (user, rest) = rest.split_first_chunk()?;
-            let (id, rest) = rest.split_first_chunk()?;
+            let (id, rest) = rest.split_first_chunk::<16>()?;
             let (issued, rest) = rest.split_first_chunk()?;
             let (expires, rest) = rest.split_first_chunk()?;
             let (barrier, _) = rest.split_first_chunk()?;
             let wall = |bytes: &[u8; 8]| Wall::from_millis(u64::from_be_bytes(*bytes));
-            let token = ReplayId { id: *id, issued: wall(issued), expires: wall(expires) };
-            let line = Self { user: *user, token };
-            (*kind == [1, 0, 0, 0, 0, 0, 0, 0]).then_some((line, wall(barrier)))
+            let line = match kind {
+                [1, 0, 0, 0, 0, 0, 0, 0] => {
+                    let (issued, expires) = (wall(issued), wall(expires));
+                    let token = ReplayId { id: *id, issued, expires, counter: 0 };
+                    Self::Token { user: *user, token }
+                }
+                [2, 0, 0, 0, 0, 0, 0, 0] => {
+                    let counter = u32::from_be_bytes(*id.first_chunk()?);
+                    Self::Counter { user: *user, counter }
+                }
+                _ => return None,
+            };
+            Some((line, wall(barrier)))
         };
         fields().map(Some).ok_or(())
     }

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use super::BootId;
 use super::slots::{self, Content, Durable, SLOT, SlotFile, UNUSED};
-use crate::core::address;
+use crate::core::address::{self, Entry};
 use crate::core::door::{Door, Table};
 use crate::core::hash;
 use crate::core::lease::LeaseKey;
@@ -22,7 +22,7 @@ use crate::core::token::UserId;
 /// The file's name.
 pub const NAME: &str = "leases";
 
-const MAGIC: &[u8; 8] = b"knockdL1";
+const MAGIC: &[u8; 8] = b"knockdL2";
 /// Length of the head before the doors.
 const HEAD: usize = SLOT;
 /// Slots beyond those of leases, for what is on its way out.
@@ -73,11 +73,32 @@ pub struct Record {
     pub foreign: bool,
 }
 
+/// A door as it is kept: where its entries stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Site {
+    /// The door's name.
+    pub name: String,
+    /// Its table.
+    pub table: Table,
+    /// See [`Door::v4_prefix`].
+    pub v4_prefix: u8,
+    /// See [`Door::v6_prefix`].
+    pub v6_prefix: u8,
+}
+
+impl Site {
+    /// What stood in the table for `address`.
+    #[must_use]
+    pub fn entry(&self, address: IpAddr) -> Entry {
+        Entry::around(address, self.v4_prefix, self.v6_prefix)
+    }
+}
+
 /// What a run left.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
-    /// Names and tables of the doors, by index.
-    pub doors: Vec<(String, Table)>,
+    /// The doors, by index.
+    pub doors: Vec<Site>,
     /// All leases, in no order.
     pub records: Vec<Record>,
 }
@@ -144,7 +165,7 @@ fn read_body(head: &[u8], rest: &[u8]) -> Option<Recovered> {
 /// Doors as bytes: name, table and anchor, each behind its length in two.
 fn write_doors(doors: &[Door]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for Door { name, table, .. } in doors {
+    for Door { name, table, v4_prefix, v6_prefix, .. } in doors {
         // No door has an empty anchor.
         for part in
             [name, &table.name, table.anchor.as_deref().unwrap_or_default()] as [&str; 3]
@@ -153,28 +174,36 @@ fn write_doors(doors: &[Door]) -> Vec<u8> {
             bytes.extend_from_slice(&length.to_be_bytes());
             bytes.extend_from_slice(part.as_bytes());
         }
+        bytes.extend_from_slice(&[*v4_prefix, *v6_prefix]);
     }
     bytes.resize(bytes.len().next_multiple_of(SLOT), 0);
     bytes
 }
 
-fn read_doors(mut bytes: &[u8]) -> Option<Vec<(String, Table)>> {
-    let mut part = || {
-        let (length, rest) = bytes.split_first_chunk()?;
-        let (part, rest) = rest.split_at_checked(u16::from_be_bytes(*length).into())?;
-        bytes = rest;
-        Some(std::str::from_utf8(part).ok()?.to_owned())
-    };
+fn read_doors(mut bytes: &[u8]) -> Option<Vec<Site>> {
     let mut doors = Vec::new();
-    while let Some(door) = part().filter(|name| !name.is_empty()) {
-        let (name, anchor) = (part()?, part()?);
-        let anchor = (!anchor.is_empty()).then_some(anchor);
-        doors.push((door, Table { anchor, name }));
+    // Behind the last door there is nothing but zeros.
+    while bytes.iter().any(|byte| *byte != 0) {
+        doors.push(read_door(&mut bytes)?);
         if doors.len() > MAX_DOORS {
             return None;
         }
     }
     Some(doors)
+}
+
+fn read_door(bytes: &mut &[u8]) -> Option<Site> {
+    let mut part = || {
+        let (length, rest) = bytes.split_first_chunk()?;
+        let (part, rest) = rest.split_at_checked(u16::from_be_bytes(*length).into())?;
+        *bytes = rest;
+        Some(std::str::from_utf8(part).ok()?.to_owned())
+    };
+    let (name, table, anchor) = (part()?, part()?, part()?);
+    let anchor = (!anchor.is_empty()).then_some(anchor);
+    let (&[v4_prefix, v6_prefix], rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(Site { name, table: Table { anchor, name: table }, v4_prefix, v6_prefix })
 }
 
 /// The file of a run.

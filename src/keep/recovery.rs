@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::leases::{Holder, Record, Recovered, State};
+use super::leases::{Holder, Record, Recovered, Site, State};
 use crate::core::address::Entry;
 use crate::core::door::Table;
 use crate::core::time::Monotonic;
@@ -15,6 +15,8 @@ pub struct Restore {
     pub door: String,
     /// The table that it had.
     pub table: Table,
+    /// What stood there for the host.
+    pub entry: Entry,
     /// For which host.
     pub address: IpAddr,
     /// Who opened it.
@@ -47,17 +49,17 @@ pub fn plan(left: &Recovered, now: Monotonic) -> Plan {
     let mut plan = Plan::default();
     let mut held = BTreeSet::new();
     for record in &left.records {
-        let Some((door, table)) = left.doors.get(usize::from(record.key.door.0)) else {
+        let Some(site) = left.doors.get(usize::from(record.key.door.0)) else {
             continue;
         };
-        let slot = (table.clone(), Entry::host(record.key.address));
+        let slot = (site.table.clone(), site.entry(record.key.address));
         let lives = record.deadline > now;
         match record.state {
             State::Live | State::Resting if lives => {
                 if record.state == State::Live {
                     held.insert(slot);
                 }
-                plan.restore.push(restore(door, table, record));
+                plan.restore.push(restore(site, record));
             }
             // Its entry was taken out.
             State::Resting => {}
@@ -73,10 +75,11 @@ pub fn plan(left: &Recovered, now: Monotonic) -> Plan {
     plan
 }
 
-fn restore(door: &str, table: &Table, record: &Record) -> Restore {
+fn restore(site: &Site, record: &Record) -> Restore {
     Restore {
-        door: door.to_owned(),
-        table: table.clone(),
+        door: site.name.clone(),
+        table: site.table.clone(),
+        entry: site.entry(record.key.address),
         address: record.key.address,
         holder: record.holder,
         opened: record.opened,

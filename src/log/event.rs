@@ -133,7 +133,7 @@ pub enum Event<'a> {
     /// The firewall cannot be asked whether something does.
     CannotReview { error: &'a dyn fmt::Display },
     /// Connections were ended with the lease that had let them through.
-    Killed { door: &'a str, address: IpAddr, states: u64 },
+    Killed { door: &'a str, entry: Entry, states: u64 },
     /// The reference that keeps pf enabled could not be given back.
     CannotRelease { error: &'a dyn fmt::Display },
     /// They could not be ended, and go on.
@@ -351,8 +351,8 @@ impl Event<'_> {
             Self::CannotReview { error } => {
                 write!(f, "cannot tell whether doors protect anything: {error}")
             }
-            Self::Killed { door, address, states } => {
-                write!(f, "door {door} closed for {address}, {states} states killed")
+            Self::Killed { door, entry, states } => {
+                write!(f, "door {door} closed for {entry}, {states} states killed")
             }
             Self::CannotRelease { error } => write!(f, "pf stays enabled: {error}"),
             Self::CannotKill { door, error } => {
@@ -391,6 +391,7 @@ impl Event<'_> {
                     None => write!(f, "packet from {source} ignored")?,
                 }
                 write!(f, ", {}", refusal.reason)?;
+                f.write_str(hint(refusal.reason))?;
                 if let Some(offset) = refusal.offset {
                     let side = if offset < 0 { "behind" } else { "ahead of" };
                     let seconds = offset.unsigned_abs() / 1_000;
@@ -409,6 +410,17 @@ impl Event<'_> {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// What to look at, where the reason alone does not tell.
+const fn hint(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Address => ", behind NAT the user needs source: Observed",
+        Reason::Unnamed => ", the user needs source: Observed",
+        Reason::Network => ", see networks of the user and from= of the key",
+        Reason::Counter => ", there may be a copy of the security key",
+        _ => "",
     }
 }
 

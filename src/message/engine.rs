@@ -101,7 +101,9 @@ impl Message for FromEngine {
                 .address(claim.address)
                 .option(claim.lifetime.map(|span| span.as_secs()))
                 .bytes(&user(claim.user))
+                .bytes(&[claim.credential])
                 .bytes(&claim.replay.map_or([0; 16], |replay| replay.id))
+                .bytes(&claim.replay.map_or(0, |replay| replay.counter).to_be_bytes())
                 .option(claim.replay.map(|replay| replay.issued.as_millis()))
                 .address(*source)
                 .number(seen.as_nanos())
@@ -128,10 +130,13 @@ impl Message for FromEngine {
                 let address = fields.address()?;
                 let lifetime = fields.option()?.map(Duration::from_secs);
                 let user = to_user(fields.bytes()?)?;
+                let [credential] = fields.bytes()?;
                 let id = fields.bytes()?;
+                let counter = u32::from_be_bytes(fields.bytes()?);
                 let issued = fields.option()?.map(Wall::from_millis);
-                let replay = issued.map(|issued| ReplayId { id, issued, expires: issued });
-                let claim = Claim { door, address, lifetime, user, replay };
+                let replay =
+                    issued.map(|issued| ReplayId { id, issued, expires: issued, counter });
+                let claim = Claim { door, address, lifetime, user, credential, replay };
                 let source = fields.address()?;
                 Self::Open { claim, source, seen: Monotonic::from_nanos(fields.number()?) }
             }

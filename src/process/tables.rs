@@ -2,7 +2,6 @@
 //! tables went and came back.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -280,13 +279,13 @@ impl Tables {
         self.stuck.values().min().copied()
     }
 
-    /// Ends the connections of `address` through `door`.
-    pub fn kill(&mut self, door: &Door, address: IpAddr, now: Monotonic, log: &mut Log) {
-        let kill = Kill { address, ports: door.ports.clone(), rdomain: door.rdomain };
+    /// Ends the connections of `entry` through `door`.
+    pub fn kill(&mut self, door: &Door, entry: Entry, now: Monotonic, log: &mut Log) {
+        let kill = Kill { entry, ports: door.ports.clone(), rdomain: door.rdomain };
         let door = door.name.as_str();
         match self.firewall.kill(&kill) {
             Ok(0) => {}
-            Ok(states) => log.say_often(&Event::Killed { door, address, states }, now),
+            Ok(states) => log.say_often(&Event::Killed { door, entry, states }, now),
             Err(error) => log.say_often(&Event::CannotKill { door, error: &error }, now),
         }
     }

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use base64ct::{Base64, Encoding};
 use knockd::client::token::Key;
+use knockd::core::credential::{self, Credential};
 use knockd::core::token::{Body, GateKey, Statement};
-use knockd::core::user::Credential;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
@@ -123,12 +123,14 @@ pub fn udp(address: &str) -> (UdpSocket, u16) {
 pub fn opened(datagram: &[u8], key: &Key) -> Body {
     let gate_key = GateKey::new(Zeroizing::new(GATE));
     let body = gate_key.open(datagram).unwrap();
-    let credential = match key {
-        Key::Secret(secret) => Credential::Secret(secret.clone()),
-        Key::Ed25519(key) => Credential::ed25519(key.verifying_key().as_bytes()).unwrap(),
+    let credential: Credential = match key {
+        Key::Secret(secret) => credential::Key::Secret(secret.clone()).into(),
+        Key::Ed25519(key) => {
+            credential::Key::ed25519(key.verifying_key().as_bytes()).unwrap().into()
+        }
     };
     let statement = Statement::new(&gate_key.server_id(SERVER), &body.salt, body.claim());
-    assert!(credential.proves(&statement, body.proof()));
+    assert!(credential.key.check(&statement, body.proof()).is_ok());
     assert_eq!(body.decode().unwrap().user, credential.id());
     body
 }

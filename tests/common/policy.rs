@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ed25519_dalek::{Signer, SigningKey};
-use knockd::core::address::Loopback;
+use knockd::core::address::{Loopback, Networks};
+use knockd::core::credential::{self, Credential};
 use knockd::core::door::{self, Door, DoorIndex, OnClose, Table};
 use knockd::core::gate::{Claim, Gate, Refusal, Verdict};
 use knockd::core::hash;
@@ -18,7 +19,7 @@ use knockd::core::sequence::Sequence;
 use knockd::core::sighting::{FlagMask, Port, Protocol, Segment, Sighting, TcpFlags};
 use knockd::core::time::{Monotonic, Now, Wall};
 use knockd::core::token::{CLAIM_LENGTH, GateKey, PROOF_LENGTH, Request, Statement, Wanted};
-use knockd::core::user::{Credential, SourcePolicy, User};
+use knockd::core::user::{SourcePolicy, User};
 use zeroize::Zeroizing;
 
 pub const GATE_KEY: [u8; 32] = [0x17; 32];
@@ -67,6 +68,8 @@ pub fn door(name: &str) -> Door {
         max_open_for: Duration::from_secs(600),
         max_leases: 1_000,
         on_close: OnClose::KeepStates,
+        v4_prefix: 32,
+        v6_prefix: 128,
         rdomain: 0,
     }
 }
@@ -87,11 +90,16 @@ pub fn sequence(steps: &[Port]) -> Sequence {
 pub fn user(name: &str, key: &Key) -> User {
     User {
         name: name.to_owned(),
-        credential: key.credential(),
+        credentials: vec![key.credential()],
         doors: vec![SSH, WEB],
         source: SourcePolicy::Bound,
+        networks: Networks::default(),
+        not_before: None,
         not_after: None,
+        max_open_for: None,
         max_leases: 1_000,
+        proofs_per_second: 20,
+        note: String::new(),
     }
 }
 
@@ -164,9 +172,12 @@ impl Key {
 
     pub fn credential(&self) -> Credential {
         match self {
-            Self::Secret(secret) => Credential::Secret(Zeroizing::new(*secret)),
-            Self::Ed25519(key) => Credential::ed25519(&key.verifying_key().to_bytes()).unwrap(),
+            Self::Secret(secret) => credential::Key::Secret(Zeroizing::new(*secret)),
+            Self::Ed25519(key) => {
+                credential::Key::ed25519(&key.verifying_key().to_bytes()).unwrap()
+            }
         }
+        .into()
     }
 
     pub fn prove(&self, statement: &Statement) -> [u8; PROOF_LENGTH] {

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use knockd::capture::filter;
 use knockd::core::reason::Reason;
-use knockd::core::{gate, lease, replay, sequence};
+use knockd::core::{gate, lease, replay, sequence, user};
 use knockd::log::{self, summary};
 use knockd::process::keeper;
 
@@ -85,7 +85,8 @@ fn bodies<'a>(source: &'a str, start: &str) -> Vec<&'a str> {
 }
 
 fn is_field(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    name.starts_with(|first: char| first.is_ascii_lowercase()) && name.bytes().all(is_part)
 }
 
 /// Names of the fields in lines of structures and of variants with fields.
@@ -212,14 +213,14 @@ fn every_message_of_the_log_is_in_the_manual_and_no_other() {
 #[test]
 fn the_limits_in_the_manuals_are_those_of_the_programs() {
     let lines_a_second = 1_000 / log::LINE_INTERVAL.as_millis();
-    let proofs_a_second = 1_000 / gate::PROOF_INTERVAL.as_millis();
     for text in [
         format!("{} bytes for each attempt", sequence::ATTEMPT_SIZE),
         format!("{} bytes for each lease", lease::LEASE_SIZE),
         format!("{} tokens remembered for each user", replay::SHARE),
         format!(
-            "{} proofs at once for each user and {proofs_a_second} a second",
-            gate::PROOF_BURST
+            "{} proofs at once for each user and {} a second",
+            gate::PROOF_BURST,
+            user::PROOFS_PER_SECOND
         ),
         format!("{} instructions for the filter", filter::MAX_INSTRUCTIONS),
         format!("{} lines a minute", summary::MAX_LINES),

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use knockd::core::address::Entry;
 use knockd::core::sighting::{Port, Protocol};
 use knockd::firewall::pf::states::{self, End, Match};
 use knockd::firewall::pf::{Pf, freebsd, freebsd32, nvlist};
@@ -41,7 +42,12 @@ fn state(system: System, source: &str, destination: &str, port: Port) -> State {
 }
 
 fn everything(address: &str) -> Kill {
-    Kill { address: address.parse().unwrap(), ports: Vec::new(), rdomain: 0 }
+    let (address, prefix) = address.split_once('/').unwrap_or((address, ""));
+    let address = address.parse().unwrap();
+    let prefix = prefix.parse().ok();
+    let entry =
+        prefix.map_or(Entry::host(address), |prefix| Entry::new(address, prefix).unwrap());
+    Kill { entry, ports: Vec::new(), rdomain: 0 }
 }
 
 fn to_ports(address: &str, ports: &[Port]) -> Kill {
@@ -82,6 +88,22 @@ fn without_ports_all_states_of_the_address_die_whoever_began_them() {
                 state(system, server, client, SSH),
             ];
             assert_eq!(kill(&mut kernel, &everything(client)).unwrap(), 2);
+            assert_eq!(kernel.states, [bystander]);
+        }
+    });
+}
+
+#[test]
+fn states_of_a_whole_network_die_and_those_of_its_neighbours_go_on() {
+    on_all(|mut kernel| {
+        let system = kernel.system;
+        for (network, inside, outside, server) in [
+            ("192.0.2.0/25", "192.0.2.127", "192.0.2.128", "198.51.100.1"),
+            ("2001:db8:0:8::/61", "2001:db8:0:f::1", "2001:db8:0:10::1", "2001:db8::1"),
+        ] {
+            let bystander = state(system, outside, server, SSH);
+            kernel.states = vec![bystander, state(system, inside, server, SSH)];
+            assert_eq!(kill(&mut kernel, &to_ports(network, &[SSH])).unwrap(), 1);
             assert_eq!(kernel.states, [bystander]);
         }
     });
@@ -143,7 +165,7 @@ fn vector() -> Vec<u8> {
 #[test]
 fn the_packed_request_is_byte_for_byte_what_freebsd_s_own_library_makes() {
     let wanted = Match {
-        address: CLIENT.parse().unwrap(),
+        entry: Entry::host(CLIENT.parse().unwrap()),
         end: End::Source,
         port: Some(SSH),
         rdomain: 0,
@@ -166,7 +188,12 @@ fn freebsd_refuses_a_request_that_is_empty_or_lacks_a_name() {
     assert_eq!(ask(&vector()), None, "room 0 asks for no count");
     let mut list = states::list(
         &freebsd::ABI,
-        &Match { address: CLIENT.parse().unwrap(), end: End::Source, port: None, rdomain: 0 },
+        &Match {
+            entry: Entry::host(CLIENT.parse().unwrap()),
+            end: End::Source,
+            port: None,
+            rdomain: 0,
+        },
     );
     for _ in 0..list.len() {
         list.rotate_left(1);

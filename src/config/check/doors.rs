@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::shape;
@@ -111,8 +112,37 @@ fn door(
         max_open_for,
         max_leases,
         on_close: on_close(raw, at, firewall, report),
+        v4_prefix: prefix(raw.v4_prefix, V4, "v4_prefix", at, firewall, report),
+        v6_prefix: prefix(raw.v6_prefix, V6, "v6_prefix", at, firewall, report),
         rdomain: raw.rdomain,
     }
+}
+
+/// The shortest prefixes that carriers give one customer's addresses from,
+/// and a host's.
+const V4: RangeInclusive<u8> = 16..=32;
+/// As [`V4`].
+const V6: RangeInclusive<u8> = 32..=128;
+
+/// How many leading bits an entry has, a host's unless written.
+fn prefix(
+    raw: Option<u8>,
+    range: RangeInclusive<u8>,
+    field: &str,
+    at: Spot<'_>,
+    firewall: &Choice,
+    report: &mut Report,
+) -> u8 {
+    let (least, host) = (*range.start(), *range.end());
+    let prefix = raw.unwrap_or(host);
+    if !range.contains(&prefix) {
+        report
+            .error(at.field(field), format!("{field} is {prefix}, must be {least} to {host}"));
+    } else if prefix != host && matches!(firewall, Choice::Nft { .. }) {
+        let text = format!("the sets of nft hold single addresses, remove {field}");
+        report.error(at.field(field), text);
+    }
+    prefix
 }
 
 fn on_close(raw: &raw::Door, at: Spot<'_>, firewall: &Choice, report: &mut Report) -> OnClose {

@@ -3,10 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::config::authorized;
 use crate::config::files::{Files, MAX_TOTAL, Unread};
 use crate::config::position::Spot;
 use crate::config::problem::Report;
-use crate::config::raw::{Configuration, Credential};
+use crate::config::raw::{self, Configuration};
+use crate::core::credential::Credential;
 use crate::keyfile::{self, Key, Kind};
 
 /// Where the bytes of key files come from.
@@ -39,10 +41,12 @@ impl Keys {
     /// Checks that nobody else can put keys into the directory, if any is
     /// wanted from it.
     pub fn check_directory(&self, raw: &Configuration, at: Spot<'_>, report: &mut Report) {
-        let holds_secret =
-            |credential: &Credential| matches!(credential, Credential::Secret(_));
+        let is_in_file = |credential: &raw::Credential| {
+            use raw::Credential::{AuthorizedKeys, Secret};
+            matches!(credential, Secret(_) | AuthorizedKeys(_))
+        };
         let wanted = raw.spa.is_some()
-            || raw.users.iter().any(|(_, _, user)| holds_secret(&user.credential));
+            || raw.users.iter().any(|(_, _, user)| is_in_file(&user.credential));
         if !wanted || self.source == Source::Memory {
             return;
         }
@@ -64,17 +68,7 @@ impl Keys {
         at: Spot<'_>,
         report: &mut Report,
     ) -> Option<Key> {
-        if keyfile::looks_like_key(path) {
-            let text = "this seems to be a key itself: put it into a file of mode 0600, \
-                        name that, and replace the key, it has been seen";
-            report.error(at, text);
-            return None;
-        }
-        if path.chars().any(char::is_control) {
-            report.error(at, "the path of a key file must be printable");
-            return None;
-        }
-        let path = self.directory.join(path);
+        let path = self.place(path, at, report)?;
         let read = match self.source {
             Source::Disk => self.files.read(&path),
             Source::Memory => self.files.key(&path).map_err(Unread::File),
@@ -87,17 +81,66 @@ impl Keys {
                     .error(at, format!("{path} is a {} file, name a {wanted} file", file.kind));
                 None
             }
-            Err(Unread::File(error)) => {
-                report.error(at, error.to_string());
+            Err(unread) => {
+                report.error(at, unread.text(&path));
                 None
             }
-            Err(Unread::Large) => {
+        }
+    }
+
+    /// The credentials in the file of authorized_keys lines at `path`; empty
+    /// when anything is wrong with it.
+    pub fn read_authorized(
+        &mut self,
+        path: &str,
+        at: Spot<'_>,
+        report: &mut Report,
+    ) -> Vec<Credential> {
+        let Some(path) = self.place(path, at, report) else { return Vec::new() };
+        let bytes = match self.files.read_public(&path, self.source) {
+            Ok(bytes) => bytes,
+            Err(unread) => {
+                report.error(at, unread.text(&path));
+                return Vec::new();
+            }
+        };
+        authorized::parse_file(bytes).unwrap_or_else(|(line, why)| {
+            let path = path.display();
+            let text = if line == 0 {
+                format!("{path}: {why}")
+            } else {
+                format!("{path}:{line}: {why}")
+            };
+            report.error(at, text);
+            Vec::new()
+        })
+    }
+
+    /// Where the file lies that a configuration calls `path`.
+    fn place(&self, path: &str, at: Spot<'_>, report: &mut Report) -> Option<PathBuf> {
+        if keyfile::looks_like_key(path) {
+            let text = "this seems to be a key itself: put it into a file of mode 0600, \
+                        name that, and replace the key, it has been seen";
+            report.error(at, text);
+            return None;
+        }
+        if path.chars().any(char::is_control) {
+            report.error(at, "the path of a key file must be printable");
+            return None;
+        }
+        Some(self.directory.join(path))
+    }
+}
+
+impl Unread {
+    fn text(&self, path: &Path) -> String {
+        match self {
+            Self::File(error) => error.to_string(),
+            Self::Large => {
                 let path = path.display();
-                let text = format!(
+                format!(
                     "with {path} the key files exceed {MAX_TOTAL} bytes, shorten their comments"
-                );
-                report.error(at, text);
-                None
+                )
             }
         }
     }

@@ -8,10 +8,9 @@ use super::shape;
 use crate::config::position::Spot;
 use crate::config::problem::Report;
 use crate::config::raw;
+use crate::core::credential::secret_id;
 use crate::core::policy;
-use crate::core::token::GateKey;
-use crate::core::token::UserId;
-use crate::core::user::secret_id;
+use crate::core::token::{GateKey, UserId};
 use crate::keyfile::Kind;
 
 const MAX_SKEW: Duration = Duration::from_secs(30);

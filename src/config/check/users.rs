@@ -1,23 +1,33 @@
 //! The stanza `users`.
 #![forbid(unsafe_code)]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use super::doors::Doors;
 use super::keys::Keys;
 use super::shape;
 use super::spa::Spa;
-use crate::config::date;
 use crate::config::position::Spot;
 use crate::config::problem::Report;
 use crate::config::raw::{self, Configuration, Source};
+use crate::config::{authorized, date};
+use crate::core::address::Networks;
+use crate::core::credential::{Credential, Key};
+use crate::core::time::Wall;
 use crate::core::token::UserId;
-use crate::core::user::{Credential, SourcePolicy, User};
+use crate::core::user::{PROOFS_PER_SECOND, SourcePolicy, User};
 use crate::keyfile::{self, Kind};
 
 const MAX_USERS: usize = 10_000;
 /// As many as the daemon may hold.
 const MAX_LEASES: u32 = 200_000;
+/// Of one user.
+const MAX_NETWORKS: usize = 64;
+/// In bytes.
+const MAX_NOTE: usize = 200;
+const MAX_PROOFS: u32 = 1_000;
+const LONGEST: Duration = Duration::from_secs(30 * 86_400);
 
 /// Checks the stanza and reads its secrets.
 pub fn check(
@@ -37,16 +47,19 @@ pub fn check(
     for (ordinal, name, raw) in raw.users.iter().take(MAX_USERS) {
         let at = at.entry(ordinal);
         let user = user(name, raw, at, doors, keys, report);
-        let Some(user) = user else { continue };
-        let id = user.credential.id();
-        let owner = *owners.entry(id).or_insert(name);
-        if spa.gate_ids.contains(&id) {
-            let text = "this secret is a gate key, which all clients have, make another";
-            report.error(at.field("credential"), text);
-        } else if owner != name {
-            let owner = shape::quoted(owner);
-            let text = format!("user {owner} has the same key, give each user one");
-            report.error(at.field("credential"), text);
+        let mut own = HashSet::new();
+        for id in user.credentials.iter().map(Credential::id) {
+            let owner = *owners.entry(id).or_insert(name);
+            if spa.gate_ids.contains(&id) {
+                let text = "this secret is a gate key, which all clients have, make another";
+                report.error(at.field("credential"), text);
+            } else if owner != name {
+                let owner = shape::quoted(owner);
+                let text = format!("user {owner} has the same key, give each user one");
+                report.error(at.field("credential"), text);
+            } else if !own.insert(id) {
+                report.error(at.field("credential"), "the same key is there twice, remove one");
+            }
         }
         list.push(user);
     }
@@ -60,60 +73,130 @@ fn user(
     doors: &Doors<'_>,
     keys: &mut Keys,
     report: &mut Report,
-) -> Option<User> {
-    let credential = credential(&raw.credential, at.field("credential").item(0), keys, report);
+) -> User {
+    let credentials =
+        credentials(&raw.credential, at.field("credential").item(0), keys, report);
     if raw.doors.is_empty() {
         report
             .warn(at.field("doors"), format!("user {} may open no door", shape::quoted(name)));
     }
-    let doors = doors.find(&raw.doors, at.field("doors"), report);
-    let not_after = raw.not_after.as_deref().and_then(|text| {
-        let end = date::parse_end(text);
-        if end.is_none() {
-            let text = shape::quoted(text);
-            let form = "a day as in \"2027-01-31\" or a second as in \"2027-01-31T12:00:00Z\"";
-            report.error(at.field("not_after"), format!("not_after is {text}, must be {form}"));
-        }
-        end
-    });
-    let max_leases = raw.max_leases.unwrap_or(16);
-    shape::number(max_leases, MAX_LEASES, "max_leases", at.field("max_leases"), report);
-    let source = match raw.source {
-        Source::Bound => SourcePolicy::Bound,
-        Source::Observed => SourcePolicy::Observed,
-        Source::Delegate => SourcePolicy::Delegate,
+    let not_before =
+        time(raw.not_before.as_deref(), date::parse_begin, "not_before", at, report);
+    let not_after = time(raw.not_after.as_deref(), date::parse_end, "not_after", at, report);
+    if let (Some(begin), Some(end)) = (not_before, not_after)
+        && begin > end
+    {
+        report.error(at.field("not_after"), "not_after lies before not_before");
+    }
+    let mut number = |raw: Option<u32>, default, most, field| {
+        let number = raw.unwrap_or(default);
+        shape::number(number, most, field, at.field(field), report)
     };
-    Some(User {
+    let max_leases = number(raw.max_leases, 16, MAX_LEASES, "max_leases");
+    let proofs_per_second =
+        number(raw.proofs_per_second, PROOFS_PER_SECOND, MAX_PROOFS, "proofs_per_second");
+    User {
         name: name.to_owned(),
-        credential: credential?,
-        doors,
-        source,
+        credentials,
+        doors: doors.find(&raw.doors, at.field("doors"), report),
+        source: match raw.source {
+            Source::Bound => SourcePolicy::Bound,
+            Source::Observed => SourcePolicy::Observed,
+            Source::Delegate => SourcePolicy::Delegate,
+        },
+        networks: networks(&raw.networks, at.field("networks"), report),
+        not_before,
         not_after,
+        max_open_for: longest(raw.max_open_for.as_deref(), at, report),
         max_leases,
-    })
+        proofs_per_second,
+        note: note(&raw.note, at, report),
+    }
 }
 
-fn credential(
+/// The moment that `parse` makes of a field.
+fn time(
+    text: Option<&str>,
+    parse: fn(&str) -> Option<Wall>,
+    field: &str,
+    at: Spot<'_>,
+    report: &mut Report,
+) -> Option<Wall> {
+    let text = text?;
+    let time = parse(text);
+    if time.is_none() {
+        let text = shape::quoted(text);
+        let form = "a day as in \"2027-01-31\" or a second as in \"2027-01-31T12:00:00Z\"";
+        report.error(at.field(field), format!("{field} is {text}, must be {form}"));
+    }
+    time
+}
+
+fn networks(raw: &[String], at: Spot<'_>, report: &mut Report) -> Networks {
+    let mut allowed = Vec::with_capacity(raw.len().min(MAX_NETWORKS));
+    for (ordinal, text) in raw.iter().enumerate().take(MAX_NETWORKS) {
+        match authorized::network(text) {
+            Ok(network) => allowed.push(network),
+            Err(why) => report.error(at.item(ordinal), format!("networks {why}")),
+        }
+    }
+    if raw.len() > MAX_NETWORKS {
+        report.error(at, format!("more than {MAX_NETWORKS} networks, join some"));
+    }
+    Networks { allowed, denied: Vec::new() }
+}
+
+fn longest(text: Option<&str>, at: Spot<'_>, report: &mut Report) -> Option<Duration> {
+    let (field, range) = ("max_open_for", Duration::from_secs(1)..=LONGEST);
+    text?;
+    Some(shape::span(text, LONGEST, range, at.field(field), field, report))
+}
+
+fn note(raw: &str, at: Spot<'_>, report: &mut Report) -> String {
+    if raw.len() > MAX_NOTE || raw.chars().any(char::is_control) {
+        let text = format!("a note is one line of at most {MAX_NOTE} bytes");
+        report.error(at.field("note"), text);
+    } else if keyfile::looks_like_key(raw) {
+        let text =
+            "this seems to be a key: keys belong into files, replace it, it has been seen";
+        report.error(at.field("note"), text);
+    }
+    raw.to_owned()
+}
+
+/// Empty when something is wrong, which is reported then.
+fn credentials(
     raw: &raw::Credential,
     at: Spot<'_>,
     keys: &mut Keys,
     report: &mut Report,
-) -> Option<Credential> {
+) -> Vec<Credential> {
     match raw {
         raw::Credential::Secret(path) => {
-            keys.read(path, Kind::Secret, at, report).map(Credential::Secret)
+            let secret = keys.read(path, Kind::Secret, at, report);
+            secret.map(|secret| Key::Secret(secret).into()).into_iter().collect()
         }
-        raw::Credential::Ed25519(text) => {
-            let Some(public) = keyfile::public_from_text(text) else {
-                // Not shown: someone may have put the private key here.
-                report.error(at, "a public key must be the base64 of 32 bytes");
-                return None;
-            };
-            let credential = Credential::ed25519(&public);
-            if credential.is_err() {
-                report.error(at, "this public key is weak, anybody could sign for it");
+        raw::Credential::Ed25519(text) => ed25519(text, at, report).into_iter().collect(),
+        raw::Credential::AuthorizedKey(line) => match authorized::parse_line(line) {
+            Ok(credential) => vec![credential],
+            Err(why) => {
+                report.error(at, why);
+                Vec::new()
             }
-            credential.ok()
-        }
+        },
+        raw::Credential::AuthorizedKeys(path) => keys.read_authorized(path, at, report),
     }
+}
+
+fn ed25519(text: &str, at: Spot<'_>, report: &mut Report) -> Option<Credential> {
+    let Some(public) = keyfile::public_from_text(text) else {
+        // Not shown: someone may have put the private key here.
+        report.error(at, "a public key must be the base64 of 32 bytes");
+        return None;
+    };
+    let key = Key::ed25519(&public);
+    if key.is_err() {
+        report.error(at, "this public key is weak, anybody could sign for it");
+    }
+    key.ok().map(Credential::from)
 }

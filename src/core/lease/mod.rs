@@ -257,7 +257,7 @@ impl Leases {
     /// The entry that `key` needs; `None` for a door that does not exist.
     fn slot(&self, key: &LeaseKey) -> Option<Slot> {
         let table = self.table_of_door.get(usize::from(key.door.0))?;
-        Some((*table, Entry::host(key.address)))
+        Some((*table, self.policy.door(key.door)?.entry(key.address)))
     }
 
     fn count(&mut self, holder: Holder, change: i32) {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::{Admission, Holder, Lease, LeaseKey, Leases, to_usize};
 use crate::core::address::{self, Entry};
+use crate::core::credential::Credential;
 use crate::core::door::{Door, DoorIndex, Table};
 use crate::core::policy::{OnRemove, Policy};
 use crate::core::time::Monotonic;
@@ -67,7 +68,7 @@ pub struct Reloaded {
     pub leases: Leases,
     /// Those that do not, in the order of their keys.
     pub ended: Vec<Ended>,
-    /// Those whose door has another table now.
+    /// Those whose entry is another now, or stands in another table.
     pub moved: Vec<LeaseKey>,
     /// Those that end earlier than they would have.
     pub cut: Vec<LeaseKey>,
@@ -131,15 +132,19 @@ impl Reloaded {
     ) {
         let policy = Arc::clone(&self.leases.policy);
         let Some(door) = policy.door(key.door) else { return };
-        let (table, entry) = (&door.table, Entry::host(key.address));
+        let (table, entry) = (&door.table, door.entry(key.address));
         let held = old.foreign(table, entry);
-        let deadline = lease.deadline.min(now + door.max_open_for);
+        let user = lease.holder.user().and_then(|user| policy.user(user));
+        let most =
+            user.map_or(door.max_open_for, |user| user.lifetime(door, Some(door.max_open_for)));
+        let deadline = lease.deadline.min(now + most);
         let foreign = held.unwrap_or(false);
         let admission = self.leases.restore(key, lease.holder, lease.opened, deadline, foreign);
         if deadline < lease.deadline {
             self.cut.push(key);
         }
-        if old.policy.door(before.door).is_some_and(|door| door.table != *table) {
+        let was = old.policy.door(before.door);
+        if was.is_some_and(|was| was.table != *table || was.entry(key.address) != entry) {
             self.moved.push(key);
         }
         if held.is_none() && admission == Ok(Admission::AddEntry) {
@@ -184,7 +189,8 @@ impl<'p> Judge<'p> {
             .map(|(index, user)| (user.name.as_str(), (index, user)))
             .collect();
         let successor = |user: &User| {
-            let same = policy.user_by_id(&user.credential.id());
+            let mut ids = user.credentials.iter().map(Credential::id);
+            let same = ids.find_map(|id| policy.user_by_id(&id));
             same.or_else(|| users.get(user.name.as_str()).copied())
         };
         Self {

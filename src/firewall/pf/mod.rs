@@ -228,7 +228,7 @@ impl<D: Device> Firewall for Pf<D> {
     }
 
     fn kill(&mut self, kill: &Kill) -> Result<u64, Error> {
-        let what = format!("cannot kill states of {}", kill.address);
+        let what = format!("cannot kill states of {}", kill.entry);
         let mut killed = 0_u64;
         for wanted in states::matches(kill) {
             killed += states::kill(&mut self.device, self.abi, &wanted)

@@ -3,13 +3,14 @@
 #![forbid(unsafe_code)]
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use nix::libc;
 
 use super::abi::{self, Abi};
 use super::nvlist::{self, List, Value};
 use super::table::family;
+use crate::core::address::Entry;
 use crate::core::sighting::{Port, Protocol};
 use crate::firewall::Kill;
 use crate::ioctl::Device;
@@ -17,8 +18,8 @@ use crate::ioctl::Device;
 /// Which states one request is to kill. A part that is absent stands for any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Match {
-    /// Family of the addresses.
-    pub address: IpAddr,
+    /// The host or network.
+    pub entry: Entry,
     /// Which end of the state has the address.
     pub end: End,
     /// The port of its target.
@@ -40,7 +41,7 @@ pub enum End {
 /// what the address began and one for what others began with it.
 #[must_use]
 pub fn matches(kill: &Kill) -> Vec<Match> {
-    let one = |end, port| Match { address: kill.address, end, port, rdomain: kill.rdomain };
+    let one = |end, port| Match { entry: kill.entry, end, port, rdomain: kill.rdomain };
     if kill.ports.is_empty() {
         vec![one(End::Source, None), one(End::Destination, None)]
     } else {
@@ -80,10 +81,10 @@ pub fn argument(abi: &Abi, layout: &abi::Kill, wanted: &Match) -> Vec<u8> {
         End::Source => &layout.source,
         End::Destination => &layout.destination,
     };
-    let (address, mask) = address_and_mask(wanted.address);
+    let (address, mask) = address_and_mask(wanted.entry);
     end.address.write(&mut bytes, &address);
     end.mask.write(&mut bytes, &mask);
-    layout.family.put(&mut bytes, family(abi, wanted.address));
+    layout.family.put(&mut bytes, family(abi, wanted.entry.address()));
     if let Some(rdomain) = layout.rdomain {
         rdomain.put(&mut bytes, wanted.rdomain.into());
     }
@@ -122,7 +123,7 @@ fn kill_by_list(
 pub fn list(abi: &Abi, wanted: &Match) -> List {
     let any = [0; 16];
     let end =
-        |is: End| if wanted.end == is { address_and_mask(wanted.address) } else { (any, any) };
+        |is: End| if wanted.end == is { address_and_mask(wanted.entry) } else { (any, any) };
     let (source, destination) = (end(End::Source), end(End::Destination));
     vec![
         (
@@ -133,7 +134,7 @@ pub fn list(abi: &Abi, wanted: &Match) -> List {
                 ("direction", Value::Number(0)),
             ]),
         ),
-        ("af", Value::Number(family(abi, wanted.address))),
+        ("af", Value::Number(family(abi, wanted.entry.address()))),
         ("proto", Value::Number(wanted.port.map_or(0, protocol))),
         ("src", Value::List(end_list(source, None))),
         ("dst", Value::List(end_list(destination, wanted.port))),
@@ -164,18 +165,25 @@ fn end_list((address, mask): ([u8; 16], [u8; 16]), port: Option<Port>) -> List {
     ]
 }
 
-/// An address in the 16 bytes of `struct pf_addr`, and the mask of a host.
-fn address_and_mask(address: IpAddr) -> ([u8; 16], [u8; 16]) {
-    let mut bytes = [0; 16];
-    match address {
+/// An address in the 16 bytes of `struct pf_addr`, and the mask of what counts.
+fn address_and_mask(entry: Entry) -> ([u8; 16], [u8; 16]) {
+    let (mut address, mut mask) = ([0; 16], [0; 16]);
+    let all: IpAddr = match entry.address() {
         IpAddr::V4(v4) => {
-            bytes[..4].copy_from_slice(&v4.octets());
-            let mut mask = [0; 16];
-            mask[..4].fill(0xff);
-            (bytes, mask)
+            address[..4].copy_from_slice(&v4.octets());
+            Ipv4Addr::BROADCAST.into()
         }
-        IpAddr::V6(v6) => (v6.octets(), [0xff; 16]),
+        IpAddr::V6(v6) => {
+            address = v6.octets();
+            Ipv6Addr::from_bits(u128::MAX).into()
+        }
+    };
+    match Entry::new(all, entry.prefix()).map(|entry| entry.address()) {
+        Some(IpAddr::V4(v4)) => mask[..4].copy_from_slice(&v4.octets()),
+        Some(IpAddr::V6(v6)) => mask = v6.octets(),
+        None => {}
     }
+    (address, mask)
 }
 
 fn protocol(port: Port) -> u64 {

@@ -120,9 +120,9 @@ impl Liar<'_> {
         // As far ahead as may be: a start leaves what is older uncertain.
         let skew = self.policy.spa.as_ref().map_or(Duration::ZERO, |spa| spa.max_skew);
         let issued = self.now.wall + skew - Duration::from_millis(50);
-        let replay = Some(ReplayId { id, issued, expires: issued });
+        let replay = Some(ReplayId { id, issued, expires: issued, counter: 0 });
         let (door, user) = (self.door(door), Some(self.user(user)));
-        Claim { door, address, lifetime: None, user, replay }
+        Claim { door, address, lifetime: None, user, credential: 0, replay }
     }
 
     fn sequence(&self, door: &str, address: IpAddr) -> Claim {

@@ -58,11 +58,15 @@ impl Engine {
         }
         let name = &self.policy.door(claim.door)?.name;
         let (door, _) = policy.door_by_name(name)?;
-        let user = match claim.user {
-            Some(user) => Some(self.translate_user(user, policy)?),
-            None => None,
+        let (user, credential) = match claim.user {
+            Some(user) => {
+                let id = self.policy.user(user)?.credential(claim.credential)?.id();
+                let (user, credential) = policy.credential_by_id(&id)?;
+                (Some(user), credential)
+            }
+            None => (None, 0),
         };
-        Some(Claim { door, user, ..claim })
+        Some(Claim { door, user, credential, ..claim })
     }
 
     /// A refusal of this engine in terms of `policy`.
@@ -75,7 +79,7 @@ impl Engine {
         if Arc::ptr_eq(&self.policy, policy) {
             return Some(user);
         }
-        let id = self.policy.user(user)?.credential.id();
+        let id = self.policy.user(user)?.id();
         policy.user_by_id(&id).map(|(user, _)| user)
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Brought, CHECK_INTERVAL, Keeper, Origin, by, record};
 use crate::core::address::{self, Entry};
+use crate::core::credential::Credential;
 use crate::core::door::{Door, Table};
 use crate::core::gate::{Claim, Refusal};
 use crate::core::lease::{Admission, Holder, Lease, LeaseKey};
@@ -13,6 +14,7 @@ use crate::core::policy::Policy;
 use crate::core::reason::Reason;
 use crate::core::replay::ReplayId;
 use crate::core::time::{Monotonic, Now, Wall};
+use crate::core::token::{ProofKind, UserId};
 use crate::core::user::User;
 use crate::faults;
 use crate::firewall::Added;
@@ -48,31 +50,33 @@ impl Keeper {
 
     fn try_open(&mut self, claim: &Claim, origin: &Origin, now: Now) -> Result<(), Reason> {
         let policy = Arc::clone(&self.policy);
-        let (door, user) = permitted(&policy, claim, now.wall)?;
+        let (door, asker) = permitted(&policy, claim, now.wall)?;
         self.rates.admit(claim.user, now.monotonic)?;
-        if let (Some(user), Some(token)) = (user, claim.replay) {
+        if let (Some((_, credential)), Some(token)) = (asker, claim.replay) {
             // When it is stale is ours to say.
             let max_skew = policy.spa.as_ref().map_or(Duration::ZERO, |spa| spa.max_skew);
             let token = ReplayId { expires: token.issued + max_skew, ..token };
-            self.record(user, token, origin.engine, now)?;
+            self.record(credential.id(), token, origin.engine, now)?;
             faults::point("recorded");
         }
         let key = LeaseKey { door: claim.door, address: claim.address };
         let holder = claim.user.map_or(Holder::Sequence, Holder::User);
         let admission = self.leases.admit(key, holder)?;
-        let span = door.lifetime(claim.lifetime);
+        let span = match asker {
+            Some((user, _)) => user.lifetime(door, claim.lifetime),
+            None => door.lifetime(claim.lifetime),
+        };
         self.grant(key, holder, admission, span, now.monotonic)
     }
 
     /// Sees to it that the token is never honoured again.
     fn record(
         &mut self,
-        user: &User,
+        user: UserId,
         token: ReplayId,
         engine: u32,
         now: Now,
     ) -> Result<(), Reason> {
-        let user = user.credential.id();
         let brought = Brought { engine, at: now.monotonic };
         let is_copy = self.journal.seen(&user, &token.id).is_some_and(|first| {
             ![engine, u32::MAX].contains(&first.engine)
@@ -100,7 +104,7 @@ impl Keeper {
     ) -> Result<(), Reason> {
         let policy = Arc::clone(&self.policy);
         let door = policy.door(key.door).ok_or(Reason::Forbidden)?;
-        let slot = (door.table.clone(), Entry::host(key.address));
+        let slot = (door.table.clone(), door.entry(key.address));
         let is_held = admission != Admission::AddEntry;
         // Whether it succeeds or finds the table missing: there is something
         // to look after from now on.
@@ -190,46 +194,62 @@ impl Keeper {
     }
 }
 
-/// The claim's door and user, if the claim is within the user's rights.
+/// Who asks, and by which credential.
+type Asker<'p> = (&'p User, &'p Credential);
+
+/// The claim's door and who asks, if the claim is within the user's rights.
 fn permitted<'a>(
     policy: &'a Policy,
     claim: &Claim,
     wall: Wall,
-) -> Result<(&'a Door, Option<&'a User>), Reason> {
+) -> Result<(&'a Door, Option<Asker<'a>>), Reason> {
     let door = policy.door(claim.door).ok_or(Reason::Forbidden)?;
     if address::host(claim.address, policy.loopback) != Some(claim.address) {
         return Err(Reason::Address);
     }
-    let user = match claim.user {
-        Some(index) => {
-            let user = policy.user(index).ok_or(Reason::Unknown)?;
-            if !user.is_valid_at(wall) {
-                return Err(Reason::Expired);
-            }
-            // A user's claim without a token could be made any number of times.
-            let token = claim.replay.ok_or(Reason::Forbidden)?;
-            let max_skew = policy.spa.as_ref().ok_or(Reason::Forbidden)?.max_skew;
-            // The gate asked already. From the future it would be remembered
-            // for ever.
-            if token.issued + max_skew < wall {
-                return Err(Reason::Stale);
-            }
-            if wall + max_skew < token.issued {
-                return Err(Reason::Early);
-            }
-            if !user.may_open(claim.door) {
-                return Err(Reason::Forbidden);
-            }
-            Some(user)
-        }
-        None => {
-            let mut sequences = policy.sequences.iter();
-            let is_behind_one = sequences.any(|sequence| sequence.doors.contains(&claim.door));
-            if !is_behind_one || claim.lifetime.is_some() || claim.replay.is_some() {
-                return Err(Reason::Forbidden);
-            }
-            None
-        }
-    };
-    Ok((door, user))
+    if let Some(index) = claim.user {
+        let user = policy.user(index).ok_or(Reason::Unknown)?;
+        let credential = user.credential(claim.credential).ok_or(Reason::Unknown)?;
+        user_may(policy, user, credential, claim, wall)?;
+        return Ok((door, Some((user, credential))));
+    }
+    let mut sequences = policy.sequences.iter();
+    let is_behind_one = sequences.any(|sequence| sequence.doors.contains(&claim.door));
+    if !is_behind_one || claim.lifetime.is_some() || claim.replay.is_some() {
+        return Err(Reason::Forbidden);
+    }
+    Ok((door, None))
+}
+
+/// What the gate asked already: an engine in foreign hands would not.
+fn user_may(
+    policy: &Policy,
+    user: &User,
+    credential: &Credential,
+    claim: &Claim,
+    wall: Wall,
+) -> Result<(), Reason> {
+    user.check_validity(credential, wall)?;
+    // A user's claim without a token could be made any number of times.
+    let token = claim.replay.ok_or(Reason::Forbidden)?;
+    let max_skew = policy.spa.as_ref().ok_or(Reason::Forbidden)?.max_skew;
+    if token.issued + max_skew < wall {
+        return Err(Reason::Stale);
+    }
+    // From the future it would be remembered for ever.
+    if wall + max_skew < token.issued {
+        return Err(Reason::Early);
+    }
+    if !user.may_open(claim.door) {
+        return Err(Reason::Forbidden);
+    }
+    if !user.may_be_at(credential, claim.address) {
+        return Err(Reason::Network);
+    }
+    // Only security keys count, and one in foreign hands could else be made to
+    // have counted to the end.
+    if token.counter != 0 && credential.kind() != ProofKind::SecurityKey {
+        return Err(Reason::Invalid);
+    }
+    Ok(())
 }

@@ -101,7 +101,7 @@ impl Keeper {
     ) -> Self {
         Self {
             leases: Leases::new(Arc::clone(&policy)),
-            rates: Rates::new(policy.users.len()),
+            rates: Rates::new(&policy),
             policy,
             journal,
             tables: Tables::new(firewall),
@@ -252,7 +252,7 @@ impl Keeper {
     /// early is not to come back after a crash.
     fn settle(&mut self, key: LeaseKey, entry: Option<&(Table, Entry)>) {
         let door = self.policy.door(key.door);
-        let slot = door.map(|door| (door.table.clone(), Entry::host(key.address)));
+        let slot = door.map(|door| (door.table.clone(), door.entry(key.address)));
         match (entry, slot) {
             (_, Some(slot)) if self.books.rests() => self.books.resting(key, &slot),
             (Some(slot), _) => self.books.closing(key, slot),
@@ -272,7 +272,7 @@ impl Keeper {
         for (table, entry) in gone {
             let doors = policy.doors.iter().filter(|door| door.table == *table);
             for door in doors.filter(|door| door.on_close == OnClose::KillStates) {
-                self.tables.kill(door, entry.address(), now, &mut self.log);
+                self.tables.kill(door, *entry, now, &mut self.log);
             }
         }
     }
@@ -301,7 +301,7 @@ fn record(policy: &Policy, key: LeaseKey, lease: &Lease, foreign: bool) -> Recor
     let holder = match lease.holder {
         Holder::User(index) => policy
             .user(index)
-            .map_or(leases::Holder::Former, |user| leases::Holder::User(user.credential.id())),
+            .map_or(leases::Holder::Former, |user| leases::Holder::User(user.id())),
         Holder::Sequence => leases::Holder::Sequence,
         Holder::Administrator => leases::Holder::Administrator,
         Holder::Removed => leases::Holder::Former,

@@ -3,14 +3,16 @@
 
 use std::time::Duration;
 
-use crate::core::gate::{PROOF_BURST, PROOF_INTERVAL};
+use crate::core::gate::PROOF_BURST;
+use crate::core::policy::Policy;
 use crate::core::rate::Rate;
 use crate::core::reason::Reason;
 use crate::core::time::Monotonic;
 use crate::core::user::UserIndex;
 
-/// Grants per user: so many at once, and one more each [`PROOF_INTERVAL`].
-/// Twice what the gate lets through, for claims that queued up on their way.
+/// Grants per user: so many at once, and then as many a second as the gate
+/// checks proofs of it. Twice what the gate lets through, for claims that
+/// queued up on their way.
 pub const USER_BURST: u32 = 2 * PROOF_BURST;
 /// Grants for sequences: so many at once, and one more each
 /// [`SEQUENCE_INTERVAL`].
@@ -26,11 +28,14 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// Everything is left, to so many users.
+    /// Everything is left, to all users of `policy`.
     #[must_use]
-    pub fn new(users: usize) -> Self {
+    pub fn new(policy: &Policy) -> Self {
+        let users = policy.users.iter();
         Self {
-            users: vec![Rate::new(USER_BURST, PROOF_INTERVAL); users],
+            users: users
+                .map(|user| Rate::per_second(USER_BURST, user.proofs_per_second))
+                .collect(),
             sequences: Rate::new(SEQUENCE_BURST, SEQUENCE_INTERVAL),
         }
     }

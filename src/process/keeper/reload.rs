@@ -105,9 +105,9 @@ impl Keeper {
         let policy = Arc::clone(&config.policy);
         let max_skew = policy.spa.as_ref().map_or(Duration::ZERO, |spa| spa.max_skew);
         self.tables.create_missing(config.create_tables);
-        self.journal.fit(journal::capacity(policy.users.len()), max_skew, now);
+        self.journal.fit(journal::capacity(policy.credential_count()), max_skew, now);
         self.say_journal(now.monotonic);
-        self.rates = Rates::new(policy.users.len());
+        self.rates = Rates::new(&policy);
         let leases = std::mem::replace(&mut self.leases, Leases::new(Arc::clone(&policy)));
         let old = std::mem::replace(&mut self.policy, Arc::clone(&policy));
         let after = leases.under(policy, config.on_remove, now.monotonic);

@@ -22,7 +22,7 @@ use crate::message::channel::Broken;
 pub(super) fn journal(config: &Config, boot: BootId, now: Now) -> Journal<Brought> {
     let policy = &config.policy;
     let max_skew = policy.spa.as_ref().map_or(Duration::ZERO, |spa| spa.max_skew);
-    let capacity = journal::capacity(policy.users.len());
+    let capacity = journal::capacity(policy.credential_count());
     Journal::open(&config.directories.state, boot, capacity, max_skew, now)
 }
 
@@ -68,7 +68,7 @@ impl Keeper {
                 }
                 // The configuration changed meanwhile.
                 None if left.foreign || left.rested => {}
-                None => self.sweep(&(left.table.clone(), Entry::host(left.address)), now),
+                None => self.sweep(&(left.table.clone(), left.entry), now),
             }
         }
         // On disk before any entry is put back.
@@ -81,7 +81,7 @@ impl Keeper {
     /// Where a lease of an earlier run lives now, if it may.
     fn key_of(&self, left: &Restore) -> Option<(LeaseKey, Lease)> {
         let (door, found) = self.policy.door_by_name(&left.door)?;
-        if found.table != left.table {
+        if found.table != left.table || found.entry(left.address) != left.entry {
             return None;
         }
         let holder = match left.holder {
@@ -104,9 +104,8 @@ impl Keeper {
         if self.leases.is_held(key) {
             return self.leases.is_foreign(key);
         }
-        let entry = Entry::host(key.address);
         let mut stands =
-            || self.tables.stands(&left.table, entry, now, &mut self.log).unwrap_or(false);
+            || self.tables.stands(&left.table, left.entry, now, &mut self.log).unwrap_or(false);
         left.foreign || (left.rested && stands())
     }
 
@@ -134,7 +133,7 @@ impl Keeper {
         let policy = Arc::clone(&self.policy);
         let Some(door) = policy.door(key.door) else { return };
         let Some(lease) = self.leases.get(&key).copied() else { return };
-        let slot = (door.table.clone(), Entry::host(key.address));
+        let slot = (door.table.clone(), door.entry(key.address));
         if !self.leases.is_foreign(&key) {
             // If the parent is gone, so are we.
             drop(self.books.note_owner(&slot, false));
