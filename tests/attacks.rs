@@ -7,7 +7,7 @@ mod net;
 
 use std::time::Duration;
 
-use knockd::client::token::Key;
+use knockd::client::key::Key;
 use knockd::core::time::Wall;
 use knockd::core::token::{GateKey, PROOF_LENGTH, ProofKind, Request, Wanted};
 use net::furnish::{SKEW, ahead, clock, named, token};

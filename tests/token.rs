@@ -6,10 +6,14 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use knockd::client::token::{Access, Ask, Key, Random};
+use ed25519_dalek::{Signer, SigningKey};
+use knockd::client::Error;
+use knockd::client::key::{Key, Public, Signed, Signs};
+use knockd::client::token::{Access, Ask, Random};
 use knockd::core::credential::{self, Credential};
 use knockd::core::door;
 use knockd::core::reason::Reason;
+use knockd::core::ssh::Attested;
 use knockd::core::time::Wall;
 use knockd::core::token::{
     BASE_LENGTH, CLAIM_LENGTH, GateKey, MAX_LENGTH, PROOF_LENGTH, ProofKind, Request,
@@ -33,7 +37,7 @@ const ISSUED: Wall = Wall::from_millis(1_767_225_600_000);
 const SERVER: &str = "gw1.example.org";
 const PADDING: usize = 53;
 
-const KNOWN: [Known; 2] = [
+const KNOWN: [Known; 4] = [
     Known {
         key: || Key::Secret(Zeroizing::new(counting(0x20))),
         credential: || credential::Key::Secret(Zeroizing::new(counting(0x20))).into(),
@@ -58,7 +62,47 @@ const KNOWN: [Known; 2] = [
             a8afb6bdc4cbd2d9e0e7eef5fc030a11181f262d343b424950575e656cbd20f5134d2aa6a3f04846\
             74fe55eeb085cc8609b13a79e05d644a54d9346cf4",
     },
+    Known {
+        key: || Key::ssh(&counting(0x40)),
+        credential: || credential(&Key::ssh(&counting(0x40))),
+        address: "",
+        token: "\
+            808182838485868788898a8b8c8d8e8f42ea0ec43157e69ef06a71b0b02554d495dcf5f9d3bea147\
+            afeb218ed3bd3adc6038f5a4d77d2af13a4de8acd5467fd8590aa4e4b74b43d249a7dc2880d1b11a\
+            36fa333a1007b18b06f905f7dea9efd4d5823787765a4cadea7693dcc1c7ef52e4ec396d30dde359\
+            8b088866098dc52e3df745499073d9c200070e151c232a31383f464d545b626970777e858c939aa1\
+            a8afb6bdc4cbd2d9e0e7eef5fc030a11181f262d343b424950575e656c11b06fc6fd77a3d5bef8a6\
+            e9a82fe2a4eff63fb5106c9062e60f4d825ea3e0f0",
+    },
+    Known {
+        key: security_key,
+        credential: || credential(&security_key()),
+        address: "192.0.2.7",
+        token: "\
+            808182838485868788898a8b8c8d8e8f42ed0ec53157e69ef06a71b01f0bc73c4b717ef3d3bea147\
+            afeb218ed3bd3adc6038f5a4d77dd50efa4deaabd5467fd8217c4216718d977c4a429aba7ea9df0c\
+            38c5e874427e21780367fb6e7cad4709c5532288f88209346147f6471594631a02821827eaa9fca4\
+            6f83af5c03f840203cf745499773d9c200070e151c232a31383f464d545b626970777e858c939aa1\
+            a8afb6bdc4cbd2d9e0e7eef5fc030a11181f262d343b424950575e656cc8d451d4252424f67cb2a5\
+            29288de284b0b08dcc6c21e4f39c908589cdf0ec13",
+    },
 ];
+
+/// A security key with the seed 40 to 5f, made for `ssh:`, that was touched and
+/// has signed seven times.
+fn security_key() -> Key {
+    struct Touched(SigningKey);
+    impl Signs for Touched {
+        fn sign(&self, message: &[u8]) -> Result<Signed, Error> {
+            let attested = Attested::new(1, 7);
+            let signature = self.0.sign(&attested.signed("ssh:", message)).to_bytes();
+            Ok(Signed { signature, attested: Some(attested) })
+        }
+    }
+    let key = SigningKey::from_bytes(&counting(0x40));
+    let public = Public::SecurityKey(key.verifying_key().to_bytes(), "ssh:".into());
+    Key::Held(public, Box::new(Touched(key)))
+}
 
 const fn counting<const N: usize>(first: u8) -> [u8; N] {
     let mut bytes = [0; N];
@@ -71,12 +115,16 @@ const fn counting<const N: usize>(first: u8) -> [u8; N] {
 }
 
 fn credential(key: &Key) -> Credential {
-    match key {
-        Key::Secret(secret) => credential::Key::Secret(secret.clone()).into(),
-        Key::Ed25519(key) => credential::Key::ed25519(key.verifying_key().as_bytes())
-            .expect("a strong key")
-            .into(),
-    }
+    let key = match key {
+        Key::Secret(secret) => Ok(credential::Key::Secret(secret.clone())),
+        Key::Ed25519(key) => credential::Key::ed25519(key.verifying_key().as_bytes()),
+        Key::Ssh(key) => credential::Key::ssh(key.verifying_key().as_bytes()),
+        Key::Held(Public::SecurityKey(public, application), _) => {
+            credential::Key::security_key(public, application, false)
+        }
+        Key::Held(Public::Ssh(public), _) => credential::Key::ssh(public),
+    };
+    key.expect("a strong key").into()
 }
 
 fn gate_key() -> GateKey {
@@ -98,14 +146,17 @@ fn from_hex(text: &str) -> Vec<u8> {
 
 impl Known {
     fn wanted(&self) -> Wanted {
-        Wanted::Address(self.address.parse().unwrap())
+        match self.address {
+            "" => Wanted::Source,
+            address => Wanted::Address(address.parse().unwrap()),
+        }
     }
 
     fn build(&self, server_name: &str) -> Vec<u8> {
         let access =
             Access { gate_key: gate_key(), server_name: server_name.into(), key: (self.key)() };
         let ask = Ask { door: "ssh".into(), lifetime: Some(Duration::from_secs(60)) };
-        access.token(&ask, self.wanted(), ISSUED, &random())
+        access.token(&ask, self.wanted(), ISSUED, &random()).unwrap()
     }
 }
 
@@ -154,9 +205,13 @@ fn a_token_for_another_server_proves_nothing() {
 
 #[test]
 fn a_token_of_another_user_proves_nothing() {
-    let [secret, ed25519] = &KNOWN;
-    assert!(!is_proven(&(secret.credential)(), SERVER, &ed25519.build(SERVER)));
-    assert!(!is_proven(&(ed25519.credential)(), SERVER, &secret.build(SERVER)));
+    for (number, known) in KNOWN.iter().enumerate() {
+        for (place, other) in KNOWN.iter().enumerate() {
+            let is_own = is_proven(&(known.credential)(), SERVER, &other.build(SERVER));
+            assert_eq!(is_own, number == place, "kinds {} and {}", number + 1, place + 1);
+        }
+    }
+    let ed25519 = &KNOWN[1];
     let other = credential(&Key::ed25519(&counting(0x41)));
     assert!(!is_proven(&other, SERVER, &ed25519.build(SERVER)));
 }

@@ -8,7 +8,7 @@ use ed25519_dalek::SigningKey;
 use zeroize::Zeroizing;
 
 use super::Error;
-use super::token::Key;
+use super::key::Key;
 use crate::core::token::GateKey;
 use crate::keyfile::{self, Kind};
 

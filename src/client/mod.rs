@@ -8,6 +8,7 @@
 
 pub mod arguments;
 pub mod hosts;
+pub mod key;
 pub mod keys;
 pub mod send;
 pub mod sequence;

@@ -106,7 +106,7 @@ pub fn send_token(
     };
     let random = Random::fresh()
         .map_err(|error| Error::new(format!("cannot get random bytes: {error}")))?;
-    let token = access.token(ask, wanted, wall_clock(), &random);
+    let token = access.token(ask, wanted, wall_clock(), &random)?;
     socket.send(&token).map_err(failed)?;
     Ok(wanted)
 }

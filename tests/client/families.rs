@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use knockd::client::token::Key;
+use knockd::client::key::Key;
 use knockd::core::token::Wanted;
 
 use super::home::{Home, SEED, opened};

@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use base64ct::{Base64, Encoding};
-use knockd::client::token::Key;
+use knockd::client::key::Key;
 use knockd::core::credential::{self, Credential};
 use knockd::core::token::{Body, GateKey, Statement};
 use tempfile::TempDir;
@@ -128,6 +128,7 @@ pub fn opened(datagram: &[u8], key: &Key) -> Body {
         Key::Ed25519(key) => {
             credential::Key::ed25519(key.verifying_key().as_bytes()).unwrap().into()
         }
+        Key::Ssh(_) | Key::Held(..) => panic!("no key of these tests"),
     };
     let statement = Statement::new(&gate_key.server_id(SERVER), &body.salt, body.claim());
     assert!(credential.key.check(&statement, body.proof()).is_ok());

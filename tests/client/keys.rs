@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use base64ct::{Base64, Encoding};
-use knockd::client::token::Key;
+use knockd::client::key::Key;
 use knockd::core::token::MAX_LENGTH;
 use knockd::keyfile::{self, Kind};
 

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use knockd::client::token::Key;
+use knockd::client::key::Key;
 use knockd::core::door;
 use knockd::core::token::{MAX_LENGTH, Request, Wanted};
 use zeroize::Zeroizing;

@@ -142,7 +142,7 @@ impl Lab {
 /// A token that was made at `issued`.
 pub fn token(access: &Access, door: &str, wanted: Wanted, issued: Wall) -> Vec<u8> {
     let ask = Ask { door: door.into(), lifetime: None };
-    access.token(&ask, wanted, issued, &Random::fresh().unwrap())
+    access.token(&ask, wanted, issued, &Random::fresh().unwrap()).unwrap()
 }
 
 /// The request for an address.
