@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::Error;
 use super::key::Key;
+use super::{openssh, terminal};
 use crate::core::token::GateKey;
 use crate::keyfile::{self, Kind};
 
@@ -24,12 +25,29 @@ pub fn read_gate(file: &Path) -> Result<GateKey, Error> {
     }
 }
 
-/// Reads what proves a user: a secret or an Ed25519 key.
+/// Reads what proves a user: a key file of our own or a private key of
+/// OpenSSH, or the public half of one that an agent has.
 ///
 /// # Errors
-/// When the file cannot be read, is open to others, or holds another kind.
+/// When the file cannot be read, is open to others, or holds another kind;
+/// those of [`openssh`].
 pub fn read_user(file: &Path) -> Result<Key, Error> {
-    let read = read(file)?;
+    let told = |error: keyfile::Error| Error::new(error.to_string());
+    let bytes = match keyfile::read_bytes(file) {
+        Ok(bytes) => bytes,
+        // Everybody may read a public key.
+        Err(error) => match keyfile::read_public_bytes(file) {
+            Ok(bytes) if openssh::is_public(&bytes) => bytes,
+            _ => return Err(told(error)),
+        },
+    };
+    if openssh::is_public(&bytes) {
+        return openssh::from_public(file, &bytes);
+    }
+    if openssh::is_private(&bytes) {
+        return openssh::from_private(file, &bytes, terminal::ask_passphrase);
+    }
+    let read = keyfile::parse(file, &bytes).map_err(told)?;
     match read.kind {
         Kind::Secret => Ok(Key::Secret(read.key)),
         Kind::Ed25519 => Ok(Key::ed25519(&read.key)),

@@ -6,12 +6,15 @@
 //! and the environment can be seen by others.
 #![forbid(unsafe_code)]
 
+pub mod agent;
 pub mod arguments;
 pub mod hosts;
 pub mod key;
 pub mod keys;
+pub mod openssh;
 pub mod send;
 pub mod sequence;
+pub mod terminal;
 pub mod token;
 
 use std::fmt;
