@@ -318,6 +318,18 @@ fn store(mut file: File, bytes: &[u8], parent: &Path) -> io::Result<()> {
     File::open(parent)?.sync_all()
 }
 
+/// A key as text: standard padded base64 of its 32 bytes.
+#[must_use]
+pub fn to_text(key: &[u8; 32]) -> Zeroizing<String> {
+    Zeroizing::new(Base64::encode_string(key))
+}
+
+/// The key in a text; `None` if it is nothing of the kind.
+#[must_use]
+pub fn from_text(text: &str) -> Option<Key> {
+    decode(text)
+}
+
 /// An Ed25519 public key as text: standard padded base64 of its 32 bytes.
 #[must_use]
 pub fn public_to_text(public: &[u8; 32]) -> String {

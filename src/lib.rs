@@ -26,6 +26,7 @@ pub mod client;
 pub mod config;
 pub mod control;
 pub mod core;
+pub mod enrolment;
 #[doc(hidden)]
 pub mod faults;
 pub mod firewall;

@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 use std::ffi::OsString;
+use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,8 +12,8 @@ use clap::{CommandFactory, Parser};
 
 use super::keys::is_name;
 use super::send::Families;
-use super::sequence;
 use super::token::Ask;
+use super::{own_address, sequence};
 use crate::core::sequence::MAX_STEPS;
 use crate::core::sighting::{Port, Protocol};
 use crate::keyfile::Kind;
@@ -31,14 +33,7 @@ pub struct Order {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Action {
     /// Send a token.
-    Token {
-        /// Entry of the hosts file.
-        host: String,
-        /// What to ask for.
-        ask: Ask,
-        /// The hosts file, if not the user's usual one.
-        hosts: Option<PathBuf>,
-    },
+    Token(Token),
     /// Send a knock sequence.
     Sequence {
         /// Name or address.
@@ -47,6 +42,15 @@ pub enum Action {
         knocks: Vec<Port>,
         /// How long to wait between two of them.
         delay: Duration,
+    },
+    /// Take up a server by the line that it gives.
+    Enroll {
+        /// The hosts file, if not the user's usual one.
+        hosts: Option<PathBuf>,
+        /// The user's key, if not the usual one.
+        key: Option<PathBuf>,
+        /// What to call the server.
+        name: Option<String>,
     },
     /// Make a key file.
     Keygen {
@@ -57,10 +61,66 @@ pub enum Action {
     },
 }
 
-const USAGE: &str = "knock [-46v] [-c FILE] [--for TIME] HOST DOOR
+/// A token to be sent.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Entry of the hosts file.
+    pub host: String,
+    /// What to ask for.
+    pub ask: Ask,
+    /// The hosts file, if not the user's usual one.
+    pub hosts: Option<PathBuf>,
+    /// For which address, if not as the hosts file says.
+    pub named: Option<Named>,
+    /// What comes after it; nothing, mostly.
+    pub then: Option<Then>,
+}
+
+/// An address that the user knows better.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Named {
+    /// This one.
+    Address(IpAddr),
+    /// The one that a command prints.
+    Command(String),
+}
+
+/// To connect to the door.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Then {
+    /// Whether to relay the connection, or only to see that it can be made.
+    pub relay: bool,
+    /// The TCP port, if not as the hosts file says.
+    pub port: Option<NonZeroU16>,
+    /// For how long to try.
+    pub timeout: Duration,
+}
+
+/// How long a door is waited for.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+const USAGE: &str = "knock [-46v] [-c FILE] [--for TIME] [--address ADDR] HOST DOOR
+       knock --wait [-46v] [--port PORT] [--timeout TIME] HOST DOOR
+       knock --proxy [-46v] [--port PORT] [--timeout TIME] HOST DOOR
        knock [-46uv] [-d MS] HOST PORT[:tcp|:udp]...
+       knock --enroll [-c FILE] [--key FILE] [HOST] < LINE
        knock --keygen [--secret] [FILE]
        knock --keygen --gate FILE";
+
+/// What neither --keygen nor --enroll has a use for.
+const NOT_FOR_KEYS: [&str; 11] = [
+    "v4",
+    "v6",
+    "delay",
+    "lifetime",
+    "udp",
+    "address",
+    "address_command",
+    "wait",
+    "proxy",
+    "port",
+    "timeout",
+];
 
 /// Opens a door of a server that knockd guards
 #[derive(Debug, Parser)]
@@ -87,8 +147,32 @@ struct Arguments {
     /// Say what is sent
     #[arg(short)]
     verbose: bool,
+    /// Ask for this address
+    #[arg(long, value_name = "ADDR", value_parser = own_address::parse)]
+    address: Option<IpAddr>,
+    /// Ask for the address that this shell command prints
+    #[arg(long, value_name = "CMD", conflicts_with = "address")]
+    address_command: Option<String>,
+    /// Send tokens until the door answers
+    #[arg(long)]
+    wait: bool,
+    /// The same, then relay standard input and output: for ProxyCommand
+    #[arg(long, conflicts_with = "wait")]
+    proxy: bool,
+    /// TCP port behind the door [default: as the hosts file says]
+    #[arg(long, value_name = "PORT")]
+    port: Option<NonZeroU16>,
+    /// How long to wait for the door [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = lifetime)]
+    timeout: Option<Duration>,
+    /// Take up a server by the line that knockctl enroll printed
+    #[arg(long, conflicts_with_all = NOT_FOR_KEYS, conflicts_with = "keygen")]
+    enroll: bool,
+    /// The user's key [default: ~/.config/knock/id.key or ~/.ssh/id_ed25519]
+    #[arg(long, value_name = "FILE", requires = "enroll")]
+    key: Option<PathBuf>,
     /// Make a user key, public half to stdout
-    #[arg(long, conflicts_with_all = ["v4", "v6", "hosts", "delay", "lifetime", "udp"])]
+    #[arg(long, conflicts_with_all = NOT_FOR_KEYS, conflicts_with = "hosts")]
     keygen: bool,
     /// Make a secret that the server shares instead
     #[arg(long, requires = "keygen", conflicts_with = "gate")]
@@ -129,6 +213,14 @@ impl Arguments {
         if self.keygen {
             return self.keygen();
         }
+        if self.enroll {
+            if let Some(word) = self.words.get(1) {
+                let text = format!("one server at a time: {word:?} is too much");
+                return Err((ErrorKind::UnknownArgument, text));
+            }
+            let name = self.words.into_iter().next();
+            return Ok(Action::Enroll { hosts: self.hosts, key: self.key, name });
+        }
         let mut words = self.words.iter();
         let (Some(host), Some(first)) = (words.next(), words.next()) else {
             let text = "a HOST and a DOOR or ports are needed";
@@ -154,13 +246,38 @@ impl Arguments {
             let text = format!("one door at a time: {word:?} is too much");
             return Err((ErrorKind::UnknownArgument, text));
         }
+        let then = self.then()?;
+        let named = match (self.address, &self.address_command) {
+            (Some(address), _) => Some(Named::Address(address)),
+            (None, Some(command)) => Some(Named::Command(command.clone())),
+            (None, None) => None,
+        };
         let ask = Ask { door: door.into(), lifetime: self.lifetime };
-        Ok(Action::Token { host: host.into(), ask, hosts: self.hosts.clone() })
+        let hosts = self.hosts.clone();
+        Ok(Action::Token(Token { host: host.into(), ask, hosts, named, then }))
+    }
+
+    fn then(&self) -> Result<Option<Then>, Misuse> {
+        if self.wait || self.proxy {
+            let timeout = self.timeout.unwrap_or(TIMEOUT);
+            return Ok(Some(Then { relay: self.proxy, port: self.port, timeout }));
+        }
+        if self.port.is_some() || self.timeout.is_some() {
+            let text = "--port and --timeout go with --wait or --proxy";
+            return Err((ErrorKind::MissingRequiredArgument, text.into()));
+        }
+        Ok(None)
     }
 
     fn sequence(&self, host: &str) -> Result<Action, Misuse> {
-        if self.hosts.is_some() || self.lifetime.is_some() {
-            let text = "-c and --for go with a door, not with ports";
+        let is_for_door = self.hosts.is_some()
+            || self.lifetime.is_some()
+            || self.address.is_some()
+            || self.address_command.is_some()
+            || self.wait
+            || self.proxy;
+        if is_for_door {
+            let text = "of the options -46, -d, -u and -v go with ports, no other";
             return Err((ErrorKind::ArgumentConflict, text.into()));
         }
         let default = if self.udp { Protocol::Udp } else { Protocol::Tcp };
@@ -226,9 +343,29 @@ mod tests {
 
     #[test]
     fn a_word_that_starts_with_a_letter_is_a_door() {
+        assert_eq!(order("gw1 ssh").unwrap().action, token(None, None));
+    }
+
+    fn token(named: Option<Named>, then: Option<Then>) -> Action {
         let ask = Ask { door: "ssh".into(), lifetime: None };
-        let action = Action::Token { host: "gw1".into(), ask, hosts: None };
-        assert_eq!(order("gw1 ssh").unwrap().action, action);
+        Action::Token(Token { host: "gw1".into(), ask, hosts: None, named, then })
+    }
+
+    #[test]
+    fn a_door_is_waited_for_on_demand() {
+        let then = |relay, port, seconds| {
+            let timeout = Duration::from_secs(seconds);
+            Some(Then { relay, port: NonZeroU16::new(port), timeout })
+        };
+        for (line, then) in [
+            ("--wait gw1 ssh", then(false, 0, 30)),
+            ("--wait --port 2222 --timeout 2m gw1 ssh", then(false, 2222, 120)),
+            ("--proxy gw1 ssh", then(true, 0, 30)),
+        ] {
+            assert_eq!(order(line).unwrap().action, token(None, then), "{line}");
+        }
+        let named = Some(Named::Address("192.0.2.7".parse().unwrap()));
+        assert_eq!(order("--address 192.0.2.7 gw1 ssh").unwrap().action, token(named, None));
     }
 
     #[test]
@@ -288,6 +425,15 @@ mod tests {
             "gw1 7000 ssh",
             "gw1 0",
             "-u gw1 ssh",
+            "--port 22 gw1 ssh",
+            "--timeout 5s gw1 ssh",
+            "--wait --proxy gw1 ssh",
+            "--wait gw1 7000",
+            "--wait --port 0 gw1 ssh",
+            "--address 192.0.2.7 gw1 7000",
+            "--address 224.0.0.1 gw1 ssh",
+            "--address gw2 gw1 ssh",
+            "--keygen --wait",
             "-d 5 gw1 ssh",
             "-c f gw1 7000",
             "--for 5m gw1 7000",

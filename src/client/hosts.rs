@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fmt;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
 use super::Error;
-use super::send::Source;
+use super::source::Source;
 use crate::keyfile;
 
 /// The longest hosts.ron, in bytes.
@@ -37,6 +37,9 @@ pub struct Host {
     /// Which address tokens ask for.
     #[serde(default)]
     pub source: Source,
+    /// The TCP ports behind doors, by the doors' names.
+    #[serde(default)]
+    pub ports: BTreeMap<String, NonZeroU16>,
 }
 
 /// A server's name: 1 to 64 bytes of `a-z 0-9 . -`.
@@ -127,6 +130,27 @@ impl<'de> Visitor<'de> for HostsVisitor {
     }
 }
 
+impl Hosts {
+    /// The host that its user calls `name`, or the only one with that address:
+    /// ssh knows no other name.
+    fn take(mut self, name: &str) -> Option<Host> {
+        if let Some(host) = self.0.remove(name) {
+            return Some(host);
+        }
+        let mut same = self.0.into_values().filter(|host| host.address == name);
+        same.next().filter(|_| same.next().is_none())
+    }
+}
+
+/// The user's home directory.
+///
+/// # Errors
+/// When the environment names none.
+pub fn home() -> Result<PathBuf, Error> {
+    let home = env::var_os("HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    home.ok_or_else(|| Error::new("cannot find the directory ~: HOME is not set".into()))
+}
+
 /// The directory of the user's settings, `$XDG_CONFIG_HOME/knock` or
 /// `~/.config/knock`.
 ///
@@ -156,8 +180,7 @@ pub fn find(file: &Path, name: &str) -> Result<Host, Error> {
         };
         Error::new(format!("cannot read {}: {error}{hint}", file.display()))
     })?;
-    let mut hosts = parse(file, &text)?;
-    let mut host = hosts.0.remove(name).ok_or_else(|| {
+    let mut host = parse(file, &text)?.take(name).ok_or_else(|| {
         Error::new(format!(
             "no host {name} in {}; add one, for example\n{}",
             file.display(),
@@ -166,9 +189,89 @@ pub fn find(file: &Path, name: &str) -> Result<Host, Error> {
     })?;
     let directory = file.parent().unwrap_or(Path::new(""));
     for path in [&mut host.gate_key, &mut host.key] {
-        path.0 = directory.join(&path.0);
+        path.0 = match path.0.strip_prefix("~") {
+            Ok(rest) => home()?.join(rest),
+            Err(_) => directory.join(&path.0),
+        };
     }
     Ok(host)
+}
+
+/// The entry of the server that calls itself `server`, and its name, if the
+/// hosts file has one.
+///
+/// # Errors
+/// When there is a file, but none that can be read and understood.
+pub fn known(file: &Path, server: &str) -> Result<Option<(String, Host)>, Error> {
+    let text = match read(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            return Err(Error::new(format!("cannot read {}: {error}", file.display())));
+        }
+    };
+    let mut hosts = parse(file, &text)?.0.into_iter();
+    let Some((name, _)) = hosts.find(|(_, host)| host.name.as_str() == server) else {
+        return Ok(None);
+    };
+    let host = find(file, &name)?;
+    Ok(Some((name, host)))
+}
+
+/// Adds `entry`, the text of the host `name`, to the hosts file, which is made
+/// when it is missing. What stands there stays as it is, comments and all.
+///
+/// # Errors
+/// When there is such a host, or the file cannot be read, understood or
+/// written.
+pub fn add(file: &Path, name: &str, entry: &str) -> Result<(), Error> {
+    let failed = |error| Error::new(format!("cannot write {}: {error}", file.display()));
+    let text = match read(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "{\n}\n".into(),
+        Err(error) => return Err(failed(error)),
+    };
+    let before = parse(file, &text)?;
+    if before.0.contains_key(name) {
+        return Err(Error::new(format!(
+            "host {name} stands in {} already, for another server: give another name",
+            file.display()
+        )));
+    }
+    let is_whole = |text: &String| {
+        parse(file, text).is_ok_and(|after| {
+            after.0.len() == before.0.len() + 1 && after.0.contains_key(name)
+        })
+    };
+    let with = insertions(&text, entry).into_iter().find(is_whole).ok_or_else(|| {
+        Error::new(format!("cannot find the end of {}, add by hand\n{entry}", file.display()))
+    })?;
+    replace(file, &with).map_err(failed)
+}
+
+/// `text` with `entry` before its last brace, the entry before it ended by a
+/// comma or not.
+fn insertions(text: &str, entry: &str) -> Vec<String> {
+    let Some((body, end)) = text.rsplit_once('}') else { return Vec::new() };
+    let body = body.trim_end();
+    let mut found = vec![format!("{body}\n{entry}}}{end}")];
+    if let Some((first, last)) = body.rsplit_once(')') {
+        found.push(format!("{first}),{last}\n{entry}}}{end}"));
+    }
+    found
+}
+
+/// Puts `text` in the place of the file, whole or not at all.
+fn replace(file: &Path, text: &str) -> std::io::Result<()> {
+    // A link stays one.
+    let file = file.canonicalize().unwrap_or(file.to_owned());
+    let directory = file.parent().unwrap_or(Path::new("/"));
+    let beside = file.with_extension("ron.new");
+    let mut new = File::create(&beside)?;
+    new.write_all(text.as_bytes())?;
+    new.sync_all()?;
+    std::fs::rename(&beside, &file)?;
+    File::open(directory)?.sync_all()
 }
 
 fn read(file: &Path) -> std::io::Result<String> {
@@ -219,13 +322,15 @@ mod tests {
     fn the_example_is_a_host() {
         let hosts = parsed(&format!("{{\n{}}}", example("my gate"))).unwrap();
         let host = &hosts.0["my gate"];
-        assert_eq!((host.port.get(), host.source), (40123, Source::Bound));
+        assert_eq!((host.port.get(), host.source), (40123, Source::Auto));
         assert_eq!(host.name.as_str(), "gw1.example.org");
     }
 
     #[test]
-    fn the_source_is_bound_unless_it_is_observed() {
-        assert_eq!(parsed(&stanza("port: 1")).unwrap().0["gw1"].source, Source::Bound);
+    fn the_source_is_found_out_unless_it_is_written() {
+        assert_eq!(parsed(&stanza("port: 1")).unwrap().0["gw1"].source, Source::Auto);
+        let bound = stanza("port: 1, source: Bound");
+        assert_eq!(parsed(&bound).unwrap().0["gw1"].source, Source::Bound);
         let observed = stanza("port: 1, source: Observed");
         assert_eq!(parsed(&observed).unwrap().0["gw1"].source, Source::Observed);
     }

@@ -32,27 +32,37 @@ pub fn read_gate(file: &Path) -> Result<GateKey, Error> {
 /// When the file cannot be read, is open to others, or holds another kind;
 /// those of [`openssh`].
 pub fn read_user(file: &Path) -> Result<Key, Error> {
-    let told = |error: keyfile::Error| Error::new(error.to_string());
-    let bytes = match keyfile::read_bytes(file) {
-        Ok(bytes) => bytes,
-        // Everybody may read a public key.
-        Err(error) => match keyfile::read_public_bytes(file) {
-            Ok(bytes) if openssh::is_public(&bytes) => bytes,
-            _ => return Err(told(error)),
-        },
-    };
+    let bytes = read_bytes(file)?;
     if openssh::is_public(&bytes) {
         return openssh::from_public(file, &bytes);
     }
     if openssh::is_private(&bytes) {
         return openssh::from_private(file, &bytes, terminal::ask_passphrase);
     }
-    let read = keyfile::parse(file, &bytes).map_err(told)?;
+    let read = keyfile::parse(file, &bytes).map_err(|error| Error::new(error.to_string()))?;
     match read.kind {
         Kind::Secret => Ok(Key::Secret(read.key)),
         Kind::Ed25519 => Ok(Key::ed25519(&read.key)),
         Kind::Gate => Err(misplaced(file, read.kind, "the user's own key")),
     }
+}
+
+/// The bytes of a file of a user's key, which nobody else may read unless it
+/// is a public one.
+///
+/// # Errors
+/// When others can read or replace it, or the system refuses.
+pub fn read_bytes(file: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
+    keyfile::read_bytes(file).or_else(|error| match keyfile::read_public_bytes(file) {
+        Ok(bytes) if openssh::is_public(&bytes) => Ok(bytes),
+        _ => Err(Error::new(error.to_string())),
+    })
+}
+
+/// The public half of an Ed25519 private key.
+#[must_use]
+pub fn public_of(seed: &keyfile::Key) -> [u8; 32] {
+    SigningKey::from_bytes(seed).verifying_key().to_bytes()
 }
 
 fn read(file: &Path) -> Result<keyfile::KeyFile, Error> {
@@ -80,8 +90,7 @@ fn stanza(file: &Path, kind: Kind, key: &keyfile::Key) -> String {
     let user = user_name();
     match kind {
         Kind::Ed25519 => {
-            let public = SigningKey::from_bytes(key).verifying_key();
-            let text = keyfile::public_to_text(public.as_bytes());
+            let text = keyfile::public_to_text(&public_of(key));
             format!(
                 "// public key {text}\n\
                  {user:?}: (credential: Ed25519({text:?}), doors: [\"ssh\"]),\n"

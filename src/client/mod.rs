@@ -8,27 +8,29 @@
 
 pub mod agent;
 pub mod arguments;
+mod enroll;
 pub mod hosts;
 pub mod key;
 pub mod keys;
 pub mod openssh;
+pub mod own_address;
+pub mod relay;
 pub mod send;
 pub mod sequence;
+pub mod source;
 pub mod terminal;
 pub mod token;
+mod tokens;
+pub mod wait;
 
 use std::fmt;
 use std::io::Write;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::core::token::Wanted;
 use crate::keyfile::Kind;
 use crate::sys;
 use arguments::{Action, Order};
-use hosts::Host;
-use token::{Access, Ask};
 
 /// Why something was not done, for the user to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,22 +80,24 @@ pub fn main() -> ExitCode {
 
 fn run(order: &Order) -> Result<(), Error> {
     match &order.action {
-        Action::Token { host, ask, hosts: Some(file) } => {
-            send_tokens(&hosts::find(file, host)?, ask, order)
-        }
-        Action::Token { host, ask, hosts: None } => {
-            let file = hosts::directory()?.join("hosts.ron");
-            send_tokens(&hosts::find(&file, host)?, ask, order)
-        }
+        Action::Token(token) => tokens::send(token, order.families, order.verbose),
         Action::Sequence { host, knocks, delay } => {
             let destinations = send::resolve(host, 0, order.families)?;
-            to_each(&destinations, order, |to| {
-                sequence::send(knocks, *delay, to, |knock, address| {
+            to_each(&destinations, order.verbose, |to| {
+                sequence::send(knocks, *delay, *to, |knock, address| {
                     if order.verbose {
                         say(&format!("knocked at {address} port {knock}"));
                     }
                 })
             })
+        }
+        Action::Enroll { hosts, key, name } => {
+            let file = match hosts {
+                Some(file) => file.clone(),
+                None => hosts::directory()?.join("hosts.ron"),
+            };
+            say(enroll::enroll(&file, key.as_deref(), name.as_deref())?.trim_end());
+            Ok(())
         }
         Action::Keygen { kind, file: Some(file) } => make_key(file, *kind),
         Action::Keygen { kind, file: None } => {
@@ -102,41 +106,17 @@ fn run(order: &Order) -> Result<(), Error> {
     }
 }
 
-fn send_tokens(host: &Host, ask: &Ask, order: &Order) -> Result<(), Error> {
-    let access = Access {
-        gate_key: keys::read_gate(host.gate_key.as_path())?,
-        server_name: host.name.as_str().into(),
-        key: keys::read_user(host.key.as_path())?,
-    };
-    let destinations = send::resolve(&host.address, host.port.get(), order.families)?;
-    to_each(&destinations, order, |to| {
-        let wanted = send::send_token(&access, host.source, ask, to)?;
-        if order.verbose {
-            say(&sent_line(&ask.door, to, wanted));
-        }
-        Ok(())
-    })
-}
-
-fn sent_line(door: &str, to: SocketAddr, wanted: Wanted) -> String {
-    let whom = match wanted {
-        Wanted::Address(address) => address.to_string(),
-        Wanted::Source => "the address it arrives from".into(),
-    };
-    format!("sent a token for door {door} to {} port {} for {whom}", to.ip(), to.port())
-}
-
 /// Sends to all destinations. One family that works is enough: what stood
 /// in the way of the other is then told only on demand.
-fn to_each(
-    destinations: &[SocketAddr],
-    order: &Order,
-    mut send: impl FnMut(SocketAddr) -> Result<(), Error>,
+fn to_each<T>(
+    destinations: &[T],
+    verbose: bool,
+    mut send: impl FnMut(&T) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let mut failures: Vec<_> = destinations.iter().filter_map(|to| send(*to).err()).collect();
+    let mut failures: Vec<_> = destinations.iter().filter_map(|to| send(to).err()).collect();
     let reached = failures.len() < destinations.len();
     let outcome = if reached { None } else { failures.pop() };
-    if order.verbose || !reached {
+    if verbose || !reached {
         failures.iter().for_each(complain);
     }
     outcome.map_or(Ok(()), Err)
@@ -154,6 +134,6 @@ fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-fn complain(error: &Error) {
+fn complain(error: &impl fmt::Display) {
     let _ = writeln!(std::io::stderr(), "knock: {error}");
 }

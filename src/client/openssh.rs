@@ -27,15 +27,38 @@ pub fn is_public(bytes: &[u8]) -> bool {
     ["ssh-", "sk-", "ecdsa-"].iter().any(|begin| bytes.starts_with(begin.as_bytes()))
 }
 
+/// The public key in `bytes`, which were read from `file`.
+///
+/// # Errors
+/// When it is none, or none of ours.
+pub fn public(file: &Path, bytes: &[u8]) -> Result<PublicKey, Error> {
+    let line = std::str::from_utf8(bytes).unwrap_or_default();
+    let key = PublicKey::from_openssh(line.trim()).map_err(|error| {
+        Error::new(format!("{} holds no public key of ssh: {error}", file.display()))
+    })?;
+    ours(file, key.key_data())?;
+    Ok(key)
+}
+
+/// The private key in `bytes`, which were read from `file`. It may be encrypted
+/// still.
+///
+/// # Errors
+/// When it is none, or none of ours.
+pub fn private(file: &Path, bytes: &[u8]) -> Result<PrivateKey, Error> {
+    let key = PrivateKey::from_openssh(bytes).map_err(|error| {
+        Error::new(format!("{} holds no private key of ssh: {error}", file.display()))
+    })?;
+    ours(file, key.public_key().key_data())?;
+    Ok(key)
+}
+
 /// The key whose public half `bytes` are, from the agent that holds it.
 ///
 /// # Errors
 /// When it is no key of ours, or no agent has it.
 pub fn from_public(file: &Path, bytes: &[u8]) -> Result<Key, Error> {
-    let line = std::str::from_utf8(bytes).unwrap_or_default();
-    let key = PublicKey::from_openssh(line.trim()).map_err(|error| {
-        Error::new(format!("{} holds no public key of ssh: {error}", file.display()))
-    })?;
+    let key = public(file, bytes)?;
     let public = ours(file, key.key_data())?;
     held(file, &key, public)?.ok_or_else(|| {
         let file = file.display();
@@ -56,9 +79,7 @@ pub fn from_private(
     bytes: &[u8],
     ask: impl FnMut(&str) -> Result<Zeroizing<String>, Error>,
 ) -> Result<Key, Error> {
-    let key = PrivateKey::from_openssh(bytes).map_err(|error| {
-        Error::new(format!("{} holds no private key of ssh: {error}", file.display()))
-    })?;
+    let key = private(file, bytes)?;
     let public = ours(file, key.public_key().key_data())?;
     if key.is_encrypted() || matches!(public, Public::SecurityKey(..)) {
         if let Some(key) = held(file, key.public_key(), public.clone())? {

@@ -5,11 +5,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::Deserialize;
-
 use super::Error;
 use super::token::{Access, Ask, Random};
-use crate::core::address::{self, Loopback};
 use crate::core::time::Wall;
 use crate::core::token::Wanted;
 
@@ -34,17 +31,6 @@ impl Families {
             Self::V6 => address.is_ipv6(),
         }
     }
-}
-
-/// Which address a token asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-pub enum Source {
-    /// The one that this machine sends from, named in the token.
-    #[default]
-    Bound,
-    /// The one that the packet has when it arrives: for clients behind NAT,
-    /// where the server allows it.
-    Observed,
 }
 
 /// The first address of each wanted family that `name` resolves to, in the
@@ -77,38 +63,42 @@ pub fn resolve(name: &str, port: u16, families: Families) -> Result<Vec<SocketAd
     Ok(chosen)
 }
 
-/// Sends one fresh token to the SPA port `to`; returns the address that it
-/// asks for.
+/// The address that this machine sends to `to` from, and that a later
+/// connection to the same server gets, too.
 ///
 /// # Errors
-/// When this machine has no way there, no address that a door could open
-/// for, or no random bytes; and what the system says when it does not send.
+/// When it has no way there.
+pub fn local_address(to: SocketAddr) -> Result<IpAddr, Error> {
+    let local = UdpSocket::bind(unspecified(to.ip())).and_then(|socket| {
+        socket.connect(to)?;
+        socket.local_addr()
+    });
+    local.map(|local| local.ip()).map_err(|error| cannot_send(to, &error))
+}
+
+/// Sends one fresh token for the address `wanted` to the SPA port `to`.
+///
+/// # Errors
+/// When the key does not sign, there are no random bytes, or the system does
+/// not send.
 pub fn send_token(
     access: &Access,
-    source: Source,
+    wanted: Wanted,
     ask: &Ask,
     to: SocketAddr,
-) -> Result<Wanted, Error> {
-    let failed = |error: io::Error| Error::new(format!("cannot send to {to}: {error}"));
-    // A connected socket has the local address that a later connection to
-    // the same server gets, too.
-    let socket = UdpSocket::bind(unspecified(to.ip())).map_err(failed)?;
-    socket.connect(to).map_err(failed)?;
-    let wanted = match source {
-        Source::Observed => Wanted::Source,
-        Source::Bound => {
-            let local = socket.local_addr().map_err(failed)?.ip();
-            let host = address::host(local, Loopback::Allowed).ok_or_else(|| {
-                Error::new(format!("cannot send to {to}: no door opens for {local}"))
-            })?;
-            Wanted::Address(host)
-        }
-    };
+) -> Result<(), Error> {
     let random = Random::fresh()
         .map_err(|error| Error::new(format!("cannot get random bytes: {error}")))?;
     let token = access.token(ask, wanted, wall_clock(), &random)?;
-    socket.send(&token).map_err(failed)?;
-    Ok(wanted)
+    let sent = UdpSocket::bind(unspecified(to.ip())).and_then(|socket| {
+        socket.connect(to)?;
+        socket.send(&token)
+    });
+    sent.map(drop).map_err(|error| cannot_send(to, &error))
+}
+
+fn cannot_send(to: SocketAddr, error: &io::Error) -> Error {
+    Error::new(format!("cannot send to {to}: {error}"))
 }
 
 /// Any local address of the family of `address`, and any port.

@@ -31,7 +31,7 @@ mod raw;
 mod syntax;
 mod token;
 
-pub use check::is_name;
+pub use check::{is_name, is_server_name};
 pub use files::{Files, MAX_TOTAL};
 pub use problem::{Problem, Problems};
 
@@ -49,6 +49,8 @@ pub const MAX_LENGTH: u64 = 4 << 20;
 pub struct Config {
     /// The server's name, 1 to 64 bytes of a-z 0-9 . and -.
     pub name: String,
+    /// The files of the gate keys, as they are written; the newest first.
+    pub gate_keys: Vec<String>,
     /// What decisions are made by.
     pub policy: Arc<Policy>,
     /// Where to look for packets; at least one, none twice.

@@ -249,6 +249,12 @@ impl GateKey {
         Self { key, seal, tag, pad }
     }
 
+    /// The key itself, for a client that is to have it.
+    #[must_use]
+    pub fn reveal(&self) -> &[u8; 32] {
+        &*self.key
+    }
+
     /// How long every token under this key is: 168 to 423 bytes.
     #[must_use]
     pub const fn token_length(&self) -> usize {

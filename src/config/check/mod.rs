@@ -22,7 +22,7 @@ mod shell;
 mod spa;
 mod users;
 
-pub use shape::is_name;
+pub use shape::{is_name, is_server_name};
 
 /// Checks everything.
 pub(super) fn configuration(
@@ -62,6 +62,7 @@ pub(super) fn configuration(
     };
     Ok(Config {
         name: raw.name.clone(),
+        gate_keys: raw.spa.iter().flat_map(|spa| spa.gate_keys.clone()).collect(),
         policy: Policy::new(spa.policy, doors.list, users, sequences, loopback, limits).into(),
         interfaces,
         firewall,

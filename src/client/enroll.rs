@@ -1,0 +1,191 @@
+//! `knock --enroll`: from the line that a server gives to an entry of the
+//! hosts file, and back to what the server needs.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::io::{self, BufRead, Read};
+use std::path::{Path, PathBuf};
+
+use ssh_key::PublicKey;
+use zeroize::Zeroizing;
+
+use super::hosts::{self, Host};
+use super::{Error, complain, keys, openssh};
+use crate::enrolment::{self, Enrolment, Source};
+use crate::keyfile::{self, Kind};
+
+/// Reads a line from standard input, writes what this client needs, and
+/// returns what the server needs: RON with comments, and no secret.
+///
+/// # Errors
+/// When the line is no enrolment, a file cannot be read or written, or an
+/// entry of another server stands in the way.
+pub(super) fn enroll(
+    file: &Path,
+    key: Option<&Path>,
+    name: Option<&str>,
+) -> Result<String, Error> {
+    let line = read_line(io::stdin().lock())?;
+    let enrolment = Enrolment::decode(&line)
+        .map_err(|why| Error::new(format!("cannot read the enrolment: {why}")))?;
+    let directory = file.parent().unwrap_or(Path::new("."));
+    if let Some((known, host)) = hosts::known(file, &enrolment.name)? {
+        replace_gate_key(&host, &enrolment)?;
+        complain(&format!("the gate key of {known} is the new one now, nothing else changed"));
+        return stanza(&enrolment, host.key.as_path());
+    }
+    let name = name.unwrap_or(&enrolment.address);
+    if !enrolment::is_address(name) {
+        return Err(Error::new(format!("{name:?} cannot name a host, as gw1 can")));
+    }
+    let key = match key {
+        Some(key) => std::path::absolute(key)
+            .map_err(|error| Error::new(format!("cannot find {}: {error}", key.display())))?,
+        None => usual_key(directory)?,
+    };
+    // Before anything is written: with a key that does not serve, none would.
+    let stanza = stanza(&enrolment, &key)?;
+    let gate = format!("{name}.gate");
+    let made = directory.join(&gate);
+    keyfile::write_new(&made, Kind::Gate, &enrolment.gate_key, "").map_err(told)?;
+    if let Err(error) = hosts::add(file, name, &entry(&enrolment, name, &gate, &key)) {
+        // Without its entry it would only be in the way of the next try.
+        let _ = fs::remove_file(&made);
+        return Err(error);
+    }
+    complain(&format!("{} knows {name} now", file.display()));
+    Ok(stanza)
+}
+
+fn told(error: keyfile::Error) -> Error {
+    Error::new(error.to_string())
+}
+
+/// The first line that says anything.
+fn read_line(input: impl Read) -> Result<Zeroizing<String>, Error> {
+    let failed = |why: &str| Error::new(format!("cannot read the enrolment: {why}"));
+    let most = u64::try_from(2 * enrolment::MAX_LENGTH).unwrap_or(u64::MAX);
+    let mut input = io::BufReader::new(input.take(most));
+    let mut line = Zeroizing::new(String::with_capacity(enrolment::MAX_LENGTH));
+    loop {
+        line.clear();
+        match input.read_line(&mut line) {
+            Ok(0) => return Err(failed("paste the line that knockctl enroll prints")),
+            Ok(_) if line.trim().is_empty() => {}
+            Ok(_) => return Ok(line),
+            Err(error) => return Err(failed(&error.to_string())),
+        }
+    }
+}
+
+/// The key of a user who names none: one of our own if there is one, else that
+/// of ssh, else a new one.
+fn usual_key(directory: &Path) -> Result<PathBuf, Error> {
+    let own = directory.join("id.key");
+    if own.exists() {
+        return Ok(own);
+    }
+    let ssh = hosts::home()?.join(".ssh/id_ed25519");
+    if ssh.exists() {
+        complain(&format!("using {}; --key names another", ssh.display()));
+        return Ok(ssh);
+    }
+    complain(&format!("making {}; --key names another", own.display()));
+    keys::make(&own, Kind::Ed25519)?;
+    Ok(own)
+}
+
+fn replace_gate_key(host: &Host, enrolment: &Enrolment) -> Result<(), Error> {
+    let file = host.gate_key.as_path();
+    let beside = file.with_extension("new");
+    // One that a run before left half done.
+    let _ = fs::remove_file(&beside);
+    keyfile::write_new(&beside, Kind::Gate, &enrolment.gate_key, "").map_err(told)?;
+    fs::rename(&beside, file)
+        .map_err(|error| Error::new(format!("cannot replace {}: {error}", file.display())))
+}
+
+/// The entry of the hosts file.
+fn entry(enrolment: &Enrolment, name: &str, gate: &str, key: &Path) -> String {
+    let Enrolment { address, name: server, port, .. } = enrolment;
+    // The server would refuse anything else, so say so here at once.
+    let source = match enrolment.source {
+        Source::Bound => "        source: Bound,\n",
+        Source::Observed | Source::Delegate => "",
+    };
+    let ports: Vec<_> = enrolment
+        .doors
+        .iter()
+        .filter_map(|(door, port)| Some(format!("{door:?}: {}", (*port)?)))
+        .collect();
+    let ports = match ports.is_empty() {
+        true => String::new(),
+        false => format!("        ports: {{{}}},\n", ports.join(", ")),
+    };
+    let key = key.display().to_string();
+    format!(
+        "    {name:?}: (
+        address: {address:?},
+        name: {server:?},
+        port: {port},
+        gate_key: {gate:?},
+        key: {key:?},
+{source}{ports}    ),
+"
+    )
+}
+
+/// The stanza of the user, for the server.
+fn stanza(enrolment: &Enrolment, key: &Path) -> Result<String, Error> {
+    let Enrolment { user, name, source, .. } = enrolment;
+    let doors: Vec<_> = enrolment.doors.keys().collect();
+    let (hint, credential) = credential(user, key)?;
+    Ok(format!(
+        "// {hint}
+// for users of server {name}, if it does not have this key yet
+{user:?}: (credential: {credential}, doors: {doors:?}, source: {source}),
+"
+    ))
+}
+
+/// What to tell a person of the key, and the credential that goes with it.
+fn credential(user: &str, key: &Path) -> Result<(String, String), Error> {
+    let bytes = keys::read_bytes(key)?;
+    let is_private = openssh::is_private(&bytes);
+    if is_private || openssh::is_public(&bytes) {
+        let public = if is_private {
+            openssh::private(key, &bytes)?.public_key().clone()
+        } else {
+            openssh::public(key, &bytes)?
+        };
+        let line = authorized_key(&public);
+        return Ok((format!("public key {line}"), format!("AuthorizedKey({line:?})")));
+    }
+    let read = keyfile::parse(key, &bytes).map_err(told)?;
+    match read.kind {
+        Kind::Ed25519 => {
+            let public = keys::public_of(&read.key);
+            let text = keyfile::public_to_text(&public);
+            Ok((format!("public key {text}"), format!("Ed25519({text:?})")))
+        }
+        Kind::Secret => {
+            let hint =
+                format!("copy {} to the server's secrets as {user}.secret", key.display());
+            Ok((hint, format!("Secret(\"{user}.secret\")")))
+        }
+        Kind::Gate => {
+            let key = key.display();
+            Err(Error::new(format!("{key} is a gate key, name the user's own key by --key")))
+        }
+    }
+}
+
+/// A line of authorized_keys, with what of the comment can be printed.
+fn authorized_key(public: &PublicKey) -> String {
+    let mut bare = public.clone();
+    bare.set_comment("");
+    let key = bare.to_openssh().unwrap_or_default();
+    let comment = String::from_utf8_lossy(public.comment().as_ref()).into_owned();
+    let comment: String = comment.chars().filter(|c| c.is_ascii_graphic()).collect();
+    format!("{} {comment}", key.trim()).trim().to_owned()
+}

@@ -1,0 +1,40 @@
+//! Standard input and output, for a while those of a connection.
+#![forbid(unsafe_code)]
+
+use std::fs::File;
+use std::io;
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsFd;
+use std::thread;
+
+use super::Error;
+
+/// Brings standard input to the connection and what comes from it to standard
+/// output, until the other side ends. The end of the input is passed on.
+///
+/// # Errors
+/// When either breaks.
+pub fn relay(connection: &TcpStream) -> Result<(), Error> {
+    let failed = |error: io::Error| Error::new(format!("the connection broke: {error}"));
+    let mut outgoing = connection.try_clone().map_err(failed)?;
+    // Not the standard library's own, which holds back what ends in no line.
+    let mut input = copy_of(io::stdin()).map_err(failed)?;
+    let mut output = copy_of(io::stdout()).map_err(failed)?;
+    // Each direction by itself, so that neither waits for the other. When the
+    // other side has ended, nobody waits for the input.
+    thread::spawn(move || {
+        let copied = io::copy(&mut input, &mut outgoing);
+        // Where the other side has gone, reading from it tells.
+        let how = if copied.is_ok() { Shutdown::Write } else { Shutdown::Both };
+        let _ = outgoing.shutdown(how);
+    });
+    match io::copy(&mut &*connection, &mut output) {
+        // Who reads our output has ended, and needs no more of it.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        copied => copied.map(drop).map_err(failed),
+    }
+}
+
+fn copy_of(stream: impl AsFd) -> io::Result<File> {
+    Ok(stream.as_fd().try_clone_to_owned()?.into())
+}
