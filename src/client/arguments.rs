@@ -96,8 +96,8 @@ pub struct Then {
     pub timeout: Duration,
 }
 
-/// How long a door is waited for.
-const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a door is waited for: longer than a first start refuses tokens.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 const USAGE: &str = "knock [-46v] [-c FILE] [--for TIME] [--address ADDR] HOST DOOR
        knock --wait [-46v] [--port PORT] [--timeout TIME] HOST DOOR
@@ -162,7 +162,7 @@ struct Arguments {
     /// TCP port behind the door [default: as the hosts file says]
     #[arg(long, value_name = "PORT")]
     port: Option<NonZeroU16>,
-    /// How long to wait for the door [default: 30s]
+    /// How long to wait for the door [default: 60s]
     #[arg(long, value_name = "TIME", value_parser = lifetime)]
     timeout: Option<Duration>,
     /// Take up a server by the line that knockctl enroll printed
@@ -358,9 +358,9 @@ mod tests {
             Some(Then { relay, port: NonZeroU16::new(port), timeout })
         };
         for (line, then) in [
-            ("--wait gw1 ssh", then(false, 0, 30)),
+            ("--wait gw1 ssh", then(false, 0, 60)),
             ("--wait --port 2222 --timeout 2m gw1 ssh", then(false, 2222, 120)),
-            ("--proxy gw1 ssh", then(true, 0, 30)),
+            ("--proxy gw1 ssh", then(true, 0, 60)),
         ] {
             assert_eq!(order(line).unwrap().action, token(None, then), "{line}");
         }

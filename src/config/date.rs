@@ -49,6 +49,42 @@ pub fn parse_compact(text: &str) -> Option<Wall> {
     parse_begin(&format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z"))
 }
 
+/// The day of a moment, as [`parse_end`] reads it.
+#[must_use]
+pub fn day_of(wall: Wall) -> String {
+    let mut days = wall.as_millis() / DAY;
+    let mut year = 1970;
+    loop {
+        let length = if is_leap(year) { 366 } else { 365 };
+        if days < length || year == 9999 {
+            break;
+        }
+        days -= length;
+        year += 1;
+    }
+    let mut month = 1;
+    while month < 12 && days >= u64::from(days_in(year, month)) {
+        days -= u64::from(days_in(year, month));
+        month += 1;
+    }
+    format!("{year:04}-{month:02}-{:02}", days + 1)
+}
+
+const fn is_leap(year: u32) -> bool {
+    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+}
+
+/// How many days a month has; 0 for what is no month.
+const fn days_in(year: u32, month: u32) -> u32 {
+    match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if is_leap(year) => 29,
+        2 => 28,
+        _ => 0,
+    }
+}
+
 /// The begin of a day, in milliseconds.
 fn midnight(date: &str) -> Option<u64> {
     let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
@@ -73,16 +109,7 @@ fn numbers(text: &str, separator: char, digits: [usize; 3]) -> Option<[u32; 3]> 
 ///
 /// The year is taken to begin in March, so that the leap day is its last.
 fn days_since_1970(year: u32, month: u32, day: u32) -> Option<u64> {
-    let leap =
-        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let length = match month {
-        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-        4 | 6 | 9 | 11 => 30,
-        2 if leap => 29,
-        2 => 28,
-        _ => return None,
-    };
-    if year < 1970 || !(1..=length).contains(&day) {
+    if year < 1970 || !(1..=days_in(year, month)).contains(&day) {
         return None;
     }
     let march_year = if month > 2 { year } else { year - 1 };

@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -94,23 +94,31 @@ pub struct Directories {
 /// # Errors
 /// The first error of syntax or type, or else every error of meaning.
 pub fn load(path: &Path) -> Result<Config, Problems> {
-    let fail = |text: String| Problems::one(path, None, text);
-    let cannot_read =
-        |error| fail(format!("cannot read configuration {}: {error}", path.display()));
+    let bytes = read(path)?;
+    let text = utf8(path, &bytes)?;
+    // The default for secrets is beside the file, wherever we are called from.
+    let absolute = std::path::absolute(path).map_err(|error| cannot_read(path, &error))?;
+    parse(text, path, absolute.parent().unwrap_or(Path::new("/")))
+}
+
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Problems> {
     let mut bytes = Zeroizing::new(Vec::new());
     File::open(path)
         .and_then(|file| file.take(MAX_LENGTH + 1).read_to_end(&mut bytes))
-        .map_err(cannot_read)?;
+        .map_err(|error| cannot_read(path, &error))?;
     if bytes.len() as u64 > MAX_LENGTH {
-        return Err(fail(format!(
+        let text = format!(
             "configuration {} exceeds {MAX_LENGTH} bytes, name another file",
             path.display()
-        )));
+        );
+        return Err(Problems::one(path, None, text));
     }
-    let text = utf8(path, &bytes)?;
-    // The default for secrets is beside the file, wherever we are called from.
-    let absolute = std::path::absolute(path).map_err(cannot_read)?;
-    parse(text, path, absolute.parent().unwrap_or(Path::new("/")))
+    Ok(bytes)
+}
+
+fn cannot_read(path: &Path, error: &io::Error) -> Problems {
+    let text = format!("cannot read configuration {}: {error}", path.display());
+    Problems::one(path, None, text)
 }
 
 /// Checks `text` as the content of `file`, which lies in `directory`; reads
@@ -132,15 +140,39 @@ pub fn parse_files(files: &Files) -> Result<Config, Problems> {
     interpret(utf8(files.path(), files.text())?, Source::Memory, files.clone())
 }
 
+/// Where the user `name` stands in the configuration at `path`.
+///
+/// # Errors
+/// When it cannot be read or understood; whether it means anything is not
+/// asked.
+pub fn stanza_of_user(path: &Path, name: &str) -> Result<Option<Place>, Problems> {
+    let bytes = read(path)?;
+    let text = utf8(path, &bytes)?;
+    let raw = understand(text, path)?;
+    let index = Index::new(text);
+    let found = raw.users.iter().find(|(_, user, _)| *user == name);
+    Ok(found.map(|(ordinal, ..)| index.root().field("users").entry(ordinal).place()))
+}
+
+/// Whether `line` is one of authorized_keys that a user may have.
+///
+/// # Errors
+/// Why not, in one line that repeats no key.
+pub fn check_authorized_key(line: &str) -> Result<(), String> {
+    authorized::parse_line(line).map(drop)
+}
+
 fn interpret(text: &str, source: Source, files: Files) -> Result<Config, Problems> {
-    let raw = Options::default()
-        .with_default_extension(Extensions::IMPLICIT_SOME)
-        .from_str(text)
-        .map_err(|error| {
-            let (place, text) = syntax::reword(&error);
-            Problems::one(files.path(), Some(place), text)
-        })?;
+    let raw = understand(text, files.path())?;
     check::configuration(&raw, Index::new(text).root(), source, files)
+}
+
+fn understand(text: &str, path: &Path) -> Result<raw::Configuration, Problems> {
+    let options = Options::default().with_default_extension(Extensions::IMPLICIT_SOME);
+    options.from_str(text).map_err(|error| {
+        let (place, text) = syntax::reword(&error);
+        Problems::one(path, Some(place), text)
+    })
 }
 
 /// The text in the bytes of `file`.

@@ -294,6 +294,24 @@ impl<N> Journal<N> {
     }
 }
 
+/// Lays an empty journal into `directory` where there is none: no token was
+/// ever honoured there. To be called when that is known, because the gate key
+/// has just been made.
+///
+/// # Errors
+/// The system's. What is there is never touched.
+pub fn lay_first(directory: &Path) -> io::Result<()> {
+    prepare(directory)?;
+    if directory.join(NAME).try_exists()? {
+        return Ok(());
+    }
+    // Clean, so it counts in every boot.
+    let boot = BootId::default();
+    let head = Head { boot, is_clean: true, barrier: Wall::default(), loss: None, slots: 0 };
+    let slots = std::iter::empty();
+    SlotFile::create(directory, NAME, &head.encode(), slots, Durable::Yes).map(drop)
+}
+
 /// Frees the slots of stale tokens; returns the latest time of issue of them.
 fn forget(lines: &mut [Option<Line>], free: &mut Vec<u32>, now: Wall) -> Wall {
     let mut latest = Wall::default();

@@ -95,12 +95,13 @@ fn reachable(raw: &Configuration, at: Spot<'_>, report: &mut Report) {
     if raw.doors.0.is_empty() {
         report.error(at.field("doors"), "there is no door, add one");
     }
-    if raw.users.0.is_empty() && raw.sequences.0.is_empty() {
+    if raw.users.0.is_empty() && raw.sequences.0.is_empty() && raw.spa.is_none() {
         report.error(at, "nothing can open a door, add users or sequences");
         return;
     }
     if raw.users.0.is_empty() && raw.spa.is_some() {
-        report.warn(at.field("spa"), "spa waits for tokens, but no user can send one");
+        let text = "spa waits for tokens, but no user can send one: knockctl enroll";
+        report.warn(at.field("spa"), text);
     }
     let named: std::collections::HashSet<&str> = raw
         .users

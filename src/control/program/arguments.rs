@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::config::{self, DEFAULT_CONFIG};
 use crate::control::request::Order;
@@ -79,6 +79,27 @@ pub enum Command {
         /// How much
         much: Much,
     },
+    /// Print what a client must know, as one line for knock --enroll
+    Enroll(Enroll),
+    /// Write a first configuration where none stands
+    Setup(Setup),
+    /// Make a new key beside the old one
+    Rotate {
+        /// Which key.
+        what: Rotated,
+        /// The configuration that names it
+        #[arg(short = 'f', value_name = "FILE", default_value = DEFAULT_CONFIG)]
+        config: PathBuf,
+    },
+    /// Shut a user out: close its leases, and say what to change
+    Revoke {
+        /// Name of the user
+        #[arg(value_name = "NAME", value_parser = name)]
+        user: String,
+        /// The configuration that has the user
+        #[arg(short = 'f', value_name = "FILE", default_value = DEFAULT_CONFIG)]
+        config: PathBuf,
+    },
     /// Print counters as OpenMetrics
     Metrics,
     /// Look at the live system and say what is wrong with it
@@ -87,6 +108,65 @@ pub enum Command {
         #[arg(short = 'f', value_name = "FILE", default_value = DEFAULT_CONFIG)]
         config: PathBuf,
     },
+}
+
+/// What a client is to be told.
+#[derive(Debug, Args)]
+pub struct Enroll {
+    /// Name of the user
+    #[arg(value_parser = name)]
+    pub name: String,
+    /// Doors that a new user may open
+    #[arg(long, value_name = "DOOR", value_delimiter = ',', value_parser = name)]
+    pub doors: Vec<String>,
+    /// For which addresses a new user may open
+    #[arg(long)]
+    pub source: Option<Source>,
+    /// Where the client sends to [default: the server's name]
+    #[arg(long, value_name = "HOST")]
+    pub address: Option<String>,
+    /// Draw the line for a telephone instead
+    #[arg(long)]
+    pub qr: bool,
+    /// The configuration
+    #[arg(short = 'f', value_name = "FILE", default_value = DEFAULT_CONFIG)]
+    pub config: PathBuf,
+}
+
+/// What the first configuration is to have.
+#[derive(Debug, Args)]
+pub struct Setup {
+    /// The server's own name [default: the host's]
+    #[arg(long = "name", value_name = "NAME")]
+    pub server: Option<String>,
+    /// Name of a first user
+    #[arg(long, value_name = "NAME", value_parser = name, requires = "key")]
+    pub user: Option<String>,
+    /// The first user's public key, as ssh-keygen makes it
+    #[arg(long, value_name = "FILE", requires = "user")]
+    pub key: Option<PathBuf>,
+    /// For which addresses the first user may open
+    #[arg(long, requires = "user")]
+    pub source: Option<Source>,
+    /// The configuration to write
+    #[arg(short = 'f', value_name = "FILE", default_value = DEFAULT_CONFIG)]
+    pub config: PathBuf,
+}
+
+/// For which addresses a user may open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Source {
+    /// The one that the client has and names.
+    Bound,
+    /// Also the one that its packets arrive from.
+    Observed,
+}
+
+/// What gets a new key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Rotated {
+    /// The gate key.
+    Gate,
 }
 
 /// What is shown instead of doors and leases.
@@ -122,9 +202,7 @@ impl Command {
                 .map_err(|text| Arguments::command().error(ErrorKind::InvalidValue, text))?,
             Self::Reload => Order::Reload,
             Self::Log { much } => Order::Log { verbose: *much == Much::Verbose },
-            Self::Show { .. } | Self::Monitor | Self::Metrics | Self::Doctor { .. } => {
-                return Ok(None);
-            }
+            _ => return Ok(None),
         }))
     }
 }

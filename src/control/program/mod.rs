@@ -7,8 +7,13 @@
 
 pub mod arguments;
 pub mod connection;
+mod enroll;
 mod json;
 mod printable;
+mod qr;
+mod revoke;
+mod rotate;
+mod setup;
 pub mod show;
 
 use std::fmt::{self, Display};
@@ -21,7 +26,9 @@ use clap::Parser;
 use super::answer::Answer;
 use super::request::{Order, Request};
 use super::{doctor, metrics};
-use arguments::{Arguments, Command};
+use crate::config::date;
+use crate::sys;
+use arguments::{Arguments, Command, Rotated};
 use connection::Connection;
 
 /// Why something was not done.
@@ -79,7 +86,7 @@ pub fn main() -> ExitCode {
     let done = match order {
         Some(order) => Connection::open(&arguments.socket)
             .and_then(|mut daemon| carry_out(&mut daemon, order, &mut out)),
-        None => look(&arguments, &mut out),
+        None => help(&arguments, &mut out),
     };
     match done.and_then(|()| Ok(out.flush()?)) {
         Ok(()) | Err(Error::Unread) => ExitCode::SUCCESS,
@@ -103,6 +110,21 @@ fn carry_out(daemon: &mut Connection, order: Order, out: &mut dyn Write) -> Resu
         writeln!(out, "{told}")?;
     }
     Ok(())
+}
+
+/// Does what the daemon is not needed for, or not alone.
+fn help(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Error> {
+    match &arguments.command {
+        Command::Enroll(order) => enroll::enroll(order, out),
+        Command::Setup(order) => setup::setup(order, out),
+        Command::Rotate { what: Rotated::Gate, config } => {
+            rotate::rotate_gate(config, &date::day_of(sys::wall()), out)
+        }
+        Command::Revoke { user, config } => {
+            revoke::revoke(user, config, &arguments.socket, out)
+        }
+        _ => look(arguments, out),
+    }
 }
 
 /// Has the daemon tell something, and prints it.
@@ -156,6 +178,12 @@ fn monitor(daemon: &mut Connection, out: &mut dyn Write) -> Result<(), Error> {
 
 fn puzzled() -> Error {
     Error::Because("knockd answered something else".into())
+}
+
+/// Tells a person what the output of a program does not.
+fn hint(line: &str) {
+    // Nowhere is left to say that standard error is gone.
+    drop(writeln!(io::stderr(), "{line}"));
 }
 
 fn complain(problem: impl Display) {
