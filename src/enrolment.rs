@@ -130,7 +130,7 @@ impl Enrolment {
         let port = |port| NonZeroU16::new(port).ok_or("port 0 is no port");
         let ports = line.doors.into_iter().map(|(name, number)| {
             let number = number.map(port).transpose()?;
-            Ok((name, number))
+            Ok::<_, &'static str>((name, number))
         });
         Ok(Self {
             port: port(line.port)?,
@@ -227,7 +227,8 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(text in ".{0,300}") {
             prop_assert!(Enrolment::decode(&text).is_err());
-            prop_assert!(Enrolment::decode(&format!("{WORD} {text}")).is_err());
+            let line = format!("{WORD} {text}");
+            prop_assert!(Enrolment::decode(&line).is_err());
         }
     }
 }

@@ -252,7 +252,7 @@ impl GateKey {
     /// The key itself, for a client that is to have it.
     #[must_use]
     pub fn reveal(&self) -> &[u8; 32] {
-        &*self.key
+        &self.key
     }
 
     /// How long every token under this key is: 168 to 423 bytes.
