@@ -2,12 +2,15 @@
 #![forbid(unsafe_code)]
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
 use std::thread;
 
 use super::Error;
+
+/// How much is passed on at once.
+const BUFFER: usize = 64 << 10;
 
 /// Brings standard input to the connection and what comes from it to standard
 /// output, until the other side ends. The end of the input is passed on.
@@ -23,15 +26,30 @@ pub fn relay(connection: &TcpStream) -> Result<(), Error> {
     // Each direction by itself, so that neither waits for the other. When the
     // other side has ended, nobody waits for the input.
     thread::spawn(move || {
-        let copied = io::copy(&mut input, &mut outgoing);
+        let copied = pump(&mut input, &mut outgoing);
         // Where the other side has gone, reading from it tells.
         let how = if copied.is_ok() { Shutdown::Write } else { Shutdown::Both };
         let _ = outgoing.shutdown(how);
     });
-    match io::copy(&mut &*connection, &mut output) {
+    match pump(&mut &*connection, &mut output) {
         // Who reads our output has ended, and needs no more of it.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        copied => copied.map(drop).map_err(failed),
+        copied => copied.map_err(failed),
+    }
+}
+
+/// Passes on what comes as it comes: not by splice(2), which may wait for more
+/// while the other side waits for an answer.
+fn pump(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let length = match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        to.write_all(&buffer[..length])?;
     }
 }
 
