@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::arguments::{Setup, Source};
 use super::{Error, hint};
-use crate::config::{self, is_server_name};
+use crate::config::{self, DEFAULT_CONFIG, is_server_name};
 use crate::keep::journal;
 use crate::keyfile::{self, Kind};
 
@@ -49,7 +49,8 @@ pub(super) fn setup(order: &Setup, out: &mut dyn Write) -> Result<(), Error> {
         .map_err(|error| Error::Because(format!("cannot write {}: {error}", file.display())))?;
     // What was written must be what the daemon takes.
     let config = config::load(file).map_err(Error::from_display)?;
-    if is_new {
+    // A configuration elsewhere is for a look, and the machine's journal not.
+    if is_new && file == Path::new(DEFAULT_CONFIG) {
         // Without it the daemon would doubt every token for a while.
         if let Err(error) = journal::lay_first(&config.directories.state) {
             let state = config.directories.state.display();
