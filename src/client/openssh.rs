@@ -12,9 +12,6 @@ use super::agent::{self, Agent, Kept};
 use super::key::{Key, Public};
 use crate::core::ssh::{ED25519, SK_ED25519};
 
-/// How often a passphrase may be wrong.
-const TRIES: usize = 3;
-
 /// Whether the file holds a private key of OpenSSH.
 #[must_use]
 pub fn is_private(bytes: &[u8]) -> bool {
@@ -73,7 +70,7 @@ pub fn from_public(file: &Path, bytes: &[u8]) -> Result<Key, Error> {
 /// passphrase.
 ///
 /// # Errors
-/// When it is no key of ours or damaged, or nobody knows its passphrase.
+/// When it is no key of ours or damaged, or three passphrases in a row do not fit.
 pub fn from_private(
     file: &Path,
     bytes: &[u8],
@@ -108,7 +105,7 @@ fn decrypted(
     mut ask: impl FnMut(&str) -> Result<Zeroizing<String>, Error>,
 ) -> Result<PrivateKey, Error> {
     let prompt = format!("passphrase of {}: ", file.display());
-    for _ in 0..TRIES {
+    for _ in 0..3 {
         if let Ok(key) = key.decrypt(ask(&prompt)?.as_bytes()) {
             return Ok(key);
         }
