@@ -3,6 +3,7 @@
 
 run_checks() {
     check_library
+    check_examples
     must furnish furnish
     check_starts
     must a-service-for-the-knock serve web 47080
@@ -60,6 +61,23 @@ check_library() {
     failed=$((failed + $(grep -c '^not ok ' "$work/lines")))
     skipped=$((skipped + $(grep -c '^skip ' "$work/lines")))
     check pf_real-ran-to-its-end grep '^test result: ' "$work/library"
+}
+
+# Whether pf would take the pf.conf examples for this system. Their interfaces
+# need not be here. Carried to another machine, this directory has none.
+check_examples() {
+    examples=$here/../../etc/examples
+    [ -d "$examples" ] || {
+        skip examples-are-taken "needs the whole source tree"
+        return
+    }
+    named=$system
+    [ "$system" != Darwin ] || named=macOS
+    for example in "$examples"/pf.conf.*; do
+        head -n 1 "$example" | grep -q "$named" || continue
+        check "${example##*/}-is-taken" pfctl -n -D ext_if=lo0 -D int_if=lo0 \
+            -D jail_if=lo0 -D sync_if=lo0 -f "$example"
+    done
 }
 
 # Keys, the client's hosts, and the daemon's configurations.

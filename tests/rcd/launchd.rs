@@ -1,50 +1,75 @@
-//! macOS's property list.
+//! macOS's property lists.
 #![forbid(unsafe_code)]
 
 use std::process::Command;
 
 use super::stage::{assert_runs, has, source};
 
-const PLIST: &str = "rc.d/macos/org.knockd.knockd.plist";
+const DAEMON: &str = "rc.d/macos/org.knockd.knockd.plist";
+const ANCHOR: &str = "rc.d/macos/org.knockd.pf.plist";
 
 /// Prints one value of a property list as JSON.
 const VALUE: &str = "import json, plistlib, sys
 with open(sys.argv[1], 'rb') as file:
     print(json.dumps(plistlib.load(file).get(sys.argv[2])))";
 
-fn value(key: &str) -> String {
-    let mut python = Command::new("python3");
-    assert_runs(python.args(["-c", VALUE]).arg(source(PLIST)).arg(key)).trim_end().to_owned()
+#[track_caller]
+fn assert_says(plist: &str, values: &[(&str, &str)]) {
+    if !has("python3") {
+        return;
+    }
+    for (key, expected) in values {
+        let mut python = Command::new("python3");
+        let said = assert_runs(python.args(["-c", VALUE]).arg(source(plist)).arg(key));
+        assert_eq!(said.trim_end(), *expected, "{key}");
+    }
 }
 
 #[test]
 fn launchd_is_told_to_keep_knockd_running_in_the_foreground() {
-    if !has("python3") {
-        return;
-    }
-    for (key, expected) in [
-        ("Label", r#""org.knockd.knockd""#),
-        (
-            "ProgramArguments",
-            r#"["/usr/local/sbin/knockd", "-d", "-f", "/usr/local/etc/knockd.ron"]"#,
-        ),
-        ("RunAtLoad", "true"),
-        ("KeepAlive", "true"),
-        ("LegacyTimers", "true"),
-        ("StandardErrorPath", r#""/var/log/knockd.log""#),
-    ] {
-        assert_eq!(value(key), expected, "{key}");
-    }
+    assert_says(
+        DAEMON,
+        &[
+            ("Label", r#""org.knockd.knockd""#),
+            (
+                "ProgramArguments",
+                r#"["/usr/local/sbin/knockd", "-d", "-f", "/usr/local/etc/knockd.ron"]"#,
+            ),
+            ("RunAtLoad", "true"),
+            ("KeepAlive", "true"),
+            ("LegacyTimers", "true"),
+            ("StandardErrorPath", r#""/var/log/knockd.log""#),
+        ],
+    );
 }
 
 #[test]
-fn the_property_list_survives_a_second_parser() {
+fn launchd_is_told_to_load_the_anchor_once_at_boot() {
+    assert_says(
+        ANCHOR,
+        &[
+            ("Label", r#""org.knockd.pf""#),
+            (
+                "ProgramArguments",
+                r#"["/sbin/pfctl", "-a", "org.knockd", "-f", "/usr/local/etc/knockd.pf"]"#,
+            ),
+            ("RunAtLoad", "true"),
+            ("KeepAlive", "null"),
+        ],
+    );
+}
+
+#[test]
+fn the_property_lists_survive_a_second_parser() {
     if !has("plistutil") {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
     let binary = directory.path().join("binary");
-    assert_runs(Command::new("plistutil").arg("-i").arg(source(PLIST)).arg("-o").arg(&binary));
-    let text = assert_runs(Command::new("plistutil").arg("-i").arg(&binary));
-    assert!(text.contains("<string>org.knockd.knockd</string>"), "{text}");
+    for (plist, label) in [(DAEMON, "org.knockd.knockd"), (ANCHOR, "org.knockd.pf")] {
+        let mut convert = Command::new("plistutil");
+        assert_runs(convert.arg("-i").arg(source(plist)).arg("-o").arg(&binary));
+        let text = assert_runs(Command::new("plistutil").arg("-i").arg(&binary));
+        assert!(text.contains(&format!("<string>{label}</string>")), "{text}");
+    }
 }
