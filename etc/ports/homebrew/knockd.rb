@@ -1,0 +1,44 @@
+class Knockd < Formula
+  desc "Opens doors in pf for addresses that prove themselves"
+  homepage "https://example.org/knockd/"
+  # Stand for where releases will be, and for what they are.
+  url "https://example.org/knockd/knockd-0.1.0.tar.gz"
+  sha256 "0000000000000000000000000000000000000000000000000000000000000000"
+  license "ISC"
+
+  depends_on "rust" => :build
+
+  conflicts_with "knock", because: "both install `knock` and `knockd` programs"
+
+  def install
+    system "cargo", "install", "--no-default-features", *std_cargo_args(features: "client")
+    sbin.install bin/"knockd", bin/"knockctl"
+    man1.install "man/knock.1"
+    man5.install "man/knockd.ron.5"
+    man7.install "man/spa.7"
+    man8.install "man/knockctl.8", "man/knockd.8"
+    pkgshare.install "etc/examples/pf.conf.macos", "rc.d/macos/org.knockd.pf.plist"
+  end
+
+  service do
+    run [opt_sbin/"knockd", "-d", "-f", etc/"knockd.ron"]
+    keep_alive true
+    require_root true
+    error_log_path var/"log/knockd.log"
+  end
+
+  def caveats
+    <<~EOS
+      As root, make the account of the engine and a configuration:
+        sysadminctl -roleAccount -UID 470 -addUser _knockd
+        knockctl setup -f #{etc}/knockd.ron
+      and load what it prints into an anchor of pf:
+        #{opt_pkgshare}/pf.conf.macos says how.
+    EOS
+  end
+
+  test do
+    assert_match version.to_s, shell_output("#{sbin}/knockd --version")
+    assert_match "cannot read", shell_output("#{sbin}/knockd -n -f missing.ron 2>&1", 1)
+  end
+end
