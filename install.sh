@@ -75,6 +75,11 @@ list() {
     for program in knockctl knockd; do
         echo "755 $PREFIX/sbin/$program $BINDIR/$program"
     done
+    for program in knock knockctl knockd; do
+        echo "644 $PREFIX/share/bash-completion/completions/$program etc/completion/knockd.bash"
+        echo "644 $PREFIX/share/fish/vendor_completions.d/$program.fish etc/completion/knockd.fish"
+    done
+    echo "644 $PREFIX/share/zsh/site-functions/_knockd etc/completion/_knockd"
     for page in knock.1 knockd.ron.5 spa.7 knockctl.8 knockd.8; do
         echo "644 $man/man${page##*.}/$page man/$page"
     done

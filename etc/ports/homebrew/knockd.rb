@@ -17,6 +17,13 @@ class Knockd < Formula
     man5.install "man/knockd.ron.5"
     man7.install "man/spa.7"
     man8.install "man/knockctl.8", "man/knockd.8"
+    zsh_completion.install "etc/completion/_knockd"
+    %w[knock knockctl knockd].each do |program|
+      cp "etc/completion/knockd.bash", program
+      cp "etc/completion/knockd.fish", "#{program}.fish"
+      bash_completion.install program
+      fish_completion.install "#{program}.fish"
+    end
     pkgshare.install "etc/examples/pf.conf.macos", "rc.d/macos/org.knockd.pf.plist"
   end
 

@@ -1,0 +1,57 @@
+# Completion for knock, knockctl and knockd in fish. What there is to complete is
+# what their own help says, so it is never out of date. Installed once for each
+# program, under its name.
+
+# The help that fits what is typed so far: a command of knockctl has its own.
+function __knockd_help
+    set -l words (commandline -opc)
+    set -l program $words[1]
+    set -l command
+    if string match -q -- '*knockctl' $program
+        set command (string match -r -- '^[a-z].*' $words[2..])[1]
+    end
+    command $program $command -h 2>/dev/null
+end
+
+# A line for each option, command and value: the word, a tab, what it is for.
+function __knockd_words
+    __knockd_help | awk '
+        /^[A-Z][a-z]*:/ { section = $1 }
+        section == "Commands:" && /^  [a-z]/ {
+            word = $1
+            sub(/^  [a-z]+ +/, "")
+            print word "\t" $0
+        }
+        section == "Arguments:" && sub(/.*\[possible values: /, "") {
+            gsub(/[],]/, "")
+            for (i = 1; i <= NF; i++) print $i
+        }
+        section == "Options:" && /^ *-/ {
+            text = $0
+            sub(/^ +[^ ]+( [^ ]+)*  +/, "", text)
+            for (i = 1; $i ~ /^-/; i++) {
+                sub(/,$/, "", $i)
+                print $i "\t" text
+            }
+        }'
+end
+
+# The servers in the user's hosts file.
+function __knockd_hosts
+    sed -n 's/^ *"\([^"]*\)": *($/\1/p' ~/.config/knock/hosts.ron 2>/dev/null
+end
+
+# What the word before the cursor takes, as its help calls it: FILE, TIME. Nothing
+# if it is no option, or takes nothing.
+function __knockd_taken
+    set -l last (commandline -opc)[-1]
+    string match -q -- '-*' $last
+    and __knockd_help | string replace -f -r -- "^ *(-., )?$last <([A-Z]+)>.*" '$2'
+end
+
+set -l program (basename (status filename) .fish)
+complete -c $program -f
+complete -c $program -n '__knockd_taken | string match -q -r "FILE|SOCKET"' -F
+complete -c $program -n 'test -z (__knockd_taken)""' -a '(__knockd_words)'
+test $program = knock
+and complete -c $program -n 'test -z (__knockd_taken)""' -a '(__knockd_hosts)' -d server
