@@ -176,7 +176,7 @@ fn what_is_allowed_but_odd_is_a_warning_with_its_place() {
     );
     assert_eq!(
         warnings(&[sequence, "users: {}"])[0],
-        "5:6: spa waits for tokens, but no user can send one"
+        "5:6: spa waits for tokens, but no user can send one: knockctl enroll"
     );
     let idle = "users: {\"alice\": (credential: Secret(\"alice.key\"), doors: [])}";
     assert!(warnings(&[idle]).contains(&String::from("6:59: user \"alice\" may open no door")));

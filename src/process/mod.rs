@@ -29,11 +29,14 @@ use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use nix::unistd::geteuid;
 
 use crate::capture::filter;
 use crate::config::{self, Config};
+use crate::control::doctor;
 use crate::core::interest;
 use crate::core::policy::Policy;
+use crate::firewall::Choice;
 use crate::sys::Side;
 use crate::{faults, firewall, sys};
 use options::Options;
@@ -142,6 +145,12 @@ fn check(config: &Config) -> Result<(), Failure> {
     firewall::check(&config.firewall, config.enable_pf)
         .map_err(|error| Failure::Because(format!("cannot use the firewall: {error}")))?;
     check_filter(&config.policy)?;
+    // Another user may not look, and other filters have no ruleset to follow.
+    if config.firewall == Choice::Pf && geteuid().is_root() {
+        for finding in doctor::guard_rails(config) {
+            complain(finding);
+        }
+    }
     drop(writeln!(io::stderr(), "configuration OK"));
     Ok(())
 }

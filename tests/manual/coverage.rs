@@ -104,6 +104,26 @@ fn documented_fields(page: &str) -> Vec<&str> {
     names
 }
 
+/// Fields that have to be written.
+const REQUIRED: [&str; 9] =
+    ["credential", "doors", "doors", "gate_keys", "name", "opens", "steps", "table", "table"];
+
+#[test]
+fn every_field_that_can_be_left_out_says_what_is_then() {
+    let items = CONFIGURATION.split("\n.It ").skip(1);
+    let fields = items.filter_map(|item| Some((item.strip_prefix("Ic ")?, item)));
+    let mut silent: Vec<_> = fields
+        .filter(|(_, item)| !item.split("\n.Ss").next().unwrap().contains("default"))
+        .filter_map(|(rest, _)| rest.split_ascii_whitespace().next())
+        .collect();
+    silent.sort_unstable();
+    silent.retain(|name| !GROUPS.contains(name));
+    assert_eq!(silent, REQUIRED);
+}
+
+/// Fields whose own fields have defaults.
+const GROUPS: [&str; 2] = ["limits", "directories"];
+
 const RAW: &str = include_str!("../../src/config/raw.rs");
 
 #[test]

@@ -290,6 +290,28 @@ impl Lab {
     }
 }
 
+/// The address of [`hide_behind`].
+pub const HIDDEN: &str = "10.0.0.2";
+
+/// A host behind the lab's client, which hides it behind its own address.
+pub fn hide_behind(lab: &Lab) -> Namespace {
+    let hidden = Namespace::new("n");
+    lab.client.cable("eth1", &hidden, "eth0");
+    lab.client.add_address("10.0.0.1", "eth1");
+    hidden.add_address(HIDDEN, "eth0");
+    hidden.ip(&["route", "add", "default", "via", "10.0.0.1"]);
+    lab.client.enter(|| fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap());
+    lab.client.nft(
+        "table ip nat {
+            chain postrouting {
+                type nat hook postrouting priority srcnat;
+                oifname eth0 masquerade
+            }
+        }",
+    );
+    hidden
+}
+
 /// Waits until `done` says so, looking every few milliseconds at something
 /// that has no event to wait for.
 pub fn until(what: &str, mut done: impl FnMut() -> bool) -> Instant {

@@ -218,27 +218,6 @@ impl Agent {
     }
 }
 
-/// A private network behind the client, which is its router and hides it
-/// behind its own address.
-pub fn behind_nat(lab: &Lab) -> Namespace {
-    let inside = Namespace::new("n");
-    lab.client.cable("inside", &inside, "eth0");
-    lab.client.add_address("10.0.0.1", "inside");
-    inside.add_address("10.0.0.5", "eth0");
-    inside.ip(&["route", "add", "default", "via", "10.0.0.1"]);
-    let forwarding = ["-q", "-w", "net.ipv4.ip_forward=1"];
-    assert!(lab.client.command("sysctl").args(forwarding).status().unwrap().success());
-    lab.client.nft(
-        "table ip nat {
-            chain postrouting {
-                type nat hook postrouting priority 100;
-                oifname eth0 masquerade
-            }
-        }",
-    );
-    inside
-}
-
 /// What a program said to standard error.
 pub fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()

@@ -15,7 +15,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::process::Stdio;
 
-use lab::{Agent, SshLab, behind_nat, client, said, terminal};
+use lab::{Agent, SshLab, client, said, terminal};
 use net::*;
 
 /// A lab with the user laptop, whose key also opens sshd.
@@ -177,7 +177,7 @@ fn a_client_behind_nat_gets_in_or_is_told_at_once_why_not() {
     lab.host("enrolled4", SERVER4, "settler", ", source: Bound");
     let daemon = lab.daemon();
     let _service = lab.lab.listen(22);
-    let inside = behind_nat(&lab.lab);
+    let inside = hide_behind(&lab.lab);
     let knock = |arguments: &[&str]| {
         let mut command = inside.command(KNOCK);
         command.env("XDG_CONFIG_HOME", lab.lab.files.path()).args(arguments).output().unwrap()
@@ -185,7 +185,7 @@ fn a_client_behind_nat_gets_in_or_is_told_at_once_why_not() {
 
     let told = knock(&["-4", "--wait", "roamer4", "ssh"]);
     assert!(told.status.success(), "{}", said(&told));
-    assert!(said(&told).contains("10.0.0.5 is a private address"), "{}", said(&told));
+    assert!(said(&told).contains("10.0.0.2 is a private address"), "{}", said(&told));
     daemon.expect(&format!("door ssh opened for {CLIENT4} by roamer"));
 
     // Who was enrolled as bound is told before anything is sent.
@@ -200,7 +200,7 @@ fn a_client_behind_nat_gets_in_or_is_told_at_once_why_not() {
     lab.lab.client.add_address("192.0.2.101", "eth0");
     lab.lab.client.nft("flush chain ip nat postrouting");
     lab.lab.client.nft("add rule ip nat postrouting oifname eth0 snat to 192.0.2.101");
-    let told = knock(&["--address", "10.0.0.5", "settler4", "ssh"]);
+    let told = knock(&["--address", "10.0.0.2", "settler4", "ssh"]);
     assert!(told.status.success(), "{}", said(&told));
     let (_, line) = daemon.expect("from 192.0.2.101 refused");
     assert!(line.ends_with("address, behind NAT the user needs source: Observed"), "{line}");

@@ -30,7 +30,7 @@ pub mod ruleset;
 
 pub use report::Outcome;
 
-use finding::Finding;
+use finding::{Finding, Grade};
 use health::Health;
 use report::Report;
 use ruleset::read;
@@ -73,6 +73,16 @@ pub fn run(options: &Options, ask: &mut Ask<'_>, out: &mut dyn Write) -> Outcome
         report.add(rules(config, &names));
     }
     report.finish()
+}
+
+/// What of the live packet filter would make the doors of `config` useless, or
+/// lets everybody in anyway: for who checks a configuration before a start.
+pub fn guard_rails(config: &Config) -> Vec<Finding> {
+    let names = interfaces(config, None);
+    let mut findings = packet_filter(config, &names);
+    findings.extend(rules(config, &names));
+    findings.retain(|finding| finding.grade != Grade::Ok);
+    findings
 }
 
 /// Tells one text of a configuration from another: 16 hexadecimal digits,

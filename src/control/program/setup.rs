@@ -155,13 +155,20 @@ fn write_new(file: &Path, text: &str) -> io::Result<()> {
 }
 
 fn configuration(name: &str, port: u16, users: &str) -> String {
-    let firewall = if cfg!(target_os = "linux") {
-        "    // The nftables table that has the sets knock_ssh_v4 and knock_ssh_v6.
+    let (firewall, anchor) = if cfg!(target_os = "linux") {
+        let text = "    // The nftables table that has the sets knock_ssh_v4 and knock_ssh_v6.
     firewall: Nft(table: \"knockd\"),
 
-"
+";
+        (text, "")
+    } else if cfg!(target_os = "macos") {
+        let text = "    // pf is disabled there until someone asks for it.
+    enable_pf: true,
+
+";
+        (text, " anchor: \"org.knockd\",")
     } else {
-        ""
+        ("", "")
     };
     format!(
         "// Configuration of knockd. Every field stands in knockd.ron(5).
@@ -176,7 +183,12 @@ fn configuration(name: &str, port: u16, users: &str) -> String {
 
     // What opens: the table that the packet filter looks at.
     doors: {{
-        \"ssh\": (table: {TABLE:?}, ports: [Tcp(22)], open_for: \"60s\", max_open_for: \"8h\"),
+        \"ssh\": (
+            table: {TABLE:?},{anchor}
+            ports: [Tcp(22)],
+            open_for: \"60s\",
+            max_open_for: \"8h\",
+        ),
     }},
 
     // Who may open what: knockctl enroll NAME, then put here what the client
@@ -229,7 +241,13 @@ fn explain(file: &Path, gate: &Path, is_new: bool, user: Option<&str>) {
 /// In an order that keeps the connection over which they are typed: what is
 /// loaded first is taken back by itself, unless all went well.
 fn steps(user: Option<&str>) -> [String; 5] {
-    let [test, undo, load] = if cfg!(target_os = "linux") {
+    let [test, undo, load] = if cfg!(target_os = "macos") {
+        [
+            "save it as /usr/local/etc/knockd.pf and test it: pfctl -a org.knockd -nf FILE",
+            "have it taken back by itself: echo 'pfctl -a org.knockd -F all' | at now + 10 minutes",
+            "load it: pfctl -a org.knockd -f FILE; connections with a state go on",
+        ]
+    } else if cfg!(target_os = "linux") {
         [
             "save it as FILE and test it: nft -c -f FILE",
             "have it taken back by itself: echo 'nft delete table inet knockd' | at now + 10 minutes",
