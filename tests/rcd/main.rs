@@ -6,4 +6,5 @@
 mod freebsd;
 mod launchd;
 mod openbsd;
+mod service;
 mod stage;
