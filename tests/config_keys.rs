@@ -216,3 +216,16 @@ fn rights_are_read_and_bounded() {
     ]);
     assert!(house.problems(&nft)[0].contains("single addresses"));
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_line_makes_it_panic_or_is_repeated(text in ".{0,200}", options in "[a-z=\",!/.:0-9 -]{0,60}") {
+        let mut secret = String::from("c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0");
+        secret.push_str(&text);
+        for line in [text.clone(), format!("{options} {}", ssh()), format!("{options}{secret}")] {
+            if let Err(why) = knockd::config::check_authorized_key(&line) {
+                proptest::prop_assert!(!why.contains("c2VjcmV0"), "{}", why);
+            }
+        }
+    }
+}

@@ -184,7 +184,10 @@ impl Scene {
             credentials: vec![Key::Secret(Zeroizing::new([7; 32])).into()],
             doors: vec![SSH],
             source: SourcePolicy::Bound,
-            networks: Networks::default(),
+            networks: Networks {
+                allowed: Vec::new(),
+                denied: vec![Entry::new("203.0.113.0".parse().unwrap(), 24).unwrap()],
+            },
             not_before: None,
             not_after: Some(Wall::from_millis(10_000_000)),
             max_open_for: None,
@@ -549,7 +552,12 @@ fn stopping_shuts_everything_and_says_what_it_could_not() {
 fn an_engine_in_foreign_hands_gets_no_more_than_the_configuration_gives() {
     let mut scene = Scene::new();
     let honest = scene.claim(SSH, "192.0.2.7");
+    let counted = honest.replay.map(|token| ReplayId { counter: u32::MAX, ..token });
     let forged = [
+        (Claim { credential: 1, ..honest }, Reason::Unknown),
+        (Claim { credential: u8::MAX, ..honest }, Reason::Unknown),
+        (Claim { replay: counted, ..honest }, Reason::Invalid),
+        (Claim { address: "203.0.113.7".parse().unwrap(), ..honest }, Reason::Network),
         (Claim { door: DoorIndex(9), ..honest }, Reason::Forbidden),
         (Claim { door: WEB, ..honest }, Reason::Forbidden),
         (Claim { user: Some(UserIndex(5)), ..honest }, Reason::Unknown),

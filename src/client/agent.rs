@@ -155,7 +155,9 @@ fn string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(string)
 }
 
-fn parse_identities(answer: &[u8]) -> Option<Vec<Identity>> {
+/// The keys in the answer to a request for them.
+#[must_use]
+pub fn parse_identities(answer: &[u8]) -> Option<Vec<Identity>> {
     let (&kind, rest) = answer.split_first()?;
     let (count, mut rest) = rest.split_first_chunk()?;
     let count = usize::try_from(u32::from_be_bytes(*count)).ok()?;

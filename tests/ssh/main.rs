@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "tests may")]
 
+mod agents;
 mod lab;
 #[path = "../net/mod.rs"]
 mod net;
