@@ -10,7 +10,7 @@ use ssh_key::PublicKey;
 use zeroize::Zeroizing;
 
 use super::hosts::{self, Host};
-use super::{Error, complain, keys, openssh};
+use super::{Error, complain, hosts_file, keys, openssh};
 use crate::enrolment::{self, Enrolment, Source};
 use crate::keyfile::{self, Kind};
 
@@ -29,7 +29,7 @@ pub(super) fn enroll(
     let enrolment = Enrolment::decode(&line)
         .map_err(|why| Error::new(format!("cannot read the enrolment: {why}")))?;
     let directory = file.parent().unwrap_or(Path::new("."));
-    if let Some((known, host)) = hosts::known(file, &enrolment.name)? {
+    if let Some((known, host)) = hosts_file::known(file, &enrolment.name)? {
         replace_gate_key(&host, &enrolment)?;
         complain(&format!("the gate key of {known} is the new one now, nothing else changed"));
         return stanza(&enrolment, host.key.as_path());
@@ -48,7 +48,7 @@ pub(super) fn enroll(
     let gate = format!("{name}.gate");
     let made = directory.join(&gate);
     keyfile::write_new(&made, Kind::Gate, &enrolment.gate_key, "").map_err(told)?;
-    if let Err(error) = hosts::add(file, name, &entry(&enrolment, name, &gate, &key)) {
+    if let Err(error) = hosts_file::add(file, name, &entry(&enrolment, name, &gate, &key)) {
         // Without its entry it would only be in the way of the next try.
         let _ = fs::remove_file(&made);
         return Err(error);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fmt;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
@@ -99,7 +99,7 @@ impl TryFrom<String> for KeyPath {
 
 /// The servers by the names that their user gave them.
 #[derive(Debug, Default)]
-struct Hosts(BTreeMap<String, Host>);
+pub(super) struct Hosts(pub(super) BTreeMap<String, Host>);
 
 impl<'de> Deserialize<'de> for Hosts {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -197,84 +197,7 @@ pub fn find(file: &Path, name: &str) -> Result<Host, Error> {
     Ok(host)
 }
 
-/// The entry of the server that calls itself `server`, and its name, if the
-/// hosts file has one.
-///
-/// # Errors
-/// When there is a file, but none that can be read and understood.
-pub fn known(file: &Path, server: &str) -> Result<Option<(String, Host)>, Error> {
-    let text = match read(file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => {
-            return Err(Error::new(format!("cannot read {}: {error}", file.display())));
-        }
-    };
-    let mut hosts = parse(file, &text)?.0.into_iter();
-    let Some((name, _)) = hosts.find(|(_, host)| host.name.as_str() == server) else {
-        return Ok(None);
-    };
-    let host = find(file, &name)?;
-    Ok(Some((name, host)))
-}
-
-/// Adds `entry`, the text of the host `name`, to the hosts file, which is made
-/// when it is missing. What stands there stays as it is, comments and all.
-///
-/// # Errors
-/// When there is such a host, or the file cannot be read, understood or
-/// written.
-pub fn add(file: &Path, name: &str, entry: &str) -> Result<(), Error> {
-    let failed = |error| Error::new(format!("cannot write {}: {error}", file.display()));
-    let text = match read(file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "{\n}\n".into(),
-        Err(error) => return Err(failed(error)),
-    };
-    let before = parse(file, &text)?;
-    if before.0.contains_key(name) {
-        return Err(Error::new(format!(
-            "host {name} stands in {} already, for another server: give another name",
-            file.display()
-        )));
-    }
-    let is_whole = |text: &String| {
-        parse(file, text).is_ok_and(|after| {
-            after.0.len() == before.0.len() + 1 && after.0.contains_key(name)
-        })
-    };
-    let with = insertions(&text, entry).into_iter().find(is_whole).ok_or_else(|| {
-        Error::new(format!("cannot find the end of {}, add by hand\n{entry}", file.display()))
-    })?;
-    replace(file, &with).map_err(failed)
-}
-
-/// `text` with `entry` before its last brace, the entry before it ended by a
-/// comma or not.
-fn insertions(text: &str, entry: &str) -> Vec<String> {
-    let Some((body, end)) = text.rsplit_once('}') else { return Vec::new() };
-    let body = body.trim_end();
-    let mut found = vec![format!("{body}\n{entry}}}{end}")];
-    if let Some((first, last)) = body.rsplit_once(')') {
-        found.push(format!("{first}),{last}\n{entry}}}{end}"));
-    }
-    found
-}
-
-/// Puts `text` in the place of the file, whole or not at all.
-fn replace(file: &Path, text: &str) -> std::io::Result<()> {
-    // A link stays one.
-    let file = file.canonicalize().unwrap_or(file.to_owned());
-    let directory = file.parent().unwrap_or(Path::new("/"));
-    let beside = file.with_extension("ron.new");
-    let mut new = File::create(&beside)?;
-    new.write_all(text.as_bytes())?;
-    new.sync_all()?;
-    std::fs::rename(&beside, &file)?;
-    File::open(directory)?.sync_all()
-}
-
-fn read(file: &Path) -> std::io::Result<String> {
+pub(super) fn read(file: &Path) -> std::io::Result<String> {
     let mut text = String::new();
     let length = File::open(file)?.take(MAX_LENGTH + 1).read_to_string(&mut text)?;
     if length as u64 > MAX_LENGTH {
@@ -283,7 +206,7 @@ fn read(file: &Path) -> std::io::Result<String> {
     Ok(text)
 }
 
-fn parse(file: &Path, text: &str) -> Result<Hosts, Error> {
+pub(super) fn parse(file: &Path, text: &str) -> Result<Hosts, Error> {
     let options = ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME);
     options.from_str(text).map_err(|error| {
         let (start, code) = (error.span.start, error.code);

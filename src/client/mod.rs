@@ -1,18 +1,22 @@
 //! The client: knocks, asks by token, makes keys. Any Unix, no privileges.
 //!
-//! [`token`] makes the bytes, [`send`] and [`sequence`] bring packets on
-//! their way, [`hosts`] and [`keys`] read what the user keeps in files,
-//! [`arguments`] is the command line. Secrets come from files alone: argv
-//! and the environment can be seen by others.
+//! [`arguments`] become an [`order`]. [`token`] makes the bytes with a [`key`]
+//! and for an address that [`source`] chooses; [`send`] and [`sequence`] bring
+//! packets on their way; [`wait`] tries the door and [`relay`] uses it.
+//! [`hosts`] and [`keys`] read what the user keeps in files, [`openssh`] and
+//! [`agent`] what ssh keeps. Secrets come from files alone: argv and the
+//! environment can be seen by others.
 #![forbid(unsafe_code)]
 
 pub mod agent;
 pub mod arguments;
 mod enroll;
 pub mod hosts;
+mod hosts_file;
 pub mod key;
 pub mod keys;
 pub mod openssh;
+pub mod order;
 pub mod own_address;
 pub mod relay;
 pub mod send;
@@ -30,7 +34,7 @@ use std::process::ExitCode;
 
 use crate::keyfile::Kind;
 use crate::sys;
-use arguments::{Action, Order};
+use order::{Action, Order};
 
 /// Why something was not done, for the user to read.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,8 +4,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::arguments::{Named, Then, Token};
 use super::hosts::{self, Host};
+use super::order::{Named, Then, Token};
 use super::send::{self, Families};
 use super::source;
 use super::token::{Access, Ask};
