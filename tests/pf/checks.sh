@@ -12,6 +12,8 @@ run_checks() {
     check_knock
     check_token
     check_reload
+    check_processes
+    check_control
     check_stop
     case $system in
     Darwin)
@@ -112,6 +114,7 @@ configure() {
     required_interfaces: ["$interface"],
     firewall: Pf,
     loopback: $loopback,
+    user: "nobody",
     doors: { $2 },
     sequences: {
         "front": (steps: [Tcp(47001), Udp(47030), Tcp(47010)], opens: ["web"]),
