@@ -7,9 +7,9 @@ use ssh_key::public::KeyData;
 use ssh_key::{PrivateKey, PublicKey};
 use zeroize::Zeroizing;
 
-use super::Error;
 use super::agent::{self, Agent, Kept};
 use super::key::{Key, Public};
+use super::{Error, complain};
 use crate::core::ssh::{ED25519, SK_ED25519};
 
 /// Whether the file holds a private key of OpenSSH.
@@ -78,16 +78,21 @@ pub fn from_private(
 ) -> Result<Key, Error> {
     let key = private(file, bytes)?;
     let public = ours(file, key.public_key().key_data())?;
-    if key.is_encrypted() || matches!(public, Public::SecurityKey(..)) {
-        if let Some(key) = held(file, key.public_key(), public.clone())? {
-            return Ok(key);
+    let is_token = matches!(public, Public::SecurityKey(..));
+    if is_token || key.is_encrypted() {
+        match held(file, key.public_key(), public) {
+            Ok(Some(key)) => return Ok(key),
+            Ok(None) => {}
+            // An agent that is gone must not keep the passphrase from serving.
+            Err(error) if !is_token => complain(&error),
+            Err(error) => return Err(error),
         }
-        if matches!(public, Public::SecurityKey(..)) {
-            let file = file.display();
-            return Err(Error::new(format!(
-                "{file} is a security key, which signs through ssh-agent: run ssh-add {file}"
-            )));
-        }
+    }
+    if is_token {
+        let file = file.display();
+        return Err(Error::new(format!(
+            "{file} is a security key, which signs through ssh-agent: run ssh-add {file}"
+        )));
     }
     let key = if key.is_encrypted() { decrypted(file, &key, ask)? } else { key };
     key.key_data()

@@ -116,11 +116,13 @@ fn a_key_with_a_passphrase_signs_from_the_agent_or_asks_on_the_terminal() {
     agent.add(&["-D"], "", &lab);
     let refused = lab.knock(&environment, &["public4", "ssh"]);
     assert!(!refused.status.success(), "what the agent has forgotten signs no more");
+    let gone = agent.socket().to_owned();
     drop(agent);
 
+    // One that is gone is told, and does not keep the passphrase from serving.
     let (master, slave) = terminal();
     let mut typing = lab.lab.client.command("setsid");
-    typing.args(["-c", "-w", KNOCK, "-v", "locked4", "ssh"]).env_remove("SSH_AUTH_SOCK");
+    typing.args(["-c", "-w", KNOCK, "-v", "locked4", "ssh"]).env("SSH_AUTH_SOCK", gone);
     typing.env("XDG_CONFIG_HOME", lab.lab.files.path());
     let mut typing = typing.stdin(slave).stdout(Stdio::piped()).spawn().unwrap();
     let mut screen = File::from(master);
