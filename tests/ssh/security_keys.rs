@@ -1,8 +1,5 @@
 //! Security keys: touched, known to their owner, and only one of each.
 
-use std::fs;
-use std::process::Command;
-
 use super::lab::{SshLab, said};
 use super::net::*;
 use super::security_key::SecurityKey;
@@ -20,37 +17,6 @@ fn lab(options: &str) -> (SshLab, SecurityKey) {
 fn knock(lab: &SshLab, key: &SecurityKey) {
     let sent = lab.knock(&[("SSH_AUTH_SOCK", key.socket())], &["ada4", "ssh"]);
     assert!(sent.status.success(), "{}", said(&sent));
-}
-
-#[test]
-fn what_the_stand_in_signs_is_what_openssh_takes_for_a_security_key_s() {
-    let (directory, namespace) = (tempfile::tempdir().unwrap(), "knockd");
-    let key = SecurityKey::plug_in(&directory.path().join("sk.sock"), "ssh:");
-    key.set(|mood| mood.counter = 7);
-    let file = |name: &str, text: &str| {
-        let path = directory.path().join(name);
-        fs::write(&path, text).unwrap();
-        path
-    };
-    let public = file("key.pub", &format!("{}\n", key.line()));
-    let (message, signers) = (file("message", "a knock"), format!("ada {}\n", key.line()));
-    let signers = file("signers", &signers);
-    let signed = Command::new("ssh-keygen")
-        .args(["-q", "-Y", "sign", "-n", namespace, "-f"])
-        .args([&public, &message])
-        .env("SSH_AUTH_SOCK", key.socket())
-        .output()
-        .unwrap();
-    assert!(signed.status.success(), "{}", said(&signed));
-    let verified = Command::new("ssh-keygen")
-        .args(["-Y", "verify", "-n", namespace, "-I", "ada", "-f"])
-        .arg(signers)
-        .arg("-s")
-        .arg(directory.path().join("message.sig"))
-        .stdin(fs::File::open(message).unwrap())
-        .output()
-        .unwrap();
-    assert!(verified.status.success(), "{}", said(&verified));
 }
 
 #[test]
