@@ -209,6 +209,37 @@ fn a_lease_is_cut_to_what_its_door_allows_from_now_on() {
 }
 
 #[test]
+fn a_lease_is_cut_to_what_its_user_may_have_from_now_on() {
+    let mut shorter = parts();
+    shorter.users[0].max_open_for = Some(Duration::from_secs(5));
+    let reloaded = under(one(ALICE, false), shorter, OnRemove::Close);
+    assert_eq!(only_lease(&reloaded), (key(SSH, HOST), ALICE, mono(5_000)));
+    assert_eq!(reloaded.cut, [key(SSH, HOST)]);
+}
+
+#[test]
+fn a_lease_ends_where_its_user_may_not_be_any_more() {
+    let nowhere_else = |network: &str| {
+        let mut parts = parts();
+        parts.users[0].networks.allowed = vec![Entry::new(ip(network), 24).unwrap()];
+        under(one(ALICE, false), parts, OnRemove::Keep)
+    };
+    assert_ends(&nowhere_else("198.51.100.0"), Why::Right);
+    assert_eq!(only_lease(&nowhere_else("192.0.2.0")).0, key(SSH, HOST));
+}
+
+#[test]
+fn a_lease_whose_door_takes_another_prefix_moves_without_a_gap() {
+    let mut wide = parts();
+    wide.doors[0].v4_prefix = 24;
+    let reloaded = under(one(ALICE, false), wide, OnRemove::Close);
+    assert_eq!(reloaded.moved, [key(SSH, HOST)]);
+    let network = Entry::new(ip(HOST), 24).unwrap();
+    let add = Step::Add { key: key(SSH, HOST), table: table("knock_ssh"), entry: network };
+    assert_eq!(reloaded.steps, [add, delete("knock_ssh")]);
+}
+
+#[test]
 fn a_lease_ends_with_its_door() {
     for holder in [ALICE, Holder::Sequence, Holder::Administrator] {
         assert_ends(&under(one(holder, false), only_web(), OnRemove::Close), Why::Door);

@@ -38,7 +38,10 @@ const fn gauge(stat: &'static str, help: &'static str) -> Known {
 /// All of them, but the latencies: [`LATENCY`] and [`LATENCY_SUM`].
 pub const KNOWN: [Known; 14] = [
     gauge("leases", "Leases that live."),
-    gauge("journal_used", "Tokens that the replay journal remembers."),
+    gauge(
+        "journal_used",
+        "Tokens that the replay journal remembers, and counters of security keys.",
+    ),
     gauge("journal_room", "Tokens that it can remember."),
     Known {
         stat: "refused",

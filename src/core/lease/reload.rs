@@ -225,6 +225,7 @@ impl<'p> Judge<'p> {
         let is_kept = self.on_remove == OnRemove::Keep;
         let holder = match holder {
             Holder::User(index) => match self.users.get(to_usize(index.0)).copied().flatten() {
+                Some((_, user)) if !user.networks.allow(key.address) => return Err(Why::Right),
                 Some((index, user)) if is_retired || user.may_open(door) => Holder::User(index),
                 Some(_) => return Err(Why::Right),
                 None if is_kept => Holder::Removed,

@@ -87,7 +87,8 @@ impl Keeper {
         let holder = match left.holder {
             leases::Holder::User(id) => {
                 let (index, user) = self.policy.user_by_id(&id)?;
-                user.may_open(door).then_some(Holder::User(index))?
+                let may = user.may_open(door) && user.networks.allow(left.address);
+                may.then_some(Holder::User(index))?
             }
             leases::Holder::Sequence => {
                 self.policy.has_sequence_to(door).then_some(Holder::Sequence)?
