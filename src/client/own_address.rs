@@ -42,15 +42,13 @@ pub fn ask(command: &str) -> Result<IpAddr, Error> {
         .spawn()
         .map_err(|error| failed(error.to_string()))?;
     let line = first_line(&mut child, Instant::now() + PATIENCE);
-    if line.is_err() {
-        // It may have ended by itself meanwhile.
-        let _ = child.kill();
-    }
-    // With its output closed it has no more to say.
+    // With its output closed it has no more to say, and may go on for long; or
+    // it has ended by itself, which then is its status.
     drop(child.stdout.take());
+    let _ = child.kill();
     let status = child.wait().map_err(|error| failed(error.to_string()))?;
     let line = line.map_err(failed)?;
-    if line.is_empty() && !status.success() {
+    if line.is_empty() && status.code().is_some_and(|code| code != 0) {
         return Err(failed(status.to_string()));
     }
     parse(&line).map_err(failed)
@@ -89,6 +87,17 @@ mod tests {
     fn the_first_line_is_the_address() {
         assert_eq!(ask("echo 192.0.2.7; echo more"), Ok("192.0.2.7".parse().unwrap()));
         assert_eq!(ask("printf ' 2001:db8::7 '"), Ok("2001:db8::7".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_command_that_goes_on_is_not_waited_for() {
+        let begin = Instant::now();
+        assert_eq!(ask("echo 192.0.2.7; exec sleep 60"), Ok("192.0.2.7".parse().unwrap()));
+        for command in ["echo; exec sleep 60", "exec >&-; exec sleep 60"] {
+            let error = ask(command).unwrap_err().to_string();
+            assert!(error.contains("is no address"), "{command}: {error}");
+        }
+        assert!(begin.elapsed() < Duration::from_secs(30));
     }
 
     #[test]
