@@ -7,6 +7,9 @@ use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
 use std::thread;
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
 use super::Error;
 
 /// How much is passed on at once.
@@ -40,16 +43,40 @@ pub fn relay(connection: &TcpStream) -> Result<(), Error> {
 
 /// Passes on what comes as it comes: not by splice(2), which may wait for more
 /// while the other side waits for an answer.
-fn pump(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
+fn pump(from: &mut (impl Read + AsFd), to: &mut (impl Write + AsFd)) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER];
     loop {
-        let length = match from.read(&mut buffer) {
+        match from.read(&mut buffer) {
             Ok(0) => return Ok(()),
-            Ok(length) => length,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        to.write_all(&buffer[..length])?;
+            Ok(length) => write(to, &buffer[..length])?,
+            Err(error) => wait_after(error, from, PollFlags::POLLIN)?,
+        }
+    }
+}
+
+fn write(to: &mut (impl Write + AsFd), mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match to.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(length) => bytes = &bytes[length..],
+            Err(error) => wait_after(error, to, PollFlags::POLLOUT)?,
+        }
+    }
+    Ok(())
+}
+
+/// Returns when it is time to try again. Who started us may have made the
+/// streams ones that do not block, and shares that with us: it stays so.
+fn wait_after(error: io::Error, stream: &impl AsFd, event: PollFlags) -> io::Result<()> {
+    match error.kind() {
+        io::ErrorKind::Interrupted => Ok(()),
+        io::ErrorKind::WouldBlock => {
+            match poll(&mut [PollFd::new(stream.as_fd(), event)], PollTimeout::NONE) {
+                Ok(_) | Err(Errno::EINTR) => Ok(()),
+                Err(error) => Err(error.into()),
+            }
+        }
+        _ => Err(error),
     }
 }
 

@@ -2,11 +2,13 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod door;
 #[cfg(target_os = "linux")]
 mod families;
 mod home;
 mod hosts;
 mod keys;
+mod proxy;
 mod sequences;
 mod tokens;
 #[cfg(target_os = "linux")]
