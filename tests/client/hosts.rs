@@ -1,7 +1,7 @@
 //! What `knock` says when it does not know the way.
 #![forbid(unsafe_code)]
 
-use super::home::Home;
+use super::home::{Home, udp};
 
 #[test]
 fn an_unknown_host_is_named_with_the_file_and_an_example() {
@@ -42,4 +42,20 @@ fn a_malformed_hosts_file_is_refused_where_it_is_wrong() {
     let start = format!("knock: {}:2:", home.file("hosts.ron").display());
     assert_eq!(said.code, Some(1));
     assert!(said.err.starts_with(&start) && said.err.contains("prot"), "{}", said.err);
+}
+
+#[test]
+fn a_host_is_found_by_its_address_if_no_other_has_it() {
+    let home = Home::with_keys();
+    let (_socket, port) = udp("127.0.0.1");
+    home.write_host("127.0.0.1", port, "key: \"id.key\"");
+    home.knock("127.0.0.1 ssh").nothing();
+
+    let one = std::fs::read_to_string(home.file("hosts.ron")).unwrap();
+    let other = one.replace("gw1\": (", "gw2\": (").replace('{', ",").replace('}', "");
+    home.write("hosts.ron", &one.replace('}', &format!("{other}}}")), 0o644);
+    home.knock("gw2 ssh").nothing();
+    let said = home.knock("127.0.0.1 ssh");
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.starts_with("knock: no host 127.0.0.1 in "), "{}", said.err);
 }

@@ -11,5 +11,6 @@ mod keys;
 mod proxy;
 mod sequences;
 mod tokens;
+mod wait;
 #[cfg(target_os = "linux")]
 mod wire;

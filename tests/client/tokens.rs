@@ -98,3 +98,34 @@ fn on_demand_it_says_what_it_sent() {
     let line = format!("sent a token for door ssh to 127.0.0.1 port {port} for 127.0.0.1\n");
     assert_eq!((said.code, said.out, said.err), (Some(0), line, String::new()));
 }
+
+#[test]
+fn a_named_address_is_asked_for() {
+    let home = Home::with_keys();
+    let expected = Wanted::Address("192.0.2.7".parse().unwrap());
+    let line = "--address 192.0.2.7 gw1 ssh";
+    assert_eq!(sent(&home, "key: \"id.key\"", line, &ed25519()).wanted, expected);
+    // For a command without blanks the words of a line will do.
+    home.write("mine", "192.0.2.7\nand more\n", 0o644);
+    let line = "--address-command cat<config/knock/mine gw1 ssh";
+    assert_eq!(sent(&home, "key: \"id.key\"", line, &ed25519()).wanted, expected);
+}
+
+#[test]
+fn an_address_is_sent_over_its_own_family_unless_told_otherwise() {
+    let home = Home::with_keys();
+    home.write_host("127.0.0.1", 40123, "key: \"id.key\"");
+    let said = home.knock("--address 2001:db8::7 gw1 ssh");
+    let expected = (Some(1), "knock: 127.0.0.1 has no IPv6 address\n");
+    assert_eq!((said.code, &*said.err), expected);
+    let line = "-4 --address 2001:db8::7 gw1 ssh";
+    let wanted = sent(&home, "key: \"id.key\"", line, &ed25519()).wanted;
+    assert_eq!(wanted, Wanted::Address("2001:db8::7".parse().unwrap()));
+}
+
+#[test]
+fn keys_may_lie_anywhere_in_the_home_directory() {
+    let request =
+        sent(&Home::with_keys(), "key: \"~/config/knock/id.key\"", "gw1 ssh", &ed25519());
+    assert_eq!(request.door, door::wire_id("ssh"));
+}
