@@ -174,6 +174,27 @@ fn what_is_built_is_the_known_answer() {
     }
 }
 
+/// The page's own words, without white space.
+fn page() -> String {
+    include_str!("../man/spa.7").split_ascii_whitespace().collect()
+}
+
+#[test]
+fn the_known_answers_of_the_manual_are_these() {
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let page = page();
+    for known in &KNOWN {
+        let datagram = from_hex(known.token);
+        let body = gate_key().open(&datagram).unwrap();
+        let kind = (known.credential)().kind();
+        let user = format!("userid{}", hex(&(known.credential)().id()));
+        let proof = format!("proof{}", hex(&body.proof()[..kind.length()]));
+        assert!(page.contains(&user) && page.contains(&proof), "{kind:?}");
+        let end = if kind == ProofKind::Hmac { 0 } else { datagram.len() - 32 };
+        assert!(page.contains(&hex(&datagram[end..])), "{kind:?}");
+    }
+}
+
 #[test]
 fn the_known_answer_is_opened_read_and_believed() {
     for known in &KNOWN {

@@ -22,6 +22,8 @@ const BUFFER: usize = 64 << 10;
 /// When either breaks.
 pub fn relay(connection: &TcpStream) -> Result<(), Error> {
     let failed = |error: io::Error| Error::new(format!("the connection broke: {error}"));
+    // What somebody types is not to wait for more of it.
+    connection.set_nodelay(true).map_err(failed)?;
     let mut outgoing = connection.try_clone().map_err(failed)?;
     // Not the standard library's own, which holds back what ends in no line.
     let mut input = copy_of(io::stdin()).map_err(failed)?;
