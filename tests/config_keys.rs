@@ -110,6 +110,10 @@ fn what_would_mean_less_here_than_to_sshd_is_refused_with_the_reason() {
         (format!("from=\"192.0.2.7/24\" {ssh}"), "write 192.0.2.0/24"),
         (format!("from=\"!192.0.2.7\" {ssh}"), "from= allows nothing"),
         (format!("from=\"192.0.2.1\",from=\"192.0.2.2\" {ssh}"), "stands there twice"),
+        (
+            format!("from=\"{}192.0.2.1\" {ssh}", "192.0.2.0/24,".repeat(64)),
+            "from= names more than 64 networks",
+        ),
         (format!("from=192.0.2.1 {ssh}"), "from= needs a value in quotes"),
         (format!("expiry-time=\"20270131\" {ssh}"), "write it in UTC"),
         (format!("expiry-time=\"20270230Z\" {ssh}"), "expiry-time= is YYYYMMDDZ"),

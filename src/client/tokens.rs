@@ -101,7 +101,7 @@ impl<'a> Knock<'a> {
             self.destinations.iter().map(|(to, _)| at(*to, port.get())).collect();
         let needs_touch = self.access.key.kind() == ProofKind::SecurityKey;
         let interval = if needs_touch { TOUCH_INTERVAL } else { INTERVAL };
-        match wait::until_open(&doors, then.timeout, interval, || self.send())? {
+        match wait::until_open(&doors, then.timeout, interval, || self.send(), complain)? {
             Some(connection) if then.relay => relay::relay(&connection),
             Some(_) => Ok(()),
             None => Err(self.shut(name, then.timeout)),

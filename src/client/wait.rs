@@ -29,12 +29,14 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// all of `doors`, until one answers; `None` when none did within `timeout`.
 ///
 /// # Errors
-/// Those of `send`, and what keeps this machine from connecting to anything.
+/// That of the first `send`, and what keeps this machine from connecting to
+/// anything. What keeps a later token from leaving is told to `complain`.
 pub fn until_open(
     doors: &[SocketAddr],
     timeout: Duration,
     interval: Duration,
     mut send: impl FnMut() -> Result<(), Error>,
+    complain: impl Fn(&Error),
 ) -> Result<Option<TcpStream>, Error> {
     let failed =
         |error: io::Error| Error::new(format!("cannot wait for a connection: {error}"));
@@ -49,7 +51,10 @@ pub fn until_open(
             return Ok(None);
         }
         if now >= next_token {
-            send()?;
+            // It may be gone for a moment, and the next one may leave.
+            if let Err(error) = send() {
+                complain(&error);
+            }
             next_token = Instant::now() + interval;
         }
         for attempt in &mut attempts {

@@ -17,6 +17,9 @@ use crate::core::time::Wall;
 
 /// The most lines that count in one file.
 pub const MAX_KEYS: usize = 32;
+/// The most networks that a user or a key is bound to: each costs every token
+/// a look.
+pub const MAX_NETWORKS: usize = 64;
 
 /// Every key of a file; comments and empty lines count for nothing.
 ///
@@ -177,6 +180,9 @@ fn unquote(value: &str) -> Option<&str> {
 /// The patterns of `from=`: addresses and networks, with `!` those to refuse.
 fn networks(list: &str) -> Result<Networks, String> {
     let mut networks = Networks::default();
+    if list.split(',').count() > MAX_NETWORKS {
+        return Err(format!("from= names more than {MAX_NETWORKS} networks, join some"));
+    }
     for pattern in list.split(',').map(str::trim) {
         let (denied, pattern) = match pattern.strip_prefix('!') {
             Some(pattern) => (true, pattern),

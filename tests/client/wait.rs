@@ -104,7 +104,8 @@ fn of_two_families_the_one_that_answers_wins() {
         let doors = [shut.address(), open.address()];
         let _listener = open.open();
         let minute = Duration::from_secs(60);
-        let connection = until_open(&doors, minute, minute, || Ok(())).unwrap().unwrap();
+        let connection =
+            until_open(&doors, minute, minute, || Ok(()), |_| {}).unwrap().unwrap();
         assert_eq!(connection.peer_addr().unwrap(), doors[1]);
     }
 }

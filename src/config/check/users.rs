@@ -8,10 +8,11 @@ use super::doors::Doors;
 use super::keys::Keys;
 use super::shape;
 use super::spa::Spa;
+use crate::config::authorized::{self, MAX_NETWORKS};
+use crate::config::date;
 use crate::config::position::Spot;
 use crate::config::problem::Report;
 use crate::config::raw::{self, Configuration, Source};
-use crate::config::{authorized, date};
 use crate::core::address::Networks;
 use crate::core::credential::{Credential, Key};
 use crate::core::time::Wall;
@@ -22,8 +23,6 @@ use crate::keyfile::{self, Kind};
 const MAX_USERS: usize = 10_000;
 /// As many as the daemon may hold.
 const MAX_LEASES: u32 = 200_000;
-/// Of one user.
-const MAX_NETWORKS: usize = 64;
 /// In bytes.
 const MAX_NOTE: usize = 200;
 const MAX_PROOFS: u32 = 1_000;
