@@ -15,11 +15,19 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::MAX_LENGTH;
-use super::check::keys::Source;
 use crate::keyfile::{self, KeyFile};
 
 /// The most bytes that the files take together, encoded; more are refused.
 pub const MAX_TOTAL: usize = 16 << 20;
+
+/// Where the bytes of key files come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// From the disk, and are kept.
+    Disk,
+    /// From an earlier reading, which judged who can read and replace them.
+    Memory,
+}
 
 /// What stands in front of every part: its length.
 const PREFIX: usize = 4;

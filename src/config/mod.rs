@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use crate::capture::Wanted;
 use crate::core::policy::{OnRemove, Policy};
 use crate::firewall::Choice;
-use check::keys::Source;
+use files::Source;
 use position::{Index, Place};
 
 mod authorized;

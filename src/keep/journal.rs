@@ -5,7 +5,6 @@
 //! way leaves the barrier behind that every later slot carries.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -16,47 +15,17 @@ use nix::unistd::geteuid;
 
 use super::BootId;
 use super::journal_file::{EMPTY, Found, Head, Line, find};
+pub use super::journal_file::{Loss, MAX_CAPACITY, NAME};
 use super::slots::{self, Durable, SlotFile};
 use crate::core::reason::Reason;
 use crate::core::replay::{Barrier, Replay, ReplayId, SHARE};
 use crate::core::time::{Now, Wall};
 use crate::core::token::UserId;
 
-/// The file's name.
-pub const NAME: &str = "journal";
-/// The most tokens that are remembered at once.
-pub const MAX_CAPACITY: usize = 65_536;
-
 /// How many tokens are to be remembered for so many credentials.
 #[must_use]
 pub fn capacity(credentials: usize) -> usize {
     credentials.saturating_mul(SHARE).clamp(SHARE, MAX_CAPACITY)
-}
-
-/// Why what was honoured before is not known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Loss {
-    /// There is no journal.
-    Missing,
-    /// The machine went down without the daemon being stopped.
-    PowerLost,
-    /// The journal is damaged.
-    Damaged,
-    /// The journal cannot be read.
-    Unreadable(String),
-}
-
-impl fmt::Display for Loss {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing => f.write_str("there is no journal of earlier runs"),
-            Self::PowerLost => f.write_str("the machine went down while the daemon ran"),
-            Self::Damaged => f.write_str("the journal of earlier runs is damaged"),
-            Self::Unreadable(error) => {
-                write!(f, "the journal of earlier runs cannot be read: {error}")
-            }
-        }
-    }
 }
 
 /// The tokens that were honoured, in memory and on disk; each with a note, in

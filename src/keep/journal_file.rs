@@ -1,17 +1,48 @@
 //! The bytes of a journal, and what they prove.
 
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use super::BootId;
-use super::journal::{Loss, MAX_CAPACITY, NAME};
 use super::slots::{self, Content, SLOT};
 use crate::core::replay::ReplayId;
 use crate::core::time::{Monotonic, Wall};
 use crate::core::token::UserId;
 
+/// The file's name.
+pub const NAME: &str = "journal";
+/// The most tokens that are remembered at once.
+pub const MAX_CAPACITY: usize = 65_536;
+
 const MAGIC: &[u8; 8] = b"knockdJ1";
+
+/// Why what was honoured before is not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Loss {
+    /// There is no journal.
+    Missing,
+    /// The machine went down without the daemon being stopped.
+    PowerLost,
+    /// The journal is damaged.
+    Damaged,
+    /// The journal cannot be read.
+    Unreadable(String),
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("there is no journal of earlier runs"),
+            Self::PowerLost => f.write_str("the machine went down while the daemon ran"),
+            Self::Damaged => f.write_str("the journal of earlier runs is damaged"),
+            Self::Unreadable(error) => {
+                write!(f, "the journal of earlier runs cannot be read: {error}")
+            }
+        }
+    }
+}
 
 /// What one slot tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

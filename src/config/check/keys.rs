@@ -4,21 +4,12 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::authorized;
-use crate::config::files::{Files, MAX_TOTAL, Unread};
+use crate::config::files::{Files, MAX_TOTAL, Source, Unread};
 use crate::config::position::Spot;
 use crate::config::problem::Report;
 use crate::config::raw::{self, Configuration};
 use crate::core::credential::Credential;
 use crate::keyfile::{self, Key, Kind};
-
-/// Where the bytes of key files come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    /// From the disk, and are kept.
-    Disk,
-    /// From an earlier reading, which judged who can read and replace them.
-    Memory,
-}
 
 /// Where key files lie, and what was read of them.
 pub struct Keys {

@@ -5,17 +5,16 @@
 //! once anything was reported.
 #![forbid(unsafe_code)]
 
-use super::files::Files;
+use super::files::{Files, Source};
 use super::position::Spot;
 use super::problem::Report;
 use super::raw::{self, Configuration, Permission};
 use super::{Config, Problems};
 use crate::core::address::Loopback;
 use crate::core::policy::{Limits, OnRemove, Policy};
-use keys::Source;
 
 mod doors;
-pub(super) mod keys;
+mod keys;
 mod sequences;
 mod shape;
 mod shell;
