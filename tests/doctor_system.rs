@@ -13,26 +13,8 @@ use knockd::control::doctor::finding::{Finding, Grade};
 use knockd::control::doctor::places::{self, Place};
 use knockd::control::doctor::{self, access, clock, machine, pfctl};
 use knockd::core::time::Wall;
-use knockd::firewall::Choice;
 
 const LONG: Duration = Duration::from_secs(30);
-
-#[test]
-#[cfg(target_os = "linux")]
-fn who_checks_a_configuration_is_told_what_of_the_live_filter_cannot_be_seen() {
-    let directory = tempfile::tempdir().unwrap();
-    let text = r#"(name: "gw1", firewall: Memory, doors: {"ssh": (table: "t")},
-        sequences: {"s": (steps: [Tcp(7), Tcp(9), Tcp(8)], opens: ["ssh"], weak: Allowed)})"#;
-    let file = directory.path().join("knockd.ron");
-    let mut config = config::parse(text, &file, directory.path()).unwrap();
-    let findings = doctor::guard_rails(&config);
-    assert!(findings.iter().all(|finding| finding.grade != Grade::Ok), "{findings:?}");
-    // Here is no pf, which is an error of its own, and no pfctl to ask.
-    config.firewall = Choice::Pf;
-    let findings = doctor::guard_rails(&config);
-    assert!(findings.iter().any(|finding| finding.grade == Grade::Error), "{findings:?}");
-    assert!(findings.iter().any(|finding| finding.subject == "rules"), "{findings:?}");
-}
 
 fn directory(mode: u32, uid: u32) -> Finding {
     let seen = Ok(Place { is_directory: true, uid, mode });
@@ -152,4 +134,27 @@ fn a_program_that_fails_floods_or_hangs_is_given_up() {
     assert!(start.elapsed() < LONG);
     let missing = pfctl::ask(Path::new("/nonexistent/pfctl"), &["-sr"], LONG).unwrap_err();
     assert!(missing.starts_with("cannot ask /nonexistent/pfctl -sr: "), "{missing}");
+}
+
+#[cfg(target_os = "linux")]
+mod without_pf {
+    use knockd::config;
+    use knockd::control::doctor::{self, finding::Grade};
+    use knockd::firewall::Choice;
+
+    #[test]
+    fn who_checks_a_configuration_is_told_what_of_the_live_filter_cannot_be_seen() {
+        let directory = tempfile::tempdir().unwrap();
+        let text = r#"(name: "gw1", firewall: Memory, doors: {"ssh": (table: "t")},
+            sequences: {"s": (steps: [Tcp(7), Tcp(9), Tcp(8)], opens: ["ssh"], weak: Allowed)})"#;
+        let file = directory.path().join("knockd.ron");
+        let mut config = config::parse(text, &file, directory.path()).unwrap();
+        let findings = doctor::guard_rails(&config);
+        assert!(findings.iter().all(|finding| finding.grade != Grade::Ok), "{findings:?}");
+        // Here is no pf, which is an error of its own, and no pfctl to ask.
+        config.firewall = Choice::Pf;
+        let findings = doctor::guard_rails(&config);
+        assert!(findings.iter().any(|finding| finding.grade == Grade::Error), "{findings:?}");
+        assert!(findings.iter().any(|finding| finding.subject == "rules"), "{findings:?}");
+    }
 }
