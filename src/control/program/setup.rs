@@ -244,7 +244,8 @@ fn steps(user: Option<&str>) -> [String; 5] {
     let [test, undo, load] = if cfg!(target_os = "macos") {
         [
             "save it as /usr/local/etc/knockd.pf and test it: pfctl -a org.knockd -nf FILE",
-            "have it taken back by itself: echo 'pfctl -a org.knockd -F all' | at now + 10 minutes",
+            // Jobs of at(1) do not run there unless somebody sees to it.
+            "have it taken back by itself: nohup sh -c 'sleep 600; pfctl -a org.knockd -F all' &",
             "load it: pfctl -a org.knockd -f FILE; connections with a state go on",
         ]
     } else if cfg!(target_os = "linux") {
@@ -267,7 +268,7 @@ fn steps(user: Option<&str>) -> [String; 5] {
             .into(),
     };
     let start = format!("start knockd; {enroll}");
-    let end = "knock, connect anew beside the old connection, and only then take the job away \
-               with atrm and keep the filter for good";
+    let end = "knock, connect anew beside the old connection, and only then end the job, with \
+               atrm or kill, and keep the filter for good";
     [test.into(), undo.into(), load.into(), start, end.into()]
 }
