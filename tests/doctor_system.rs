@@ -8,10 +8,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use knockd::config;
 use knockd::control::doctor::finding::{Finding, Grade};
 use knockd::control::doctor::places::{self, Place};
-use knockd::control::doctor::{self, access, clock, machine, pfctl};
+use knockd::control::doctor::{access, clock, machine, pfctl};
 use knockd::core::time::Wall;
 
 const LONG: Duration = Duration::from_secs(30);
