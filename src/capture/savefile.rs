@@ -19,6 +19,9 @@ use super::savefile_block::{Interface, Step};
 const BUFFER: usize = 512 * 1024;
 /// The most interfaces that one section of a pcapng file may describe.
 const MAX_INTERFACES: usize = 1024;
+/// What a section of a pcapng file begins with, whatever its byte order.
+const SECTION: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
+const MALFORMED: &str = "its block is malformed";
 
 /// What is wrong with a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +57,8 @@ pub struct Record<'a> {
 pub struct Savefile {
     file: String,
     reader: Box<dyn PcapReaderIterator + Send>,
+    /// Whether the file is a pcapng file, made of blocks.
+    has_blocks: bool,
     interfaces: Vec<Interface>,
     big_endian: bool,
     /// Packets found so far.
@@ -93,6 +98,7 @@ impl Savefile {
         match create_reader(BUFFER, source) {
             Ok(reader) => Ok(Self {
                 file: name,
+                has_blocks: reader.data().starts_with(&SECTION),
                 reader,
                 interfaces: Vec::new(),
                 big_endian: false,
@@ -130,6 +136,9 @@ impl Savefile {
     fn advance(&mut self) -> Result<Option<Head>, SavefileError> {
         loop {
             self.reader.consume(std::mem::take(&mut self.pending));
+            if self.has_blocks && is_too_short(self.reader.data(), self.big_endian) {
+                return Err(self.error(MALFORMED.to_owned()));
+            }
             let (size, step) = match self.reader.next() {
                 Ok((size, block)) => (size, Step::of(&block)),
                 Err(PcapError::Eof) => return Ok(None),
@@ -215,8 +224,15 @@ fn describe<I>(error: &PcapError<I>) -> String {
         PcapError::BufferTooSmall => format!("it is larger than {BUFFER} bytes"),
         PcapError::ReadError => "the file cannot be read".to_owned(),
         PcapError::HeaderNotRecognized => "the file is neither pcap nor pcapng".to_owned(),
-        PcapError::NomError(..) | PcapError::OwnedNomError(..) => {
-            "its block is malformed".to_owned()
-        }
+        PcapError::NomError(..) | PcapError::OwnedNomError(..) => MALFORMED.to_owned(),
     }
+}
+
+/// Whether a block of a pcapng file is shorter than its own frame: its type and
+/// twice its length. The parser counts on less of some blocks.
+fn is_too_short(block: &[u8], big_endian: bool) -> bool {
+    let Some((_, behind)) = block.split_first_chunk::<4>() else { return false };
+    let Some((length, _)) = behind.split_first_chunk() else { return false };
+    let decode = if big_endian { u32::from_be_bytes } else { u32::from_le_bytes };
+    !block.starts_with(&SECTION) && decode(*length) < 12
 }

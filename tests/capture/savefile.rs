@@ -149,6 +149,21 @@ fn pcapng_times_follow_resolution_and_offset_in_both_byte_orders() {
 }
 
 #[test]
+fn a_block_shorter_than_its_own_frame_is_malformed() {
+    for order in [LITTLE, BIG] {
+        // Process information, secrets, statistics, a kind that nobody knows.
+        for kind in [0x8000_0001, 0x0a, 5, 0x1234] {
+            for length in 0..12 {
+                let mut file = order.section();
+                file.extend(order.words(&[kind, length, length]));
+                let error = read(&file).unwrap_err();
+                assert!(error.ends_with("its block is malformed"), "{kind} {length}: {error}");
+            }
+        }
+    }
+}
+
+#[test]
 fn every_link_type_of_files_is_known_by_its_number() {
     for link in LINKS {
         let numbers: &[u32] = match link {
