@@ -7,6 +7,8 @@
 cache=${XDG_CACHE_HOME:-${HOME:?}/.cache}/knockd-tests
 # The compiler with the headers of FreeBSD, OpenBSD and macOS.
 zig_version=0.17.1
+# The last one there is.
+pyknock_version=0.4.3
 
 is_root() {
     [ "$(id -u)" -eq 0 ]
@@ -57,19 +59,29 @@ lack() {
     exit 1
 }
 
-# Installs zig into the cache, and sets zig to where it is. Asks the network
-# only if it is absent. One at a time in the cache.
+# Installs zig into the cache, and sets zig to where it is.
 fetch_zig() {
     zig=$cache/zig-$zig_version
+    fetch_python "$zig" "ziglang==$zig_version"
+}
+
+# Installs pyknock into the cache, where tests look for its client.
+fetch_pyknock() {
+    fetch_python "$cache/pyknock-$pyknock_version" "pyknock==$pyknock_version"
+}
+
+# fetch_python DIRECTORY PACKAGE: installs a Python package there. Asks the
+# network only if it is absent. One at a time in the cache.
+fetch_python() {
     mkdir -p "$cache"
     (
         flock 9
-        [ ! -d "$zig" ] || exit 0
+        [ ! -d "$1" ] || exit 0
         python3 -m pip --version >/dev/null 2>&1 || provide python3 python3-pip ||
-            lack "pip for Python 3, which brings zig"
-        rm -rf "$zig.part"
+            lack "pip for Python 3, which brings $2"
+        rm -rf "$1.part"
         python3 -m pip install -q --no-deps --only-binary :all: --root-user-action ignore \
-            --target "$zig.part" "ziglang==$zig_version"
-        mv "$zig.part" "$zig"
+            --target "$1.part" "$2"
+        mv "$1.part" "$1"
     ) 9>"$cache/lock"
 }
