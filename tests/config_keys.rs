@@ -54,7 +54,7 @@ fn a_line_is_a_key_of_its_own_kind_and_no_other() {
         (format!("from=\"192.0.2.0/24, 2001:db8::/32\" {}", ssh()), ProofKind::Ssh),
     ] {
         let config = house.parse(&with(&line)).unwrap();
-        assert_eq!(config.policy.users[0].credentials[0].kind(), kind, "{line}");
+        assert_eq!(config.policy.users[0].credentials[0].kind(), Some(kind), "{line}");
     }
     let ids: std::collections::BTreeSet<_> = [
         with(&ssh()),

@@ -19,12 +19,17 @@ fn tree(features: &[&str]) -> BTreeSet<String> {
 }
 
 #[test]
-fn what_only_clients_need_is_no_part_of_the_daemon() {
+fn what_only_clients_and_older_programs_need_is_no_part_of_the_daemon() {
     let daemon = tree(&[]);
     let client = tree(&["--features", "client"]);
     assert!(daemon.contains("ssh_key"), "the tree is read as it is written");
     for part in ["bcrypt_pbkdf", "aes", "chacha20", "qrcode"] {
         assert!(client.contains(part), "{part} is what the client needs it for");
+        assert!(!daemon.contains(part), "{part} is part of the daemon");
+    }
+    let legacy = tree(&["--features", "legacy"]);
+    for part in ["aes", "cbc", "md5", "sha1"] {
+        assert!(legacy.contains(part), "{part} is what older programs' tokens need it for");
         assert!(!daemon.contains(part), "{part} is part of the daemon");
     }
     // There is no agent and no RSA in either, and one crate of each hash.

@@ -314,7 +314,9 @@ fn what_the_cheap_checks_refuse_never_reaches_the_proof() {
         refused(Reason::Forbidden, &|it| it.request.door = [0; 8]),
         refused(Reason::Unnamed, &|it| it.request.wanted = Wanted::Source),
         refused(Reason::Address, &|it| it.request.wanted = Wanted::Address(ip("192.0.2.8"))),
-        refused(Reason::Invalid, &|it| it.request.kind = Key::bob().credential().kind()),
+        refused(Reason::Invalid, &|it| {
+            it.request.kind = Key::bob().credential().kind().unwrap()
+        }),
         refused(Reason::Replayed, &|it| it.salt = alice().salted(1).salt),
     ];
     let mut gate = Gate::new(Parts::default().policy(), Wall::from_millis(EPOCH - 500));

@@ -69,14 +69,17 @@ fn the_freebsd_port_has_the_same_script_for_any_prefix() {
 #[test]
 fn the_ports_build_what_people_need_and_no_more() {
     for (file, line) in [
-        ("etc/ports/freebsd/Makefile", "\nCARGO_FEATURES=\t--no-default-features client\n"),
+        (
+            "etc/ports/freebsd/Makefile",
+            "\nCARGO_FEATURES=\t--no-default-features client legacy\n",
+        ),
         (
             "etc/ports/openbsd/Makefile",
-            "\nMODCARGO_NO_DEFAULT_FEATURES =\tYes\nMODCARGO_FEATURES =\tclient\n",
+            "\nMODCARGO_NO_DEFAULT_FEATURES =\tYes\nMODCARGO_FEATURES =\tclient legacy\n",
         ),
         (
             "etc/ports/homebrew/knockd.rb",
-            "\"--no-default-features\", *std_cargo_args(features: \"client\")",
+            "\"--no-default-features\", *std_cargo_args(features: \"client,legacy\")",
         ),
     ] {
         assert!(read(file).contains(line), "{file}: {line:?}");

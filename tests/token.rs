@@ -186,7 +186,7 @@ fn the_known_answers_of_the_manual_are_these() {
     for known in &KNOWN {
         let datagram = from_hex(known.token);
         let body = gate_key().open(&datagram).unwrap();
-        let kind = (known.credential)().kind();
+        let kind = (known.credential)().kind().unwrap();
         let user = format!("userid{}", hex(&(known.credential)().id()));
         let proof = format!("proof{}", hex(&body.proof()[..kind.length()]));
         assert!(page.contains(&user) && page.contains(&proof), "{kind:?}");
@@ -202,7 +202,7 @@ fn the_known_answer_is_opened_read_and_believed() {
         let credential = (known.credential)();
         let body = gate_key().open(&datagram).unwrap();
         let expected = Request {
-            kind: credential.kind(),
+            kind: credential.kind().unwrap(),
             issued: ISSUED,
             user: credential.id(),
             door: door::wire_id("ssh"),

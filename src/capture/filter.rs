@@ -146,8 +146,17 @@ fn accept(asm: &mut Assembler, interest: &Interest) {
                     block(asm, ports, |asm, other| one_of(asm, 4, lengths, other));
                 }
             }
+            (Packets::Between(least, most), Protocol::Udp) => {
+                block(asm, ports, |asm, other| {
+                    asm.emit(op::LD_HALF_AT_X, 4);
+                    let bound = |length: usize| offset(length.saturating_add(UDP_HEADER));
+                    asm.branch(op::JGE, bound(*least), Label::NEXT, other);
+                    asm.branch(op::JGE, bound(most.saturating_add(1)), other, Label::NEXT);
+                });
+            }
             // No packet can be both.
-            (Packets::InitialSyn, Protocol::Udp) | (Packets::Lengths(_), Protocol::Tcp) => {}
+            (Packets::InitialSyn, Protocol::Udp)
+            | (Packets::Lengths(_) | Packets::Between(..), Protocol::Tcp) => {}
         }
     }
 }

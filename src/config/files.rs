@@ -29,6 +29,16 @@ pub enum Source {
     Memory,
 }
 
+/// Who may read a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// Everybody: public keys.
+    Public,
+    /// Nobody else.
+    #[cfg(feature = "legacy")]
+    Secret,
+}
+
 /// What stands in front of every part: its length.
 const PREFIX: usize = 4;
 
@@ -118,17 +128,27 @@ impl Files {
         self.key(path).map_err(Unread::File)
     }
 
-    /// The bytes of the file at `path`, which holds public keys: from memory if
+    /// The bytes of the file at `path`, which holds `content`: from memory if
     /// it was read before, else from the disk, if that is the source.
     ///
     /// # Errors
     /// As [`Self::read`].
-    pub(super) fn read_public(&mut self, path: &Path, source: Source) -> Result<&[u8], Unread> {
+    pub(super) fn read_bytes(
+        &mut self,
+        path: &Path,
+        content: Content,
+        source: Source,
+    ) -> Result<&[u8], Unread> {
         if !self.keys.contains_key(path) {
             if source == Source::Memory {
                 return Err(Unread::File(keyfile::Error::missing(path)));
             }
-            let bytes = keyfile::read_public_bytes(path).map_err(Unread::File)?;
+            let read = match content {
+                Content::Public => keyfile::read_public_bytes,
+                #[cfg(feature = "legacy")]
+                Content::Secret => keyfile::read_bytes,
+            };
+            let bytes = read(path).map_err(Unread::File)?;
             if self.length + key_length(path, &bytes) > MAX_TOTAL {
                 return Err(Unread::Large);
             }

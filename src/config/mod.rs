@@ -25,6 +25,8 @@ mod check;
 pub mod date;
 pub mod duration;
 mod files;
+#[cfg(feature = "legacy")]
+mod older_keys;
 pub mod position;
 mod problem;
 mod raw;

@@ -18,6 +18,7 @@ pub struct Configuration {
     #[serde(default)]
     pub required_interfaces: Vec<String>,
     pub spa: Option<Spa>,
+    pub legacy: Option<Legacy>,
     pub firewall: Option<Firewall>,
     #[serde(default)]
     pub create_tables: bool,
@@ -44,6 +45,15 @@ pub struct Configuration {
 pub struct Spa {
     pub port: u16,
     pub gate_keys: Vec<String>,
+    pub max_skew: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(not(feature = "legacy"), allow(dead_code, reason = "only said to be absent"))]
+pub struct Legacy {
+    pub fwknop_port: Option<u16>,
+    pub pyknock_port: Option<u16>,
     pub max_skew: Option<String>,
 }
 
@@ -148,11 +158,34 @@ pub struct User {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(not(feature = "legacy"), allow(dead_code, reason = "only said to be absent"))]
 pub enum Credential {
     Secret(String),
     Ed25519(String),
     AuthorizedKey(String),
     AuthorizedKeys(String),
+    Fwknop {
+        keys: String,
+        #[serde(default)]
+        hmac: Hmac,
+        #[serde(default)]
+        legacy_digests: bool,
+    },
+    Pyknock(String),
+}
+
+#[derive(Deserialize, Clone, Copy, Default)]
+#[cfg_attr(not(feature = "legacy"), allow(dead_code, reason = "only said to be absent"))]
+pub enum Hmac {
+    Md5,
+    Sha1,
+    #[default]
+    Sha256,
+    Sha384,
+    Sha512,
+    Sha3_256,
+    Sha3_512,
 }
 
 #[derive(Deserialize, Clone, Copy, Default)]

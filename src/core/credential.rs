@@ -8,6 +8,8 @@ use zeroize::Zeroizing;
 
 use super::address::Networks;
 use super::hash;
+#[cfg(feature = "legacy")]
+use super::legacy::{fwknop, pyknock};
 use super::reason::Reason;
 use super::ssh::{self, Attested};
 use super::time::Wall;
@@ -34,6 +36,12 @@ pub enum Key {
     Ssh(Box<VerifyingKey>),
     /// The public key of a security key.
     SecurityKey(Box<SecurityKey>),
+    /// The keys of a fwknop client.
+    #[cfg(feature = "legacy")]
+    Fwknop(Box<fwknop::Key>),
+    /// The key of a pyknock client.
+    #[cfg(feature = "legacy")]
+    Pyknock(pyknock::Key),
 }
 
 /// The public key of a security key.
@@ -48,7 +56,13 @@ pub struct SecurityKey {
 impl fmt::Debug for Key {
     /// The kind alone: what it holds may be a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.kind().fmt(f)
+        match self {
+            #[cfg(feature = "legacy")]
+            Self::Fwknop(key) => key.fmt(f),
+            #[cfg(feature = "legacy")]
+            Self::Pyknock(key) => key.fmt(f),
+            _ => self.kind().fmt(f),
+        }
     }
 }
 
@@ -79,9 +93,10 @@ impl Credential {
         self.key.id()
     }
 
-    /// The proof kind that it accepts, and no other.
+    /// The proof kind that it accepts, and no other; none proves no native
+    /// token.
     #[must_use]
-    pub const fn kind(&self) -> ProofKind {
+    pub const fn kind(&self) -> Option<ProofKind> {
         self.key.kind()
     }
 
@@ -132,17 +147,24 @@ impl Key {
             Self::Ed25519(key) => ed25519_id(key.as_bytes()),
             Self::Ssh(key) => ssh_id(key.as_bytes()),
             Self::SecurityKey(key) => security_key_id(key.public.as_bytes(), &key.application),
+            #[cfg(feature = "legacy")]
+            Self::Fwknop(key) => key.id(),
+            #[cfg(feature = "legacy")]
+            Self::Pyknock(key) => key.id(),
         }
     }
 
-    /// The proof kind that it accepts, and no other.
+    /// The proof kind that it accepts, and no other; none proves no native
+    /// token.
     #[must_use]
-    pub const fn kind(&self) -> ProofKind {
+    pub const fn kind(&self) -> Option<ProofKind> {
         match self {
-            Self::Secret(_) => ProofKind::Hmac,
-            Self::Ed25519(_) => ProofKind::Ed25519,
-            Self::Ssh(_) => ProofKind::Ssh,
-            Self::SecurityKey(_) => ProofKind::SecurityKey,
+            Self::Secret(_) => Some(ProofKind::Hmac),
+            Self::Ed25519(_) => Some(ProofKind::Ed25519),
+            Self::Ssh(_) => Some(ProofKind::Ssh),
+            Self::SecurityKey(_) => Some(ProofKind::SecurityKey),
+            #[cfg(feature = "legacy")]
+            Self::Fwknop(_) | Self::Pyknock(_) => None,
         }
     }
 
@@ -173,6 +195,8 @@ impl Key {
                 let bytes = attested.signed(&key.application, &ssh::signed(statement));
                 is_signed(&key.public, &bytes, signature)
             }
+            #[cfg(feature = "legacy")]
+            Self::Fwknop(_) | Self::Pyknock(_) => false,
         };
         if holds { Ok(Proven { counter }) } else { Err(Reason::Unproven) }
     }

@@ -14,8 +14,11 @@ use super::replay::{Barrier, Replay, ReplayId};
 use super::sequence::{Attempts, Progress};
 use super::sighting::{Segment, Sighting};
 use super::time::{Monotonic, Now, Wall};
-use super::token::{Body, Request, ServerId, Statement, UserId, Wanted};
+use super::token::{Body, ServerId, Statement, UserId, Wanted};
 use super::user::{CredentialIndex, SourcePolicy, User, UserIndex};
+
+#[cfg(feature = "legacy")]
+mod legacy;
 
 /// The most doors that one packet can open.
 pub const MAX_CLAIMS: usize = 16;
@@ -75,6 +78,12 @@ impl From<Reason> for Refusal {
     }
 }
 
+impl From<Result<Vec<Claim>, Refusal>> for Verdict {
+    fn from(judged: Result<Vec<Claim>, Refusal>) -> Self {
+        judged.map_or_else(Self::Ignore, Self::Open)
+    }
+}
+
 impl From<Reason> for Verdict {
     fn from(reason: Reason) -> Self {
         Self::Ignore(reason.into())
@@ -108,7 +117,7 @@ impl Gate {
     /// the one before honoured: it believes only what is newer than those.
     #[must_use]
     pub fn after_loss(policy: Arc<Policy>, started: Now) -> Self {
-        let max_skew = policy.spa.as_ref().map_or(Duration::ZERO, |spa| spa.max_skew);
+        let max_skew = policy.max_skew();
         Self::remembering(policy, Replay::after_loss(started, max_skew))
     }
 
@@ -133,20 +142,23 @@ impl Gate {
     }
 
     /// Judges one sighting. A stranger's packet costs at most one HMAC per
-    /// gate key; a token that was recorded, that one and a look-up.
+    /// gate key, or per key of an older program's format; a token that was
+    /// recorded, that one and a look-up.
     pub fn judge(&mut self, sighting: &Sighting<'_>, now: Now) -> Verdict {
         let policy = Arc::clone(&self.policy);
         let Some(source) = address::host(sighting.source, policy.loopback) else {
             return Reason::Source.into();
         };
-        if let (Some(spa), Segment::Udp { port, payload, .. }) = (&policy.spa, sighting.segment)
-            && port == spa.port
-        {
+        if let Segment::Udp { port, payload, .. } = sighting.segment {
             let packet = Packet { source, interface: sighting.interface, payload };
-            return match self.judge_token(&policy, spa, &packet, now) {
-                Ok(claim) => Verdict::Open(vec![claim]),
-                Err(refusal) => Verdict::Ignore(refusal),
-            };
+            if let Some(spa) = policy.spa.as_ref().filter(|spa| spa.port == port) {
+                let claim = self.judge_token(&policy, spa, &packet, now);
+                return claim.map(|claim| vec![claim]).into();
+            }
+            #[cfg(feature = "legacy")]
+            if let Some((legacy, way)) = policy.way_at(port) {
+                return self.judge_older(&policy, legacy, way, &packet, now).into();
+            }
         }
         self.judge_knock(&policy, source, sighting, now.monotonic)
     }
@@ -190,17 +202,18 @@ impl Gate {
         let asker = Asker::find(policy, &request.user).ok_or(Reason::Unknown)?;
         let Asker { index, user, place, credential } = asker;
         let refuse = |reason| Refusal { reason, user: Some(index), offset: None };
-        if credential.kind() != request.kind {
+        if credential.kind() != Some(request.kind) {
             return Err(refuse(Reason::Invalid));
         }
-        check_time(spa, request.issued, now.wall)
+        check_time(spa.max_skew, request.issued, now.wall)
             .map_err(|(reason, offset)| Refusal { offset: Some(offset), ..refuse(reason) })?;
-        self.check_new(&request.user, packet, &body, request.issued, now).map_err(refuse)?;
+        self.check_new(&request.user, packet, &body.salt, request.issued, now)
+            .map_err(refuse)?;
         user.check_validity(credential, now.wall).map_err(refuse)?;
         let door = policy.door_by_id(&request.door).map(|(door, _)| door);
         let door = door.filter(|door| user.may_open(*door));
         let door = door.ok_or_else(|| refuse(Reason::Forbidden))?;
-        let address = granted(policy, user, &request, packet.source).map_err(refuse)?;
+        let address = granted(policy, user, request.wanted, packet.source).map_err(refuse)?;
         if ![packet.source, address].iter().all(|at| user.may_be_at(credential, *at)) {
             return Err(refuse(Reason::Network));
         }
@@ -229,11 +242,11 @@ impl Gate {
         &self,
         user: &UserId,
         packet: &Packet<'_>,
-        body: &Body,
+        id: &[u8; 16],
         issued: Wall,
         now: Now,
     ) -> Result<(), Reason> {
-        if let Some(first) = self.replay.seen(user, &body.salt) {
+        if let Some(first) = self.replay.seen(user, id) {
             let is_copy = first.interface != packet.interface
                 && now.monotonic.since(first.at) <= COPY_WINDOW;
             return Err(if is_copy { Reason::Duplicate } else { Reason::Replayed });
@@ -293,11 +306,11 @@ fn open<'a>(spa: &'a Spa, payload: &[u8]) -> Result<(Body, &'a ServerId), Reason
     Err(reason)
 }
 
-fn check_time(spa: &Spa, issued: Wall, now: Wall) -> Result<(), (Reason, i64)> {
+fn check_time(max_skew: Duration, issued: Wall, now: Wall) -> Result<(), (Reason, i64)> {
     let offset = issued.offset_from(now);
-    if issued + spa.max_skew < now {
+    if issued + max_skew < now {
         Err((Reason::Stale, offset))
-    } else if now + spa.max_skew < issued {
+    } else if now + max_skew < issued {
         Err((Reason::Early, offset))
     } else {
         Ok(())
@@ -308,10 +321,10 @@ fn check_time(spa: &Spa, issued: Wall, now: Wall) -> Result<(), (Reason, i64)> {
 fn granted(
     policy: &Policy,
     user: &User,
-    request: &Request,
+    wanted: Wanted,
     source: IpAddr,
 ) -> Result<IpAddr, Reason> {
-    match request.wanted {
+    match wanted {
         Wanted::Source if user.source == SourcePolicy::Observed => Ok(source),
         Wanted::Source => Err(Reason::Unnamed),
         Wanted::Address(address) => address::host(address, policy.loopback)

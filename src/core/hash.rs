@@ -18,17 +18,22 @@ pub fn hmac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-/// The first 8 bytes of SHA3-256 over the label and the parts.
+/// SHA3-256 over the label and the parts.
 #[must_use]
-pub fn id(label: &str, parts: &[&[u8]]) -> [u8; 8] {
+pub fn digest(label: &str, parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Sha3_256::new();
     Digest::update(&mut hash, label.as_bytes());
     for part in parts {
         Digest::update(&mut hash, part);
     }
-    let digest: [u8; 32] = hash.finalize().into();
+    hash.finalize().into()
+}
+
+/// The first 8 bytes of SHA3-256 over the label and the parts.
+#[must_use]
+pub fn id(label: &str, parts: &[&[u8]]) -> [u8; 8] {
     let mut id = [0; 8];
-    id.copy_from_slice(&digest[..8]);
+    id.copy_from_slice(&digest(label, parts)[..8]);
     id
 }
 

@@ -1,5 +1,7 @@
 //! Which packets can matter at all: what the kernel is asked to let through.
 
+#[cfg(feature = "legacy")]
+use super::legacy::{Format, fwknop, pyknock};
 use super::policy::Policy;
 use super::sighting::{FlagMask, Protocol, Segment, Sighting};
 
@@ -32,6 +34,9 @@ pub enum Packets {
     InitialSyn,
     /// That its UDP payload has one of these lengths, in rising order.
     Lengths(Vec<usize>),
+    /// That its UDP payload is at least as long as the first, at most as the
+    /// second.
+    Between(usize, usize),
 }
 
 impl Interest {
@@ -48,6 +53,9 @@ impl Interest {
             (Packets::InitialSyn, Segment::Tcp { .. }) => sighting.is_initial_syn(),
             (Packets::Lengths(lengths), Segment::Udp { payload, .. }) => {
                 lengths.binary_search(&payload.len()).is_ok()
+            }
+            (Packets::Between(least, most), Segment::Udp { payload, .. }) => {
+                (*least..=*most).contains(&payload.len())
             }
             _ => false,
         };
@@ -70,6 +78,17 @@ pub fn of(policy: &Policy) -> Vec<Interest> {
             packets: Packets::Lengths(lengths),
         });
     }
+    #[cfg(feature = "legacy")]
+    interests.extend(policy.legacy.iter().flat_map(|legacy| &legacy.ways).map(|way| {
+        Interest {
+            protocol: Protocol::Udp,
+            ports: Ports::Of(vec![way.port]),
+            packets: match way.format {
+                Format::Fwknop => Packets::Between(fwknop::MIN_LENGTH, fwknop::MAX_LENGTH),
+                Format::Pyknock => Packets::Lengths(pyknock::LENGTHS.to_vec()),
+            },
+        }
+    }));
     let ports_where = |protocol, initial_syn: bool| {
         let mut ports: Vec<_> = policy
             .sequences

@@ -3,7 +3,8 @@
 //! Time and randomness come in as arguments, so every test of this folder
 //! runs the same way twice. Read in the order of the packet's way:
 //! [`sighting`], then [`sequence`] or [`token`] and [`replay`], all asked by
-//! [`gate`]; what the gate lets through becomes a [`lease`].
+//! [`gate`]; what the gate lets through becomes a [`lease`]. Tokens of older
+//! programs meet the gate through `legacy`.
 #![forbid(unsafe_code)]
 
 pub mod address;
@@ -13,6 +14,8 @@ pub mod gate;
 pub mod hash;
 pub mod interest;
 pub mod lease;
+#[cfg(feature = "legacy")]
+pub mod legacy;
 pub mod policy;
 pub mod rate;
 pub mod reason;

@@ -6,7 +6,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::address::Loopback;
+use super::credential::Credential;
 use super::door::{self, Door, DoorId, DoorIndex};
+#[cfg(feature = "legacy")]
+use super::legacy::{Legacy, Way};
 use super::sequence::Sequence;
 use super::token::{GateKey, ServerId, UserId};
 use super::user::{CredentialIndex, User, UserIndex};
@@ -48,6 +51,9 @@ pub enum OnRemove {
 pub struct Policy {
     /// How tokens arrive, if they may.
     pub spa: Option<Spa>,
+    /// How tokens of older programs arrive, if they may.
+    #[cfg(feature = "legacy")]
+    pub legacy: Option<Legacy>,
     /// By index; the retired last.
     pub doors: Vec<Door>,
     /// By index.
@@ -88,7 +94,67 @@ impl Policy {
             .map(|(index, door)| (door::wire_id(&door.name), DoorIndex(index)))
             .collect();
         let own_doors = doors.len();
-        Self { spa, doors, users, sequences, loopback, limits, user_ids, door_ids, own_doors }
+        Self {
+            spa,
+            #[cfg(feature = "legacy")]
+            legacy: None,
+            doors,
+            users,
+            sequences,
+            loopback,
+            limits,
+            user_ids,
+            door_ids,
+            own_doors,
+        }
+    }
+
+    /// The same, and tokens of older programs besides.
+    #[cfg(feature = "legacy")]
+    #[must_use]
+    pub fn with_legacy(self, legacy: Option<Legacy>) -> Self {
+        Self { legacy, ..self }
+    }
+
+    /// How packets to this UDP port are to be read, if older programs send
+    /// theirs there.
+    #[cfg(feature = "legacy")]
+    #[must_use]
+    pub fn way_at(&self, port: u16) -> Option<(&Legacy, &Way)> {
+        let legacy = self.legacy.as_ref()?;
+        Some((legacy, legacy.ways.iter().find(|way| way.port == port)?))
+    }
+
+    /// The UDP ports that tokens come to, of whatever format.
+    #[must_use]
+    pub fn token_ports(&self) -> Vec<u16> {
+        let ports = self.spa.iter().map(|spa| spa.port);
+        #[cfg(feature = "legacy")]
+        let ports =
+            ports.chain(self.legacy.iter().flat_map(|legacy| &legacy.ways).map(|way| way.port));
+        ports.collect()
+    }
+
+    /// How far the times of tokens by `credential` may lie from ours, either
+    /// way; none when no such token may arrive.
+    #[must_use]
+    pub fn max_skew_of(&self, credential: &Credential) -> Option<Duration> {
+        #[cfg(feature = "legacy")]
+        if credential.kind().is_none() {
+            return self.legacy.as_ref().map(|legacy| legacy.max_skew);
+        }
+        let _ = credential;
+        self.spa.as_ref().map(|spa| spa.max_skew)
+    }
+
+    /// How far the time of any token may lie from ours; zero when none may
+    /// arrive.
+    #[must_use]
+    pub fn max_skew(&self) -> Duration {
+        let skews = self.spa.iter().map(|spa| spa.max_skew);
+        #[cfg(feature = "legacy")]
+        let skews = skews.chain(self.legacy.iter().map(|legacy| legacy.max_skew));
+        skews.max().unwrap_or_default()
     }
 
     /// The same with `doors` behind its own, for leases that are to live to

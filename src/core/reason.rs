@@ -53,6 +53,8 @@ reasons! {
     /// Unknown flags, a padding that is not zero, or fields that contradict
     /// each other.
     Invalid = "invalid",
+    /// An older client asks for what is not to be had: NAT, a command, to close.
+    Unsupported = "unsupported",
     /// No user has this id.
     Unknown = "unknown",
     /// Issued longer ago than the allowed skew.

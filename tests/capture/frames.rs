@@ -285,6 +285,8 @@ pub fn interests() -> impl Strategy<Value = Vec<Interest>> {
         Just(Packets::InitialSyn),
         prop::sample::subsequence(LENGTHS.to_vec(), 0..=4).prop_map(Packets::Lengths),
         Just(Packets::Lengths(vec![168, usize::MAX])),
+        (0..300_usize, 0..300_usize).prop_map(|(least, most)| Packets::Between(least, most)),
+        Just(Packets::Between(1, usize::MAX)),
     ];
     let protocol = prop::sample::select(vec![Protocol::Tcp, Protocol::Udp]);
     let interest = (protocol, ports, packets).prop_map(|(protocol, ports, packets)| Interest {

@@ -210,7 +210,7 @@ impl Draft {
     pub fn new(key: &Key) -> Self {
         let credential = key.credential();
         let request = Request {
-            kind: credential.kind(),
+            kind: credential.kind().unwrap(),
             issued: at(0).wall,
             user: credential.id(),
             door: door::wire_id("ssh"),

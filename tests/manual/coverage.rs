@@ -105,8 +105,18 @@ fn documented_fields(page: &str) -> Vec<&str> {
 }
 
 /// Fields that have to be written.
-const REQUIRED: [&str; 9] =
-    ["credential", "doors", "doors", "gate_keys", "name", "opens", "steps", "table", "table"];
+const REQUIRED: [&str; 10] = [
+    "credential",
+    "doors",
+    "doors",
+    "gate_keys",
+    "keys",
+    "name",
+    "opens",
+    "steps",
+    "table",
+    "table",
+];
 
 #[test]
 fn every_field_that_can_be_left_out_says_what_is_then() {
@@ -140,7 +150,7 @@ fn every_alternative_of_the_configuration_is_in_its_manual_and_no_other() {
     let variants: BTreeSet<_> = bodies(RAW, "pub enum")
         .iter()
         .filter(|line| line.starts_with(|first: char| first.is_ascii_uppercase()))
-        .filter_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric()).next())
+        .filter_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next())
         .collect();
     let documented: BTreeSet<_> = CONFIGURATION
         .lines()
@@ -230,6 +240,29 @@ fn every_message_of_the_log_is_in_the_manual_and_no_other() {
     }
 }
 
+#[cfg(feature = "legacy")]
+fn limits_of_older_clients() {
+    use knockd::core::legacy::{MAX_KEYS, MAX_PORTS, fwknop, pyknock};
+
+    for said in [
+        format!("fwknop send to.\nThe default is {}.", fwknop::PORT),
+        format!("pyknock send to.\nThe default is {}.", pyknock::PORT),
+        format!("of 16 to {} bytes and a line", fwknop::MAX_KEY),
+        format!(".Li HMAC_KEY_BASE64\nof 16 to {}.", fwknop::MAX_HMAC_KEY),
+        format!("one line of 16 to {} bytes", pyknock::MAX_KEY),
+        format!("At most {MAX_KEYS} users."),
+    ] {
+        assert!(CONFIGURATION.contains(&said), "{said}");
+    }
+    for said in [
+        format!("of whom there may be {MAX_KEYS} of each kind"),
+        format!(".Fl A ,\nat most {MAX_PORTS},"),
+        format!(".Ic doors ,\nat most {}.", gate::MAX_CLAIMS),
+    ] {
+        assert!(KNOCKD.contains(&said), "{said}");
+    }
+}
+
 #[test]
 fn the_limits_in_the_manuals_are_those_of_the_programs() {
     let lines_a_second = 1_000 / log::LINE_INTERVAL.as_millis();
@@ -260,4 +293,6 @@ fn the_limits_in_the_manuals_are_those_of_the_programs() {
     assert!(CONFIGURATION.contains(&format!("up to {} bytes", lease::LEASE_SIZE)));
     assert!(CONFIGURATION.contains(&format!("in order, 1 to {}", sequence::MAX_STEPS)));
     assert!(CONFIGURATION.contains(&format!("at most {} doors", gate::MAX_CLAIMS)));
+    #[cfg(feature = "legacy")]
+    limits_of_older_clients();
 }

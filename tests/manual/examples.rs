@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -69,9 +70,21 @@ fn make_keys(configuration: &str, secrets: &Path) {
             let kind = if before.ends_with("Secret(") { Kind::Secret } else { Kind::Gate };
             let key = Key::new([u8::try_from(number).unwrap(); 32]);
             keyfile::write_new(&secrets.join(text), kind, &key, "").unwrap();
+        } else if number % 2 == 1 && text.ends_with(".keys") {
+            // The lines that the example of access.conf has.
+            let lines = KNOCKD.lines().filter(|line| line.contains("KEY_BASE64  "));
+            write_secret(secrets, text, &lines.collect::<Vec<_>>().join("\n"));
+        } else if number % 2 == 1 && text.ends_with(".psk") {
+            write_secret(secrets, text, "correct horse battery staple\n");
         }
         before = text;
     }
+}
+
+fn write_secret(secrets: &Path, name: &str, text: &str) {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(secrets).unwrap();
+    fs::write(secrets.join(name), text).unwrap();
+    fs::set_permissions(secrets.join(name), fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 fn check(file: &Path) -> Output {
@@ -94,7 +107,10 @@ fn every_configuration_that_the_manuals_show_is_accepted() {
     let places: BTreeSet<_> = examples.iter().map(|(place, _)| *place).collect();
     assert_eq!(places, BTreeSet::from(["README.md", "knockd.8", "knockd.ron.5"]));
     for (place, configuration) in examples {
-        assert_accepted(place, configuration);
+        let is_legacy = ["Fwknop", "Pyknock"].iter().any(|kind| configuration.contains(kind));
+        if cfg!(feature = "legacy") || !is_legacy {
+            assert_accepted(place, configuration);
+        }
     }
 }
 

@@ -11,7 +11,7 @@ class Knockd < Formula
   conflicts_with "knock", because: "both install `knock` and `knockd` programs"
 
   def install
-    system "cargo", "install", "--no-default-features", *std_cargo_args(features: "client")
+    system "cargo", "install", "--no-default-features", *std_cargo_args(features: "client,legacy")
     sbin.install bin/"knockd", bin/"knockctl"
     man1.install "man/knock.1"
     man5.install "man/knockd.ron.5"

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::authorized;
-use crate::config::files::{Files, MAX_TOTAL, Source, Unread};
+use crate::config::files::{Content, Files, MAX_TOTAL, Source, Unread};
 use crate::config::position::Spot;
 use crate::config::problem::Report;
 use crate::config::raw::{self, Configuration};
@@ -33,8 +33,8 @@ impl Keys {
     /// wanted from it.
     pub fn check_directory(&self, raw: &Configuration, at: Spot<'_>, report: &mut Report) {
         let is_in_file = |credential: &raw::Credential| {
-            use raw::Credential::{AuthorizedKeys, Secret};
-            matches!(credential, Secret(_) | AuthorizedKeys(_))
+            use raw::Credential::{AuthorizedKeys, Fwknop, Pyknock, Secret};
+            matches!(credential, Secret(_) | AuthorizedKeys(_) | Fwknop { .. } | Pyknock(_))
         };
         let wanted = raw.spa.is_some()
             || raw.users.iter().any(|(_, _, user)| is_in_file(&user.credential));
@@ -87,24 +87,31 @@ impl Keys {
         at: Spot<'_>,
         report: &mut Report,
     ) -> Vec<Credential> {
-        let Some(path) = self.place(path, at, report) else { return Vec::new() };
-        let bytes = match self.files.read_public(&path, self.source) {
-            Ok(bytes) => bytes,
-            Err(unread) => {
-                report.error(at, unread.text(&path));
-                return Vec::new();
-            }
+        self.read_lines(path, Content::Public, authorized::parse_file, at, report)
+            .unwrap_or_default()
+    }
+
+    /// What `parse` makes of the file at `path`; it tells in which line it is
+    /// wrong, 0 being no line, and why.
+    pub fn read_lines<T>(
+        &mut self,
+        path: &str,
+        content: Content,
+        parse: impl FnOnce(&[u8]) -> Result<T, (usize, String)>,
+        at: Spot<'_>,
+        report: &mut Report,
+    ) -> Option<T> {
+        let path = self.place(path, at, report)?;
+        let text = match self.files.read_bytes(&path, content, self.source) {
+            Ok(bytes) => match parse(bytes) {
+                Ok(read) => return Some(read),
+                Err((0, why)) => format!("{}: {why}", path.display()),
+                Err((line, why)) => format!("{}:{line}: {why}", path.display()),
+            },
+            Err(unread) => unread.text(&path),
         };
-        authorized::parse_file(bytes).unwrap_or_else(|(line, why)| {
-            let path = path.display();
-            let text = if line == 0 {
-                format!("{path}: {why}")
-            } else {
-                format!("{path}:{line}: {why}")
-            };
-            report.error(at, text);
-            Vec::new()
-        })
+        report.error(at, text);
+        None
     }
 
     /// Where the file lies that a configuration calls `path`.

@@ -15,6 +15,11 @@ use crate::core::policy::{Limits, OnRemove, Policy};
 
 mod doors;
 mod keys;
+#[cfg(feature = "legacy")]
+mod legacy;
+#[cfg(not(feature = "legacy"))]
+#[path = "no_legacy.rs"]
+mod legacy;
 mod sequences;
 mod shape;
 mod shell;
@@ -46,6 +51,7 @@ pub(super) fn configuration(
     let doors = doors::check(&raw.doors, at.field("doors"), &firewall, report);
     let sequences = sequences::check(raw, at.field("sequences"), &doors, report);
     let users = users::check(raw, at.field("users"), &doors, &spa, &mut keys, report);
+    let legacy = legacy::check(raw, at, &users, &doors.list, report);
     reachable(raw, at, report);
     let limits = limits(raw, at.field("limits"), report);
     let user = shell::user(raw.user.as_deref(), at.field("user"), report);
@@ -59,10 +65,11 @@ pub(super) fn configuration(
         Permission::Refused => Loopback::Refused,
         Permission::Allowed => Loopback::Allowed,
     };
+    let policy = Policy::new(spa.policy, doors.list, users, sequences, loopback, limits);
     Ok(Config {
         name: raw.name.clone(),
         gate_keys: raw.spa.iter().flat_map(|spa| spa.gate_keys.clone()).collect(),
-        policy: Policy::new(spa.policy, doors.list, users, sequences, loopback, limits).into(),
+        policy: legacy::complete(policy, legacy).into(),
         interfaces,
         firewall,
         create_tables: raw.create_tables,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::doors::Doors;
-use super::shape;
+use super::{legacy, shape};
 use crate::config::position::Spot;
 use crate::config::problem::Report;
 use crate::config::raw::{self, Configuration, Flag, Permission};
@@ -25,13 +25,17 @@ pub fn check(
     report: &mut Report,
 ) -> Vec<Sequence> {
     shape::names(&raw.sequences, "sequence", MAX_SEQUENCES, at, report);
-    let spa = raw.spa.as_ref().map(|spa| Port { protocol: Protocol::Udp, number: spa.port });
+    let spa = raw.spa.iter().map(|spa| spa.port);
+    let tokens: Vec<Port> = spa
+        .chain(legacy::ports(raw))
+        .map(|number| Port { protocol: Protocol::Udp, number })
+        .collect();
     let mut list: Vec<Sequence> = Vec::new();
     for (ordinal, name, raw) in raw.sequences.iter().take(MAX_SEQUENCES) {
         let at = at.entry(ordinal);
         let sequence = sequence(name, raw, at, doors, report);
         for (ordinal, step) in sequence.steps.iter().enumerate() {
-            if Some(*step) == spa {
+            if tokens.contains(step) {
                 let text =
                     format!("{step} is where tokens go and cannot be a step, use another");
                 report.error(at.field("steps").item(ordinal), text);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::doors::Doors;
 use super::keys::Keys;
+use super::legacy;
 use super::shape;
 use super::spa::Spa;
 use crate::config::authorized::{self, MAX_NETWORKS};
@@ -38,7 +39,8 @@ pub fn check(
     report: &mut Report,
 ) -> Vec<User> {
     shape::names(&raw.users, "user", MAX_USERS, at, report);
-    if !raw.users.0.is_empty() && raw.spa.is_none() {
+    let has_native = raw.users.iter().any(|(_, _, user)| is_native(&user.credential));
+    if has_native && raw.spa.is_none() {
         report.error(at, "users need spa, add spa: (port: .., gate_keys: [..])");
     }
     let mut owners: HashMap<UserId, &str> = HashMap::new();
@@ -73,8 +75,12 @@ fn user(
     keys: &mut Keys,
     report: &mut Report,
 ) -> User {
-    let credentials =
-        credentials(&raw.credential, at.field("credential").item(0), keys, report);
+    let at_credential = at.field("credential");
+    let at_credential = match raw.credential {
+        raw::Credential::Fwknop { .. } => at_credential.field("keys"),
+        _ => at_credential.item(0),
+    };
+    let credentials = credentials(&raw.credential, at_credential, keys, report);
     if raw.doors.is_empty() {
         report
             .warn(at.field("doors"), format!("user {} may open no door", shape::quoted(name)));
@@ -184,7 +190,15 @@ fn credentials(
             }
         },
         raw::Credential::AuthorizedKeys(path) => keys.read_authorized(path, at, report),
+        raw::Credential::Fwknop { .. } | raw::Credential::Pyknock(_) => {
+            legacy::credential(raw, at, keys, report).into_iter().collect()
+        }
     }
+}
+
+/// Whether tokens by it are in the format of spa(7).
+const fn is_native(credential: &raw::Credential) -> bool {
+    !matches!(credential, raw::Credential::Fwknop { .. } | raw::Credential::Pyknock(_))
 }
 
 fn ed25519(text: &str, at: Spot<'_>, report: &mut Report) -> Option<Credential> {

@@ -183,6 +183,6 @@ fn rules(config: &Config, interfaces: &[String]) -> Vec<Finding> {
 #[must_use]
 pub fn judge(config: &Config, site: &Site<'_>) -> Vec<Finding> {
     let doors = config.policy.doors.iter().flat_map(|door| site.door(door));
-    let spa = config.policy.spa.iter().flat_map(|spa| site.spa(spa.port));
+    let spa = config.policy.token_ports().into_iter().flat_map(|port| site.spa(port));
     doors.chain(spa).chain(site.unread()).collect()
 }

@@ -118,7 +118,7 @@ impl Liar<'_> {
         let mut id = [0; 16];
         id[..4].copy_from_slice(&number.to_be_bytes());
         // As far ahead as may be: a start leaves what is older uncertain.
-        let skew = self.policy.spa.as_ref().map_or(Duration::ZERO, |spa| spa.max_skew);
+        let skew = self.policy.max_skew();
         let issued = self.now.wall + skew - Duration::from_millis(50);
         let replay = Some(ReplayId { id, issued, expires: issued, counter: 0 });
         let (door, user) = (self.door(door), Some(self.user(user)));

@@ -54,7 +54,7 @@ impl Keeper {
         self.rates.admit(claim.user, now.monotonic)?;
         if let (Some((_, credential)), Some(token)) = (asker, claim.replay) {
             // When it is stale is ours to say.
-            let max_skew = policy.spa.as_ref().map_or(Duration::ZERO, |spa| spa.max_skew);
+            let max_skew = policy.max_skew_of(credential).unwrap_or_default();
             let token = ReplayId { expires: token.issued + max_skew, ..token };
             self.record(credential.id(), token, origin.engine, now)?;
             faults::point("recorded");
@@ -232,7 +232,7 @@ fn user_may(
     user.check_validity(credential, wall)?;
     // A user's claim without a token could be made any number of times.
     let token = claim.replay.ok_or(Reason::Forbidden)?;
-    let max_skew = policy.spa.as_ref().ok_or(Reason::Forbidden)?.max_skew;
+    let max_skew = policy.max_skew_of(credential).ok_or(Reason::Forbidden)?;
     if token.issued + max_skew < wall {
         return Err(Reason::Stale);
     }
@@ -248,7 +248,7 @@ fn user_may(
     }
     // Only security keys count, and one in foreign hands could else be made to
     // have counted to the end.
-    if token.counter != 0 && credential.kind() != ProofKind::SecurityKey {
+    if token.counter != 0 && credential.kind() != Some(ProofKind::SecurityKey) {
         return Err(Reason::Invalid);
     }
     Ok(())

@@ -1,7 +1,6 @@
 //! A new configuration in place of the old one, or nothing at all.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::Keeper;
 use super::rates::Rates;
@@ -103,7 +102,7 @@ impl Keeper {
     /// Acts by `config` from now on.
     fn follow(&mut self, config: &Config, boot: BootId, now: Now) {
         let policy = Arc::clone(&config.policy);
-        let max_skew = policy.spa.as_ref().map_or(Duration::ZERO, |spa| spa.max_skew);
+        let max_skew = policy.max_skew();
         self.tables.create_missing(config.create_tables);
         self.journal.fit(journal::capacity(policy.credential_count()), max_skew, now);
         self.say_journal(now.monotonic);

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::{Brought, CHECK_INTERVAL, Keeper, by, record};
 use crate::config::Config;
@@ -21,7 +20,7 @@ use crate::message::channel::Broken;
 /// The journal of `config`.
 pub(super) fn journal(config: &Config, boot: BootId, now: Now) -> Journal<Brought> {
     let policy = &config.policy;
-    let max_skew = policy.spa.as_ref().map_or(Duration::ZERO, |spa| spa.max_skew);
+    let max_skew = policy.max_skew();
     let capacity = journal::capacity(policy.credential_count());
     Journal::open(&config.directories.state, boot, capacity, max_skew, now)
 }
@@ -160,9 +159,9 @@ impl Keeper {
     /// Says what the journal does not know at the start.
     pub(super) fn say_loss(&mut self) {
         if let Some(why) = self.journal.loss()
-            && let Some(spa) = &self.policy.spa
+            && !self.policy.token_ports().is_empty()
         {
-            self.log.say(&Event::Barrier { span: spa.max_skew, why });
+            self.log.say(&Event::Barrier { span: self.policy.max_skew(), why });
         }
     }
 

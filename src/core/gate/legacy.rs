@@ -1,0 +1,119 @@
+//! What older programs' packets come to. The order of checks is that of
+//! native tokens, but for the proof: the HMAC that keeps strangers out is
+//! the user's own.
+
+use super::{Claim, FirstSeen, Gate, MAX_CLAIMS, Packet, Refusal, check_time, granted};
+use crate::core::credential::{Credential, Key};
+use crate::core::door::{Door, DoorIndex};
+use crate::core::hash;
+use crate::core::legacy::{Ask, Legacy, Way};
+use crate::core::policy::Policy;
+use crate::core::reason::Reason;
+use crate::core::replay::ReplayId;
+use crate::core::time::Now;
+use crate::core::user::{CredentialIndex, User, UserIndex};
+
+/// Who made a packet, and what it asks for if it can be read.
+struct Asker<'p> {
+    index: UserIndex,
+    user: &'p User,
+    place: CredentialIndex,
+    credential: &'p Credential,
+    ask: Result<Ask, Reason>,
+}
+
+impl Gate {
+    /// Judges a packet by each key of its way, until one made it.
+    pub(super) fn judge_older(
+        &mut self,
+        policy: &Policy,
+        legacy: &Legacy,
+        way: &Way,
+        packet: &Packet<'_>,
+        now: Now,
+    ) -> Result<Vec<Claim>, Refusal> {
+        let asker = find(policy, way, packet.payload)?;
+        let refuse = |reason| Refusal { reason, user: Some(asker.index), offset: None };
+        let Asker { user, credential, .. } = asker;
+        let ask = asker.ask.as_ref().map_err(|reason| refuse(*reason))?;
+        check_time(legacy.max_skew, ask.issued, now.wall)
+            .map_err(|(reason, offset)| Refusal { offset: Some(offset), ..refuse(reason) })?;
+        let doors = doors(policy, user, ask).ok_or_else(|| refuse(Reason::Forbidden))?;
+        let owner = credential.id();
+        let token = |door: &Door| ReplayId {
+            id: once_per_door(ask, door),
+            issued: ask.issued,
+            expires: ask.issued + legacy.max_skew,
+            counter: 0,
+        };
+        for (_, door) in &doors {
+            self.check_new(&owner, packet, &token(door).id, ask.issued, now).map_err(refuse)?;
+        }
+        user.check_validity(credential, now.wall).map_err(refuse)?;
+        let address = granted(policy, user, ask.wanted, packet.source).map_err(refuse)?;
+        if ![packet.source, address].iter().all(|at| user.may_be_at(credential, *at)) {
+            return Err(refuse(Reason::Network));
+        }
+        let first = FirstSeen { interface: packet.interface, at: now.monotonic };
+        let mut claims = Vec::with_capacity(doors.len());
+        for (index, door) in doors {
+            let token = token(door);
+            self.replay.record(owner, token, first, now).map_err(refuse)?;
+            claims.push(Claim {
+                door: index,
+                address,
+                lifetime: ask.lifetime,
+                user: Some(asker.index),
+                credential: asker.place,
+                replay: Some(token),
+            });
+        }
+        Ok(claims)
+    }
+}
+
+/// The first whose key made `payload`.
+fn find<'p>(policy: &'p Policy, way: &Way, payload: &[u8]) -> Result<Asker<'p>, Reason> {
+    let mut reason = Reason::Length;
+    for (index, place) in way.keys.iter().copied() {
+        let Some(user) = policy.user(index) else { continue };
+        let Some(credential) = user.credential(place) else { continue };
+        let made = match &credential.key {
+            Key::Fwknop(key) => key.authenticate(payload).map(|sealed| sealed.decode()),
+            Key::Pyknock(key) => key.authenticate(payload).map(|message| message.decode()),
+            _ => continue,
+        };
+        match made {
+            Ok(ask) => return Ok(Asker { index, user, place, credential, ask }),
+            Err(other) => reason = reason.max(other),
+        }
+    }
+    Err(reason)
+}
+
+/// What is remembered of a packet for each door that it opens.
+fn once_per_door(ask: &Ask, door: &Door) -> [u8; 16] {
+    let mut id = [0; 16];
+    id.copy_from_slice(&hash::digest(&door.name, &[&ask.once])[..16]);
+    id
+}
+
+/// The doors that are asked for, each once: for each port the first of the
+/// user's doors that has it, or all of the user's if no port is named. None
+/// where one may not be opened.
+fn doors<'p>(policy: &'p Policy, user: &User, ask: &Ask) -> Option<Vec<(DoorIndex, &'p Door)>> {
+    let own = || user.doors.iter().filter_map(|index| Some((*index, policy.door(*index)?)));
+    let mut doors: Vec<(DoorIndex, &Door)> = Vec::new();
+    match &ask.ports {
+        None => doors.extend(own().take(MAX_CLAIMS)),
+        Some(ports) => {
+            for port in ports {
+                let door = own().find(|(_, door)| door.ports.contains(port))?;
+                if !doors.contains(&door) {
+                    doors.push(door);
+                }
+            }
+        }
+    }
+    (!doors.is_empty()).then_some(doors)
+}

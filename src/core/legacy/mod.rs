@@ -1,0 +1,69 @@
+//! Tokens of older programs.
+//!
+//! Their packets have no gate key in front: what keeps strangers out is the
+//! HMAC of each user who has such a key, one after another, so their number
+//! is small. What one of them authenticates becomes an [`Ask`], and meets the
+//! gate as a native token does.
+
+use std::time::Duration;
+
+use super::sighting::Port;
+use super::time::Wall;
+use super::token::Wanted;
+use super::user::{CredentialIndex, UserIndex};
+
+mod digest;
+pub mod fwknop;
+pub mod pyknock;
+
+pub use digest::Digest;
+
+/// How many keys one format may have: a stranger's packet costs an HMAC each.
+pub const MAX_KEYS: usize = 32;
+/// The most ports that one packet may ask for.
+pub const MAX_PORTS: usize = 16;
+
+/// A format, by the program that made it up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// fwknop 2, symmetric.
+    Fwknop,
+    /// pyknock.
+    Pyknock,
+}
+
+/// How packets of one format arrive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Way {
+    /// Which format.
+    pub format: Format,
+    /// The UDP port that clients send to. Nothing listens on it.
+    pub port: u16,
+    /// Whose keys are tried, in this order; 1 to [`MAX_KEYS`].
+    pub keys: Vec<(UserIndex, CredentialIndex)>,
+}
+
+/// How tokens of older programs arrive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Legacy {
+    /// Their formats, each at a port of its own; never empty.
+    pub ways: Vec<Way>,
+    /// How far a packet's time may lie from ours, either way.
+    pub max_skew: Duration,
+}
+
+/// What an authentic packet asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// When it was made.
+    pub issued: Wall,
+    /// For which address. Not yet judged.
+    pub wanted: Wanted,
+    /// Which ports are to be opened; none is all that the user may.
+    pub ports: Option<Vec<Port>>,
+    /// For how long; `None` is the door's own lifetime.
+    pub lifetime: Option<Duration>,
+    /// What no other packet of the user has in common with it, whatever its
+    /// spelling.
+    pub once: [u8; 32],
+}
