@@ -33,7 +33,9 @@ mod raw;
 mod syntax;
 mod token;
 
-pub use check::{is_name, is_server_name};
+pub use check::{
+    anchor_fault, is_interface_name, is_name, is_server_name, is_table_name, weakness,
+};
 pub use files::{Files, MAX_TOTAL};
 pub use problem::{Problem, Problems};
 

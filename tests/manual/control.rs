@@ -52,6 +52,7 @@ fn every_word_of_a_command_is_in_the_manual() {
         ("close", &["door", "address", "user", "name", "all"]),
         ("log", &["brief", "verbose"]),
         ("doctor", &["file"]),
+        ("import", &["knockd", "file"]),
     ] {
         let text = help(PROGRAM, &[command]).to_lowercase();
         for argument in arguments {

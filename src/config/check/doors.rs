@@ -188,7 +188,7 @@ fn table(raw: &raw::Door, at: Spot<'_>, firewall: &Choice, report: &mut Report) 
 }
 
 /// What pf or pf.conf would not take in the path of an anchor.
-fn anchor_fault(anchor: &str) -> Option<&'static str> {
+pub fn anchor_fault(anchor: &str) -> Option<&'static str> {
     let part_fault = |part: &str| !(1..=63).contains(&part.len());
     // A star makes pf.conf load every anchor below, and names none.
     let odd = |byte: u8| !byte.is_ascii_graphic() || matches!(byte, b'"' | b'\\' | b'*');

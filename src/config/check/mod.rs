@@ -26,7 +26,9 @@ mod shell;
 mod spa;
 mod users;
 
-pub use shape::{is_name, is_server_name};
+pub use doors::anchor_fault;
+pub use sequences::weakness;
+pub use shape::{is_interface_name, is_name, is_server_name, is_table_name};
 
 /// Checks everything.
 pub(super) fn configuration(

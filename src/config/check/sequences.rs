@@ -83,7 +83,8 @@ fn sequence(
 }
 
 /// Why a scan, or a guess, would find this sequence.
-fn weakness(steps: &[Port]) -> Option<&'static str> {
+#[must_use]
+pub fn weakness(steps: &[Port]) -> Option<&'static str> {
     let every = |holds: fn(u16, u16) -> bool| {
         steps.windows(2).all(|pair| holds(pair[0].number, pair[1].number))
     };

@@ -83,6 +83,13 @@ pub enum Command {
     Enroll(Enroll),
     /// Write a first configuration where none stands
     Setup(Setup),
+    /// Print the configuration of another daemon as one for knockd
+    Import {
+        /// Of which daemon it is
+        from: Imported,
+        /// The file; - for standard input
+        file: PathBuf,
+    },
     /// Make a new key beside the old one
     Rotate {
         /// Which key.
@@ -167,6 +174,13 @@ pub enum Source {
 pub enum Rotated {
     /// The gate key.
     Gate,
+}
+
+/// Whose configuration is taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Imported {
+    /// The knockd of Judd Vinet.
+    Knockd,
 }
 
 /// What is shown instead of doors and leases.

@@ -8,6 +8,7 @@
 pub mod arguments;
 pub mod connection;
 mod enroll;
+pub mod import;
 mod json;
 mod printable;
 mod qr;
@@ -28,7 +29,7 @@ use super::request::{Order, Request};
 use super::{doctor, metrics};
 use crate::config::date;
 use crate::sys;
-use arguments::{Arguments, Command, Rotated};
+use arguments::{Arguments, Command, Imported, Rotated};
 use connection::Connection;
 
 /// Why something was not done.
@@ -117,6 +118,7 @@ fn help(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Error> {
     match &arguments.command {
         Command::Enroll(order) => enroll::enroll(order, out),
         Command::Setup(order) => setup::setup(order, out),
+        Command::Import { from: Imported::Knockd, file } => import::import_knockd(file, out),
         Command::Rotate { what: Rotated::Gate, config } => {
             rotate::rotate_gate(config, &date::day_of(sys::wall()), out)
         }

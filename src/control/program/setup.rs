@@ -64,7 +64,7 @@ pub(super) fn setup(order: &Setup, out: &mut dyn Write) -> Result<(), Error> {
 }
 
 /// The machine's own name.
-fn host_name() -> Result<String, Error> {
+pub(super) fn host_name() -> Result<String, Error> {
     let name = nix::unistd::gethostname()
         .map_err(|error| Error::Because(format!("cannot tell the host's name: {error}")))?;
     Ok(name.to_string_lossy().to_ascii_lowercase())

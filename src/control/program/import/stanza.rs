@@ -1,0 +1,197 @@
+//! One door or sequence, as ours are written.
+
+use std::time::Duration;
+
+use super::change;
+use super::commands;
+use super::old::{self, FLAGS};
+use super::page::{Page, shown};
+use super::plan::{Door, title};
+use super::rules::Filter;
+use crate::config::duration::Text;
+use crate::core::sighting::{Port, Protocol, TcpFlags};
+
+/// The field that says which packet filter there is, and its company.
+pub fn firewall(page: &mut Page, filter: Filter) {
+    match filter {
+        Filter::Pf => page.line("firewall: Pf,"),
+        Filter::PfAnchor => {
+            page.line("firewall: Pf,");
+            page.comment("pf is disabled there until someone asks for it.");
+            page.line("enable_pf: true,");
+        }
+        Filter::Nft => {
+            page.comment("The nftables table that has the sets named at the doors.");
+            page.line("firewall: Nft(table: \"knockd\"),");
+        }
+    }
+}
+
+/// What stood in the old configuration.
+pub fn origin(page: &mut Page, old: &old::Door) {
+    if !old.steps.is_empty() {
+        let steps: Vec<String> = old.steps.iter().map(Port::to_string).collect();
+        page.literal(&format!("sequence {}", steps.join(" ")));
+    }
+    for (key, value) in [
+        ("one_time_sequences", &old.one_time),
+        ("target", &old.target),
+        ("start_command", &old.start),
+        ("start_command_6", &old.start_6),
+        ("stop_command", &old.stop),
+        ("stop_command_6", &old.stop_6),
+    ] {
+        if let Some(value) = value {
+            page.literal(&format!("{key} {}", shown(value)));
+        }
+    }
+}
+
+/// A door, behind what the packet filter needs for it and what differs.
+pub fn door(
+    page: &mut Page,
+    old: &old::Door,
+    door: &Door,
+    interface: Option<&str>,
+    filter: Filter,
+) {
+    page.comment(&format!("{}, line {}:", title(old), old.line));
+    origin(page, old);
+    access(page, door, interface, filter);
+    for note in &door.notes {
+        page.comment(note);
+    }
+    if let Some((field, needs_script)) =
+        commands::field(&door.name, &door.on_open, &door.on_close)
+    {
+        page.comment(
+            "What it ran and the packet filter does not know would be a field of the door, with \
+             a runner at the top, see knockd.ron(5):",
+        );
+        page.literal(&field);
+        if needs_script {
+            page.comment(
+                "There is no shell: make what needs one a script, with its whole path.",
+            );
+        }
+    }
+    stanza(page, &door.name, &door_fields(door));
+}
+
+/// What the packet filter needs.
+fn access(page: &mut Page, door: &Door, interface: Option<&str>, filter: Filter) {
+    let access = &door.access;
+    if access.is_own && filter != Filter::Nft {
+        page.comment(&format!("For table <{}> the rules that there are stay.", access.table));
+        return;
+    }
+    page.comment(&format!("For {}:", filter.place()));
+    for rule in filter.rules(access, interface) {
+        page.literal(&rule);
+    }
+    if !access.is_known {
+        page.comment("Its ports are not to be seen: write them for PORT, and as ports below.");
+    } else if access.ports.is_empty() {
+        page.comment("It lets in to every port, as the old rule did.");
+    }
+    if access.ports.iter().any(|port| change::number(port).is_none()) {
+        page.comment("Not all of its ports are numbers: ports below has those that are.");
+    }
+    if access.is_partial {
+        page.comment("The old rules let in to more: add it.");
+    }
+    if access.translates {
+        page.comment("The old rule sent packets elsewhere: write such a rule for the table.");
+    }
+}
+
+fn door_fields(door: &Door) -> Vec<(&'static str, String)> {
+    let access = &door.access;
+    let numbers = access.numbers();
+    let mut fields = vec![("table", format!("{:?}", access.table))];
+    let anchor = access.anchor.as_ref().map(|anchor| format!("{anchor:?}"));
+    fields.extend(anchor.map(|anchor| ("anchor", anchor)));
+    fields.extend((!numbers.is_empty()).then(|| ("ports", ports(&numbers))));
+    fields.extend(door.target.map(|target| ("targets", format!("[\"{target}\"]"))));
+    fields.push(("open_for", span(door.open_for)));
+    fields.extend(door.max_open_for.map(|most| ("max_open_for", span(most))));
+    fields.extend(door.kills.then(|| ("on_close", "KillStates".into())));
+    fields
+}
+
+/// A sequence, behind what differs.
+pub fn sequence(page: &mut Page, old: &old::Door, door: &Door) {
+    let flags = flags(old.set, old.clear);
+    let is_udp = |step: &Port| step.protocol == Protocol::Udp;
+    let has_tcp = old.one_time.is_some() || !old.steps.iter().all(is_udp);
+    for note in &door.sequence_notes {
+        page.comment(note);
+    }
+    if let Some(weakness) = door.weakness {
+        page.comment(&format!("weak: {weakness}."));
+    }
+    if has_tcp && flags.is_none() {
+        page.comment(if old.set == TcpFlags::default() {
+            "Any TCP segment was a knock; now an initial SYN is, as clients send it."
+        } else {
+            "SYN with ACK was a knock, too; now only an initial SYN is."
+        });
+    }
+    let mut fields = Vec::new();
+    match &old.one_time {
+        None => fields.push(("steps", ports(&old.steps))),
+        Some(file) => {
+            page.comment(
+                "Each line of the file must begin with a space or #, and none with the steps \
+                 of another; if a scan would find some of them, add weak: Allowed.",
+            );
+            fields.push(("changing", format!("OneTime({file:?})")));
+        }
+    }
+    fields.push(("within", span(door.within)));
+    fields.extend(flags.filter(|_| has_tcp).map(|flags| ("flags", flags)));
+    fields.extend(door.weakness.map(|_| ("weak", "Allowed".into())));
+    fields.push(("opens", format!("[{:?}]", door.name)));
+    stanza(page, &door.name, &fields);
+}
+
+fn stanza(page: &mut Page, name: &str, fields: &[(&str, String)]) {
+    page.line(&format!("{name:?}: ("));
+    for (name, value) in fields {
+        page.line(&format!("    {name}: {value},"));
+    }
+    page.line("),");
+}
+
+/// Short ones in seconds, as the old daemon has them.
+fn span(span: Duration) -> String {
+    match span.as_secs() {
+        seconds @ ..=120 => format!("\"{seconds}s\""),
+        _ => format!("\"{}\"", Text(span)),
+    }
+}
+
+fn ports(ports: &[Port]) -> String {
+    let show = |port: &Port| match port.protocol {
+        Protocol::Tcp => format!("Tcp({})", port.number),
+        Protocol::Udp => format!("Udp({})", port.number),
+    };
+    format!("[{}]", ports.iter().map(show).collect::<Vec<_>>().join(", "))
+}
+
+/// The field `flags`; `None` where the default, an initial SYN, does it.
+fn flags(set: TcpFlags, clear: TcpFlags) -> Option<String> {
+    let initial = TcpFlags::ACK.union(TcpFlags::RST).union(TcpFlags::FIN);
+    let is_any = set == TcpFlags::default() && clear == TcpFlags::default();
+    if is_any || (set == TcpFlags::SYN && clear.0 & !initial.0 == 0) {
+        return None;
+    }
+    let list = |name: &str, flags: TcpFlags| {
+        let names = FLAGS.iter().filter(|(_, flag)| flags.intersects(*flag));
+        let names: Vec<&str> = names.map(|(name, _)| *name).collect();
+        (!names.is_empty()).then(|| format!("{name}: [{}]", names.join(", ")))
+    };
+    let lists: Vec<String> =
+        [list("set", set), list("clear", clear)].into_iter().flatten().collect();
+    Some(format!("({})", lists.join(", ")))
+}
