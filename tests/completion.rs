@@ -135,6 +135,12 @@ fn where_an_option_takes_a_file_files_are_completed() {
 }
 
 #[test]
+fn a_commands_own_file_is_completed_behind_its_other_word() {
+    assert_offers("knockctl import kn", &["knockd"]);
+    assert_offers("knockctl import knockd on", &["one.ron"]);
+}
+
+#[test]
 fn where_an_option_takes_something_else_nothing_is_offered() {
     assert_offers("knock --for -", &[]);
     assert_offers("knock --timeout ", &[]);

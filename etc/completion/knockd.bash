@@ -62,6 +62,10 @@ _knockd() {
     words=$(_knockd_words <<<"$help")
     [[ ${program##*/} != knock ]] || words+=" $(_knockd_hosts)"
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+    # A command's own file comes behind its other word.
+    if [[ $previous != "$command" ]] && grep -q '^  <FILE>' <<<"$help"; then
+        mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$word")
+    fi
 }
 
 complete -F _knockd knock knockctl knockd

@@ -49,9 +49,20 @@ function __knockd_taken
     and __knockd_help | string replace -f -r -- "^ *(-., )?$last <([A-Z]+)>.*" '$2'
 end
 
+# Whether a file is to be named: behind an option that takes one, and as a
+# command's own file, which comes behind its other word.
+function __knockd_names_file
+    __knockd_taken | string match -q -r 'FILE|SOCKET'
+    and return
+    set -l words (commandline -opc)
+    set -l command (string match -r -- '^[a-z].*' $words[2..])[1]
+    test "$words[-1]" != "$command"
+    and __knockd_help | string match -q -r '^  <FILE>'
+end
+
 set -l program (basename (status filename) .fish)
 complete -c $program -f
-complete -c $program -n '__knockd_taken | string match -q -r "FILE|SOCKET"' -F
+complete -c $program -n __knockd_names_file -F
 complete -c $program -n 'test -z (__knockd_taken)""' -a '(__knockd_words)'
 test $program = knock
 and complete -c $program -n 'test -z (__knockd_taken)""' -a '(__knockd_hosts)' -d server
