@@ -178,6 +178,7 @@ impl Scene {
             v4_prefix: 32,
             v6_prefix: 128,
             rdomain: 0,
+            targets: Vec::new(),
         };
         let alice = User {
             name: "alice".into(),
@@ -202,6 +203,7 @@ impl Scene {
             flags: FlagMask::INITIAL_SYN,
             strict: true,
             doors: vec![WEB],
+            targets: Vec::new(),
         };
         let max_skew = Duration::from_secs(60);
         let policy = Policy::new(

@@ -81,6 +81,8 @@ pub struct Door {
     pub rdomain: u16,
     pub v4_prefix: Option<u8>,
     pub v6_prefix: Option<u8>,
+    #[serde(default)]
+    pub targets: Vec<String>,
 }
 
 #[derive(Deserialize, Clone, Copy, Default)]

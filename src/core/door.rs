@@ -56,6 +56,8 @@ pub struct Door {
     pub v6_prefix: u8,
     /// The routing domain of those connections, on OpenBSD: 0 to 255.
     pub rdomain: u16,
+    /// To which of our addresses packets for it must go; empty is any.
+    pub targets: Vec<IpAddr>,
 }
 
 /// What becomes of the connections of an address when its entry goes: a
@@ -72,6 +74,12 @@ pub enum OnClose {
 /// A door's name on the wire.
 pub type DoorId = [u8; 8];
 
+/// Whether `destination` is one of `targets`, of which none is any address.
+#[must_use]
+pub fn is_target(targets: &[IpAddr], destination: IpAddr) -> bool {
+    targets.is_empty() || targets.contains(&destination.to_canonical())
+}
+
 /// The first 8 bytes of SHA3-256("door" | name).
 #[must_use]
 pub fn wire_id(name: &str) -> DoorId {
@@ -83,6 +91,12 @@ impl Door {
     #[must_use]
     pub fn entry(&self, address: IpAddr) -> Entry {
         Entry::around(address, self.v4_prefix, self.v6_prefix)
+    }
+
+    /// Whether a packet to `destination` may be for it.
+    #[must_use]
+    pub fn is_target(&self, destination: IpAddr) -> bool {
+        is_target(&self.targets, destination)
     }
 
     /// The lifetime of a lease that asks for `wanted`: the door's own when it

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::address;
 use super::credential::{Credential, Proven};
-use super::door::DoorIndex;
+use super::door::{self, DoorIndex};
 use super::policy::{Policy, Spa};
 use super::rate::Rate;
 use super::reason::Reason;
@@ -150,7 +150,8 @@ impl Gate {
             return Reason::Source.into();
         };
         if let Segment::Udp { port, payload, .. } = sighting.segment {
-            let packet = Packet { source, interface: sighting.interface, payload };
+            let Sighting { interface, destination, .. } = *sighting;
+            let packet = Packet { source, destination, interface, payload };
             if let Some(spa) = policy.spa.as_ref().filter(|spa| spa.port == port) {
                 let claim = self.judge_token(&policy, spa, &packet, now);
                 return claim.map(|claim| vec![claim]).into();
@@ -173,6 +174,9 @@ impl Gate {
         let mut claims = Vec::new();
         let mut reason = Reason::Idle;
         for (place, sequence) in (0..).zip(&policy.sequences) {
+            if !door::is_target(&sequence.targets, sighting.destination) {
+                continue;
+            }
             match self.attempts.observe(place, sequence, sighting, now) {
                 Progress::Complete => claims.extend(sequence.doors.iter().map(|door| Claim {
                     door: *door,
@@ -210,9 +214,11 @@ impl Gate {
         self.check_new(&request.user, packet, &body.salt, request.issued, now)
             .map_err(refuse)?;
         user.check_validity(credential, now.wall).map_err(refuse)?;
-        let door = policy.door_by_id(&request.door).map(|(door, _)| door);
-        let door = door.filter(|door| user.may_open(*door));
-        let door = door.ok_or_else(|| refuse(Reason::Forbidden))?;
+        let asked = policy.door_by_id(&request.door).filter(|(door, _)| user.may_open(*door));
+        let (index_of_door, door) = asked.ok_or_else(|| refuse(Reason::Forbidden))?;
+        if !door.is_target(packet.destination) {
+            return Err(refuse(Reason::Target));
+        }
         let address = granted(policy, user, request.wanted, packet.source).map_err(refuse)?;
         if ![packet.source, address].iter().all(|at| user.may_be_at(credential, *at)) {
             return Err(refuse(Reason::Network));
@@ -229,7 +235,7 @@ impl Gate {
         let first = FirstSeen { interface: packet.interface, at: now.monotonic };
         self.replay.record(request.user, token, first, now).map_err(refuse)?;
         Ok(Claim {
-            door,
+            door: index_of_door,
             address,
             lifetime: request.lifetime,
             user: Some(index),
@@ -289,6 +295,7 @@ impl<'p> Asker<'p> {
 /// A datagram to the SPA port.
 struct Packet<'a> {
     source: IpAddr,
+    destination: IpAddr,
     interface: u32,
     payload: &'a [u8],
 }

@@ -71,6 +71,8 @@ reasons! {
     Expired = "expired",
     /// The user may not open this door, or no door has this id.
     Forbidden = "forbidden",
+    /// It did not go to an address that the door names.
+    Target = "target",
     /// The token names an address that it does not come from, or no host's.
     Address = "address",
     /// The token names no address, and the user may not have the packet's.

@@ -36,6 +36,9 @@ pub struct Sequence {
     pub strict: bool,
     /// The doors that the last knock opens.
     pub doors: Vec<DoorIndex>,
+    /// To which of our addresses it is knocked; empty is any. Other packets
+    /// do not matter to it.
+    pub targets: Vec<IpAddr>,
 }
 
 impl Sequence {

@@ -71,6 +71,7 @@ pub fn door(name: &str) -> Door {
         v4_prefix: 32,
         v6_prefix: 128,
         rdomain: 0,
+        targets: Vec::new(),
     }
 }
 
@@ -83,6 +84,7 @@ pub fn sequence(steps: &[Port]) -> Sequence {
         flags: FlagMask::INITIAL_SYN,
         strict: true,
         doors: vec![SSH],
+        targets: Vec::new(),
     }
 }
 

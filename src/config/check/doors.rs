@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use crate::config::duration;
 use crate::config::position::{Place, Spot};
 use crate::config::problem::Report;
 use crate::config::raw::{self, Map};
+use crate::core::address::{self, Loopback};
 use crate::core::door::{self, Door, DoorIndex, OnClose, Table};
 use crate::firewall::Choice;
 
@@ -19,6 +21,8 @@ const MAX_DOORS: usize = 1_000;
 const MAX_LEASES: u32 = 200_000;
 /// OpenBSD's `RT_TABLEID_MAX`.
 const MAX_RDOMAIN: u16 = 255;
+/// Every packet for the door is compared with all of them.
+const MAX_TARGETS: usize = 16;
 const OPEN_FOR: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(30 * 86_400);
 
@@ -115,7 +119,34 @@ fn door(
         v4_prefix: prefix(raw.v4_prefix, V4, "v4_prefix", at, firewall, report),
         v6_prefix: prefix(raw.v6_prefix, V6, "v6_prefix", at, firewall, report),
         rdomain: raw.rdomain,
+        targets: targets(&raw.targets, at.field("targets"), report),
     }
+}
+
+/// Addresses of ours, each once.
+fn targets(raw: &[String], at: Spot<'_>, report: &mut Report) -> Vec<IpAddr> {
+    let mut targets = Vec::new();
+    for (ordinal, text) in raw.iter().enumerate().take(MAX_TARGETS) {
+        let at = at.item(ordinal);
+        let address = text.parse().ok().and_then(|it| address::host(it, Loopback::Allowed));
+        match address {
+            None => {
+                let text = shape::quoted(text);
+                report.error(
+                    at,
+                    format!("target {text} is no address of a host, write one of ours"),
+                );
+            }
+            Some(address) if targets.contains(&address) => {
+                report.error(at, format!("target {address} is named twice"));
+            }
+            Some(address) => targets.push(address),
+        }
+    }
+    if raw.len() > MAX_TARGETS {
+        report.error(at, format!("more than {MAX_TARGETS} targets, remove some"));
+    }
+    targets
 }
 
 /// The shortest prefixes that carriers give one customer's addresses from,

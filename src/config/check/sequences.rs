@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::doors::Doors;
@@ -9,6 +10,7 @@ use super::{legacy, shape};
 use crate::config::position::Spot;
 use crate::config::problem::Report;
 use crate::config::raw::{self, Configuration, Flag, Permission};
+use crate::core::door::DoorIndex;
 use crate::core::gate::MAX_CLAIMS;
 use crate::core::sequence::{MAX_STEPS, Sequence};
 use crate::core::sighting::{FlagMask, Port, Protocol, TcpFlags};
@@ -70,6 +72,7 @@ fn sequence(
     if raw.opens.is_empty() {
         report.error(at.field("opens"), "the sequence opens no door, name one");
     }
+    let opened = doors.find(&raw.opens, at.field("opens"), report);
     let range = Duration::from_millis(100)..=Duration::from_secs(600);
     let (text, place) = (raw.within.as_deref(), at.field("within"));
     Sequence {
@@ -77,7 +80,8 @@ fn sequence(
         within: shape::span(text, WITHIN, range, place, "within", report),
         flags: flags(raw.flags.as_ref(), &steps, at.field("flags"), report),
         strict: raw.strict,
-        doors: doors.find(&raw.opens, at.field("opens"), report),
+        targets: targets(&opened, doors, at.field("opens"), report),
+        doors: opened,
         steps,
     }
 }
@@ -101,6 +105,22 @@ pub fn weakness(steps: &[Port]) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// The targets that all of these doors have.
+fn targets(
+    opened: &[DoorIndex],
+    doors: &Doors<'_>,
+    at: Spot<'_>,
+    report: &mut Report,
+) -> Vec<IpAddr> {
+    let mut all = opened.iter().filter_map(|door| doors.list.get(usize::from(door.0)));
+    let Some(first) = all.next() else { return Vec::new() };
+    if let Some(other) = all.find(|door| door.targets != first.targets) {
+        let text = format!("doors {} and {} have other targets", first.name, other.name);
+        report.error(at, format!("{text}, write a sequence for each"));
+    }
+    first.targets.clone()
 }
 
 fn is_prefix(one: &[Port], other: &[Port]) -> bool {

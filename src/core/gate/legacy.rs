@@ -50,6 +50,9 @@ impl Gate {
             self.check_new(&owner, packet, &token(door).id, ask.issued, now).map_err(refuse)?;
         }
         user.check_validity(credential, now.wall).map_err(refuse)?;
+        if !doors.iter().all(|(_, door)| door.is_target(packet.destination)) {
+            return Err(refuse(Reason::Target));
+        }
         let address = granted(policy, user, ask.wanted, packet.source).map_err(refuse)?;
         if ![packet.source, address].iter().all(|at| user.may_be_at(credential, *at)) {
             return Err(refuse(Reason::Network));
