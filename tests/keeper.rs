@@ -14,7 +14,8 @@ use knockd::core::gate::Claim;
 use knockd::core::policy::{Limits, Policy, Spa};
 use knockd::core::reason::Reason;
 use knockd::core::replay::ReplayId;
-use knockd::core::sequence::Sequence;
+use knockd::core::rolling::{PERIOD, PORTS, Rolling, STEPS};
+use knockd::core::sequence::{Changing, Sequence};
 use knockd::core::sighting::{FlagMask, Port, Protocol};
 use knockd::core::time::{Monotonic, Now, Wall};
 use knockd::core::user::{PROOFS_PER_SECOND, SourcePolicy, User, UserIndex};
@@ -204,13 +205,16 @@ impl Scene {
             strict: true,
             doors: vec![WEB],
             targets: Vec::new(),
+            changing: None,
         };
+        let changing = Some(Changing::Rolling(rolling()));
+        let rear = Sequence { name: "rear".into(), changing, ..front.fixed(Vec::new()) };
         let max_skew = Duration::from_secs(60);
         let policy = Policy::new(
             Some(Spa { port: 1, gate_keys: Vec::new(), max_skew }),
             vec![door("ssh"), door("web")],
             vec![alice],
-            vec![front],
+            vec![front, rear],
             Loopback::Refused,
             Limits { max_leases: 100, max_attempts: 100 },
         );
@@ -246,6 +250,7 @@ impl Scene {
             lifetime: None,
             user: is_token.then_some(ALICE),
             credential: 0,
+            sequence: None,
             replay: is_token.then_some(replay),
         }
     }
@@ -264,6 +269,11 @@ impl Scene {
         self.keeper.tick(at(second).monotonic);
         self.lines.take()
     }
+}
+
+/// That of the sequence rear.
+fn rolling() -> Rolling {
+    Rolling::new(Zeroizing::new([9; 32]), PORTS, STEPS, PERIOD)
 }
 
 fn origin(source: IpAddr) -> Origin {
@@ -708,6 +718,68 @@ fn what_was_left_out_and_refused_is_summed_up_after_a_minute_or_at_the_end() {
 
 impl Scene {
     fn claim_for(&self, address: IpAddr) -> Claim {
-        Claim { door: WEB, address, lifetime: None, user: None, credential: 0, replay: None }
+        Claim {
+            door: WEB,
+            address,
+            lifetime: None,
+            user: None,
+            credential: 0,
+            sequence: None,
+            replay: None,
+        }
+    }
+}
+
+#[test]
+fn an_engine_in_foreign_hands_opens_by_a_rolling_sequence_once_per_source_and_period() {
+    let mut scene = Scene::new();
+    let source: IpAddr = "192.0.2.7".parse().unwrap();
+    let policy = scene.keeper.policy().clone();
+    let web = policy.door(WEB).unwrap();
+    let token = |period, source| {
+        Some(rolling().token(period, source, web, Wall::from_millis(1), Duration::ZERO))
+    };
+    // The tests' clock stands in the first second of period 0.
+    let honest =
+        Claim { sequence: Some(1), replay: token(0, source), ..scene.claim_for(source) };
+    let other: IpAddr = "192.0.2.8".parse().unwrap();
+    for (number, (claim, reason)) in [
+        (Claim { sequence: None, ..honest }, Reason::Forbidden),
+        (Claim { sequence: Some(0), ..honest }, Reason::Forbidden),
+        (Claim { sequence: Some(9), ..honest }, Reason::Forbidden),
+        (Claim { replay: None, ..honest }, Reason::Forbidden),
+        (Claim { door: SSH, ..honest }, Reason::Forbidden),
+        (Claim { lifetime: Some(Duration::from_secs(1)), ..honest }, Reason::Forbidden),
+        (Claim { replay: token(1, source), ..honest }, Reason::Stale),
+        (Claim { replay: token(7, source), ..honest }, Reason::Stale),
+        (Claim { replay: token(0, other), ..honest }, Reason::Stale),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        scene.keeper.open(&claim, &origin(source), at(100 * number as u64));
+        let lines = scene.lines.take();
+        scene.tick(100 * number as u64 + 90);
+        assert!(scene.kernel.entries().is_empty(), "{claim:?}");
+        let told = format!("packet from 192.0.2.7 ignored, {reason}");
+        assert!(lines.iter().any(|line| line.starts_with(&told)), "{claim:?}: {lines:?}");
+    }
+    // For an address that no packet came from.
+    scene.keeper.open(&honest, &origin(other), at(1_000));
+    assert!(scene.kernel.entries().is_empty());
+    scene.lines.take();
+    assert_eq!(
+        scene.submit(&honest, 1_001),
+        ["door web opened for 192.0.2.7 by a sequence, 60s"]
+    );
+    scene.tick(1_100);
+    let later = honest.replay.map(|token| ReplayId {
+        issued: Wall::from_millis(1_500),
+        expires: Wall::from_millis(u64::MAX),
+        ..token
+    });
+    for again in [honest, Claim { replay: later, ..honest }] {
+        scene.submit(&again, 1_200);
+        assert!(scene.kernel.entries().is_empty(), "{again:?}");
     }
 }

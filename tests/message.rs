@@ -47,6 +47,7 @@ fn from_engine() -> Vec<FromEngine> {
         lifetime: Some(Duration::from_secs(u64::from(u32::MAX))),
         user: Some(UserIndex(u32::MAX)),
         credential: u8::MAX,
+        sequence: Some(u16::MAX),
         replay: Some(ReplayId { id: [0xff; 16], issued, expires: issued, counter: u32::MAX }),
     };
     let refusal = |reason, offset| Refusal { reason, user: claim.user, offset: Some(offset) };
@@ -54,7 +55,7 @@ fn from_engine() -> Vec<FromEngine> {
         FromEngine::Serving,
         FromEngine::Open { claim, source: address(), seen: Monotonic::from_nanos(u64::MAX) },
         FromEngine::Open {
-            claim: Claim { lifetime: None, user: None, replay: None, ..claim },
+            claim: Claim { lifetime: None, user: None, sequence: None, replay: None, ..claim },
             source: "192.0.2.7".parse().unwrap(),
             seen: Monotonic::default(),
         },

@@ -67,6 +67,7 @@ fn knocks_in_order_open_the_door_to_their_source() {
         lifetime: None,
         user: None,
         credential: 0,
+        sequence: None,
         replay: None,
     };
     assert_eq!(claims, [claim]);

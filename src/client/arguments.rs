@@ -12,6 +12,7 @@ use clap::{CommandFactory, Parser};
 
 use super::keys::is_name;
 use super::order::{Action, Named, Order, Then, Token};
+use super::rolling::Course;
 use super::send::Families;
 use super::token::Ask;
 use super::{own_address, sequence};
@@ -26,12 +27,13 @@ const USAGE: &str = "knock [-46v] [-c FILE] [--for TIME] [--address ADDR] HOST D
        knock --wait [-46v] [--port PORT] [--timeout TIME] HOST DOOR
        knock --proxy [-46v] [--port PORT] [--timeout TIME] HOST DOOR
        knock [-46uv] [-d MS] HOST PORT[:tcp|:udp]...
+       knock --rolling FILE [-46v] [-d MS] [--ports FIRST-LAST] [--steps N] [--period TIME] HOST
        knock --enroll [-c FILE] [--key FILE] [HOST] < LINE
        knock --keygen [--secret] [FILE]
        knock --keygen --gate FILE";
 
 /// What neither --keygen nor --enroll has a use for.
-const NOT_FOR_KEYS: [&str; 11] = [
+const NOT_FOR_KEYS: [&str; 12] = [
     "v4",
     "v6",
     "delay",
@@ -43,6 +45,7 @@ const NOT_FOR_KEYS: [&str; 11] = [
     "proxy",
     "port",
     "timeout",
+    "Course",
 ];
 
 /// Opens a door of a server that knockd guards
@@ -88,6 +91,8 @@ struct Arguments {
     /// How long to wait for the door [default: 60s]
     #[arg(long, value_name = "TIME", value_parser = lifetime)]
     timeout: Option<Duration>,
+    #[command(flatten)]
+    rolling: Option<Course>,
     /// Take up a server by the line that knockctl enroll printed
     #[arg(long, conflicts_with_all = NOT_FOR_KEYS, conflicts_with = "keygen")]
     enroll: bool,
@@ -144,6 +149,9 @@ impl Arguments {
             let name = self.words.into_iter().next();
             return Ok(Action::Enroll { hosts: self.hosts, key: self.key, name });
         }
+        if let Some(course) = &self.rolling {
+            return self.rolling(course);
+        }
         let mut words = self.words.iter();
         let (Some(host), Some(first)) = (words.next(), words.next()) else {
             let text = "a HOST and a DOOR or ports are needed";
@@ -192,7 +200,22 @@ impl Arguments {
         Ok(None)
     }
 
-    fn sequence(&self, host: &str) -> Result<Action, Misuse> {
+    fn rolling(&self, course: &Course) -> Result<Action, Misuse> {
+        let [host] = &self.words[..] else {
+            let text = "--rolling needs one HOST, and no door or ports";
+            return Err((ErrorKind::WrongNumberOfValues, text.into()));
+        };
+        self.no_door_options()?;
+        let (host, course) = (host.clone(), course.clone());
+        Ok(Action::Rolling { host, course, delay: self.delay() })
+    }
+
+    fn delay(&self) -> Duration {
+        Duration::from_millis(self.delay.unwrap_or(0).into())
+    }
+
+    /// Knocks name neither door nor address.
+    fn no_door_options(&self) -> Result<(), Misuse> {
         let is_for_door = self.hosts.is_some()
             || self.lifetime.is_some()
             || self.address.is_some()
@@ -203,6 +226,11 @@ impl Arguments {
             let text = "of the options -46, -d, -u and -v go with ports, no other";
             return Err((ErrorKind::ArgumentConflict, text.into()));
         }
+        Ok(())
+    }
+
+    fn sequence(&self, host: &str) -> Result<Action, Misuse> {
+        self.no_door_options()?;
         let default = if self.udp { Protocol::Udp } else { Protocol::Tcp };
         let knocks = self.words[1..]
             .iter()
@@ -213,8 +241,7 @@ impl Arguments {
             let text = format!("a sequence has at most {MAX_STEPS} knocks");
             return Err((ErrorKind::TooManyValues, text));
         }
-        let delay = Duration::from_millis(self.delay.unwrap_or(0).into());
-        Ok(Action::Sequence { host: host.into(), knocks, delay })
+        Ok(Action::Sequence { host: host.into(), knocks, delay: self.delay() })
     }
 
     fn keygen(self) -> Result<Action, Misuse> {
@@ -238,7 +265,7 @@ impl Arguments {
 }
 
 /// Reads whole seconds, or minutes, hours and days by their letter.
-fn lifetime(text: &str) -> Result<Duration, String> {
+pub(super) fn lifetime(text: &str) -> Result<Duration, String> {
     let (number, unit) = match text.char_indices().last() {
         Some((end, 's')) => (&text[..end], 1),
         Some((end, 'm')) => (&text[..end], 60),

@@ -19,6 +19,7 @@ pub mod openssh;
 pub mod order;
 pub mod own_address;
 pub mod relay;
+pub mod rolling;
 pub mod send;
 pub mod sequence;
 pub mod source;
@@ -31,7 +32,9 @@ use std::fmt;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use crate::core::sighting::Port;
 use crate::keyfile::Kind;
 use crate::sys;
 use order::{Action, Order};
@@ -86,14 +89,11 @@ fn run(order: &Order) -> Result<(), Error> {
     match &order.action {
         Action::Token(token) => tokens::send(token, order.families, order.verbose),
         Action::Sequence { host, knocks, delay } => {
-            let destinations = send::resolve(host, 0, order.families)?;
-            to_each(&destinations, order.verbose, |to| {
-                sequence::send(knocks, *delay, *to, |knock, address| {
-                    if order.verbose {
-                        say(&format!("knocked at {address} port {knock}"));
-                    }
-                })
-            })
+            knock(order, host, *delay, || Ok(knocks.clone()))
+        }
+        // Those of the moment: names take their time to resolve.
+        Action::Rolling { host, course, delay } => {
+            knock(order, host, *delay, || course.knocks(sys::wall()))
         }
         Action::Enroll { hosts, key, name } => {
             let file = match hosts {
@@ -108,6 +108,23 @@ fn run(order: &Order) -> Result<(), Error> {
             make_key(&hosts::directory()?.join("id.key"), *kind)
         }
     }
+}
+
+/// Sends the knocks to `host` over its families.
+fn knock(
+    order: &Order,
+    host: &str,
+    delay: Duration,
+    knocks: impl Fn() -> Result<Vec<Port>, Error>,
+) -> Result<(), Error> {
+    let destinations = send::resolve(host, 0, order.families)?;
+    to_each(&destinations, order.verbose, |to| {
+        sequence::send(&knocks()?, delay, *to, |knock, address| {
+            if order.verbose {
+                say(&format!("knocked at {address} port {knock}"));
+            }
+        })
+    })
 }
 
 /// Sends to all destinations. One family that works is enough: what stood

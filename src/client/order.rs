@@ -6,6 +6,7 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::rolling::Course;
 use super::send::Families;
 use super::token::Ask;
 use crate::core::sighting::Port;
@@ -33,6 +34,15 @@ pub enum Action {
         host: String,
         /// 1 to [`MAX_STEPS`](crate::core::sequence::MAX_STEPS) knocks.
         knocks: Vec<Port>,
+        /// How long to wait between two of them.
+        delay: Duration,
+    },
+    /// Send the knocks of a rolling sequence.
+    Rolling {
+        /// Name or address.
+        host: String,
+        /// Which sequence.
+        course: Course,
         /// How long to wait between two of them.
         delay: Duration,
     },

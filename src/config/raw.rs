@@ -108,7 +108,8 @@ pub enum Port {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sequence {
-    pub steps: Vec<Port>,
+    pub steps: Option<Vec<Port>>,
+    pub changing: Option<Changing>,
     pub within: Option<String>,
     pub opens: Vec<String>,
     #[serde(default = "yes")]
@@ -116,6 +117,17 @@ pub struct Sequence {
     #[serde(default)]
     pub weak: Permission,
     pub flags: Option<Flags>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Changing {
+    Rolling {
+        secret: String,
+        ports: Option<(u16, u16)>,
+        steps: Option<u8>,
+        period: Option<String>,
+    },
 }
 
 const fn yes() -> bool {

@@ -6,17 +6,19 @@ use std::time::Duration;
 
 use super::address;
 use super::credential::{Credential, Proven};
-use super::door::{self, DoorIndex};
+use super::door::DoorIndex;
 use super::policy::{Policy, Spa};
 use super::rate::Rate;
 use super::reason::Reason;
 use super::replay::{Barrier, Replay, ReplayId};
-use super::sequence::{Attempts, Progress};
+use super::sequence::Attempts;
 use super::sighting::{Segment, Sighting};
 use super::time::{Monotonic, Now, Wall};
 use super::token::{Body, ServerId, Statement, UserId, Wanted};
 use super::user::{CredentialIndex, SourcePolicy, User, UserIndex};
+use knock::Turn;
 
+mod knock;
 #[cfg(feature = "legacy")]
 mod legacy;
 
@@ -45,7 +47,9 @@ pub struct Claim {
     pub user: Option<UserIndex>,
     /// By which of the user's credentials; 0 behind a sequence.
     pub credential: CredentialIndex,
-    /// What must not come twice; sequences have none.
+    /// Behind which sequence, where its steps change.
+    pub sequence: Option<u16>,
+    /// What must not come twice; sequences whose steps stay have none.
     pub replay: Option<ReplayId>,
 }
 
@@ -102,6 +106,7 @@ struct FirstSeen {
 pub struct Gate {
     policy: Arc<Policy>,
     attempts: Attempts,
+    turns: Vec<Turn>,
     replay: Replay<FirstSeen>,
     proofs: Vec<Rate>,
 }
@@ -131,6 +136,7 @@ impl Gate {
         let attempts = usize::try_from(policy.limits.max_attempts).unwrap_or(usize::MAX);
         Self {
             attempts: Attempts::new(attempts),
+            turns: Turn::all(&policy),
             replay,
             proofs: policy
                 .users
@@ -161,36 +167,7 @@ impl Gate {
                 return self.judge_older(&policy, legacy, way, &packet, now).into();
             }
         }
-        self.judge_knock(&policy, source, sighting, now.monotonic)
-    }
-
-    fn judge_knock(
-        &mut self,
-        policy: &Policy,
-        source: IpAddr,
-        sighting: &Sighting<'_>,
-        now: Monotonic,
-    ) -> Verdict {
-        let mut claims = Vec::new();
-        let mut reason = Reason::Idle;
-        for (place, sequence) in (0..).zip(&policy.sequences) {
-            if !door::is_target(&sequence.targets, sighting.destination) {
-                continue;
-            }
-            match self.attempts.observe(place, sequence, sighting, now) {
-                Progress::Complete => claims.extend(sequence.doors.iter().map(|door| Claim {
-                    door: *door,
-                    address: source,
-                    lifetime: None,
-                    user: None,
-                    credential: 0,
-                    replay: None,
-                })),
-                Progress::Not(other) => reason = more_telling(reason, other),
-            }
-        }
-        claims.truncate(MAX_CLAIMS);
-        if claims.is_empty() { reason.into() } else { Verdict::Open(claims) }
+        self.judge_knock(&policy, source, sighting, now)
     }
 
     /// The checks of the token in order of their cost; the proof is last.
@@ -229,7 +206,7 @@ impl Gate {
         let token = ReplayId {
             id: body.salt,
             issued: request.issued,
-            expires: request.issued + spa.max_skew,
+            expires: request.issued + policy.max_skew(),
             counter: proven.counter,
         };
         let first = FirstSeen { interface: packet.interface, at: now.monotonic };
@@ -240,6 +217,7 @@ impl Gate {
             lifetime: request.lifetime,
             user: Some(index),
             credential: place,
+            sequence: None,
             replay: Some(token),
         })
     }
@@ -338,15 +316,4 @@ fn granted(
             .filter(|named| *named == source || user.source == SourcePolicy::Delegate)
             .ok_or(Reason::Address),
     }
-}
-
-/// Of what one packet did to two sequences, what is worth telling.
-fn more_telling(one: Reason, other: Reason) -> Reason {
-    let rank = |reason| match reason {
-        Reason::Step => 3,
-        Reason::Duplicate => 2,
-        Reason::Reset => 1,
-        _ => 0,
-    };
-    if rank(other) > rank(one) { other } else { one }
 }

@@ -3,6 +3,7 @@
 #[cfg(feature = "legacy")]
 use super::legacy::{Format, fwknop, pyknock};
 use super::policy::Policy;
+use super::sequence::Sequence;
 use super::sighting::{FlagMask, Protocol, Segment, Sighting};
 
 /// Some packets of one protocol.
@@ -102,8 +103,10 @@ pub fn of(policy: &Policy) -> Vec<Interest> {
         ports.dedup();
         ports
     };
-    // A strict sequence is ended by an initial SYN to any other port.
-    let syns = if policy.sequences.iter().any(|sequence| sequence.strict) {
+    // A strict sequence is ended by an initial SYN to any other port, and one
+    // that rolls goes on at any port.
+    let sees_all = |sequence: &Sequence| sequence.strict || sequence.rolling().is_some();
+    let syns = if policy.sequences.iter().any(sees_all) {
         Ports::Any
     } else {
         Ports::Of(ports_where(Protocol::Tcp, true))

@@ -20,6 +20,7 @@ pub mod policy;
 pub mod rate;
 pub mod reason;
 pub mod replay;
+pub mod rolling;
 pub mod sequence;
 pub mod sighting;
 pub mod ssh;

@@ -187,10 +187,18 @@ impl Policy {
         Some((index, self.user(index)?))
     }
 
-    /// How many credentials the users have together.
+    /// How many there are whose tokens are remembered, each by itself: the
+    /// credentials of all users, and the sequences that roll.
     #[must_use]
-    pub fn credential_count(&self) -> usize {
-        self.user_ids.len()
+    pub fn remembered_count(&self) -> usize {
+        let rolling = self.sequences.iter().filter(|each| each.rolling().is_some());
+        self.user_ids.len() + rolling.count()
+    }
+
+    /// The sequence at `place`.
+    #[must_use]
+    pub fn sequence(&self, place: u16) -> Option<&Sequence> {
+        self.sequences.get(usize::from(place))
     }
 
     /// Where the credential stands that tokens call `id`.

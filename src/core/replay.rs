@@ -148,6 +148,12 @@ impl<N> Replay<N> {
         issued > self.barrier(now)
     }
 
+    /// Whether all that was used since `begin` is known.
+    #[must_use]
+    pub fn knows_since(&self, begin: Wall, now: Now) -> bool {
+        self.loss.is_none_or(|loss| now.wall - now.monotonic.since(loss.started) <= begin)
+    }
+
     /// The note made when `user` used the token `id`.
     #[must_use]
     pub fn seen(&self, user: &UserId, id: &[u8; 16]) -> Option<&N> {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::address;
 use super::door::DoorIndex;
 use super::reason::Reason;
+use super::rolling::Rolling;
 use super::sighting::{FlagMask, Port, Protocol, Segment, Sighting};
 use super::time::Monotonic;
 
@@ -26,8 +27,10 @@ pub const ATTEMPT_SIZE: usize = 448;
 pub struct Sequence {
     /// As logs call it.
     pub name: String,
-    /// 1 to [`MAX_STEPS`] ports, in order.
+    /// 1 to [`MAX_STEPS`] ports, in order; none where they change.
     pub steps: Vec<Port>,
+    /// What the steps follow from, where they change.
+    pub changing: Option<Changing>,
     /// From the first knock to the last.
     pub within: Duration,
     /// Which TCP segments count as knocks.
@@ -41,7 +44,29 @@ pub struct Sequence {
     pub targets: Vec<IpAddr>,
 }
 
+/// What the steps of a sequence follow from that changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changing {
+    /// A secret and the time.
+    Rolling(Rolling),
+}
+
 impl Sequence {
+    /// What its steps follow from, if they roll.
+    #[must_use]
+    pub const fn rolling(&self) -> Option<&Rolling> {
+        match &self.changing {
+            Some(Changing::Rolling(rolling)) => Some(rolling),
+            None => None,
+        }
+    }
+
+    /// The same with steps that do not change.
+    #[must_use]
+    pub fn fixed(&self, steps: Vec<Port>) -> Self {
+        Self { steps, changing: None, ..self.clone() }
+    }
+
     fn is_knock(&self, sighting: &Sighting<'_>) -> bool {
         match sighting.segment {
             Segment::Tcp { flags, .. } => self.flags.matches(flags),

@@ -194,6 +194,12 @@ impl<N> Journal<N> {
         self.replay.seen(user, id)
     }
 
+    /// Whether all that was used since `begin` is known.
+    #[must_use]
+    pub fn knows_since(&self, begin: Wall, now: Now) -> bool {
+        self.replay.knows_since(begin, now)
+    }
+
     /// Which tokens are too old to be believed.
     #[must_use]
     pub fn barrier(&self) -> Barrier {

@@ -102,6 +102,7 @@ impl Message for FromEngine {
                 .option(claim.lifetime.map(|span| span.as_secs()))
                 .bytes(&user(claim.user))
                 .bytes(&[claim.credential])
+                .bytes(&place(claim.sequence))
                 .bytes(&claim.replay.map_or([0; 16], |replay| replay.id))
                 .bytes(&claim.replay.map_or(0, |replay| replay.counter).to_be_bytes())
                 .option(claim.replay.map(|replay| replay.issued.as_millis()))
@@ -131,12 +132,14 @@ impl Message for FromEngine {
                 let lifetime = fields.option()?.map(Duration::from_secs);
                 let user = to_user(fields.bytes()?)?;
                 let [credential] = fields.bytes()?;
+                let sequence = to_place(fields.bytes()?)?;
                 let id = fields.bytes()?;
                 let counter = u32::from_be_bytes(fields.bytes()?);
                 let issued = fields.option()?.map(Wall::from_millis);
                 let replay =
                     issued.map(|issued| ReplayId { id, issued, expires: issued, counter });
-                let claim = Claim { door, address, lifetime, user, credential, replay };
+                let claim =
+                    Claim { door, address, lifetime, user, credential, sequence, replay };
                 let source = fields.address()?;
                 Self::Open { claim, source, seen: Monotonic::from_nanos(fields.number()?) }
             }
@@ -241,6 +244,20 @@ fn to_user([is_there, a, b, c, d]: [u8; 5]) -> Option<Option<UserIndex>> {
     match is_there {
         0 => Some(None),
         1 => Some(Some(UserIndex(u32::from_be_bytes([a, b, c, d])))),
+        _ => None,
+    }
+}
+
+/// Whether there is a place, and which.
+fn place(place: Option<u16>) -> [u8; 3] {
+    let [a, b] = place.unwrap_or_default().to_be_bytes();
+    [u8::from(place.is_some()), a, b]
+}
+
+fn to_place([is_there, a, b]: [u8; 3]) -> Option<Option<u16>> {
+    match is_there {
+        0 => Some(None),
+        1 => Some(Some(u16::from_be_bytes([a, b]))),
         _ => None,
     }
 }

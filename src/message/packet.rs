@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use crate::core::address;
 
 /// Length of a record without its blob.
-pub const LENGTH: usize = 96;
+pub const LENGTH: usize = 104;
 /// Length of what the tag says how to read.
 pub const BODY: usize = LENGTH - 8;
 /// The longest blob: a configuration and all its keys.

@@ -85,6 +85,7 @@ pub fn sequence(steps: &[Port]) -> Sequence {
         strict: true,
         doors: vec![SSH],
         targets: Vec::new(),
+        changing: None,
     }
 }
 

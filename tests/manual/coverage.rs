@@ -113,7 +113,7 @@ const REQUIRED: [&str; 10] = [
     "keys",
     "name",
     "opens",
-    "steps",
+    "secret",
     "table",
     "table",
 ];

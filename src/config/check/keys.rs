@@ -37,6 +37,7 @@ impl Keys {
             matches!(credential, Secret(_) | AuthorizedKeys(_) | Fwknop { .. } | Pyknock(_))
         };
         let wanted = raw.spa.is_some()
+            || raw.sequences.iter().any(|(_, _, sequence)| sequence.changing.is_some())
             || raw.users.iter().any(|(_, _, user)| is_in_file(&user.credential));
         if !wanted || self.source == Source::Memory {
             return;

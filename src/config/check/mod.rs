@@ -11,6 +11,7 @@ use super::problem::Report;
 use super::raw::{self, Configuration, Permission};
 use super::{Config, Problems};
 use crate::core::address::Loopback;
+use crate::core::credential::Credential;
 use crate::core::policy::{Limits, OnRemove, Policy};
 
 mod doors;
@@ -51,8 +52,11 @@ pub(super) fn configuration(
 
     let spa = spa::check(raw.spa.as_ref(), at.field("spa"), &raw.name, &mut keys, report);
     let doors = doors::check(&raw.doors, at.field("doors"), &firewall, report);
-    let sequences = sequences::check(raw, at.field("sequences"), &doors, report);
+    let sequences = sequences::check(raw, at.field("sequences"), &doors, &mut keys, report);
     let users = users::check(raw, at.field("users"), &doors, &spa, &mut keys, report);
+    let ids = users.iter().flat_map(|user| &user.credentials).map(Credential::id);
+    let taken = ids.chain(spa.gate_ids.iter().copied()).collect();
+    sequences::secrets(&sequences, &taken, at.field("sequences"), report);
     let legacy = legacy::check(raw, at, &users, &doors.list, report);
     reachable(raw, at, report);
     let limits = limits(raw, at.field("limits"), report);

@@ -1,29 +1,40 @@
 //! The stanza `sequences`.
 #![forbid(unsafe_code)]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::doors::Doors;
+use super::keys::Keys;
 use super::{legacy, shape};
 use crate::config::position::Spot;
 use crate::config::problem::Report;
 use crate::config::raw::{self, Configuration, Flag, Permission};
 use crate::core::door::DoorIndex;
 use crate::core::gate::MAX_CLAIMS;
-use crate::core::sequence::{MAX_STEPS, Sequence};
+use crate::core::rolling::{self, Rolling};
+use crate::core::sequence::{Changing, MAX_STEPS, Sequence};
 use crate::core::sighting::{FlagMask, Port, Protocol, TcpFlags};
+use crate::core::token::UserId;
+use crate::keyfile::Kind;
 
 /// Every packet is compared with all of them.
 const MAX_SEQUENCES: usize = 256;
 const WITHIN: Duration = Duration::from_secs(5);
+/// Below that, clocks would have to agree too well.
+const MIN_PERIOD: Duration = Duration::from_secs(10);
+const MAX_PERIOD: Duration = Duration::from_secs(3_600);
+/// Of fewer ports and steps a sequence could be guessed.
+const MIN_PORTS: usize = 1_000;
+const MIN_STEPS: usize = 3;
 
 /// Checks the stanza.
 pub fn check(
     raw: &Configuration,
     at: Spot<'_>,
     doors: &Doors<'_>,
+    keys: &mut Keys,
     report: &mut Report,
 ) -> Vec<Sequence> {
     shape::names(&raw.sequences, "sequence", MAX_SEQUENCES, at, report);
@@ -35,7 +46,7 @@ pub fn check(
     let mut list: Vec<Sequence> = Vec::new();
     for (ordinal, name, raw) in raw.sequences.iter().take(MAX_SEQUENCES) {
         let at = at.entry(ordinal);
-        let sequence = sequence(name, raw, at, doors, report);
+        let sequence = sequence(name, raw, at, doors, keys, report);
         for (ordinal, step) in sequence.steps.iter().enumerate() {
             if tokens.contains(step) {
                 let text =
@@ -59,10 +70,16 @@ fn sequence(
     raw: &raw::Sequence,
     at: Spot<'_>,
     doors: &Doors<'_>,
+    keys: &mut Keys,
     report: &mut Report,
 ) -> Sequence {
-    let steps = shape::ports(&raw.steps, at.field("steps"), report);
-    if !(1..=MAX_STEPS).contains(&steps.len()) {
+    let changing =
+        raw.changing.as_ref().and_then(|raw| changing(raw, at.field("changing"), keys, report));
+    let steps = raw.steps.as_deref().unwrap_or_default();
+    let steps = shape::ports(steps, at.field("steps"), report);
+    if raw.changing.is_some() {
+        changes(raw, at, report);
+    } else if !(1..=MAX_STEPS).contains(&steps.len()) {
         report.error(at.field("steps"), format!("a sequence must have 1 to {MAX_STEPS} steps"));
     } else if let Some(weakness) = weakness(&steps).filter(|_| raw.weak == Permission::Refused)
     {
@@ -75,14 +92,74 @@ fn sequence(
     let opened = doors.find(&raw.opens, at.field("opens"), report);
     let range = Duration::from_millis(100)..=Duration::from_secs(600);
     let (text, place) = (raw.within.as_deref(), at.field("within"));
+    let within = shape::span(text, WITHIN, range, place, "within", report);
+    if let Some(Changing::Rolling(rolling)) = &changing
+        && within > rolling.period()
+    {
+        report.error(place, "within is longer than the period, shorten it");
+    }
     Sequence {
         name: name.to_owned(),
-        within: shape::span(text, WITHIN, range, place, "within", report),
+        within,
+        changing,
         flags: flags(raw.flags.as_ref(), &steps, at.field("flags"), report),
         strict: raw.strict,
         targets: targets(&opened, doors, at.field("opens"), report),
         doors: opened,
         steps,
+    }
+}
+
+/// What has no place beside steps that change.
+fn changes(raw: &raw::Sequence, at: Spot<'_>, report: &mut Report) {
+    if raw.steps.is_some() {
+        report.error(at.field("steps"), "the steps are those of changing, remove one of both");
+    }
+    if raw.flags.is_some() {
+        report.error(at.field("flags"), "steps that roll are initial SYNs, remove flags");
+    }
+}
+
+fn changing(
+    raw: &raw::Changing,
+    at: Spot<'_>,
+    keys: &mut Keys,
+    report: &mut Report,
+) -> Option<Changing> {
+    let raw::Changing::Rolling { secret, ports, steps, period } = raw;
+    let range = MIN_PERIOD..=MAX_PERIOD;
+    let (text, place) = (period.as_deref(), at.field("period"));
+    let period = shape::span(text, rolling::PERIOD, range, place, "period", report);
+    if period.subsec_nanos() != 0 {
+        report.error(place, "period must be whole seconds");
+    }
+    let ports = ports.map_or(rolling::PORTS, |(first, last)| first..=last);
+    if *ports.start() == 0 || ports.len() < MIN_PORTS {
+        let text =
+            format!("ports are the first and the last of {MIN_PORTS} at least, without 0");
+        report.error(at.field("ports"), text);
+    }
+    let steps = steps.unwrap_or(rolling::STEPS);
+    if !(MIN_STEPS..=MAX_STEPS).contains(&usize::from(steps)) {
+        let text = format!("steps is {steps}, must be {MIN_STEPS} to {MAX_STEPS}");
+        report.error(at.field("steps"), text);
+    }
+    let secret = keys.read(secret, Kind::Secret, at.field("secret"), report)?;
+    Some(Changing::Rolling(Rolling::new(secret, ports, steps, period)))
+}
+
+/// The secrets of sequences are nobody else's.
+pub fn secrets(list: &[Sequence], taken: &HashSet<UserId>, at: Spot<'_>, report: &mut Report) {
+    let mut own = HashSet::new();
+    for (ordinal, sequence) in list.iter().enumerate() {
+        let Some(rolling) = sequence.rolling() else { continue };
+        let id = rolling.secret_id();
+        if taken.contains(&id) || !own.insert(id) {
+            let at = at.entry(ordinal).field("changing").field("secret");
+            let text =
+                "this secret is a gate key, or that of a user or a sequence, make another";
+            report.error(at, text);
+        }
     }
 }
 

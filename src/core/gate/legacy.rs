@@ -5,7 +5,6 @@
 use super::{Claim, FirstSeen, Gate, MAX_CLAIMS, Packet, Refusal, check_time, granted};
 use crate::core::credential::{Credential, Key};
 use crate::core::door::{Door, DoorIndex};
-use crate::core::hash;
 use crate::core::legacy::{Ask, Legacy, Way};
 use crate::core::policy::Policy;
 use crate::core::reason::Reason;
@@ -41,9 +40,9 @@ impl Gate {
         let doors = doors(policy, user, ask).ok_or_else(|| refuse(Reason::Forbidden))?;
         let owner = credential.id();
         let token = |door: &Door| ReplayId {
-            id: once_per_door(ask, door),
+            id: door.once(&ask.once),
             issued: ask.issued,
-            expires: ask.issued + legacy.max_skew,
+            expires: ask.issued + policy.max_skew(),
             counter: 0,
         };
         for (_, door) in &doors {
@@ -68,6 +67,7 @@ impl Gate {
                 lifetime: ask.lifetime,
                 user: Some(asker.index),
                 credential: asker.place,
+                sequence: None,
                 replay: Some(token),
             });
         }
@@ -92,13 +92,6 @@ fn find<'p>(policy: &'p Policy, way: &Way, payload: &[u8]) -> Result<Asker<'p>, 
         }
     }
     Err(reason)
-}
-
-/// What is remembered of a packet for each door that it opens.
-fn once_per_door(ask: &Ask, door: &Door) -> [u8; 16] {
-    let mut id = [0; 16];
-    id.copy_from_slice(&hash::digest(&door.name, &[&ask.once])[..16]);
-    id
 }
 
 /// The doors that are asked for, each once: for each port the first of the

@@ -122,7 +122,7 @@ impl Liar<'_> {
         let issued = self.now.wall + skew - Duration::from_millis(50);
         let replay = Some(ReplayId { id, issued, expires: issued, counter: 0 });
         let (door, user) = (self.door(door), Some(self.user(user)));
-        Claim { door, address, lifetime: None, user, credential: 0, replay }
+        Claim { door, address, lifetime: None, user, credential: 0, sequence: None, replay }
     }
 
     fn sequence(&self, door: &str, address: IpAddr) -> Claim {

@@ -66,13 +66,23 @@ impl Engine {
             }
             None => (None, 0),
         };
-        Some(Claim { door, user, credential, ..claim })
+        let sequence = match claim.sequence {
+            Some(place) => Some(self.translate_sequence(place, policy)?),
+            None => None,
+        };
+        Some(Claim { door, user, credential, sequence, ..claim })
     }
 
     /// A refusal of this engine in terms of `policy`.
     pub fn translate_refusal(&self, refusal: Refusal, policy: &Arc<Policy>) -> Refusal {
         let user = refusal.user.and_then(|user| self.translate_user(user, policy));
         Refusal { user, ..refusal }
+    }
+
+    fn translate_sequence(&self, place: u16, policy: &Policy) -> Option<u16> {
+        let name = &self.policy.sequence(place)?.name;
+        let mut sequences = (0..).zip(&policy.sequences);
+        sequences.find(|(_, sequence)| sequence.name == *name).map(|(place, _)| place)
     }
 
     fn translate_user(&self, user: UserIndex, policy: &Arc<Policy>) -> Option<UserIndex> {

@@ -13,6 +13,7 @@ use crate::core::lease::{Admission, Holder, Lease, LeaseKey};
 use crate::core::policy::Policy;
 use crate::core::reason::Reason;
 use crate::core::replay::ReplayId;
+use crate::core::sequence::Sequence;
 use crate::core::time::{Monotonic, Now, Wall};
 use crate::core::token::{ProofKind, UserId};
 use crate::core::user::User;
@@ -52,11 +53,17 @@ impl Keeper {
         let policy = Arc::clone(&self.policy);
         let (door, asker) = permitted(&policy, claim, now.wall)?;
         self.rates.admit(claim.user, now.monotonic)?;
-        if let (Some((_, credential)), Some(token)) = (asker, claim.replay) {
+        let once = match (asker, claim.replay) {
             // When it is stale is ours to say.
-            let max_skew = policy.max_skew_of(credential).unwrap_or_default();
-            let token = ReplayId { expires: token.issued + max_skew, ..token };
-            self.record(credential.id(), token, origin.engine, now)?;
+            (Some((_, credential)), Some(token)) => {
+                let token = ReplayId { expires: token.issued + policy.max_skew(), ..token };
+                Some((credential.id(), token))
+            }
+            (None, Some(_)) => Some(self.rolling_token(&policy, claim, door, origin, now)?),
+            _ => None,
+        };
+        if let Some((id, token)) = once {
+            self.record(id, token, origin.engine, now)?;
             faults::point("recorded");
         }
         let key = LeaseKey { door: claim.door, address: claim.address };
@@ -67,6 +74,38 @@ impl Keeper {
             None => door.lifetime(claim.lifetime),
         };
         self.grant(key, holder, admission, span, now.monotonic)
+    }
+
+    /// What is remembered of a rolling sequence, worked out anew: of what the
+    /// engine says, only the period is taken, and that only if it holds.
+    fn rolling_token(
+        &self,
+        policy: &Policy,
+        claim: &Claim,
+        door: &Door,
+        origin: &Origin,
+        now: Now,
+    ) -> Result<(UserId, ReplayId), Reason> {
+        let sequence = claim.sequence.and_then(|place| policy.sequence(place));
+        let rolling = sequence.and_then(Sequence::rolling).ok_or(Reason::Forbidden)?;
+        if claim.address != origin.source {
+            return Err(Reason::Address);
+        }
+        let current = rolling.period_at(now.wall);
+        let periods = [current, current.saturating_sub(1)];
+        let tokens = periods.map(|period| {
+            let skew = policy.max_skew();
+            (period, rolling.token(period, claim.address, door, now.wall, skew))
+        });
+        let claimed = claim.replay.map(|token| token.id);
+        let (period, token) = tokens
+            .into_iter()
+            .find(|(_, token)| Some(token.id) == claimed)
+            .ok_or(Reason::Stale)?;
+        if !self.journal.knows_since(rolling.begin(period), now) {
+            return Err(Reason::Uncertain);
+        }
+        Ok((rolling.id(), token))
     }
 
     /// Sees to it that the token is never honoured again.
@@ -213,9 +252,19 @@ fn permitted<'a>(
         user_may(policy, user, credential, claim, wall)?;
         return Ok((door, Some((user, credential))));
     }
-    let mut sequences = policy.sequences.iter();
-    let is_behind_one = sequences.any(|sequence| sequence.doors.contains(&claim.door));
-    if !is_behind_one || claim.lifetime.is_some() || claim.replay.is_some() {
+    let opens = |sequence: &Sequence| sequence.doors.contains(&claim.door);
+    let is_behind_one = match claim.sequence {
+        // Its steps change, so the same ones are not knocked twice.
+        Some(place) => {
+            let sequence = policy.sequence(place).filter(|each| each.changing.is_some());
+            sequence.is_some_and(opens) && claim.replay.is_some()
+        }
+        None => {
+            let mut fixed = policy.sequences.iter().filter(|each| each.changing.is_none());
+            fixed.any(opens) && claim.replay.is_none()
+        }
+    };
+    if !is_behind_one || claim.lifetime.is_some() {
         return Err(Reason::Forbidden);
     }
     Ok((door, None))

@@ -104,7 +104,7 @@ impl Keeper {
         let policy = Arc::clone(&config.policy);
         let max_skew = policy.max_skew();
         self.tables.create_missing(config.create_tables);
-        self.journal.fit(journal::capacity(policy.credential_count()), max_skew, now);
+        self.journal.fit(journal::capacity(policy.remembered_count()), max_skew, now);
         self.say_journal(now.monotonic);
         self.rates = Rates::new(&policy);
         let leases = std::mem::replace(&mut self.leases, Leases::new(Arc::clone(&policy)));

@@ -21,7 +21,7 @@ use crate::message::channel::Broken;
 pub(super) fn journal(config: &Config, boot: BootId, now: Now) -> Journal<Brought> {
     let policy = &config.policy;
     let max_skew = policy.max_skew();
-    let capacity = journal::capacity(policy.credential_count());
+    let capacity = journal::capacity(policy.remembered_count());
     Journal::open(&config.directories.state, boot, capacity, max_skew, now)
 }
 

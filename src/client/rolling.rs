@@ -1,0 +1,70 @@
+//! Which knocks a rolling sequence has now.
+#![forbid(unsafe_code)]
+
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+
+use super::Error;
+use crate::core::rolling::{PERIOD, PORTS, Rolling, STEPS};
+use crate::core::sequence::MAX_STEPS;
+use crate::core::sighting::Port;
+use crate::core::time::Wall;
+use crate::keyfile::{self, Kind};
+
+/// What the server's configuration says of a rolling sequence.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Course {
+    /// Knock the sequence that follows from this secret and the time
+    #[arg(long, value_name = "FILE", required = false)]
+    pub rolling: PathBuf,
+    /// Its ports [default: 20000-29999]
+    #[arg(long, value_name = "FIRST-LAST", requires = "rolling", value_parser = ports)]
+    ports: Option<RangeInclusive<u16>>,
+    /// How many knocks it has [default: 5]
+    #[arg(long, value_name = "N", requires = "rolling", value_parser = steps)]
+    steps: Option<u8>,
+    /// How long it holds [default: 60s]
+    #[arg(long, value_name = "TIME", requires = "rolling", value_parser = super::arguments::lifetime)]
+    period: Option<Duration>,
+}
+
+impl Course {
+    /// The knocks at `wall`.
+    ///
+    /// # Errors
+    /// When the secret cannot be read.
+    pub fn knocks(&self, wall: Wall) -> Result<Vec<Port>, Error> {
+        let secret = read(&self.rolling)?;
+        let ports = self.ports.clone().unwrap_or(PORTS);
+        let (steps, period) = (self.steps.unwrap_or(STEPS), self.period.unwrap_or(PERIOD));
+        let rolling = Rolling::new(secret, ports, steps, period);
+        Ok(rolling.steps(rolling.period_at(wall)))
+    }
+}
+
+fn read(file: &Path) -> Result<keyfile::Key, Error> {
+    let key = keyfile::read(file).map_err(|error| Error::new(error.to_string()))?;
+    if key.kind != Kind::Secret {
+        let text =
+            format!("{} is a {} file, name a {} file", file.display(), key.kind, Kind::Secret);
+        return Err(Error::new(text));
+    }
+    Ok(key.key)
+}
+
+fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
+    let ports = text.split_once('-').and_then(|(first, last)| {
+        let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+        (0 < first && first < last).then_some(first..=last)
+    });
+    ports.ok_or_else(|| "ports are FIRST-LAST, as in 20000-29999".into())
+}
+
+fn steps(text: &str) -> Result<u8, String> {
+    let steps =
+        text.parse().ok().filter(|steps| (1..=MAX_STEPS).contains(&usize::from(*steps)));
+    steps.ok_or_else(|| format!("a sequence has 1 to {MAX_STEPS} knocks"))
+}
