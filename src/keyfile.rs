@@ -170,6 +170,11 @@ pub(crate) fn read_public_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error
     read_guarded(path, 0o755, "644", MAX_PUBLIC_LENGTH)
 }
 
+/// The bytes of a list that nobody else may read.
+pub(crate) fn read_list_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
+    read_guarded(path, 0o640, "600", MAX_PUBLIC_LENGTH)
+}
+
 fn read_guarded(
     path: &Path,
     allowed: u32,

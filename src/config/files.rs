@@ -37,6 +37,8 @@ pub enum Content {
     /// Nobody else.
     #[cfg(feature = "legacy")]
     Secret,
+    /// Nobody else, and there may be much of it.
+    List,
 }
 
 /// What stands in front of every part: its length.
@@ -147,6 +149,7 @@ impl Files {
                 Content::Public => keyfile::read_public_bytes,
                 #[cfg(feature = "legacy")]
                 Content::Secret => keyfile::read_bytes,
+                Content::List => keyfile::read_list_bytes,
             };
             let bytes = read(path).map_err(Unread::File)?;
             if self.length + key_length(path, &bytes) > MAX_TOTAL {
@@ -155,6 +158,16 @@ impl Files {
             self.insert(path, bytes);
         }
         Ok(self.keys.get(path).map_or(&[], |bytes| bytes))
+    }
+
+    /// Strikes out the line of the list at `path` that begins at `offset`, as
+    /// it was on the disk.
+    pub fn strike(&mut self, path: &Path, offset: u32) {
+        let bytes = self.keys.get_mut(path);
+        let place = usize::try_from(offset).unwrap_or(usize::MAX);
+        if let Some(first) = bytes.and_then(|bytes| bytes.get_mut(place)) {
+            *first = b'#';
+        }
     }
 
     fn insert(&mut self, path: &Path, bytes: Bytes) {

@@ -27,6 +27,7 @@ pub mod duration;
 mod files;
 #[cfg(feature = "legacy")]
 mod older_keys;
+mod one_time;
 pub mod position;
 mod problem;
 mod raw;
@@ -55,6 +56,8 @@ pub struct Config {
     pub name: String,
     /// The files of the gate keys, as they are written; the newest first.
     pub gate_keys: Vec<String>,
+    /// The lists of sequences that are used once, by the place of their sequence.
+    pub lists: Vec<(u16, PathBuf)>,
     /// What decisions are made by.
     pub policy: Arc<Policy>,
     /// Where to look for packets; at least one, none twice.

@@ -122,6 +122,7 @@ pub struct Sequence {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Changing {
+    OneTime(String),
     Rolling {
         secret: String,
         ports: Option<(u16, u16)>,

@@ -16,7 +16,7 @@ use super::sighting::{Segment, Sighting};
 use super::time::{Monotonic, Now, Wall};
 use super::token::{Body, ServerId, Statement, UserId, Wanted};
 use super::user::{CredentialIndex, SourcePolicy, User, UserIndex};
-use knock::Turn;
+use knock::{Listed, Turn};
 
 mod knock;
 #[cfg(feature = "legacy")]
@@ -49,7 +49,8 @@ pub struct Claim {
     pub credential: CredentialIndex,
     /// Behind which sequence, where its steps change.
     pub sequence: Option<u16>,
-    /// What must not come twice; sequences whose steps stay have none.
+    /// What must not come twice; sequences whose steps stay have none. Of a
+    /// list, its counter is where the line stands.
     pub replay: Option<ReplayId>,
 }
 
@@ -107,6 +108,7 @@ pub struct Gate {
     policy: Arc<Policy>,
     attempts: Attempts,
     turns: Vec<Turn>,
+    lists: Vec<Listed>,
     replay: Replay<FirstSeen>,
     proofs: Vec<Rate>,
 }
@@ -137,6 +139,7 @@ impl Gate {
         Self {
             attempts: Attempts::new(attempts),
             turns: Turn::all(&policy),
+            lists: Listed::all(&policy),
             replay,
             proofs: policy
                 .users

@@ -95,7 +95,7 @@ pub fn of(policy: &Policy) -> Vec<Interest> {
             .sequences
             .iter()
             .filter(|sequence| (sequence.flags == FlagMask::INITIAL_SYN) == initial_syn)
-            .flat_map(|sequence| &sequence.steps)
+            .flat_map(Sequence::all_steps)
             .filter(|step| step.protocol == protocol)
             .map(|step| step.number)
             .collect();

@@ -16,6 +16,7 @@ pub mod interest;
 pub mod lease;
 #[cfg(feature = "legacy")]
 pub mod legacy;
+pub mod one_time;
 pub mod policy;
 pub mod rate;
 pub mod reason;

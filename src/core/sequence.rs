@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::address;
 use super::door::DoorIndex;
+use super::one_time::OneTime;
 use super::reason::Reason;
 use super::rolling::Rolling;
 use super::sighting::{FlagMask, Port, Protocol, Segment, Sighting};
@@ -49,6 +50,8 @@ pub struct Sequence {
 pub enum Changing {
     /// A secret and the time.
     Rolling(Rolling),
+    /// A list, whose lines are used once each.
+    OneTime(OneTime),
 }
 
 impl Sequence {
@@ -57,8 +60,24 @@ impl Sequence {
     pub const fn rolling(&self) -> Option<&Rolling> {
         match &self.changing {
             Some(Changing::Rolling(rolling)) => Some(rolling),
-            None => None,
+            _ => None,
         }
+    }
+
+    /// The list of its steps, if it has one.
+    #[must_use]
+    pub const fn one_time(&self) -> Option<&OneTime> {
+        match &self.changing {
+            Some(Changing::OneTime(list)) => Some(list),
+            _ => None,
+        }
+    }
+
+    /// Every step that it has now or may have later, but for those of a rolling
+    /// one.
+    pub fn all_steps(&self) -> impl Iterator<Item = &Port> {
+        let listed = self.one_time().into_iter().flat_map(|list| &list.lines);
+        self.steps.iter().chain(listed.flat_map(|line| &line.steps))
     }
 
     /// The same with steps that do not change.

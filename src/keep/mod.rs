@@ -10,6 +10,7 @@
 pub mod journal;
 mod journal_file;
 pub mod leases;
+pub mod list;
 pub mod recovery;
 pub mod slots;
 

@@ -84,6 +84,10 @@ pub enum Event<'a> {
     JournalBroken { why: &'a dyn fmt::Display },
     /// It can be written again.
     JournalBack,
+    /// The last line of a list of sequences was used.
+    ListUsedUp { sequence: &'a str, list: &'a dyn fmt::Display },
+    /// A line of a list was knocked and cannot be marked as used.
+    CannotStrike { list: &'a dyn fmt::Display, error: &'a dyn fmt::Display },
     /// Leases are in memory alone.
     CannotKeepLeases { error: &'a dyn fmt::Display },
     /// What the run before kept of leases cannot be read.
@@ -167,6 +171,7 @@ impl Event<'_> {
             | Self::CannotDelete { .. }
             | Self::TableUnusable { .. }
             | Self::JournalBroken { .. }
+            | Self::CannotStrike { .. }
             | Self::KeeperDied { .. }
             | Self::KeeperStuck
             | Self::EngineDied { .. }
@@ -178,6 +183,7 @@ impl Event<'_> {
             | Self::CannotReview { .. }
             | Self::CannotKill { .. }
             | Self::CannotRelease { .. }
+            | Self::ListUsedUp { .. }
             | Self::CannotKeepLeases { .. }
             | Self::LeasesLost { .. }
             | Self::EngineLost { .. }
@@ -213,6 +219,8 @@ impl fmt::Display for Event<'_> {
             Self::Barrier { .. }
             | Self::JournalBroken { .. }
             | Self::JournalBack
+            | Self::ListUsedUp { .. }
+            | Self::CannotStrike { .. }
             | Self::CannotKeepLeases { .. }
             | Self::LeasesLost { .. } => self.fmt_kept(f),
             Self::KeeperDied { .. }
@@ -269,6 +277,13 @@ impl Event<'_> {
                 write!(f, "every token is refused until the journal can be kept: {why}")
             }
             Self::JournalBack => f.write_str("the journal can be kept again"),
+            Self::ListUsedUp { sequence, list } => write!(
+                f,
+                "sequence {sequence} is used up, add lines to {list} and run knockctl reload"
+            ),
+            Self::CannotStrike { list, error } => {
+                write!(f, "cannot strike out a line of {list}: {error}")
+            }
             Self::CannotKeepLeases { error } => {
                 write!(f, "leases will end with the daemon, they cannot be kept: {error}")
             }

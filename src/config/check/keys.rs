@@ -52,6 +52,11 @@ impl Keys {
         }
     }
 
+    /// Whether the file at `path` lies in the directory of the keys itself.
+    pub fn holds(&self, path: &str) -> bool {
+        self.directory.join(path).parent() == Some(&self.directory)
+    }
+
     /// The key of the wanted kind in the file at `path`.
     pub fn read(
         &mut self,

@@ -54,6 +54,7 @@ pub(super) fn configuration(
     let doors = doors::check(&raw.doors, at.field("doors"), &firewall, report);
     let sequences = sequences::check(raw, at.field("sequences"), &doors, &mut keys, report);
     let users = users::check(raw, at.field("users"), &doors, &spa, &mut keys, report);
+    let lists = sequences::lists(raw, &directories.secrets, at.field("sequences"), report);
     let ids = users.iter().flat_map(|user| &user.credentials).map(Credential::id);
     let taken = ids.chain(spa.gate_ids.iter().copied()).collect();
     sequences::secrets(&sequences, &taken, at.field("sequences"), report);
@@ -74,6 +75,7 @@ pub(super) fn configuration(
     let policy = Policy::new(spa.policy, doors.list, users, sequences, loopback, limits);
     Ok(Config {
         name: raw.name.clone(),
+        lists,
         gate_keys: raw.spa.iter().flat_map(|spa| spa.gate_keys.clone()).collect(),
         policy: legacy::complete(policy, legacy).into(),
         interfaces,

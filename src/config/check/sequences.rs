@@ -3,16 +3,19 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::doors::Doors;
 use super::keys::Keys;
 use super::{legacy, shape};
+use crate::config::files::Content;
 use crate::config::position::Spot;
 use crate::config::problem::Report;
 use crate::config::raw::{self, Configuration, Flag, Permission};
 use crate::core::door::DoorIndex;
 use crate::core::gate::MAX_CLAIMS;
+use crate::core::one_time::OneTime;
 use crate::core::rolling::{self, Rolling};
 use crate::core::sequence::{Changing, MAX_STEPS, Sequence};
 use crate::core::sighting::{FlagMask, Port, Protocol, TcpFlags};
@@ -28,6 +31,8 @@ const MAX_PERIOD: Duration = Duration::from_secs(3_600);
 /// Of fewer ports and steps a sequence could be guessed.
 const MIN_PORTS: usize = 1_000;
 const MIN_STEPS: usize = 3;
+/// So many lines of a list are worth a word.
+const FEW: usize = 5;
 
 /// Checks the stanza.
 pub fn check(
@@ -43,12 +48,17 @@ pub fn check(
         .chain(legacy::ports(raw))
         .map(|number| Port { protocol: Protocol::Udp, number })
         .collect();
+    let is_token = |step: &&Port| tokens.contains(*step);
     let mut list: Vec<Sequence> = Vec::new();
     for (ordinal, name, raw) in raw.sequences.iter().take(MAX_SEQUENCES) {
         let at = at.entry(ordinal);
         let sequence = sequence(name, raw, at, doors, keys, report);
+        if let Some(step) = sequence.one_time().and(sequence.all_steps().find(is_token)) {
+            let text = format!("{step} is where tokens go and cannot be a step, use another");
+            report.error(at.field("changing").item(0), text);
+        }
         for (ordinal, step) in sequence.steps.iter().enumerate() {
-            if tokens.contains(step) {
+            if is_token(&step) {
                 let text =
                     format!("{step} is where tokens go and cannot be a step, use another");
                 report.error(at.field("steps").item(ordinal), text);
@@ -79,6 +89,9 @@ fn sequence(
     let steps = shape::ports(steps, at.field("steps"), report);
     if raw.changing.is_some() {
         changes(raw, at, report);
+        if let Some(Changing::OneTime(list)) = &changing {
+            lines(list, raw, at.field("changing").item(0), report);
+        }
     } else if !(1..=MAX_STEPS).contains(&steps.len()) {
         report.error(at.field("steps"), format!("a sequence must have 1 to {MAX_STEPS} steps"));
     } else if let Some(weakness) = weakness(&steps).filter(|_| raw.weak == Permission::Refused)
@@ -115,8 +128,24 @@ fn changes(raw: &raw::Sequence, at: Spot<'_>, report: &mut Report) {
     if raw.steps.is_some() {
         report.error(at.field("steps"), "the steps are those of changing, remove one of both");
     }
-    if raw.flags.is_some() {
+    let rolls = matches!(raw.changing, Some(raw::Changing::Rolling { .. }));
+    if rolls && raw.flags.is_some() {
         report.error(at.field("flags"), "steps that roll are initial SYNs, remove flags");
+    }
+    if !rolls && raw.opens.len() > 1 {
+        report.error(at.field("opens"), "a line of a list opens one door, name one");
+    }
+}
+
+/// Lines that a scan, or a guess, would find are refused like such sequences.
+fn lines(list: &OneTime, raw: &raw::Sequence, at: Spot<'_>, report: &mut Report) {
+    let mut lines = list.lines.iter().filter(|_| raw.weak == Permission::Refused);
+    let found = lines.find_map(|line| Some((line, weakness(&line.steps)?)));
+    if let Some((line, weakness)) = found {
+        let line = line.text.trim();
+        let text =
+            format!("weak sequence {line}: {weakness}; change it or write weak: Allowed");
+        report.error(at, text);
     }
 }
 
@@ -126,7 +155,14 @@ fn changing(
     keys: &mut Keys,
     report: &mut Report,
 ) -> Option<Changing> {
-    let raw::Changing::Rolling { secret, ports, steps, period } = raw;
+    let (secret, ports, steps, period) = match raw {
+        raw::Changing::OneTime(path) => {
+            return one_time(path, at.item(0), keys, report).map(Changing::OneTime);
+        }
+        raw::Changing::Rolling { secret, ports, steps, period } => {
+            (secret, ports, steps, period)
+        }
+    };
     let range = MIN_PERIOD..=MAX_PERIOD;
     let (text, place) = (period.as_deref(), at.field("period"));
     let period = shape::span(text, rolling::PERIOD, range, place, "period", report);
@@ -146,6 +182,45 @@ fn changing(
     }
     let secret = keys.read(secret, Kind::Secret, at.field("secret"), report)?;
     Some(Changing::Rolling(Rolling::new(secret, ports, steps, period)))
+}
+
+/// The lines of a list that were not used yet.
+fn one_time(path: &str, at: Spot<'_>, keys: &mut Keys, report: &mut Report) -> Option<OneTime> {
+    if !keys.holds(path) {
+        report.error(at, "a list is written to: put it into the directory secrets");
+        return None;
+    }
+    let list =
+        keys.read_lines(path, Content::List, crate::config::one_time::parse, at, report)?;
+    let path = shape::quoted(path);
+    match list.lines.len() {
+        0 => report.warn(at, format!("list {path} is used up, add lines: it opens nothing")),
+        left if left < FEW => {
+            report.warn(at, format!("list {path} has {left} lines left, add some"));
+        }
+        _ => {}
+    }
+    Some(list)
+}
+
+/// Where the lists lie, by the place of their sequence; each is of one alone.
+pub fn lists(
+    raw: &Configuration,
+    secrets: &Path,
+    at: Spot<'_>,
+    report: &mut Report,
+) -> Vec<(u16, PathBuf)> {
+    let mut lists = Vec::new();
+    let mut seen = HashSet::new();
+    for (place, (ordinal, _, raw)) in (0..).zip(raw.sequences.iter()).take(MAX_SEQUENCES) {
+        let Some(raw::Changing::OneTime(path)) = &raw.changing else { continue };
+        if !seen.insert(path) {
+            let text = "another sequence uses this list, give each its own";
+            report.error(at.entry(ordinal).field("changing").item(0), text);
+        }
+        lists.push((place, secrets.join(path)));
+    }
+    lists
 }
 
 /// The secrets of sequences are nobody else's.
@@ -216,7 +291,7 @@ fn flags(
     if mask.set.intersects(mask.clear) {
         report.error(at, "no segment has a flag both set and clear, remove it from one");
     }
-    if steps.iter().all(|step| step.protocol != Protocol::Tcp) {
+    if !steps.is_empty() && steps.iter().all(|step| step.protocol != Protocol::Tcp) {
         report.warn(at, "flags have no effect, the sequence has no tcp step");
     }
     mask

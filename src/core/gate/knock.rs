@@ -6,9 +6,10 @@ use super::{Claim, FirstSeen, Gate, MAX_CLAIMS, Verdict};
 use crate::core::door;
 use crate::core::policy::Policy;
 use crate::core::reason::Reason;
+use crate::core::replay::ReplayId;
 use crate::core::rolling::Rolling;
-use crate::core::sequence::{Progress, Sequence};
-use crate::core::sighting::Sighting;
+use crate::core::sequence::{Attempts, Progress, Sequence};
+use crate::core::sighting::{Port, Sighting};
 use crate::core::time::{Now, Wall};
 
 /// Attempts at the sequences of so many periods in a row have places of their
@@ -61,6 +62,67 @@ impl Turn {
     }
 }
 
+/// A list of sequences, of which one is awaited.
+#[derive(Debug)]
+pub(super) struct Listed {
+    /// Where it stands in the policy.
+    sequence: u16,
+    /// Where its attempts begin, behind those of rolling sequences.
+    places: u16,
+    /// The line that is awaited.
+    next: usize,
+    steps: Sequence,
+}
+
+impl Listed {
+    /// Those of the policy.
+    pub(super) fn all(policy: &Policy) -> Vec<Self> {
+        let sequences = (0..).zip(&policy.sequences);
+        let listed = sequences.filter(|(_, sequence)| sequence.one_time().is_some());
+        let turns = policy.sequences.iter().filter(|each| each.rolling().is_some()).count();
+        let behind = policy.sequences.len() + turns * usize::from(PLACES);
+        (u16::try_from(behind).unwrap_or(u16::MAX)..)
+            .step_by(PLACES.into())
+            .zip(listed)
+            .map(|(places, (place, sequence))| {
+                let steps = sequence.fixed(Vec::new());
+                let mut listed = Self { sequence: place, places, next: 0, steps };
+                listed.steps.steps = listed.awaited(sequence).unwrap_or_default();
+                listed
+            })
+            .collect()
+    }
+
+    fn awaited(&self, sequence: &Sequence) -> Option<Vec<Port>> {
+        let line = sequence.one_time()?.lines.get(self.next)?;
+        Some(line.steps.clone())
+    }
+
+    /// Follows a knock through the awaited line. Where the line stands, if
+    /// that was its last step; it is not awaited any more then, whatever
+    /// becomes of it.
+    fn observe(
+        &mut self,
+        sequence: &Sequence,
+        attempts: &mut Attempts,
+        sighting: &Sighting<'_>,
+        now: Now,
+    ) -> Result<u32, Reason> {
+        let line = sequence.one_time().and_then(|list| list.lines.get(self.next));
+        let offset = line.ok_or(Reason::Idle)?.offset;
+        let turn = u16::try_from(self.next % usize::from(PLACES)).unwrap_or_default();
+        let place = self.places.saturating_add(turn);
+        match attempts.observe(place, &self.steps, sighting, now.monotonic) {
+            Progress::Not(reason) => Err(reason),
+            Progress::Complete => {
+                self.next += 1;
+                self.steps.steps = self.awaited(sequence).unwrap_or_default();
+                Ok(offset)
+            }
+        }
+    }
+}
+
 /// A knock by which one of the doors of a rolling sequence may open.
 struct Knock<'k> {
     place: u16,
@@ -102,6 +164,29 @@ impl Gate {
             match self.judge_turn(policy, number, source, sighting, now) {
                 Ok(opened) => claims.extend(opened),
                 Err(other) => reason = more_telling(reason, other),
+            }
+        }
+        for listed in &mut self.lists {
+            let Some(sequence) = policy.sequence(listed.sequence) else { continue };
+            if !door::is_target(&sequence.targets, sighting.destination) {
+                continue;
+            }
+            match listed.observe(sequence, &mut self.attempts, sighting, now) {
+                Err(other) => reason = more_telling(reason, other),
+                Ok(offset) => claims.extend(sequence.doors.iter().map(|door| Claim {
+                    door: *door,
+                    address: source,
+                    lifetime: None,
+                    user: None,
+                    credential: 0,
+                    sequence: Some(listed.sequence),
+                    replay: Some(ReplayId {
+                        id: [0; 16],
+                        issued: now.wall,
+                        expires: now.wall,
+                        counter: offset,
+                    }),
+                })),
             }
         }
         claims.truncate(MAX_CLAIMS);

@@ -43,7 +43,8 @@ fn see(paths: &[(&Path, &std::ffi::CStr)]) -> Result<(), Error> {
 pub fn keeper(paths: &KeeperPaths<'_>) -> Result<(), Error> {
     see(&[
         (paths.config, c"r"),
-        (paths.secrets, c"r"),
+        // Lines of lists are struck out there.
+        (paths.secrets, c"rw"),
         (paths.state, c"rwc"),
         (paths.run, c"rwc"),
         (Path::new("/dev/bpf"), c"rw"),

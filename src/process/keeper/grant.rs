@@ -23,7 +23,7 @@ use crate::log::event::Event;
 
 /// Within what time a token that another engine used is a copy of the same
 /// packet: two engines meet every packet while one takes over from the other.
-const COPY_WINDOW: Duration = Duration::from_secs(1);
+pub(super) const COPY_WINDOW: Duration = Duration::from_secs(1);
 
 impl Keeper {
     /// Does what `claim` asks, if the configuration allows it.
@@ -53,17 +53,13 @@ impl Keeper {
         let policy = Arc::clone(&self.policy);
         let (door, asker) = permitted(&policy, claim, now.wall)?;
         self.rates.admit(claim.user, now.monotonic)?;
-        let once = match (asker, claim.replay) {
+        if let (Some((_, credential)), Some(token)) = (asker, claim.replay) {
             // When it is stale is ours to say.
-            (Some((_, credential)), Some(token)) => {
-                let token = ReplayId { expires: token.issued + policy.max_skew(), ..token };
-                Some((credential.id(), token))
-            }
-            (None, Some(_)) => Some(self.rolling_token(&policy, claim, door, origin, now)?),
-            _ => None,
-        };
-        if let Some((id, token)) = once {
-            self.record(id, token, origin.engine, now)?;
+            let token = ReplayId { expires: token.issued + policy.max_skew(), ..token };
+            self.record(credential.id(), token, origin.engine, now)?;
+            faults::point("recorded");
+        } else if claim.sequence.is_some() {
+            self.use_up(&policy, claim, door, origin, now)?;
             faults::point("recorded");
         }
         let key = LeaseKey { door: claim.door, address: claim.address };
@@ -76,40 +72,8 @@ impl Keeper {
         self.grant(key, holder, admission, span, now.monotonic)
     }
 
-    /// What is remembered of a rolling sequence, worked out anew: of what the
-    /// engine says, only the period is taken, and that only if it holds.
-    fn rolling_token(
-        &self,
-        policy: &Policy,
-        claim: &Claim,
-        door: &Door,
-        origin: &Origin,
-        now: Now,
-    ) -> Result<(UserId, ReplayId), Reason> {
-        let sequence = claim.sequence.and_then(|place| policy.sequence(place));
-        let rolling = sequence.and_then(Sequence::rolling).ok_or(Reason::Forbidden)?;
-        if claim.address != origin.source {
-            return Err(Reason::Address);
-        }
-        let current = rolling.period_at(now.wall);
-        let periods = [current, current.saturating_sub(1)];
-        let tokens = periods.map(|period| {
-            let skew = policy.max_skew();
-            (period, rolling.token(period, claim.address, door, now.wall, skew))
-        });
-        let claimed = claim.replay.map(|token| token.id);
-        let (period, token) = tokens
-            .into_iter()
-            .find(|(_, token)| Some(token.id) == claimed)
-            .ok_or(Reason::Stale)?;
-        if !self.journal.knows_since(rolling.begin(period), now) {
-            return Err(Reason::Uncertain);
-        }
-        Ok((rolling.id(), token))
-    }
-
     /// Sees to it that the token is never honoured again.
-    fn record(
+    pub(super) fn record(
         &mut self,
         user: UserId,
         token: ReplayId,

@@ -13,6 +13,7 @@ mod desk;
 mod engines;
 mod grant;
 mod hearing;
+mod once;
 mod orders;
 mod rates;
 mod reload;
@@ -37,6 +38,7 @@ use crate::keep::journal::Journal;
 use crate::keep::leases::{self, Record, State};
 use crate::log::Log;
 use crate::log::event::{By, Ending, Event};
+use once::{List, Struck};
 use rates::Rates;
 use stats::Stats;
 
@@ -85,6 +87,8 @@ pub struct Keeper {
     next_check: Option<Monotonic>,
     /// When to try again to keep the journal.
     next_journal: Option<Monotonic>,
+    lists: Vec<List>,
+    struck: Vec<Struck>,
     log: Log,
 }
 
@@ -110,6 +114,8 @@ impl Keeper {
             interfaces: Vec::new(),
             next_check: None,
             next_journal: None,
+            lists: Vec::new(),
+            struck: Vec::new(),
             log,
         }
     }

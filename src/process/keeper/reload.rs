@@ -104,6 +104,7 @@ impl Keeper {
         let policy = Arc::clone(&config.policy);
         let max_skew = policy.max_skew();
         self.tables.create_missing(config.create_tables);
+        self.use_lists(&config.lists);
         self.journal.fit(journal::capacity(policy.remembered_count()), max_skew, now);
         self.say_journal(now.monotonic);
         self.rates = Rates::new(&policy);

@@ -13,8 +13,9 @@ use super::Keeper;
 use super::books::Books;
 use super::clock::Clock;
 use super::engines::Engines;
+use super::once;
 use crate::capture::{Capture, Change};
-use crate::config::{self, Config, Files};
+use crate::config::{Config, Files};
 use crate::control::server::Server;
 use crate::core::interest;
 use crate::core::time::{Monotonic, Now};
@@ -113,7 +114,7 @@ impl Service {
         let now = sys::now().map_err(cannot("cannot read the clock"))?;
         let files = Files::decode(&files)
             .ok_or_else(|| Failure::Because("the parent sent no configuration".into()))?;
-        let config = config::parse_files(&files)
+        let config = once::understand(files)
             .map_err(|problems| Failure::Because(problems.to_string()))?;
         let account = account(&config)?;
         let firewall = firewall::open(&config.firewall)
@@ -186,6 +187,7 @@ impl Service {
             keeper.enable(&self.config.directories.run).map_err(Failure::Because)?;
         }
         keeper.create_tables(self.config.create_tables);
+        keeper.use_lists(&self.config.lists);
         keeper
             .announce_tables()
             .map_err(|error| Failure::new("cannot reach the parent", error))?;
@@ -235,6 +237,7 @@ impl Service {
             return Ok(false);
         }
         self.hear_engines(&engines, now);
+        self.keep_struck();
         self.look(watch, now.monotonic);
         let ready: Vec<bool> = ready.map(|ready| ready.read || ready.write).collect();
         self.serve_control(&ready, now);

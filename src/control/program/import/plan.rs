@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use super::change::{self, Change, Effect};
@@ -24,6 +25,8 @@ const LONGEST_WITHIN: i64 = 600;
 const MAX_NAME: usize = 25;
 /// As long as a path may be.
 const MAX_PATH: usize = 1023;
+/// The longest name of a file.
+const MAX_FILE_NAME: usize = 255;
 
 /// What becomes of a door.
 pub enum Fate {
@@ -155,7 +158,8 @@ fn useless(start: &Does, opener: Option<&old::Door>) -> Option<String> {
 fn unfit(door: &old::Door) -> Option<String> {
     if let Some(file) = &door.one_time {
         let is_odd = |character: char| character.is_control() || character == '\u{fffd}';
-        if file.is_empty() || file.len() > MAX_PATH || file.contains(is_odd) {
+        let name = Path::new(file).file_name().filter(|name| name.len() <= MAX_FILE_NAME);
+        if name.is_none() || file.len() > MAX_PATH || file.contains(is_odd) {
             return Some("the path of its file is not one, or not plain".into());
         }
     } else if door.steps.iter().any(|step| step.number == 0) {
@@ -173,6 +177,12 @@ fn host(text: &str) -> Option<IpAddr> {
 
 /// What keeps two sequences from standing side by side.
 fn clash(door: &old::Door, other: &old::Door) -> Option<String> {
+    let list =
+        |door: &old::Door| Some(Path::new(door.one_time.as_ref()?).file_name()?.to_owned());
+    if list(door).is_some_and(|name| list(other) == Some(name)) {
+        let text = format!("its file is called as that of {}", title(other));
+        return Some(format!("{text}; give each door a file of its own"));
+    }
     let (one, two) = (fixed(door)?, fixed(other)?);
     let common = one.len().min(two.len());
     (one[..common] == two[..common]).then(|| {

@@ -1,5 +1,6 @@
 //! One door or sequence, as ours are written.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::change;
@@ -141,11 +142,14 @@ pub fn sequence(page: &mut Page, old: &old::Door, door: &Door) {
     match &old.one_time {
         None => fields.push(("steps", ports(&old.steps))),
         Some(file) => {
-            page.comment(
-                "Each line of the file must begin with a space or #, and none with the steps \
-                 of another; if a scan would find some of them, add weak: Allowed.",
-            );
-            fields.push(("changing", format!("OneTime({file:?})")));
+            page.comment(&format!(
+                "Move {} into the directory secrets, mode 0600. Each line of it must begin \
+                 with a space or #, and no sequence come twice; if a scan would find some of \
+                 them, add weak: Allowed.",
+                old::Quoted(file)
+            ));
+            let name = Path::new(file).file_name().unwrap_or_default();
+            fields.push(("changing", format!("OneTime({:?})", name.display().to_string())));
         }
     }
     fields.push(("within", span(door.within)));
