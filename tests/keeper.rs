@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use knockd::core::address::{Entry, Loopback, Networks};
+use knockd::core::command::Commands;
 use knockd::core::credential::Key;
 use knockd::core::door::{Door, DoorIndex, OnClose, Table};
 use knockd::core::gate::Claim;
@@ -180,6 +181,7 @@ impl Scene {
             v6_prefix: 128,
             rdomain: 0,
             targets: Vec::new(),
+            commands: Commands::default(),
         };
         let alice = User {
             name: "alice".into(),

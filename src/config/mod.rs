@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ron::Options;
 use ron::extensions::Extensions;
@@ -76,10 +77,21 @@ pub struct Config {
     /// letters, digits, _ . and -, not root. Whether there is one is another
     /// question.
     pub user: String,
+    /// Who runs the doors' commands; none when no door has any.
+    pub runner: Option<Runner>,
     /// What is allowed, but worth a second look.
     pub warnings: Problems,
     /// What all this was read from.
     pub files: Files,
+}
+
+/// Who runs commands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Runner {
+    /// The account that they run as: shaped as [`Config::user`], and another.
+    pub user: String,
+    /// How long each may take, 1s to 10m.
+    pub time_limit: Duration,
 }
 
 /// The filter of systems that have only one.

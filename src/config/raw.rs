@@ -38,6 +38,14 @@ pub struct Configuration {
     #[serde(default)]
     pub on_remove: OnRemove,
     pub user: Option<String>,
+    pub runner: Option<Runner>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Runner {
+    pub user: String,
+    pub time_limit: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -83,6 +91,15 @@ pub struct Door {
     pub v6_prefix: Option<u8>,
     #[serde(default)]
     pub targets: Vec<String>,
+    #[serde(default)]
+    pub commands: Commands,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub struct Commands {
+    pub on_open: Option<Vec<String>>,
+    pub on_close: Option<Vec<String>>,
 }
 
 #[derive(Deserialize, Clone, Copy, Default)]

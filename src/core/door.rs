@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::address::Entry;
+use super::command::Commands;
 use super::hash;
 use super::sighting::Port;
 
@@ -58,6 +59,8 @@ pub struct Door {
     pub rdomain: u16,
     /// To which of our addresses packets for it must go; empty is any.
     pub targets: Vec<IpAddr>,
+    /// What is run when it opens and closes.
+    pub commands: Commands,
 }
 
 /// What becomes of the connections of an address when its entry goes: a

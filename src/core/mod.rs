@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod command;
 pub mod credential;
 pub mod door;
 pub mod gate;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use ed25519_dalek::{Signer, SigningKey};
 use knockd::core::address::{Loopback, Networks};
+use knockd::core::command::Commands;
 use knockd::core::credential::{self, Credential};
 use knockd::core::door::{self, Door, DoorIndex, OnClose, Table};
 use knockd::core::gate::{Claim, Gate, Refusal, Verdict};
@@ -72,6 +73,7 @@ pub fn door(name: &str) -> Door {
         v6_prefix: 128,
         rdomain: 0,
         targets: Vec::new(),
+        commands: Commands::default(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use knockd::capture::filter;
+use knockd::core::command::{MAX_LENGTH, MAX_WORD, MAX_WORDS};
 use knockd::core::reason::Reason;
 use knockd::core::{gate, lease, replay, sequence, user};
 use knockd::log::{self, summary};
@@ -105,7 +106,7 @@ fn documented_fields(page: &str) -> Vec<&str> {
 }
 
 /// Fields that have to be written.
-const REQUIRED: [&str; 10] = [
+const REQUIRED: [&str; 11] = [
     "credential",
     "doors",
     "doors",
@@ -116,6 +117,7 @@ const REQUIRED: [&str; 10] = [
     "secret",
     "table",
     "table",
+    "user",
 ];
 
 #[test]
@@ -292,6 +294,9 @@ fn the_limits_in_the_manuals_are_those_of_the_programs() {
     assert!(CONFIGURATION.contains(&format!("up to {} bytes", sequence::ATTEMPT_SIZE)));
     assert!(CONFIGURATION.contains(&format!("up to {} bytes", lease::LEASE_SIZE)));
     assert!(CONFIGURATION.contains(&format!("in order, 1 to {}", sequence::MAX_STEPS)));
+    let words = format!("1 to {} words of at most {} bytes", MAX_WORDS, MAX_WORD);
+    assert!(CONFIGURATION.contains(&words));
+    assert!(CONFIGURATION.contains(&format!("below {MAX_LENGTH} bytes")));
     assert!(CONFIGURATION.contains(&format!("at most {} doors", gate::MAX_CLAIMS)));
     #[cfg(feature = "legacy")]
     limits_of_older_clients();

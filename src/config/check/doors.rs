@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::shape;
+use super::{commands, shape};
 use crate::config::duration;
 use crate::config::position::{Place, Spot};
 use crate::config::problem::Report;
@@ -120,6 +120,7 @@ fn door(
         v6_prefix: prefix(raw.v6_prefix, V6, "v6_prefix", at, firewall, report),
         rdomain: raw.rdomain,
         targets: targets(&raw.targets, at.field("targets"), report),
+        commands: commands::of_door(&raw.commands, name, at.field("commands"), report),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::core::address::Loopback;
 use crate::core::credential::Credential;
 use crate::core::policy::{Limits, OnRemove, Policy};
 
+mod commands;
 mod doors;
 mod keys;
 #[cfg(feature = "legacy")]
@@ -62,6 +63,7 @@ pub(super) fn configuration(
     reachable(raw, at, report);
     let limits = limits(raw, at.field("limits"), report);
     let user = shell::user(raw.user.as_deref(), at.field("user"), report);
+    let runner = commands::runner(raw, at, &doors.list, &user, report);
 
     let Report { errors, warnings } = std::mem::take(report);
     let files = keys.into_files();
@@ -88,6 +90,7 @@ pub(super) fn configuration(
             raw::OnRemove::Keep => OnRemove::Keep,
         },
         user,
+        runner,
         warnings: Problems::new(files.path(), warnings),
         files,
     })
