@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Stdin};
+use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -85,6 +86,15 @@ impl Channel<UnixStream> {
         let (ours, theirs) = UnixStream::pair()?;
         Ok((Self::new(ours, max_blob), theirs.into()))
     }
+
+    /// Has the other end's sending fail from now on: what it says is heard, or
+    /// it knows that it is not.
+    ///
+    /// # Errors
+    /// None are expected.
+    pub fn stop_hearing(&self) -> io::Result<()> {
+        self.socket.shutdown(Shutdown::Read)
+    }
 }
 
 impl Channel<Stdin> {
@@ -109,6 +119,12 @@ impl<S: AsFd> Channel<S> {
             output: VecDeque::new(),
             waiting: 0,
         }
+    }
+
+    /// The socket, for somebody else; what waits to be sent is lost.
+    #[must_use]
+    pub fn into_socket(self) -> S {
+        self.socket
     }
 
     /// The next message and the descriptor that came before it or with it, if

@@ -1,8 +1,8 @@
 //! What the processes of the daemon tell each other.
 //!
 //! A [`channel::Channel`] carries [`packet::Packet`]s: records of one size,
-//! some with a blob behind them, some with a descriptor. [`engine`] and
-//! [`parent`] give them meaning. Nothing that the engine sends has a blob or a
+//! some with a blob behind them, some with a descriptor. [`engine`],
+//! [`parent`] and [`runner`] give them meaning. Nothing that the engine sends has a blob or a
 //! descriptor; who sends something unknown is not listened to any more.
 #![forbid(unsafe_code)]
 
@@ -10,6 +10,7 @@ pub mod channel;
 pub mod engine;
 pub mod packet;
 pub mod parent;
+pub mod runner;
 
 /// The program that speaks. Processes of two versions do not understand each
 /// other: an upgrade takes a restart.

@@ -1,5 +1,6 @@
-//! The running daemon: an engine that decides, a keeper that acts, and the
-//! parent that starts both and shuts what a dead keeper left.
+//! The running daemon: an engine that decides, a keeper that acts, the parent
+//! that starts both and shuts what a dead keeper left, and a runner where doors
+//! have commands.
 //!
 //! Each is a process of its own: it acquires, confines itself, then loops.
 //! What they tell each other is in [`crate::message`].
@@ -19,6 +20,7 @@ pub mod options;
 mod parent;
 mod pidfile;
 pub mod reference;
+pub mod runner;
 mod signals;
 pub mod tables;
 mod wait;
@@ -48,10 +50,12 @@ pub enum Role {
     Engine,
     /// Acts.
     Keeper,
+    /// Runs the doors' commands.
+    Runner,
 }
 
 impl Role {
-    const ALL: [Self; 2] = [Self::Engine, Self::Keeper];
+    const ALL: [Self; 3] = [Self::Engine, Self::Keeper, Self::Runner];
 
     /// The first word of the command line. What is typed to start the daemon
     /// is the parent's alone, so that rc(8) finds that one.
@@ -60,6 +64,7 @@ impl Role {
         match self {
             Self::Engine => "knockd: engine",
             Self::Keeper => "knockd: keeper",
+            Self::Runner => "knockd: runner",
         }
     }
 
@@ -170,10 +175,13 @@ fn be(role: Role) -> ExitCode {
         complain(format_args!("cannot begin: {error}"));
         return ExitCode::FAILURE;
     }
-    confine::lock_memory();
+    if role != Role::Runner {
+        confine::lock_memory();
+    }
     match role {
         Role::Engine => engine::run(),
         Role::Keeper => keeper::run(),
+        Role::Runner => runner::run(),
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use nix::libc;
 use nix::sys::mman::{MlockAllFlags, mlockall};
-use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 
 pub use super::common::{become_user, forbid_processes, is_only};
 use super::{Error, KeeperPaths, ParentPaths};
@@ -35,6 +35,11 @@ pub fn sandbox() -> Result<(), Error> {
     enter_capability_mode().map_err(Error::at("enter the sandbox"))
 }
 
+/// Another user is all that can be had: what it starts must not be bound.
+pub fn runner() -> Result<(), Error> {
+    Ok(())
+}
+
 pub fn keeper(_: &KeeperPaths<'_>) -> Result<(), Error> {
     Ok(())
 }
@@ -58,4 +63,12 @@ pub fn lock_memory() {
     if setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY).is_ok() {
         let _ = mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE);
     }
+}
+
+/// What a user may lock where nobody says otherwise: of root's processes the
+/// runner inherits more.
+pub fn restore_memory_limit() -> io::Result<()> {
+    let (_, most) = getrlimit(Resource::RLIMIT_MEMLOCK)?;
+    let limit = most.min(64 << 10);
+    Ok(setrlimit(Resource::RLIMIT_MEMLOCK, limit, limit)?)
 }

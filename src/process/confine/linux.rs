@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::prctl::set_no_new_privs;
-use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 
 pub use super::common::{become_user, forbid_processes, is_only};
 use super::{Error, KeeperPaths, ParentPaths, seccomp};
@@ -22,6 +22,10 @@ pub fn prepare() {}
 
 pub fn sandbox() -> Result<(), Error> {
     seccomp::install().map_err(Error::at("enter the sandbox"))
+}
+
+pub fn runner() -> Result<(), Error> {
+    set_no_new_privs().map_err(Error::at("give up new rights"))
 }
 
 pub fn keeper(_: &KeeperPaths<'_>) -> Result<(), Error> {
@@ -59,4 +63,12 @@ pub fn lock_memory() {
         let all = MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE;
         let _ = mlockall(all | on_fault);
     }
+}
+
+/// What a user may lock where nobody says otherwise: of root's processes the
+/// runner inherits more.
+pub fn restore_memory_limit() -> io::Result<()> {
+    let (_, most) = getrlimit(Resource::RLIMIT_MEMLOCK)?;
+    let limit = most.min(64 << 10);
+    Ok(setrlimit(Resource::RLIMIT_MEMLOCK, limit, limit)?)
 }

@@ -44,6 +44,11 @@ pub fn is_only(account: &Account) -> Result<bool, Error> {
         && more.iter().all(|gid| *gid == account.gid.as_raw()))
 }
 
+/// Another user is all that can be had: what it starts must not be bound.
+pub fn runner() -> Result<(), Error> {
+    Ok(())
+}
+
 pub fn keeper(_: &KeeperPaths<'_>) -> Result<(), Error> {
     Ok(())
 }
@@ -63,3 +68,8 @@ pub fn empty_directory(_: &Path) -> io::Result<PathBuf> {
 
 /// Nothing: swap space is always encrypted, and mlockall(2) is not there.
 pub fn lock_memory() {}
+
+/// Nothing: root's processes raise no limit.
+pub fn restore_memory_limit() -> io::Result<()> {
+    Ok(())
+}

@@ -4,12 +4,15 @@
 //! come through it, memory and time. Whatever fails here is fatal: the caller
 //! ends.
 //!
-//! | | the engine | keeper, parent |
-//! |---|---|---|
-//! | OpenBSD | pledge(2) "stdio recvfd" | unveil(2), locked |
-//! | FreeBSD | capability mode, rights per descriptor | root |
-//! | macOS | sandbox, all denied | root |
-//! | Linux | seccomp(2) | root, no new rights |
+//! The runner keeps what a user has who owns nothing: it starts programs that
+//! we do not know, and is as strong as they are.
+//!
+//! | | the engine | the runner | keeper, parent |
+//! |---|---|---|---|
+//! | OpenBSD | pledge(2) "stdio recvfd" | pledge(2) "stdio proc exec" | unveil(2), locked |
+//! | FreeBSD | capability mode, rights per descriptor | another user | root |
+//! | macOS | sandbox, all denied | another user | root |
+//! | Linux | seccomp(2) | another user, no new rights | root, no new rights |
 #![forbid(unsafe_code)]
 
 mod account;
@@ -44,6 +47,7 @@ use std::path::{Path, PathBuf};
 use nix::libc::rlim_t;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::{chroot, geteuid};
 
 pub use crate::sys::confine::close_inherited;
@@ -192,6 +196,30 @@ fn is_bare(directory: &Path) -> io::Result<()> {
         return Err(io::Error::other("not empty, remove what is in it"));
     }
     Ok(())
+}
+
+/// Confines the runner: from here on it is `account`, with no way back. None
+/// is for trying out without root's rights. What it starts inherits this, and
+/// no descriptor. No thread may run.
+///
+/// # Errors
+/// The first step that fails; the process must end.
+pub fn runner(account: Option<&Account>) -> Result<(), Error> {
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
+        .map_err(Error::at("unblock signals"))?;
+    if account.is_none() && geteuid().is_root() {
+        return Err(Error::because("cannot run commands as root, name another user"));
+    }
+    system::restore_memory_limit().map_err(Error::at("limit locked memory"))?;
+    if let Some(account) = account {
+        system::become_user(account)?;
+        way_back::is_closed(account)?;
+    }
+    umask(Mode::from_bits_truncate(0o022));
+    std::env::set_current_dir("/").map_err(Error::at("enter /"))?;
+    // Linux lets a process that changed its user be traced by that user.
+    forbid_core_files().map_err(Error::at("forbid core files"))?;
+    system::runner()
 }
 
 /// Confines keeper: root, for the packet filter asks for no less. No thread

@@ -31,6 +31,11 @@ pub fn sandbox() -> Result<(), Error> {
     pledge(c"stdio recvfd").map_err(Error::at("enter the sandbox"))
 }
 
+/// What it starts begins without promises.
+pub fn runner() -> Result<(), Error> {
+    pledge(c"stdio proc exec").map_err(Error::at("enter the sandbox"))
+}
+
 fn see(paths: &[(&Path, &std::ffi::CStr)]) -> Result<(), Error> {
     let system = SYSTEM.iter().map(|(path, permissions)| (Path::new(path), *permissions));
     for (path, permissions) in system.chain(paths.iter().copied()) {
@@ -77,3 +82,8 @@ pub fn empty_directory(_: &Path) -> io::Result<PathBuf> {
 /// Nothing: swap space is encrypted unless an administrator turns that off
 /// (vm.swapencrypt in sysctl(2)).
 pub fn lock_memory() {}
+
+/// Nothing: root's processes raise no limit.
+pub fn restore_memory_limit() -> io::Result<()> {
+    Ok(())
+}
