@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use knockd::capture::Link;
 use knockd::core::address::Entry;
+use knockd::core::command::MAX_LENGTH;
 use knockd::core::door::{DoorIndex, Table};
 use knockd::core::gate::{Claim, Refusal};
 use knockd::core::reason::Reason;
@@ -21,6 +22,7 @@ use knockd::message::channel::{Broken, Channel};
 use knockd::message::engine::{FromEngine, ToEngine};
 use knockd::message::packet::{BODY, LENGTH, Packet};
 use knockd::message::parent::{FromKeeper, ToKeeper};
+use knockd::message::runner::{self, FromRunner, Occasion, Outcome, Run, ToRunner};
 use proptest::prelude::*;
 use zeroize::Zeroizing;
 
@@ -102,6 +104,7 @@ fn every_message_is_understood_as_it_was_meant() {
         FromKeeper::Engine { id: u32::MAX },
         FromKeeper::End { id: 0 },
         FromKeeper::Keep { files: Zeroizing::new(vec![9; 100]) },
+        FromKeeper::EndRunner { id: u32::MAX },
     ] {
         assert!(again(&message).is_some_and(|other| other == message));
     }
@@ -110,8 +113,69 @@ fn every_message_is_understood_as_it_was_meant() {
         ToKeeper::Start { foreground: false, verbose: true, deaths: u32::MAX, files },
         ToKeeper::Reload,
         ToKeeper::Stop,
+        ToKeeper::Runner { id: u32::MAX },
     ] {
         assert!(again(&message).is_some_and(|other| other == message));
+    }
+}
+
+/// The largest command that a configuration can have.
+fn largest_run() -> Run {
+    let mut words = vec![format!("/{}", "x".repeat(255))];
+    let left = MAX_LENGTH - 258;
+    words.extend(std::iter::repeat_n("y".repeat(left / 31 - 2), 31));
+    Run {
+        id: u32::MAX,
+        occasion: Occasion::Close,
+        limit: Duration::from_secs(600),
+        door: "d".repeat(32),
+        address: address(),
+        user: "u".repeat(32),
+        seconds: u64::MAX,
+        words,
+    }
+}
+
+#[test]
+fn every_message_of_the_runner_is_understood_as_it_was_meant() {
+    let run = largest_run();
+    let packet = ToRunner::Run(run.clone()).encode();
+    assert!(LENGTH + packet.blob.len() <= runner::MAX_MESSAGE);
+    let short = Run { words: vec!["/x".into(), String::new()], ..run.clone() };
+    for message in [
+        ToRunner::Start { foreground: true, account: Some((u32::MAX, 0)) },
+        ToRunner::Start { foreground: false, account: None },
+        ToRunner::Run(run),
+        ToRunner::Run(Run { occasion: Occasion::Open, ..short }),
+    ] {
+        assert_eq!(again(&message), Some(message));
+    }
+    for outcome in [
+        Outcome::Exited(u8::MAX),
+        Outcome::Signalled(9),
+        Outcome::Killed,
+        Outcome::NotStarted(u32::MAX),
+        Outcome::Dropped,
+    ] {
+        let message = FromRunner::Ended { id: u32::MAX, outcome };
+        assert_eq!(again(&message), Some(message));
+    }
+}
+
+#[test]
+fn a_command_that_no_program_could_be_given_is_none() {
+    let run = largest_run();
+    let words = |words: &[&str]| words.iter().map(ToString::to_string).collect();
+    for words in
+        [words(&[]), words(&["x"]), words(&[""]), words(&["/x", "\0"]), words(&["/x"; 33])]
+    {
+        assert_eq!(again(&ToRunner::Run(Run { words, ..run.clone() })), None);
+    }
+    // Half a length, and a length without its text.
+    for rest in [&[0][..], &[0, 1]] {
+        let mut packet = ToRunner::Run(run.clone()).encode();
+        packet.blob.extend_from_slice(rest);
+        assert_eq!(ToRunner::decode(&packet), None);
     }
 }
 
@@ -135,6 +199,8 @@ proptest! {
         prop_assert!(stable::<ToEngine>(&packet));
         prop_assert!(stable::<FromKeeper>(&packet));
         prop_assert!(stable::<ToKeeper>(&packet));
+        prop_assert!(stable::<ToRunner>(&packet));
+        prop_assert!(stable::<FromRunner>(&packet));
     }
 }
 

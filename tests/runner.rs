@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use house::{House, PATIENCE, is_gone, until};
 use knockd::message::channel::Channel;
+use knockd::message::packet::LENGTH;
 use knockd::message::runner::{FromRunner, Occasion, Outcome, Run, ToRunner};
 use knockd::process::confine::Account;
 use knockd::process::runner::{LAST_PATIENCE, MAX_RUNNING, MAX_WAITING, UNTOLD};
@@ -280,7 +281,7 @@ fn what_is_for_one_door_and_address_runs_in_order_and_holds_up_no_other() {
 fn whatever_is_no_message_ends_it_and_all_that_runs() {
     let house = House::new();
     let program = house.script("hang", "echo $$ >$FIFO; sleep 1000");
-    for bytes in [[0_u8; 96], [9; 96], [2; 96]] {
+    for bytes in [[0_u8; LENGTH], [9; LENGTH], [2; LENGTH]] {
         let mut runner = Runner::start();
         runner.run(run(1, &[&program]));
         let pid = house.heard();

@@ -8,7 +8,7 @@ use crate::core::address::Entry;
 use crate::core::door::Table;
 use crate::core::time::Monotonic;
 
-/// A lease that is within its time.
+/// A lease of an earlier run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restore {
     /// The door's name.
@@ -38,6 +38,8 @@ pub struct Restore {
 pub struct Plan {
     /// Entries of ours that no lease holds.
     pub delete: BTreeSet<(Table, Entry)>,
+    /// Leases whose end nobody may have been told.
+    pub over: Vec<Restore>,
     /// Leases that live on; those whose entry may still stand come first.
     pub restore: Vec<Restore>,
 }
@@ -66,6 +68,9 @@ pub fn plan(left: &Recovered, now: Monotonic) -> Plan {
             State::Live | State::Intended | State::Closing => {
                 if !record.foreign {
                     plan.delete.insert(slot);
+                }
+                if record.state != State::Intended {
+                    plan.over.push(restore(site, record));
                 }
             }
         }

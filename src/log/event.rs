@@ -160,6 +160,18 @@ pub enum Event<'a> {
     RefusedOthers { reasons: &'a [(Reason, u64)] },
     /// Lines about doors that were too many to say.
     Unsaid { lines: u64 },
+    /// A command did not end well.
+    CommandFailed { command: &'a str, door: &'a str, how: &'a dyn fmt::Display },
+    /// A command was not run, for the first time in this minute.
+    CommandDropped { command: &'a str, door: &'a str },
+    /// More were not.
+    CommandsDropped { commands: u64 },
+    /// The keeper does without a runner until another is there.
+    RunnerLost { why: &'a dyn fmt::Display, commands: usize },
+    /// The runner died.
+    RunnerDied { how: &'a str },
+    /// Commands of a keeper that is gone failed or were cut short.
+    CommandsUntold,
 }
 
 impl Event<'_> {
@@ -175,6 +187,7 @@ impl Event<'_> {
             | Self::KeeperDied { .. }
             | Self::KeeperStuck
             | Self::EngineDied { .. }
+            | Self::RunnerDied { .. }
             | Self::CannotStart { .. }
             | Self::CannotConfine { .. }
             | Self::NotReloaded { .. }
@@ -187,6 +200,11 @@ impl Event<'_> {
             | Self::CannotKeepLeases { .. }
             | Self::LeasesLost { .. }
             | Self::EngineLost { .. }
+            | Self::RunnerLost { .. }
+            | Self::CommandFailed { .. }
+            | Self::CommandDropped { .. }
+            | Self::CommandsDropped { .. }
+            | Self::CommandsUntold
             | Self::Swept { .. }
             | Self::Doubtful { .. }
             | Self::Waiting { .. }
@@ -227,8 +245,14 @@ impl fmt::Display for Event<'_> {
             | Self::KeeperStuck
             | Self::EngineDied { .. }
             | Self::EngineLost { .. }
+            | Self::RunnerDied { .. }
+            | Self::RunnerLost { .. }
             | Self::CannotStart { .. }
             | Self::CannotConfine { .. } => self.fmt_process(f),
+            Self::CommandFailed { .. }
+            | Self::CommandDropped { .. }
+            | Self::CommandsDropped { .. }
+            | Self::CommandsUntold => self.fmt_command(f),
             Self::Opened { .. }
             | Self::Restored { .. }
             | Self::Extended { .. }
@@ -302,10 +326,32 @@ impl Event<'_> {
             Self::KeeperStuck => f.write_str("the keeper did not end in time, killed"),
             Self::EngineDied { how } => write!(f, "an engine died, {how}"),
             Self::EngineLost { why } => write!(f, "starting another engine: {why}"),
+            Self::RunnerDied { how } => write!(f, "the runner died, {how}"),
+            Self::RunnerLost { why, commands } => {
+                write!(f, "starting another runner: {why}, {commands} commands lost")
+            }
             Self::CannotStart { what, error } => {
                 write!(f, "cannot start {what}, trying again: {error}")
             }
             Self::CannotConfine { error } => write!(f, "cannot confine a process: {error}"),
+            _ => Ok(()),
+        }
+    }
+
+    fn fmt_command(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CommandFailed { command, door, how } => {
+                write!(f, "command {command} for door {door} failed: {how}")
+            }
+            Self::CommandDropped { command, door } => {
+                write!(f, "command {command} for door {door} not run, too many wait")
+            }
+            Self::CommandsDropped { commands } => {
+                write!(f, "{commands} more commands not run in the last minute, too many wait")
+            }
+            Self::CommandsUntold => {
+                f.write_str("commands that went on without a keeper failed or were cut short")
+            }
             _ => Ok(()),
         }
     }

@@ -180,6 +180,14 @@ impl Log {
         self.summary.note_dropped(packets, now);
     }
 
+    /// Says that a command was not run: at once for the first in a minute,
+    /// summed up for the others.
+    pub fn drop_command(&mut self, command: &str, door: &str, now: Monotonic) {
+        if self.summary.is_first_command(now) {
+            self.say(&Event::CommandDropped { command, door });
+        }
+    }
+
     /// Says the sums of a minute that is over.
     pub fn tick(&mut self, now: Monotonic) {
         if self.summary.ends().is_some_and(|end| end <= now) {
@@ -195,7 +203,7 @@ impl Log {
 
     /// Says the sums so far.
     pub fn finish(&mut self) {
-        let Summary { known, strangers, others, dropped, unsaid, .. } =
+        let Summary { known, strangers, others, dropped, unsaid, commands, .. } =
             std::mem::take(&mut self.summary);
         for (source, tally) in known.into_iter().chain(strangers) {
             let reasons = tally.counted();
@@ -212,6 +220,9 @@ impl Log {
         }
         if unsaid > 0 {
             self.say(&Event::Unsaid { lines: unsaid });
+        }
+        if let Some(commands @ 1..) = commands {
+            self.say(&Event::CommandsDropped { commands });
         }
     }
 }

@@ -15,8 +15,8 @@ pub const MAX_KNOWN: usize = 32;
 /// Sources followed at once among those that do not. Fewer: they can be
 /// forged in any number, and must not crowd out the others.
 pub const MAX_STRANGERS: usize = 8;
-/// The most lines that refusals cause in a window.
-pub const MAX_LINES: usize = 2 * (MAX_KNOWN + MAX_STRANGERS) + 3;
+/// The most lines that refusals and all that is summed up cause in a window.
+pub const MAX_LINES: usize = 2 * (MAX_KNOWN + MAX_STRANGERS) + 5;
 
 /// What is not said at once, but at the end of the current window.
 #[derive(Debug, Default)]
@@ -33,6 +33,9 @@ pub struct Summary {
     pub dropped: u64,
     /// Lines that were left out.
     pub unsaid: u64,
+    /// Commands that were not run after the first of them; none if there was
+    /// no first.
+    pub commands: Option<u64>,
 }
 
 impl Summary {
@@ -65,6 +68,15 @@ impl Summary {
     pub fn note_unsaid(&mut self, now: Monotonic) {
         self.begin(now);
         self.unsaid = self.unsaid.saturating_add(1);
+    }
+
+    /// Notes that a command was not run. Whether it is the first in this
+    /// window, to be said at once.
+    pub fn is_first_command(&mut self, now: Monotonic) -> bool {
+        self.begin(now);
+        let before = self.commands;
+        self.commands = Some(before.map_or(0, |count| count.saturating_add(1)));
+        before.is_none()
     }
 
     fn begin(&mut self, now: Monotonic) {

@@ -29,6 +29,11 @@ pub enum ToKeeper {
     Reload,
     /// Shut everything, and end.
     Stop,
+    /// Commands go to this runner from now on; its channel comes with this.
+    Runner {
+        /// What the parent calls it.
+        id: u32,
+    },
 }
 
 /// What the keeper tells the parent.
@@ -74,6 +79,11 @@ pub enum FromKeeper {
         /// [`crate::config::Files`], encoded.
         files: Zeroizing<Vec<u8>>,
     },
+    /// End that runner, whatever it does.
+    EndRunner {
+        /// Which.
+        id: u32,
+    },
 }
 
 impl Message for ToKeeper {
@@ -88,6 +98,7 @@ impl Message for ToKeeper {
                 .packet(1),
             Self::Reload => begin.packet(2),
             Self::Stop => begin.packet(3),
+            Self::Runner { id } => begin.number(*id).packet(4),
         }
     }
 
@@ -102,6 +113,7 @@ impl Message for ToKeeper {
             },
             2 => Self::Reload,
             3 => Self::Stop,
+            4 => Self::Runner { id: fields.number()? },
             _ => return None,
         })
     }
@@ -126,6 +138,7 @@ impl Message for FromKeeper {
             Self::Engine { id } => begin.number(*id).packet(5),
             Self::End { id } => begin.number(*id).packet(6),
             Self::Keep { files } => begin.blob(files).packet(7),
+            Self::EndRunner { id } => begin.number(*id).packet(8),
         }
     }
 
@@ -152,6 +165,7 @@ impl Message for FromKeeper {
             5 => Self::Engine { id: fields.number()? },
             6 => Self::End { id: fields.number()? },
             7 => Self::Keep { files: packet.blob.clone() },
+            8 => Self::EndRunner { id: fields.number()? },
             _ => return None,
         })
     }

@@ -9,7 +9,7 @@ use knockd::core::command::{MAX_LENGTH, MAX_WORD, MAX_WORDS};
 use knockd::core::reason::Reason;
 use knockd::core::{gate, lease, replay, sequence, user};
 use knockd::log::{self, summary};
-use knockd::process::keeper;
+use knockd::process::{keeper, runner};
 
 use super::{CONFIGURATION, KNOCK, KNOCKD};
 
@@ -287,6 +287,8 @@ fn the_limits_in_the_manuals_are_those_of_the_programs() {
         format!("{} lines at once about doors", log::LINE_BURST),
         format!("{lines_a_second} a second thereafter.\nWhat is left out"),
         format!("looked for every {} seconds", keeper::CHECK_INTERVAL.as_secs()),
+        format!("{} run at once, {} are under way", runner::MAX_RUNNING, keeper::MAX_COMMANDS),
+        format!("for {} seconds at most", runner::LAST_PATIENCE.as_secs()),
     ] {
         let is_there = KNOCKD.replace('\n', " ").contains(&text.replace('\n', " "));
         assert!(is_there, "knockd(8) does not say: {text}");

@@ -83,8 +83,11 @@ impl Daemon {
     pub fn kill_parent(mut self, all: bool) -> Vec<String> {
         let family = self.family();
         let doomed = if all { &family[..] } else { &family[..1] };
-        for pid in doomed {
-            let _ = kill(*pid, Signal::SIGKILL);
+        // None is to see another's end.
+        for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+            for pid in doomed {
+                let _ = kill(*pid, signal);
+            }
         }
         self.child.wait().unwrap();
         let end = Instant::now() + PATIENCE;
@@ -116,7 +119,7 @@ impl Daemon {
         fs::read(format!("/proc/{}/{name}", self.child.id())).unwrap()
     }
 
-    /// The processes that it started, by their names: keeper, engine.
+    /// The processes that it started, by their names: keeper, engine, runner.
     pub fn children(&self, name: &str) -> Vec<Pid> {
         let path = format!("/proc/{id}/task/{id}/children", id = self.child.id());
         let all = fs::read_to_string(path).unwrap_or_default();
@@ -128,16 +131,17 @@ impl Daemon {
         found.map(|pid| Pid::from_raw(pid.parse().unwrap())).collect()
     }
 
-    /// All three processes.
+    /// All its processes.
     pub fn family(&self) -> Vec<Pid> {
         let parent = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
         let mut family = vec![parent];
         family.extend(self.children("keeper"));
         family.extend(self.children("engine"));
+        family.extend(self.children("runner"));
         family
     }
 
-    /// The sum of what /proc/PID/status gives for `field`, of all three.
+    /// The sum of what /proc/PID/status gives for `field`, of all of them.
     pub fn status(&self, field: &str) -> u64 {
         let of = |pid: Pid| -> u64 {
             let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();

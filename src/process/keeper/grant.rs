@@ -139,6 +139,9 @@ impl Keeper {
         let deadline = self.leases.commit(key, holder, span, now, foreign);
         self.keep_in_books(&key);
         faults::point("committed");
+        if admission != Admission::Extends {
+            self.run_opened(&policy, key, holder, span, now);
+        }
         if before != Some(deadline) {
             self.say_granted(key, holder, admission, span, now);
         }

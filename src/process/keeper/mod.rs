@@ -9,6 +9,7 @@
 mod attachments;
 mod books;
 mod clock;
+mod commands;
 mod desk;
 mod engines;
 mod grant;
@@ -18,6 +19,7 @@ mod orders;
 mod rates;
 mod reload;
 mod restore;
+mod runner;
 mod service;
 pub mod stats;
 
@@ -38,11 +40,13 @@ use crate::keep::journal::Journal;
 use crate::keep::leases::{self, Record, State};
 use crate::log::Log;
 use crate::log::event::{By, Ending, Event};
+use commands::Commands;
 use once::{List, Struck};
 use rates::Rates;
 use stats::Stats;
 
 pub use books::Books;
+pub use commands::MAX_COMMANDS;
 pub use service::run;
 
 /// How often tables are looked at while leases live or one cannot be used.
@@ -80,6 +84,7 @@ pub struct Keeper {
     journal: Journal<Brought>,
     tables: Tables,
     books: Books,
+    commands: Commands,
     rates: Rates,
     stats: Stats,
     /// Those that are captured on.
@@ -110,6 +115,7 @@ impl Keeper {
             journal,
             tables: Tables::new(firewall),
             books,
+            commands: Commands::default(),
             stats: Stats::default(),
             interfaces: Vec::new(),
             next_check: None,
@@ -235,19 +241,25 @@ impl Keeper {
         now: Monotonic,
     ) -> Option<(Table, Entry)> {
         let Closed { key, lease, entry } = closed;
+        let (policy, after) = (self.policy(), now.since(lease.opened));
+        // Before the books forget it: after a crash in between it is run again,
+        // and not never.
+        if entry.is_none() {
+            self.run_closed(&policy, key, lease.holder, after, now);
+        }
         self.settle(key, entry.as_ref());
         let gone = entry.filter(|slot| {
             faults::point("closing");
             let is_out = self.tables.delete(&slot.0, slot.1, now, &mut self.log);
             faults::point("deleted");
+            self.run_closed(&policy, key, lease.holder, after, now);
             if is_out {
                 self.books.gone(slot);
             }
             is_out
         });
         self.stats.closed += 1;
-        if let Some(door) = self.policy.door(key.door) {
-            let after = now.since(lease.opened);
+        if let Some(door) = policy.door(key.door) {
             let (door, address) = (door.name.as_str(), key.address);
             self.log.say_often(&Event::Closed { door, address, after, ending }, now);
         }
@@ -260,7 +272,13 @@ impl Keeper {
         let door = self.policy.door(key.door);
         let slot = door.map(|door| (door.table.clone(), door.entry(key.address)));
         match (entry, slot) {
-            (_, Some(slot)) if self.books.rests() => self.books.resting(key, &slot),
+            (_, Some(slot)) if self.books.rests() => {
+                self.books.resting(key, &slot);
+                if entry.is_none() && !self.leases.is_held(&key) {
+                    // Somebody else's: it stays, and nobody tells when it goes.
+                    self.books.gone(&slot);
+                }
+            }
             (Some(slot), _) => self.books.closing(key, slot),
             (None, _) => self.books.free(key),
         }

@@ -82,8 +82,9 @@ impl Service {
     }
 }
 
-/// What a reload cannot change: others hold it open.
+/// What a reload cannot change: others hold it open, or have become it.
 fn check_fixed(old: &Config, new: &Config) -> Result<(), String> {
+    let user = |config: &Config| config.runner.as_ref().map(|runner| runner.user.clone());
     let changed = if old.firewall != new.firewall {
         "firewall"
     } else if old.directories.run != new.directories.run
@@ -92,6 +93,8 @@ fn check_fixed(old: &Config, new: &Config) -> Result<(), String> {
         "directories"
     } else if old.enable_pf != new.enable_pf {
         "enable_pf"
+    } else if user(old) != user(new) {
+        "runner"
     } else {
         return Ok(());
     };
@@ -106,6 +109,7 @@ impl Keeper {
         self.tables.create_missing(config.create_tables);
         self.use_lists(&config.lists);
         self.journal.fit(journal::capacity(policy.remembered_count()), max_skew, now);
+        self.commands.limit(config.runner.as_ref().map(|runner| runner.time_limit));
         self.say_journal(now.monotonic);
         self.rates = Rates::new(&policy);
         let leases = std::mem::replace(&mut self.leases, Leases::new(Arc::clone(&policy)));
@@ -161,6 +165,7 @@ impl Keeper {
             self.stats.closed += 1;
             let Some(door) = old.door(key.door) else { continue };
             let (after, ending) = (now.since(lease.opened), Ending::Removed);
+            self.run_closed(old, key, lease.holder, after, now);
             let (door, address) = (door.name.as_str(), key.address);
             self.log.say_often(&Event::Closed { door, address, after, ending }, now);
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Brought, CHECK_INTERVAL, Keeper, by, record};
 use crate::config::Config;
 use crate::core::address::Entry;
+use crate::core::command::NOBODY;
 use crate::core::door::Table;
 use crate::core::lease::{ADMIN_RESERVE, Holder, Lease, LeaseKey};
 use crate::core::replay::Barrier;
@@ -16,6 +17,7 @@ use crate::keep::leases::{self, LeaseFile, Nothing, Recovered};
 use crate::keep::recovery::{self, Plan, Restore};
 use crate::log::event::Event;
 use crate::message::channel::Broken;
+use crate::message::runner::Occasion;
 
 /// The journal of `config`.
 pub(super) fn journal(config: &Config, boot: BootId, now: Now) -> Journal<Brought> {
@@ -45,7 +47,7 @@ impl Keeper {
         left: Result<Recovered, Nothing>,
         now: Monotonic,
     ) {
-        let Plan { delete, restore } = match left {
+        let Plan { delete, over, restore } = match left {
             Ok(left) => recovery::plan(&left, now),
             Err(Nothing::Missing | Nothing::OtherBoot) => Plan::default(),
             Err(Nothing::Broken(why)) => {
@@ -56,6 +58,9 @@ impl Keeper {
         for slot in delete {
             self.sweep(&slot, now);
         }
+        for left in &over {
+            self.run_over(left, now);
+        }
         let mut restored = Vec::new();
         for left in &restore {
             match self.key_of(left) {
@@ -63,18 +68,44 @@ impl Keeper {
                     let foreign = self.is_foreign(left, &key, now);
                     let Lease { holder, opened, deadline } = lease;
                     let put = self.leases.restore(key, holder, opened, deadline, foreign);
-                    restored.extend(put.is_ok().then_some(key));
+                    restored.extend(put.is_ok().then_some((key, left.rested)));
                 }
                 // The configuration changed meanwhile.
-                None if left.foreign || left.rested => {}
-                None => self.sweep(&(left.table.clone(), left.entry), now),
+                None if left.rested => {}
+                None => {
+                    if !left.foreign {
+                        self.sweep(&(left.table.clone(), left.entry), now);
+                    }
+                    self.run_over(left, now);
+                }
             }
         }
         // On disk before any entry is put back.
         self.open_lease_file(run, boot);
-        for key in restored {
+        for (key, rested) in restored {
             self.put_back(key, now);
+            if let Some(lease) = self.leases.get(&key).copied()
+                && rested
+            {
+                // What closed it was run when the daemon stopped.
+                let (policy, left) = (self.policy(), lease.deadline.since(now));
+                self.run_opened(&policy, key, lease.holder, left, now);
+            }
         }
+    }
+
+    /// Has run what is to be run when a door closes, for a lease that an
+    /// earlier run did not see end.
+    fn run_over(&mut self, left: &Restore, now: Monotonic) {
+        let policy = self.policy();
+        let Some((_, door)) = policy.door_by_name(&left.door) else { return };
+        let user = match left.holder {
+            leases::Holder::User(id) => policy.user_by_id(&id),
+            _ => None,
+        };
+        let user = user.map_or(NOBODY, |(_, user)| &user.name);
+        let span = left.deadline.min(now).since(left.opened);
+        self.run(door, Occasion::Close, left.address, user, span, now);
     }
 
     /// Where a lease of an earlier run lives now, if it may.

@@ -95,7 +95,7 @@ pub(super) struct Service {
     pub(super) deaths: u32,
     pub(super) clock: Clock,
     pub(super) control: Server,
-    waiter: Waiter,
+    pub(super) waiter: Waiter,
     /// When to look for interfaces again although nothing announced a change.
     pub(super) next_look: Option<Monotonic>,
     /// When an engine last said that it could not read.
@@ -188,6 +188,8 @@ impl Service {
         }
         keeper.create_tables(self.config.create_tables);
         keeper.use_lists(&self.config.lists);
+        let runner = self.config.runner.as_ref();
+        keeper.commands.limit(runner.map(|runner| runner.time_limit));
         keeper
             .announce_tables()
             .map_err(|error| Failure::new("cannot reach the parent", error))?;
@@ -206,6 +208,8 @@ impl Service {
         // Whatever ended the loop, no door stays open.
         self.keeper.log().say(&Event::Stopping);
         let left = self.keeper.close_all(sys::now().unwrap_or(self.began));
+        // No door waits for this any more.
+        self.finish_commands();
         if left > 0 && end.is_ok() {
             let text = format!("{left} entries are still in their tables, delete them by hand");
             end = Err(io::Error::other(text));
@@ -227,6 +231,7 @@ impl Service {
         let mut ready = ready.into_iter();
         let parent = ready.next().is_some_and(|ready| ready.read);
         let watch = ready.next().is_some_and(|ready| ready.read);
+        let runner = self.keeper.commands.channel().and_then(|_| ready.next());
         let engines: Vec<Ready> = ready.by_ref().take(self.engines.iter().count()).collect();
         // Doors first: under any traffic they close on time.
         let now = sys::now()?;
@@ -238,6 +243,7 @@ impl Service {
         }
         self.hear_engines(&engines, now);
         self.keep_struck();
+        self.hear_runner(runner, now.monotonic);
         self.look(watch, now.monotonic);
         let ready: Vec<bool> = ready.map(|ready| ready.read || ready.write).collect();
         self.serve_control(&ready, now);
@@ -256,15 +262,17 @@ impl Service {
         let mut left =
             vec![self.keeper.books.parent().is_some_and(|parent| parent.has_input())];
         left.push(false);
+        left.extend(self.keeper.commands.channel().map(|_| false));
         left.extend(self.engines.iter().map(|engine| engine.channel().has_input()));
         let deadline = match left.contains(&true) {
             true => Some(Monotonic::default()),
             false => deadline.into_iter().flatten().min(),
         };
-        let parent = self.keeper.books.parent();
+        let Keeper { books, commands, .. } = &mut self.keeper;
         let mut wishes: Vec<Wish<'_>> =
-            parent.map(|parent| Wish::read(&*parent)).into_iter().collect();
+            books.parent().map(|parent| Wish::read(&*parent)).into_iter().collect();
         wishes.push(Wish::read_fd(self.capture.watch()));
+        wishes.extend(commands.wish());
         wishes.extend(self.engines.iter().map(|engine| Wish {
             write: engine.channel().has_output(),
             ..Wish::read(engine.channel())
@@ -287,6 +295,7 @@ impl Service {
             match heard {
                 Ok(None) => return true,
                 Ok(Some(ToKeeper::Reload)) => drop(self.reload(now)),
+                Ok(Some(ToKeeper::Runner { id })) => self.adopt_runner(id, now.monotonic),
                 // Without a parent nobody would shut what we leave.
                 Ok(Some(ToKeeper::Stop | ToKeeper::Start { .. })) | Err(_) => return false,
             }

@@ -46,7 +46,10 @@ impl Program {
 
     /// Starts it in a process group of its own: what a terminal sends is for
     /// the parent alone.
-    fn start(&self, role: Role, channel: OwnedFd, stderr: Stdio) -> io::Result<Child> {
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn start(&self, role: Role, channel: OwnedFd, stderr: Stdio) -> io::Result<Child> {
         let mut command = Command::new(&self.path);
         command.arg0(role.name()).stdin(channel).stdout(Stdio::null()).stderr(stderr);
         command.process_group(0).spawn()
@@ -79,6 +82,12 @@ impl Children {
     #[must_use]
     pub const fn new(program: Program) -> Self {
         Self { program, keeper: None, engines: BTreeMap::new() }
+    }
+
+    /// What they are.
+    #[must_use]
+    pub const fn program(&self) -> &Program {
+        &self.program
     }
 
     /// What to wait on for the keeper.
@@ -123,6 +132,12 @@ impl Children {
     /// Tells the keeper something; whether there is one to hear it.
     pub fn tell(&mut self, message: &ToKeeper) -> bool {
         self.keeper.as_mut().is_some_and(|(_, channel)| channel.send(message, None).is_ok())
+    }
+
+    /// Gives the keeper a descriptor; whether there is one to have it.
+    pub fn hand_over(&mut self, message: &ToKeeper, descriptor: OwnedFd) -> bool {
+        let keeper = self.keeper.as_mut();
+        keeper.is_some_and(|(_, channel)| channel.send(message, Some(descriptor)).is_ok())
     }
 
     /// What the keeper says next.

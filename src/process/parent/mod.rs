@@ -2,6 +2,7 @@
 
 mod children;
 mod owned;
+mod runner;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -28,6 +29,7 @@ use crate::message::parent::{FromKeeper, ToKeeper};
 use crate::sys;
 use children::{Children, Program};
 use owned::Owned;
+use runner::Runner;
 
 /// How long a keeper may take to shut everything before it is killed and
 /// the parent does it.
@@ -58,7 +60,10 @@ pub fn run(
         pidfile: options.pidfile.as_deref(),
         program: program.path(),
     };
+    let runner = Runner::of(config, options.foreground)
+        .map_err(|error| Failure::Because(error.to_string()))?;
     let mut parent = Parent::start(options, config, locks, program.clone(), command)?;
+    parent.runner = runner;
     confine::parent(&paths).map_err(|error| Failure::Because(error.to_string()))?;
     let end = parent.supervise();
     drop(pidfile);
@@ -68,6 +73,8 @@ pub fn run(
 /// Everything that the parent is.
 struct Parent {
     children: Children,
+    /// The one that runs commands, where doors have some.
+    runner: Option<Runner>,
     owned: Owned,
     tables: Tables,
     log: Log,
@@ -116,6 +123,7 @@ impl Parent {
         let waiter = Waiter::new().map_err(|error| Failure::new("cannot wait", error))?;
         Ok(Self {
             children: Children::new(program),
+            runner: None,
             owned: Owned::default(),
             tables: Tables::new(firewall),
             log: Log::open(options.foreground, options.verbose),
@@ -137,10 +145,16 @@ impl Parent {
 
     fn supervise(&mut self) -> Result<(), Failure> {
         self.start_keeper().map_err(|error| Failure::new("cannot start the keeper", error))?;
+        if let Ok(now) = sys::now() {
+            self.look_after_runner(now.monotonic);
+        }
         loop {
             match self.turn() {
                 Ok(Turn::GoOn) => {}
-                Ok(Turn::End(end)) => return end,
+                Ok(Turn::End(end)) => {
+                    self.end_runner();
+                    return end;
+                }
                 Err(error) => {
                     // Nobody would look after the doors: they are shut now.
                     self.children.kill_all();
@@ -148,6 +162,7 @@ impl Parent {
                         self.shut(now.monotonic);
                     }
                     self.log.say(&Event::CannotGoOn { error: &error });
+                    self.end_runner();
                     return Err(Failure::Said);
                 }
             }
@@ -155,8 +170,14 @@ impl Parent {
     }
 
     fn turn(&mut self) -> io::Result<Turn> {
-        let deadline =
-            [self.restart, self.stop, self.tables.next_retry(), self.log.next_deadline()];
+        let may_start = self.stop.is_none() && self.children.keeper().is_some();
+        let deadline = [
+            self.restart,
+            self.stop,
+            self.tables.next_retry(),
+            self.log.next_deadline(),
+            self.runner.as_ref().and_then(|runner| runner.next_deadline(may_start)),
+        ];
         let mut wishes = vec![Wish::read(&self.signals)];
         wishes.extend(self.children.keeper().map(Wish::read));
         let ready = self.waiter.wait(&wishes, deadline.into_iter().flatten().min())?;
@@ -181,6 +202,7 @@ impl Parent {
                 self.restart = Some(self.backoff.after_death(now));
             }
         }
+        self.look_after_runner(now);
         Ok(Turn::GoOn)
     }
 
@@ -242,6 +264,11 @@ impl Parent {
             }
             FromKeeper::End { id } => self.children.end_engine(id),
             FromKeeper::Keep { files } => self.files = files,
+            FromKeeper::EndRunner { id } => {
+                if let Some(runner) = &mut self.runner {
+                    runner.kill(id);
+                }
+            }
         }
         Ok(())
     }
@@ -262,6 +289,9 @@ impl Parent {
     /// unless it was to end. Returns the daemon's end, if this is it.
     fn bury(&mut self, broken: &Broken, now: Monotonic) -> Option<Result<(), Failure>> {
         let status = self.children.bury_keeper();
+        if let Some(runner) = &mut self.runner {
+            runner.leave(now);
+        }
         let shut = self.shut(now);
         let ended_well = status.is_some_and(|status| status.success());
         // One that fails at the start says why; one that is killed cannot.

@@ -1,0 +1,191 @@
+//! The runner, from the parent's side: started for a keeper, outlives it for
+//! as long as it may, and is replaced when it dies.
+
+use std::os::fd::OwnedFd;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use super::Parent;
+use super::children::Program;
+use crate::config::{self, Config};
+use crate::core::time::Monotonic;
+use crate::firewall::Choice;
+use crate::log::Log;
+use crate::log::event::Event;
+use crate::message::channel::{Broken, Channel};
+use crate::message::parent::ToKeeper;
+use crate::message::runner::ToRunner;
+use crate::process::backoff::Backoff;
+use crate::process::confine::{Account, Error};
+use crate::process::runner::{LAST_PATIENCE, UNTOLD};
+use crate::process::{Role, wait::Wish};
+use crate::sys;
+
+/// How long a runner may go on without a keeper before it is killed: it ends
+/// by itself before, unless it is stuck.
+const PATIENCE: Duration = LAST_PATIENCE.saturating_add(Duration::from_secs(2));
+
+/// The process that runs commands.
+pub struct Runner {
+    /// Whom it becomes; none where nothing is at stake.
+    account: Option<Account>,
+    foreground: bool,
+    /// What the keeper knows the last one by.
+    id: u32,
+    child: Option<Child>,
+    /// We killed it: how it ended is no news.
+    is_killed: bool,
+    backoff: Backoff,
+    /// Until when another is not started.
+    rest: Option<Monotonic>,
+    /// When it is killed, for its keeper is gone.
+    end: Option<Monotonic>,
+}
+
+impl Runner {
+    /// The runner of `config`, not yet started; none if no door has commands.
+    ///
+    /// # Errors
+    /// When its account is missing, or has root's rights.
+    pub fn of(config: &Config, foreground: bool) -> Result<Option<Self>, Error> {
+        let Some(config::Runner { user, .. }) = &config.runner else { return Ok(None) };
+        // Without root's rights nobody can become another.
+        let is_trial = config.firewall == Choice::Memory && !nix::unistd::geteuid().is_root();
+        let account = if is_trial { None } else { Some(Account::named(user)?) };
+        Ok(Some(Self {
+            account,
+            foreground,
+            id: 0,
+            child: None,
+            is_killed: false,
+            backoff: Backoff::default(),
+            rest: None,
+            end: None,
+        }))
+    }
+
+    /// Starts one. Returns what to call it, and the keeper's end of its
+    /// channel.
+    fn start(&mut self, program: &Program) -> Result<(u32, OwnedFd), Broken> {
+        let (mut channel, theirs) = Channel::pair(0)?;
+        let account = self.account.map(|account| (account.uid.as_raw(), account.gid.as_raw()));
+        // It is read by nobody yet, and there is room for it.
+        channel.send(&ToRunner::Start { foreground: self.foreground, account }, None)?;
+        let stderr = if self.foreground { Stdio::inherit() } else { Stdio::null() };
+        self.child = Some(program.start(Role::Runner, theirs, stderr)?);
+        self.id = self.id.wrapping_add(1);
+        self.is_killed = false;
+        self.end = None;
+        Ok((self.id, channel.into_socket().into()))
+    }
+
+    /// Lets go of one that ended, and says how it did unless that was well.
+    pub fn reap(&mut self, now: Monotonic, log: &mut Log) {
+        let Some(child) = &mut self.child else { return };
+        let status = match child.try_wait() {
+            Ok(None) => return,
+            Ok(Some(status)) => status,
+            Err(_) => return self.child = None,
+        };
+        self.child = None;
+        if self.end.take().is_none() {
+            // Its keeper was there, so it had no reason to end.
+            self.rest = Some(self.backoff.after_death(now));
+        }
+        if status.code() == Some(UNTOLD.into()) {
+            log.say(&Event::CommandsUntold);
+        } else if !status.success() && !self.is_killed {
+            log.say(&Event::RunnerDied { how: &status.to_string() });
+        }
+    }
+
+    /// Kills one that goes on for too long without a keeper.
+    fn kill_overdue(&mut self, now: Monotonic, log: &mut Log) {
+        if !self.is_killed && self.end.is_some_and(|end| end <= now) {
+            self.kill_any();
+            log.say(&Event::CommandsUntold);
+        }
+    }
+
+    /// Kills the one that is called `id`, if it is still there.
+    pub fn kill(&mut self, id: u32) {
+        if self.id == id {
+            self.kill_any();
+        }
+    }
+
+    /// Kills it. One that ended by itself is reaped all the same.
+    fn kill_any(&mut self) {
+        self.is_killed = true;
+        if let Some(child) = &mut self.child {
+            drop(child.kill());
+        }
+    }
+
+    /// Its keeper is gone, and it has its time from now on.
+    pub fn leave(&mut self, now: Monotonic) {
+        if self.child.is_some() {
+            self.end.get_or_insert(now + PATIENCE);
+        }
+    }
+
+    /// When there is something to do; `may_start` tells whether starting one
+    /// may be it.
+    pub fn next_deadline(&self, may_start: bool) -> Option<Monotonic> {
+        let rest = self.rest.filter(|_| may_start && self.child.is_none());
+        let end = self.end.filter(|_| !self.is_killed);
+        [end, rest].into_iter().flatten().min()
+    }
+
+    /// Whether one is to be started now.
+    fn is_wanted(&self, now: Monotonic) -> bool {
+        self.child.is_none() && self.rest.is_none_or(|rest| rest <= now)
+    }
+}
+
+impl Parent {
+    /// Sees to it that a keeper has a runner, and that none stays without a
+    /// keeper.
+    pub(super) fn look_after_runner(&mut self, now: Monotonic) {
+        let Some(runner) = &mut self.runner else { return };
+        runner.reap(now, &mut self.log);
+        runner.kill_overdue(now, &mut self.log);
+        if self.stop.is_some() || self.children.keeper().is_none() || !runner.is_wanted(now) {
+            return;
+        }
+        match runner.start(self.children.program()) {
+            // A keeper that is dying is buried in its turn, and the runner
+            // finds its channel closed.
+            Ok((id, channel)) => {
+                let _ = self.children.hand_over(&ToKeeper::Runner { id }, channel);
+            }
+            Err(error) => {
+                self.log.say(&Event::CannotStart { what: "the runner", error: &error });
+                runner.rest = Some(runner.backoff.after_death(now));
+            }
+        }
+    }
+
+    /// Waits for the runner to work off what the keeper left, and ends it when
+    /// its time is over.
+    pub(super) fn end_runner(&mut self) {
+        let Some(mut runner) = self.runner.take() else { return };
+        while let Ok(now) = sys::now() {
+            runner.leave(now.monotonic);
+            runner.reap(now.monotonic, &mut self.log);
+            runner.kill_overdue(now.monotonic, &mut self.log);
+            if runner.child.is_none() {
+                return;
+            }
+            let deadline = runner.next_deadline(false);
+            if self.waiter.wait(&[Wish::read(&self.signals)], deadline).is_err() {
+                break;
+            }
+            self.signals.take();
+        }
+        if let Some(mut child) = runner.child {
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}
