@@ -264,6 +264,14 @@ fn one_byte_and_empty_and_huge_and_random_datagrams_are_ignored() {
     fwknop(&lab, USERS[0], &["-A", "tcp/22", "-a", CLIENT4]);
     daemon.expect("door ssh opened");
     assert_eq!(daemon.count("opened"), 1);
+    // What the filter in the kernel let through: three as long as those of
+    // fwknop, two as long as those of pyknock.
+    until("five strangers", || {
+        let mut stats = lab.server.command(env!("CARGO_BIN_EXE_knockctl"));
+        stats.args(["show", "stats", "-s"]).arg(lab.path("run/knockd.sock"));
+        let shown = String::from_utf8(stats.output().unwrap().stdout).unwrap();
+        shown.lines().any(|line| line == "refused.stranger 5")
+    });
 }
 
 #[test]

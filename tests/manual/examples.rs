@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use knockd::client::hosts;
+use knockd::config;
+use knockd::control::program::import::{Filter, Frame, translate};
 use knockd::keyfile::{self, Key, Kind};
 use tempfile::TempDir;
 
@@ -112,6 +114,23 @@ fn every_configuration_that_the_manuals_show_is_accepted() {
             assert_accepted(place, configuration);
         }
     }
+}
+
+/// The example of the old daemon's configuration becomes the one of ours.
+#[test]
+fn the_example_of_the_old_daemon_is_taken_over_as_the_manual_shows() {
+    let literal = blocks(KNOCKD, "\n.Bd -literal", ".Ed");
+    let old = literal.iter().find(|text| text.starts_with("[openSSH]")).unwrap();
+    let ours = literal.iter().find(|text| text.contains("\"openssh\": (table")).unwrap();
+    let frame = Frame { from: "knockd.conf", host: "gw1.example.org", filter: Filter::Pf };
+    let imported = translate(old.as_bytes(), frame).unwrap().text;
+    let understood = |text: &str| {
+        let (_directory, file) = house(text);
+        let config = config::load(&file).unwrap();
+        let policy = &config.policy;
+        (policy.doors.clone(), policy.sequences.clone(), config.name.clone())
+    };
+    assert_eq!(understood(&imported), understood(ours));
 }
 
 #[test]
