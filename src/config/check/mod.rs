@@ -14,6 +14,7 @@ use crate::core::address::Loopback;
 use crate::core::credential::Credential;
 use crate::core::policy::{Limits, OnRemove, Policy};
 
+mod changing;
 mod commands;
 mod doors;
 mod keys;
@@ -55,10 +56,10 @@ pub(super) fn configuration(
     let doors = doors::check(&raw.doors, at.field("doors"), &firewall, report);
     let sequences = sequences::check(raw, at.field("sequences"), &doors, &mut keys, report);
     let users = users::check(raw, at.field("users"), &doors, &spa, &mut keys, report);
-    let lists = sequences::lists(raw, &directories.secrets, at.field("sequences"), report);
+    let lists = changing::lists(raw, &directories.secrets, at.field("sequences"), report);
     let ids = users.iter().flat_map(|user| &user.credentials).map(Credential::id);
     let taken = ids.chain(spa.gate_ids.iter().copied()).collect();
-    sequences::secrets(&sequences, &taken, at.field("sequences"), report);
+    changing::secrets(&sequences, &taken, at.field("sequences"), report);
     let legacy = legacy::check(raw, at, &users, &doors.list, report);
     reachable(raw, at, report);
     let limits = limits(raw, at.field("limits"), report);
