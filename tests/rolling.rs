@@ -252,12 +252,12 @@ fn mistakes_are_told_with_their_place() {
     let long = changing("").replace("opens:", "within: \"2m\", opens:");
     assert_eq!(
         house.problems(&conf(&[&long])),
-        ["7:73: within is longer than the period, shorten it"]
+        ["7:69: within is longer than the period, shorten it"]
     );
     let shared = changing("").replace("rolling.key", "alice.key");
     assert_eq!(
         house.problems(&conf(&[&shared])),
-        ["7:49: this secret is a gate key, or that of a user or a sequence, make another"]
+        ["7:45: this secret is a gate key, or that of a user or a sequence, make another"]
     );
 }
 
