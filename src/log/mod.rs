@@ -1,12 +1,13 @@
 //! What the daemon says, and where.
 //!
-//! Every line is an [`event::Event`], so the catalogue of messages is one
-//! file. Lines that strangers can cause pass through [`summary`] or a rate,
+//! Every line is an [`event::Event`], and the catalogue of messages is one
+//! file, `text`. Lines that strangers can cause pass through [`summary`] or a rate,
 //! so that nobody makes the log grow faster than knockd(8) states.
 #![forbid(unsafe_code)]
 
 pub mod event;
 pub mod summary;
+mod text;
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -180,7 +180,7 @@ fn every_reason_is_in_the_manual_in_the_order_of_the_packets_way() {
     assert_eq!(first_words(reasons, "Sy"), words);
 }
 
-const EVENTS: &str = include_str!("../../src/log/event.rs");
+const EVENTS: &str = include_str!("../../src/log/text.rs");
 
 /// What a review of the firewall finds, which the log says as it is.
 const WARNINGS: &str = include_str!("../../src/firewall/mod.rs");
