@@ -22,6 +22,7 @@ use policy::{Parts, SSH, at, ip, outcome, sequence, syn, tcp};
 
 fn parts() -> Parts {
     let line = |offset, ports: [u16; 3]| Line {
+        number: offset,
         offset,
         text: String::new(),
         steps: ports.map(tcp).to_vec(),
@@ -87,7 +88,8 @@ fn a_struck_line_is_struck_for_good_and_other_text_is_not_touched() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("list");
     fs::write(&path, " 7,1,9\n 8,2,6\n").unwrap();
-    let line = |offset, text: &str| Line { offset, text: text.into(), steps: Vec::new() };
+    let line =
+        |offset, text: &str| Line { number: 1, offset, text: text.into(), steps: Vec::new() };
     let (first, second) = (line(0, " 7,1,9"), line(7, " 8,2,6"));
     assert!(list::strike(&path, std::slice::from_ref(&second)).unwrap());
     assert_eq!(fs::read_to_string(&path).unwrap(), " 7,1,9\n#8,2,6\n");
@@ -134,7 +136,7 @@ fn what_is_no_list_is_told_by_its_line() {
     assert_eq!(
         weak.problems(&conf(&[&sequences("list", "")])),
         [
-            "7:37: weak sequence 1,2,3: its ports only rise, as those of a scan; change it or write weak: Allowed"
+            "7:37: weak sequence in line 1: its ports only rise, as those of a scan; change it or write weak: Allowed"
         ]
     );
     assert!(weak.parse(&conf(&[&sequences("list", ", weak: Allowed")])).is_ok());

@@ -55,7 +55,8 @@ pub fn parse(bytes: &[u8]) -> Result<OneTime, Fault> {
         if !known.insert(steps.clone()) {
             return Err(fault("this sequence was used or is there before, change it"));
         }
-        lines.push(Line { offset: begin, text: text.to_owned(), steps });
+        let line = u32::try_from(number).unwrap_or(u32::MAX);
+        lines.push(Line { number: line, offset: begin, text: text.to_owned(), steps });
     }
     Ok(OneTime { lines })
 }

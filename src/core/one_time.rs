@@ -5,6 +5,8 @@ use super::sighting::Port;
 /// A line of a list that was not used yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
+    /// Which line of its file it is, from 1.
+    pub number: u32,
     /// Where it begins in its file, in bytes: what it is called by.
     pub offset: u32,
     /// The line as it stands there, without its end.

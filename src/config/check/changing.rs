@@ -47,9 +47,10 @@ pub fn weak_lines(list: &OneTime, raw: &raw::Sequence, at: Spot<'_>, report: &mu
     let mut lines = list.lines.iter().filter(|_| raw.weak == Permission::Refused);
     let found = lines.find_map(|line| Some((line, weakness(&line.steps)?)));
     if let Some((line, weakness)) = found {
-        let line = line.text.trim();
-        let text =
-            format!("weak sequence {line}: {weakness}; change it or write weak: Allowed");
+        // Not shown: a sequence is as good as a secret.
+        let line = line.number;
+        let text = format!("weak sequence in line {line}: {weakness}");
+        let text = format!("{text}; change it or write weak: Allowed");
         report.error(at, text);
     }
 }
