@@ -255,7 +255,7 @@ fn one_byte_and_empty_and_huge_and_random_datagrams_are_ignored() {
         *byte = (place * place % 251) as u8;
     }
     for port in [FWKNOP_PORT, PYKNOCK_PORT] {
-        for length in [0, 1, 49, 61, 139, 140, 205, 1472] {
+        for length in [0, 1, 49, 61, 139, 140, 205, 866, 867, 1472] {
             send(&lab, CLIENT4, port, &random[..length]);
         }
         // In fragments.

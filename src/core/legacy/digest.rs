@@ -6,6 +6,7 @@ use sha1::Sha1;
 use sha2::{Sha256, Sha384, Sha512};
 use sha3::digest::block_api::BlockSizeUser;
 use sha3::{Sha3_256, Sha3_512};
+use zeroize::Zeroizing;
 
 /// A hash function, and the HMAC (RFC 2104) made of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,16 +28,17 @@ pub enum Digest {
     Sha3_512,
 }
 
-/// What a hash function makes: 16 to 64 bytes.
-#[derive(Debug, Clone, Copy)]
+/// What a hash function makes: 16 to 64 bytes, wiped when dropped, for keys
+/// are made of it, too.
+#[derive(Debug)]
 pub struct Output {
-    bytes: [u8; 64],
+    bytes: Zeroizing<[u8; 64]>,
     length: usize,
 }
 
 impl Output {
     fn new(digest: &[u8]) -> Self {
-        let mut bytes = [0; 64];
+        let mut bytes = Zeroizing::new([0; 64]);
         let length = digest.len().min(bytes.len());
         bytes[..length].copy_from_slice(&digest[..length]);
         Self { bytes, length }

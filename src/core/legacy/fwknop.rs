@@ -38,8 +38,10 @@ pub const PORT: u16 = 62_201;
 /// The shortest datagram: salt and five blocks, and the shortest HMAC. No
 /// plaintext with all its fields is shorter.
 pub const MIN_LENGTH: usize = 140;
-/// The longest: what a frame of Ethernet takes over IPv4.
-pub const MAX_LENGTH: usize = 1472;
+/// The longest: a plaintext of 576 bytes, which all fields at their longest
+/// make, and the longest HMAC. What a stranger may have us hash is bounded by
+/// it.
+pub const MAX_LENGTH: usize = 866;
 /// The most bytes of an encryption key.
 pub const MAX_KEY: usize = 32;
 /// The most bytes of an HMAC key.
