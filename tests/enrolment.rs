@@ -272,6 +272,45 @@ fn a_rotated_gate_key_reaches_server_and_client_with_nothing_else_changed() {
 }
 
 #[test]
+fn a_server_of_the_same_name_is_another_one_unless_its_address_or_port_agrees() {
+    let (server, client) = (server(&[]), Home::new());
+    let new = ["enroll", "alice", "--doors", "ssh", "--source", "bound"];
+    let line = good(&server.knockctl(&new));
+    let port = Enrolment::decode(&line).unwrap().port.get();
+    let host = |name: &str, address: &str, port: u16| {
+        format!(
+            "\"{name}\": (address: \"{address}\", name: \"gw1.example.org\", port: {port}, \
+             gate_key: \"{name}.gate\", key: \"id.key\"),\n"
+        )
+    };
+    let directory = client.path(".config/knock");
+    good(&client.knock(&["--keygen"], ""));
+    let write = |hosts: &[String]| {
+        fs::write(directory.join("hosts.ron"), format!("{{{}}}", hosts.concat())).unwrap();
+        for name in ["a", "b"] {
+            let gate = directory.join(format!("{name}.gate"));
+            let _ = fs::remove_file(&gate);
+            keyfile::write_new(&gate, keyfile::Kind::Gate, &[1; 32].into(), "").unwrap();
+        }
+    };
+    let is_old = |name: &str| {
+        *keyfile::read(&directory.join(format!("{name}.gate"))).unwrap().key == [1; 32]
+    };
+
+    write(&[host("a", "192.0.2.1", 9)]);
+    let refused = client.knock(&["--enroll"], &line);
+    assert_eq!(refused.status.code(), Some(1));
+    let why = "as a, at 192.0.2.1 port 9: take that out first";
+    assert!(said(&refused).contains(why), "{}", said(&refused));
+    assert!(is_old("a") && !directory.join("gw1.example.org.gate").exists());
+
+    // The same server by two addresses, or with another port than before.
+    write(&[host("a", "192.0.2.1", port), host("b", "gw1.example.org", 9)]);
+    good(&client.knock(&["--enroll"], &line));
+    assert!(!is_old("a") && !is_old("b"));
+}
+
+#[test]
 fn a_line_that_is_none_changes_nothing_and_is_not_repeated() {
     let client = Home::new();
     let server = server(&[]);

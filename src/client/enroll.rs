@@ -29,10 +29,17 @@ pub(super) fn enroll(
     let enrolment = Enrolment::decode(&line)
         .map_err(|why| Error::new(format!("cannot read the enrolment: {why}")))?;
     let directory = file.parent().unwrap_or(Path::new("."));
-    if let Some((known, host)) = hosts_file::known(file, &enrolment.name)? {
-        replace_gate_key(&host, &enrolment)?;
-        complain(&format!("the gate key of {known} is the new one now, nothing else changed"));
-        return stanza(&enrolment, host.key.as_path());
+    let known = hosts_file::known(file, &enrolment)?;
+    if let Some((_, host)) = known.first() {
+        // Before anything is written, as below.
+        let stanza = stanza(&enrolment, host.key.as_path())?;
+        for (name, host) in &known {
+            replace_gate_key(host, &enrolment)?;
+            complain(&format!(
+                "the gate key of {name} is the new one now, nothing else changed"
+            ));
+        }
+        return Ok(stanza);
     }
     let name = name.unwrap_or(&enrolment.address);
     if !enrolment::is_address(name) {

@@ -7,26 +7,38 @@ use std::path::Path;
 
 use super::Error;
 use super::hosts::{Host, find, parse, read};
+use crate::enrolment::Enrolment;
 
-/// The entry of the server that calls itself `server`, and its name, if the
-/// hosts file has one.
+/// The entries of the server that `enrolment` is of, and their names: one
+/// server may stand there by several addresses.
 ///
 /// # Errors
-/// When there is a file, but none that can be read and understood.
-pub fn known(file: &Path, server: &str) -> Result<Option<(String, Host)>, Error> {
+/// When there is a file, but none that can be read and understood; and when
+/// the only servers of that name are others.
+pub fn known(file: &Path, enrolment: &Enrolment) -> Result<Vec<(String, Host)>, Error> {
     let text = match read(file) {
         Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => {
             return Err(Error::new(format!("cannot read {}: {error}", file.display())));
         }
     };
-    let mut hosts = parse(file, &text)?.0.into_iter();
-    let Some((name, _)) = hosts.find(|(_, host)| host.name.as_str() == server) else {
-        return Ok(None);
-    };
-    let host = find(file, &name)?;
-    Ok(Some((name, host)))
+    // Servers name themselves, so two may do it alike.
+    let (same, others): (Vec<_>, Vec<_>) = parse(file, &text)?
+        .0
+        .into_iter()
+        .filter(|(_, host)| host.name.as_str() == enrolment.name)
+        .partition(|(_, host)| {
+            host.address == enrolment.address || host.port == enrolment.port
+        });
+    if let ([], [(name, other), ..]) = (&same[..], &others[..]) {
+        let (server, file) = (&enrolment.name, file.display());
+        return Err(Error::new(format!(
+            "server {server} stands in {file} as {name}, at {} port {}: take that out first",
+            other.address, other.port
+        )));
+    }
+    same.into_iter().map(|(name, _)| Ok((name.clone(), find(file, &name)?))).collect()
 }
 
 /// Adds `entry`, the text of the host `name`, to the hosts file, which is made
