@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -42,19 +42,17 @@ impl Home {
     }
 
     fn knock(&self, arguments: &[&str], input: &str) -> Output {
-        let mut knock = Command::new(KNOCK)
+        feed(&mut self.knock_command(arguments), input)
+    }
+
+    fn knock_command(&self, arguments: &[&str]) -> Command {
+        let mut knock = Command::new(KNOCK);
+        knock
             .args(arguments)
             .env("HOME", self.0.path())
             .env_remove("XDG_CONFIG_HOME")
-            .env_remove("SSH_AUTH_SOCK")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // One that fails early does not read it.
-        let _ = knock.stdin.take().unwrap().write_all(input.as_bytes());
-        knock.wait_with_output().unwrap()
+            .env_remove("SSH_AUTH_SOCK");
+        knock
     }
 
     fn ssh_key(&self, name: &str) -> PathBuf {
@@ -67,6 +65,18 @@ impl Home {
         assert!(made.unwrap().success());
         path
     }
+}
+
+fn feed(command: &mut Command, input: &str) -> Output {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // One that fails early does not read it.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
 }
 
 fn good(output: &Output) -> String {
@@ -308,6 +318,60 @@ fn a_server_of_the_same_name_is_another_one_unless_its_address_or_port_agrees() 
     write(&[host("a", "192.0.2.1", port), host("b", "gw1.example.org", 9)]);
     good(&client.knock(&["--enroll"], &line));
     assert!(!is_old("a") && !is_old("b"));
+}
+
+#[test]
+fn what_is_replaced_keeps_its_link_and_mode_and_its_neighbours() {
+    let (server, client) = (server(&[]), Home::new());
+    let new = ["enroll", "alice", "--doors", "ssh", "--source", "bound"];
+    let line = good(&server.knockctl(&new));
+    let directory = client.path(".config/knock");
+    fs::create_dir_all(&directory).unwrap();
+    fs::create_dir(client.path("dotfiles")).unwrap();
+    let link = |name: &str| {
+        let target = client.path("dotfiles").join(name);
+        std::os::unix::fs::symlink(&target, directory.join(name)).unwrap();
+        target
+    };
+    let hosts = link("hosts.ron");
+    let refused = client.knock(&["--enroll", "gw"], &line);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(!directory.join("gw.gate").exists() && !hosts.exists());
+    fs::write(&hosts, "{}").unwrap();
+    fs::set_permissions(&hosts, fs::Permissions::from_mode(0o640)).unwrap();
+    // Names that were once taken for leftovers, or followed.
+    fs::write(client.path("dotfiles/gw.new"), "mine").unwrap();
+    fs::write(client.path("victim"), "mine").unwrap();
+    std::os::unix::fs::symlink(client.path("victim"), client.path("dotfiles/hosts.ron.new"))
+        .unwrap();
+    good(&client.knock(&["--enroll", "gw"], &line));
+    assert_eq!(mode(&hosts), 0o640);
+
+    fs::rename(directory.join("gw.gate"), client.path("dotfiles/gw.gate")).unwrap();
+    let gate = link("gw.gate");
+    fs::set_permissions(&gate, fs::Permissions::from_mode(0o400)).unwrap();
+    let before = fs::metadata(&gate).unwrap().ino();
+    good(&client.knock(&["--enroll"], &line));
+    assert_ne!(fs::metadata(&gate).unwrap().ino(), before);
+    assert_eq!(mode(&gate), 0o400);
+    for name in ["hosts.ron", "gw.gate"] {
+        assert!(directory.join(name).is_symlink(), "{name}");
+    }
+    assert_eq!(
+        (client.text("dotfiles/gw.new"), client.text("victim")),
+        ("mine".into(), "mine".into())
+    );
+    let mut left: Vec<_> = fs::read_dir(client.path("dotfiles"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["gw.gate", "gw.new", "hosts.ron", "hosts.ron.new"]);
+
+    // One that is named from where it lies.
+    let mut knock = client.knock_command(&["--enroll", "-c", "mine.ron", "gw"]);
+    good(&feed(knock.current_dir(client.0.path()), &line));
+    assert_eq!(mode(&client.path("mine.ron")), 0o600);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use ssh_key::PublicKey;
 use zeroize::Zeroizing;
 
 use super::hosts::{self, Host};
+use super::hosts_file::Put;
 use super::{Error, complain, hosts_file, keys, openssh};
 use crate::enrolment::{self, Enrolment, Source};
 use crate::keyfile::{self, Kind};
@@ -104,12 +105,10 @@ fn usual_key(directory: &Path) -> Result<PathBuf, Error> {
 
 fn replace_gate_key(host: &Host, enrolment: &Enrolment) -> Result<(), Error> {
     let file = host.gate_key.as_path();
-    let beside = file.with_extension("new");
-    // One that a run before left half done.
-    let _ = fs::remove_file(&beside);
-    keyfile::write_new(&beside, Kind::Gate, &enrolment.gate_key, "").map_err(told)?;
-    fs::rename(&beside, file)
-        .map_err(|error| Error::new(format!("cannot replace {}: {error}", file.display())))
+    let failed = |error| Error::new(format!("cannot replace {}: {error}", file.display()));
+    let put = Put::beside(file).map_err(failed)?;
+    keyfile::write_new(&put.new, Kind::Gate, &enrolment.gate_key, "").map_err(told)?;
+    put.replace().map_err(failed)
 }
 
 /// The entry of the hosts file.

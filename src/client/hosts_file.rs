@@ -1,9 +1,10 @@
 //! Servers that are added to hosts.ron, with what stands there left alone.
 #![forbid(unsafe_code)]
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::path::Path;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 use super::Error;
 use super::hosts::{Host, find, parse, read};
@@ -86,13 +87,58 @@ fn insertions(text: &str, entry: &str) -> Vec<String> {
 
 /// Puts `text` in the place of the file, whole or not at all.
 fn replace(file: &Path, text: &str) -> io::Result<()> {
-    // A link stays one.
-    let file = file.canonicalize().unwrap_or(file.to_owned());
-    let directory = file.parent().unwrap_or(Path::new("/"));
-    let beside = file.with_extension("ron.new");
-    let mut new = File::create(&beside)?;
+    let put = Put::beside(file)?;
+    let mut options = OpenOptions::new();
+    let mut new = options.write(true).create_new(true).mode(0o600).open(&put.new)?;
     new.write_all(text.as_bytes())?;
-    new.sync_all()?;
-    fs::rename(&beside, &file)?;
-    File::open(directory)?.sync_all()
+    put.replace()
+}
+
+/// A file that is to take the place of another one, and goes if it does not.
+pub struct Put {
+    /// Where to make it: a name that nothing has.
+    pub new: PathBuf,
+    old: PathBuf,
+}
+
+impl Put {
+    /// For the place of `file`, which may be missing. A link stays one.
+    ///
+    /// # Errors
+    /// When the file cannot be found out, or there are no random bytes.
+    pub fn beside(file: &Path) -> io::Result<Self> {
+        let old = match file.canonicalize() {
+            // A link that leads nowhere is no missing file.
+            Err(error) if error.kind() == ErrorKind::NotFound && !file.is_symlink() => {
+                std::path::absolute(file)?
+            }
+            found => found?,
+        };
+        let number = getrandom::u64().map_err(io::Error::other)?;
+        let mut name = old.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{number:016x}"));
+        Ok(Self { new: old.with_file_name(name), old })
+    }
+
+    /// Replaces the old file, whose mode the new one gets.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn replace(self) -> io::Result<()> {
+        match fs::metadata(&self.old) {
+            Ok(old) => fs::set_permissions(&self.new, old.permissions())?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        File::open(&self.new)?.sync_all()?;
+        fs::rename(&self.new, &self.old)?;
+        File::open(self.old.parent().unwrap_or(Path::new("/")))?.sync_all()
+    }
+}
+
+impl Drop for Put {
+    /// Finds nothing once it is in its place.
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.new);
+    }
 }
