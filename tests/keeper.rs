@@ -211,12 +211,13 @@ impl Scene {
         };
         let changing = Some(Changing::Rolling(rolling()));
         let rear = Sequence { name: "rear".into(), changing, ..front.fixed(Vec::new()) };
+        let wide = Sequence { name: "wide".into(), doors: vec![WEB, SSH], ..rear.clone() };
         let max_skew = Duration::from_secs(60);
         let policy = Policy::new(
             Some(Spa { port: 1, gate_keys: Vec::new(), max_skew }),
             vec![door("ssh"), door("web")],
             vec![alice],
-            vec![front, rear],
+            vec![front, rear, wide],
             Loopback::Refused,
             Limits { max_leases: 100, max_attempts: 100 },
         );
@@ -737,10 +738,7 @@ fn an_engine_in_foreign_hands_opens_by_a_rolling_sequence_once_per_source_and_pe
     let mut scene = Scene::new();
     let source: IpAddr = "192.0.2.7".parse().unwrap();
     let policy = scene.keeper.policy().clone();
-    let web = policy.door(WEB).unwrap();
-    let token = |period, source| {
-        Some(rolling().token(period, source, web, Wall::from_millis(1), Duration::ZERO))
-    };
+    let token = |period, source| Some(rolling().token(period, source, policy.max_skew()));
     // The tests' clock stands in the first second of period 0.
     let honest =
         Claim { sequence: Some(1), replay: token(0, source), ..scene.claim_for(source) };
@@ -784,4 +782,28 @@ fn an_engine_in_foreign_hands_opens_by_a_rolling_sequence_once_per_source_and_pe
         scene.submit(&again, 1_200);
         assert!(scene.kernel.entries().is_empty(), "{again:?}");
     }
+}
+
+#[test]
+fn a_knock_opens_each_of_its_doors_once_and_no_other_knock_does() {
+    let mut scene = Scene::new();
+    let source: IpAddr = "192.0.2.7".parse().unwrap();
+    let policy = scene.keeper.policy().clone();
+    let replay = Some(rolling().token(0, source, policy.max_skew()));
+    let web = Claim { sequence: Some(2), replay, ..scene.claim_for(source) };
+    let ssh = Claim { door: SSH, ..web };
+    let first = origin(source);
+    let later = Origin { seen: at(2).monotonic, ..first };
+    scene.keeper.open(&web, &first, at(1));
+    assert_eq!(scene.lines.take(), ["door web opened for 192.0.2.7 by a sequence, 60s"]);
+    // The same claim, and what another packet or engine would bring.
+    for (claim, origin) in [(web, first), (ssh, later), (ssh, Origin { engine: 1, ..first })] {
+        scene.keeper.open(&claim, &origin, at(2));
+        let lines = scene.lines.take();
+        assert!(!lines.iter().any(|line| line.contains("opened")), "{claim:?}: {lines:?}");
+    }
+    scene.keeper.open(&ssh, &first, at(2));
+    assert_eq!(scene.lines.take(), ["door ssh opened for 192.0.2.7 by a sequence, 60s"]);
+    scene.keeper.open(&ssh, &first, at(2));
+    assert!(scene.lines.take().is_empty());
 }

@@ -96,15 +96,6 @@ impl Door {
         Entry::around(address, self.v4_prefix, self.v6_prefix)
     }
 
-    /// What is remembered of a packet for each door that it opens, where it
-    /// opens several; `of` is what no other packet has.
-    #[must_use]
-    pub fn once(&self, of: &[u8; 32]) -> [u8; 16] {
-        let mut id = [0; 16];
-        id.copy_from_slice(&hash::digest(&self.name, &[of])[..16]);
-        id
-    }
-
     /// Whether a packet to `destination` may be for it.
     #[must_use]
     pub fn is_target(&self, destination: IpAddr) -> bool {

@@ -37,6 +37,15 @@ pub fn id(label: &str, parts: &[&[u8]]) -> [u8; 8] {
     id
 }
 
+/// The first 16 bytes of SHA3-256 over the label and the parts: by what a
+/// packet that bears no salt is remembered.
+#[must_use]
+pub fn once(label: &str, parts: &[&[u8]]) -> [u8; 16] {
+    let mut id = [0; 16];
+    id.copy_from_slice(&digest(label, parts)[..16]);
+    id
+}
+
 /// XORs `data` with the SHAKE256 stream of the parts.
 pub fn seal(data: &mut [u8], parts: &[&[u8]]) {
     let mut stream = shake::Shake256::default();

@@ -17,7 +17,6 @@ use zeroize::Zeroizing;
 
 use super::address;
 use super::credential;
-use super::door::Door;
 use super::hash;
 use super::replay::ReplayId;
 use super::sighting::{Port, Protocol};
@@ -126,22 +125,17 @@ impl Rolling {
         })
     }
 
-    /// What is remembered when `source` opened `door` by the sequence of
-    /// `period` at `wall`: once per source, period and door. It is forgotten
-    /// when the sequence holds no longer, and not before tokens of that time
-    /// are stale.
+    /// What is remembered when `source` knocked the sequence of `period`: once
+    /// per source and period, whatever it opens. It counts as issued in the
+    /// last moment in which the sequence holds. So a store that forgot it
+    /// believes no knock of that period again, even when the clock steps back;
+    /// and that is forgotten only when no native token of then is fresh.
     #[must_use]
-    pub fn token(
-        &self,
-        period: u64,
-        source: IpAddr,
-        door: &Door,
-        wall: Wall,
-        max_skew: Duration,
-    ) -> ReplayId {
+    pub fn token(&self, period: u64, source: IpAddr, max_skew: Duration) -> ReplayId {
         let parts: [&[u8]; 2] = [&period.to_be_bytes(), &address::to_bytes(source)];
-        let id = door.once(&hash::digest("knockd rolling", &parts));
-        let expires = self.begin(period.saturating_add(2)).max(wall + max_skew);
-        ReplayId { id, issued: wall, expires, counter: 0 }
+        let id = hash::once("knockd rolling", &parts);
+        let end = self.begin(period.saturating_add(2)).as_millis();
+        let issued = Wall::from_millis(end.saturating_sub(1));
+        ReplayId { id, issued, expires: issued + max_skew, counter: 0 }
     }
 }

@@ -6,6 +6,8 @@ use std::net::{IpAddr, UdpSocket};
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
+use nix::sys::signal::Signal;
+
 use super::clients::{PSK, has, pyknock_client, write_secret};
 use super::net::furnish::pass_barrier;
 use super::net::{CLIENT4, CLIENT6, Daemon, Lab, SERVER4, SERVER6, is_root, until};
@@ -241,6 +243,27 @@ fn pyknock_opens_a_door_once_over_both_families() {
     send(&lab, CLIENT4, PYKNOCK_PORT, &recorded);
     daemon.expect("token in the name of pat from 192.0.2.100 refused, replayed");
     assert_eq!(daemon.count("door web opened"), 3);
+}
+
+#[test]
+fn a_packet_that_names_no_door_opens_nothing_again_under_doors_of_other_names() {
+    if !can_run() {
+        return;
+    }
+    let lab = Lab::new();
+    let daemon = start(&lab);
+    let recorded = super::clients::pyknock("open", PSK, &["-S", CLIENT4]);
+    send(&lab, CLIENT4, PYKNOCK_PORT, &recorded);
+    daemon.expect("door web opened");
+
+    let config = lab.path("knockd.ron");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("\"web\"", "\"site\"")).unwrap();
+    daemon.signal(Signal::SIGHUP);
+    daemon.expect("configuration reloaded, ");
+    send(&lab, CLIENT4, PYKNOCK_PORT, &recorded);
+    daemon.expect("token in the name of pat from 192.0.2.100 refused, replayed");
+    assert_eq!(daemon.count("door site opened"), 0);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{Claim, FirstSeen, Gate, MAX_CLAIMS, Verdict};
-use crate::core::door;
+use crate::core::door::{self, DoorIndex};
 use crate::core::policy::Policy;
 use crate::core::reason::Reason;
 use crate::core::replay::ReplayId;
@@ -238,22 +238,18 @@ impl Gate {
         }
         let doors = policy.sequence(place).map_or(&[][..], |sequence| &sequence.doors);
         let first = FirstSeen { interface, at: now.monotonic };
-        let mut claims = Vec::with_capacity(doors.len());
-        for index in doors {
-            let door = policy.door(*index).ok_or(Reason::Forbidden)?;
-            let token = rolling.token(period, source, door, now.wall, policy.max_skew());
-            self.replay.record(rolling.id(), token, first, now)?;
-            claims.push(Claim {
-                door: *index,
-                address: source,
-                lifetime: None,
-                user: None,
-                credential: 0,
-                sequence: Some(place),
-                replay: Some(token),
-            });
-        }
-        Ok(claims)
+        let token = rolling.token(period, source, policy.max_skew());
+        self.replay.record(rolling.id(), token, first, now)?;
+        let claim = |door: &DoorIndex| Claim {
+            door: *door,
+            address: source,
+            lifetime: None,
+            user: None,
+            credential: 0,
+            sequence: Some(place),
+            replay: Some(token),
+        };
+        Ok(doors.iter().map(claim).collect())
     }
 }
 

@@ -39,15 +39,15 @@ impl Gate {
             .map_err(|(reason, offset)| Refusal { offset: Some(offset), ..refuse(reason) })?;
         let doors = doors(policy, user, ask).ok_or_else(|| refuse(Reason::Forbidden))?;
         let owner = credential.id();
-        let token = |door: &Door| ReplayId {
-            id: door.once(&ask.once),
+        // One for all doors: whatever becomes of them and their names, the
+        // packet is used up.
+        let token = ReplayId {
+            id: ask.once,
             issued: ask.issued,
             expires: ask.issued + policy.max_skew(),
             counter: 0,
         };
-        for (_, door) in &doors {
-            self.check_new(&owner, packet, &token(door).id, ask.issued, now).map_err(refuse)?;
-        }
+        self.check_new(&owner, packet, &token.id, token.issued, now).map_err(refuse)?;
         user.check_validity(credential, now.wall).map_err(refuse)?;
         if !doors.iter().all(|(_, door)| door.is_target(packet.destination)) {
             return Err(refuse(Reason::Target));
@@ -57,21 +57,17 @@ impl Gate {
             return Err(refuse(Reason::Network));
         }
         let first = FirstSeen { interface: packet.interface, at: now.monotonic };
-        let mut claims = Vec::with_capacity(doors.len());
-        for (index, door) in doors {
-            let token = token(door);
-            self.replay.record(owner, token, first, now).map_err(refuse)?;
-            claims.push(Claim {
-                door: index,
-                address,
-                lifetime: ask.lifetime,
-                user: Some(asker.index),
-                credential: asker.place,
-                sequence: None,
-                replay: Some(token),
-            });
-        }
-        Ok(claims)
+        self.replay.record(owner, token, first, now).map_err(refuse)?;
+        let claim = |(door, _)| Claim {
+            door,
+            address,
+            lifetime: ask.lifetime,
+            user: Some(asker.index),
+            credential: asker.place,
+            sequence: None,
+            replay: Some(token),
+        };
+        Ok(doors.into_iter().map(claim).collect())
     }
 }
 

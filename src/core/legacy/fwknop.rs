@@ -233,7 +233,7 @@ pub fn read_plaintext(plain: &[u8], broken_digests: bool) -> Result<Ask, Reason>
         wanted,
         ports: Some(ports),
         lifetime: lifetime.filter(|span| !span.is_zero()),
-        once: hash::digest("fwknop", &[plain]),
+        once: hash::once("fwknop", &[plain]),
     })
 }
 

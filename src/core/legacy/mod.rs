@@ -65,5 +65,5 @@ pub struct Ask {
     pub lifetime: Option<Duration>,
     /// What no other packet of the user has in common with it, whatever its
     /// spelling.
-    pub once: [u8; 32],
+    pub once: [u8; 16],
 }

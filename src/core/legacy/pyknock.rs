@@ -104,7 +104,7 @@ impl Message<'_> {
         } else {
             Wanted::Address(address.to_canonical())
         };
-        let once = hash::digest("pyknock", &[self.0]);
+        let once = hash::once("pyknock", &[self.0]);
         Ok(Ask { issued, wanted, ports: None, lifetime: None, once })
     }
 }

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Brought, CHECK_INTERVAL, Keeper, Origin, by, record};
+use super::{Brought, CHECK_INTERVAL, Keeper, LastPacket, Origin, by, record};
 use crate::core::address::{self, Entry};
 use crate::core::credential::Credential;
-use crate::core::door::{Door, Table};
-use crate::core::gate::{Claim, Refusal};
+use crate::core::door::{Door, DoorIndex, Table};
+use crate::core::gate::{Claim, MAX_CLAIMS, Refusal};
 use crate::core::lease::{Admission, Holder, Lease, LeaseKey};
 use crate::core::policy::Policy;
 use crate::core::reason::Reason;
@@ -56,10 +56,15 @@ impl Keeper {
         if let (Some((_, credential)), Some(token)) = (asker, claim.replay) {
             // When it is stale is ours to say.
             let token = ReplayId { expires: token.issued + policy.max_skew(), ..token };
-            self.record(credential.id(), token, origin.engine, now)?;
+            let id = credential.id();
+            match credential.kind() {
+                Some(_) => self.record(id, token, origin.engine, now)?,
+                // A packet of an older program may be for several doors.
+                None => self.record_for_one(id, token, claim.door, origin, now)?,
+            }
             faults::point("recorded");
         } else if claim.sequence.is_some() {
-            self.use_up(&policy, claim, door, origin, now)?;
+            self.use_up(&policy, claim, origin, now)?;
             faults::point("recorded");
         }
         let key = LeaseKey { door: claim.door, address: claim.address };
@@ -93,6 +98,30 @@ impl Keeper {
             }
             recorded => recorded,
         }
+    }
+
+    /// The same for a packet that may be for several doors, of which this is
+    /// one. They come one after the other, each once.
+    pub(super) fn record_for_one(
+        &mut self,
+        user: UserId,
+        token: ReplayId,
+        door: DoorIndex,
+        origin: &Origin,
+        now: Now,
+    ) -> Result<(), Reason> {
+        let packet = (user, token.id, origin.engine, origin.seen);
+        if let Some(last) = &mut self.last_packet
+            && last.packet == packet
+            && last.doors.len() < MAX_CLAIMS
+            && !last.doors.contains(&door)
+        {
+            last.doors.push(door);
+            return Ok(());
+        }
+        self.record(user, token, origin.engine, now)?;
+        self.last_packet = Some(LastPacket { packet, doors: vec![door] });
+        Ok(())
     }
 
     /// Opens or extends `key`, which was admitted: the entry first into the

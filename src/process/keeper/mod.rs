@@ -30,10 +30,11 @@ use std::time::Duration;
 
 use super::tables::Tables;
 use crate::core::address::Entry;
-use crate::core::door::{OnClose, Table};
+use crate::core::door::{DoorIndex, OnClose, Table};
 use crate::core::lease::{Closed, Holder, Lease, LeaseKey, Leases};
 use crate::core::policy::Policy;
 use crate::core::time::{Monotonic, Now};
+use crate::core::token::UserId;
 use crate::faults;
 use crate::firewall::{Error, Firewall};
 use crate::keep::journal::Journal;
@@ -77,11 +78,22 @@ impl Default for Brought {
     }
 }
 
+/// The packet for several doors that was honoured last, and for which of them
+/// so far.
+#[derive(Debug)]
+struct LastPacket {
+    /// Whose it is, what it is remembered by, and which engine read it when.
+    packet: (UserId, [u8; 16], u32, Monotonic),
+    /// At most [`MAX_CLAIMS`](crate::core::gate::MAX_CLAIMS).
+    doors: Vec<DoorIndex>,
+}
+
 /// Holds every lease and the only way to the firewall.
 pub struct Keeper {
     policy: Arc<Policy>,
     leases: Leases,
     journal: Journal<Brought>,
+    last_packet: Option<LastPacket>,
     tables: Tables,
     books: Books,
     commands: Commands,
@@ -113,6 +125,7 @@ impl Keeper {
             rates: Rates::new(&policy),
             policy,
             journal,
+            last_packet: None,
             tables: Tables::new(firewall),
             books,
             commands: Commands::default(),

@@ -11,7 +11,6 @@ use super::grant::COPY_WINDOW;
 use super::service::Service;
 use super::{Keeper, Origin};
 use crate::config::{self, Config, Files, Problems};
-use crate::core::door::Door;
 use crate::core::gate::Claim;
 use crate::core::one_time::{Line, OneTime};
 use crate::core::policy::Policy;
@@ -99,7 +98,6 @@ impl Keeper {
         &mut self,
         policy: &Arc<Policy>,
         claim: &Claim,
-        door: &Door,
         origin: &Origin,
         now: Now,
     ) -> Result<(), Reason> {
@@ -111,8 +109,8 @@ impl Keeper {
         if let Some(list) = sequence.one_time() {
             return self.strike(sequence, list, claim, origin, now);
         }
-        let (id, token) = self.rolling_token(policy, sequence, claim, door, now)?;
-        self.record(id, token, origin.engine, now)
+        let (id, token) = self.rolling_token(policy, sequence, claim, now)?;
+        self.record_for_one(id, token, claim.door, origin, now)
     }
 
     /// Strikes out the line of a list, and those before it that were knocked
@@ -179,16 +177,13 @@ impl Keeper {
         policy: &Policy,
         sequence: &Sequence,
         claim: &Claim,
-        door: &Door,
         now: Now,
     ) -> Result<(UserId, ReplayId), Reason> {
         let rolling = sequence.rolling().ok_or(Reason::Forbidden)?;
         let current = rolling.period_at(now.wall);
         let periods = [current, current.saturating_sub(1)];
-        let tokens = periods.map(|period| {
-            let skew = policy.max_skew();
-            (period, rolling.token(period, claim.address, door, now.wall, skew))
-        });
+        let tokens = periods
+            .map(|period| (period, rolling.token(period, claim.address, policy.max_skew())));
         let claimed = claim.replay.map(|token| token.id);
         let (period, token) = tokens
             .into_iter()

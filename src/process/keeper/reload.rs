@@ -106,6 +106,8 @@ impl Keeper {
     fn follow(&mut self, config: &Config, boot: BootId, now: Now) {
         let policy = Arc::clone(&config.policy);
         let max_skew = policy.max_skew();
+        // Its doors are counted anew.
+        self.last_packet = None;
         self.tables.create_missing(config.create_tables);
         self.use_lists(&config.lists);
         self.journal.fit(journal::capacity(policy.remembered_count()), max_skew, now);
