@@ -481,3 +481,72 @@ fn what_cannot_be_translated_prints_nothing_and_says_why() {
     let told = String::from_utf8(knockctl(&["knockd", "-"], &large).stderr).unwrap();
     assert_eq!(told, "knockctl: standard input exceeds 1048576 bytes, name another\n");
 }
+
+/// What a door's first command becomes for nftables.
+fn rule(command: &str) -> String {
+    let old = format!(
+        "[web]\nsequence = 1,5,3\nstart_command = {command}\ncmd_timeout = 9\nstop_command = true\n"
+    );
+    flat(&import_for(Filter::Nft, old).unwrap().text)
+}
+
+#[test]
+fn a_rule_that_is_not_understood_is_never_made_wider() {
+    let every = "It lets in to every port, as the old rule did.";
+    for command in [
+        "iptables -A INPUT -s %IP% -j ACCEPT",
+        "ufw allow from %IP%",
+        "ipfw add 7 allow ip from %IP% to me",
+        "nft add rule inet filter input ip saddr %IP% accept",
+    ] {
+        let text = rule(command);
+        assert!(text.contains(every) && !text.contains("compare"), "{command}: {text}");
+    }
+    for command in [
+        "iptables -A INPUT -s %IP% -p icmp -j ACCEPT",
+        "iptables -A KNOCK -s %IP% -j ACCEPT",
+        "iptables -A INPUT -s %IP% -j LOG",
+        "iptables -A INPUT -s %IP% -i eth1 -j ACCEPT",
+        "iptables -A INPUT -s %IP% -d 10.0.0.5 -j ACCEPT",
+        "iptables -A INPUT -s %IP%/24 -j ACCEPT",
+        "iptables -A INPUT -p tcp --sport 22 -s %IP% -j ACCEPT",
+        "iptables -A INPUT -j ACCEPT",
+        "nft add element inet filter knock { %IP% }",
+        "ipfw table 1 add %IP%",
+        "ufw allow from %IP% to any app OpenSSH",
+    ] {
+        let text = rule(command);
+        assert!(!text.contains(every), "{command}: {text}");
+        assert!(text.contains("dport PORT accept"), "{command}: {text}");
+        assert!(text.contains("Not all of the old rule was understood"), "{command}: {text}");
+    }
+    for command in [
+        "iptables -A INPUT -s %IP% -p tcp ! --dport 22 -j ACCEPT",
+        "iptables -A INPUT -s %IP% -d 10.0.0.5 -p tcp --dport 22 -j ACCEPT",
+    ] {
+        let text = rule(command);
+        assert!(text.contains("Not all of the old rule was understood"), "{command}: {text}");
+    }
+}
+
+#[test]
+fn commands_that_differ_between_the_families_are_to_be_compared() {
+    let old = |port: u16| {
+        format!(
+            "[web]\nsequence = 1,5,3\n\
+             start_command = iptables -A INPUT -s %IP% -p tcp --dport 22 -j ACCEPT\n\
+             start_command_6 = ip6tables -A INPUT -s %IP% -p tcp --dport {port} -j ACCEPT\n"
+        )
+    };
+    let told = "Its IPv6 commands do something else: compare.";
+    assert!(!flat(&import(old(22))).contains(told));
+    assert_says(&import(old(2222)), &[told]);
+}
+
+#[test]
+fn what_ran_as_root_is_said_to_run_as_another_and_shells_become_scripts() {
+    let old = "[web]\nsequence = 1,5,3\nstart_command = /bin/sh -c 'logger %IP%'\n";
+    let text = import(old);
+    assert_says(&text, &["It ran as root; here it runs as that user", "There is no shell"]);
+    assert!(!text.contains("\"/bin/sh\""), "{text}");
+}

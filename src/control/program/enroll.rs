@@ -22,8 +22,13 @@ pub(super) fn enroll(order: &Enroll, out: &mut dyn Write) -> Result<(), Error> {
     } else {
         writeln!(out, "{}", &*line)?;
     }
+    out.flush()?;
     hint("the line holds the gate key: send it by a private way");
-    hint("on the client: knock --enroll, and then paste the line");
+    hint(if order.qr {
+        "on the client: knock --enroll, and then what the code says"
+    } else {
+        "on the client: knock --enroll, and then paste the line"
+    });
     Ok(())
 }
 

@@ -70,6 +70,11 @@ impl From<io::Error> for Error {
 /// wrong command line.
 #[must_use]
 pub fn main() -> ExitCode {
+    // Setting up, enrolling and rotating read keys.
+    if let Err(error) = crate::sys::forbid_core_files() {
+        complain(format!("cannot forbid core files: {error}"));
+        return ExitCode::FAILURE;
+    }
     let understood = Arguments::try_parse()
         .and_then(|arguments| Ok((arguments.command.order()?, arguments)));
     let (order, arguments) = match understood {

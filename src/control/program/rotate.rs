@@ -34,6 +34,7 @@ pub(super) fn rotate_gate(file: &Path, today: &str, out: &mut dyn Write) -> Resu
         .map_err(|error| Error::Because(format!("cannot get random bytes: {error}")))?;
     let name = make(&config.directories.secrets, today, &key)?;
     writeln!(out, "gate_keys: [{name:?}, {old:?}],")?;
+    out.flush()?;
     hint(&format!("made {}", config.directories.secrets.join(&name).display()));
     hint(&format!("1. put the line above into spa of {}, newest first", file.display()));
     hint("2. knockctl reload: both keys are good from then on");

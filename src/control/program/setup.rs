@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::arguments::{Setup, Source};
 use super::{Error, hint};
-use crate::config::{self, DEFAULT_CONFIG, is_server_name};
+use crate::config::{self, Config, DEFAULT_CONFIG, is_server_name};
 use crate::keep::journal;
 use crate::keyfile::{self, Kind};
 
@@ -44,11 +44,20 @@ pub(super) fn setup(order: &Setup, out: &mut dyn Write) -> Result<(), Error> {
     let port = random_port()?;
     let directory = file.parent().filter(|parent| *parent != Path::new(""));
     let directory = directory.unwrap_or(Path::new("."));
-    let is_new = make_gate_key(&directory.join("knockd").join(GATE))?;
-    write_new(file, &configuration(&name, port, &user))
-        .map_err(|error| Error::Because(format!("cannot write {}: {error}", file.display())))?;
-    // What was written must be what the daemon takes.
-    let config = config::load(file).map_err(Error::from_display)?;
+    let gate = directory.join("knockd").join(GATE);
+    let is_new = make_gate_key(&gate)?;
+    let text = configuration(&name, port, &user);
+    // Only what the daemon takes is written: else it would be in the way.
+    let config = check(&text, file).and_then(|config| {
+        write_new(file, &text).map_err(|error| {
+            Error::Because(format!("cannot write {}: {error}", file.display()))
+        })?;
+        Ok(config)
+    });
+    if config.is_err() && is_new {
+        let _ = fs::remove_file(&gate);
+    }
+    let config = config?;
     // A configuration elsewhere is for a look, and the machine's journal not.
     if is_new && file == Path::new(DEFAULT_CONFIG) {
         // Without it the daemon would doubt every token for a while.
@@ -59,8 +68,16 @@ pub(super) fn setup(order: &Setup, out: &mut dyn Write) -> Result<(), Error> {
     }
     out.write_all(filter(port).as_bytes())?;
     out.flush()?;
-    explain(file, &directory.join("knockd").join(GATE), is_new, order.user.as_deref());
+    explain(file, &gate, is_new, order.user.as_deref());
     Ok(())
+}
+
+/// What `text` means as the content of `file`.
+fn check(text: &str, file: &Path) -> Result<Config, Error> {
+    let absolute = std::path::absolute(file)
+        .map_err(|error| Error::Because(format!("cannot find {}: {error}", file.display())))?;
+    let directory = absolute.parent().unwrap_or(Path::new("/"));
+    config::parse(text, file, directory).map_err(Error::from_display)
 }
 
 /// The machine's own name.
@@ -232,7 +249,7 @@ pass in proto tcp from <{TABLE}> to port 22
 fn explain(file: &Path, gate: &Path, is_new: bool, user: Option<&str>) {
     let verb = if is_new { "made" } else { "used" };
     hint(&format!("wrote {}, {verb} {}", file.display(), gate.display()));
-    hint("what the packet filter needs is on standard output; next:");
+    hint("what the packet filter needs is on standard output; next, as root:");
     for (number, step) in (1..).zip(steps(user)) {
         hint(&format!("{number}. {step}"));
     }
@@ -240,13 +257,23 @@ fn explain(file: &Path, gate: &Path, is_new: bool, user: Option<&str>) {
 
 /// In an order that keeps the connection over which they are typed: what is
 /// loaded first is taken back by itself, unless all went well.
-fn steps(user: Option<&str>) -> [String; 5] {
+fn steps(user: Option<&str>) -> Vec<String> {
+    let mut steps = Vec::new();
+    if cfg!(target_os = "freebsd") {
+        // Without a state a connection ends with the first ruleset that blocks.
+        steps.push(
+            "if pfctl -si does not say Enabled: kldload -n pf; echo 'pass flags any keep state \
+             (sloppy)' | pfctl -ef - and then type something in every session that must live"
+                .into(),
+        );
+    }
     let [test, undo, load] = if cfg!(target_os = "macos") {
         [
             "save it as /usr/local/etc/knockd.pf and test it: pfctl -a org.knockd -nf FILE",
             // Jobs of at(1) do not run there unless somebody sees to it.
             "have it taken back by itself: nohup sh -c 'sleep 600; pfctl -a org.knockd -F all' &",
-            "load it: pfctl -a org.knockd -f FILE; connections with a state go on",
+            "load it: pfctl -a org.knockd -f FILE; connections from before pf was enabled end, so \
+             have the console at hand",
         ]
     } else if cfg!(target_os = "linux") {
         [
@@ -257,7 +284,8 @@ fn steps(user: Option<&str>) -> [String; 5] {
     } else {
         [
             "add it to a copy of pf.conf, behind other block rules, and test it: pfctl -nf COPY",
-            "have it taken back by itself: echo 'pfctl -f /etc/pf.conf' | at now + 10 minutes",
+            "have it taken back by itself: echo 'pfctl -f /etc/pf.conf || pfctl -d' | at \
+             now + 10 minutes",
             "load it: pfctl -f COPY; connections with a state go on",
         ]
     };
@@ -270,5 +298,6 @@ fn steps(user: Option<&str>) -> [String; 5] {
     let start = format!("start knockd; {enroll}");
     let end = "knock, connect anew beside the old connection, and only then end the job, with \
                atrm or kill, and keep the filter for good";
-    [test.into(), undo.into(), load.into(), start, end.into()]
+    steps.extend([test.into(), undo.into(), load.into(), start, end.into()]);
+    steps
 }

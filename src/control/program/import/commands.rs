@@ -39,7 +39,12 @@ fn is_plain(command: &Command) -> bool {
         (1..=MAX_WORD).contains(&length) && !word.contains(['{', '}', '\u{fffd}'])
     };
     let is_program = |word: &String| word.starts_with('/') && !word.contains("%IP%");
+    let mut words = command.words.iter();
+    let is_shell = words.next().is_some_and(|word| {
+        matches!(word.rsplit('/').next(), Some("sh" | "ash" | "bash" | "dash" | "ksh" | "zsh"))
+    }) && words.any(|word| word == "-c");
     !command.needs_shell
+        && !is_shell
         && command.words.len() <= MAX_WORDS
         && command.words.first().is_some_and(is_program)
         && command.words.iter().all(is_word)

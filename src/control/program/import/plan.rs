@@ -87,6 +87,19 @@ impl Does {
         does
     }
 
+    /// Whether both let the same in and out.
+    fn is_like(&self, other: &Self) -> bool {
+        let parts = |does: &Self| {
+            let of = |change: &Change| {
+                let Change { lets_in, protocol, ports, table, translates, .. } = change;
+                (*lets_in, *protocol, ports.clone(), table.clone(), *translates)
+            };
+            let changes: Vec<_> = does.changes.iter().map(of).collect();
+            (changes, does.kills, does.others.len())
+        };
+        parts(self) == parts(other)
+    }
+
     fn is_nothing(&self) -> bool {
         self.changes.is_empty() && !self.kills && self.others.is_empty()
     }
@@ -254,6 +267,9 @@ fn take(
         });
         (OPEN_FOR, Some(MAX_OPEN_FOR))
     };
+    if differ(&door.start, &door.start_6) || differ(&door.stop, &door.stop_6) {
+        notes.push("Its IPv6 commands do something else: compare.".into());
+    }
     let mut sequence_notes = Vec::new();
     let within =
         bounded(door.seq_timeout, LONGEST_WITHIN, "Seq_Timeout was", &mut sequence_notes);
@@ -275,6 +291,13 @@ fn take(
         notes,
         sequence_notes,
     }
+}
+
+/// Whether the commands of both families are there and do different things.
+fn differ(v4: &Option<String>, v6: &Option<String>) -> bool {
+    let there = |line: &Option<String>| line.as_ref().is_some_and(|line| !line.is_empty());
+    let does = |line| Does::of([line, &None]);
+    there(v4) && there(v6) && !does(v4).is_like(&does(v6))
 }
 
 /// Some seconds, 1 to `most`, and a note if it was less or more.

@@ -39,6 +39,8 @@ pub struct Access {
     pub family: Family,
     /// Whether protocol and ports are known; else they are to be found out.
     pub is_known: bool,
+    /// Whether the old rules may let in to less than this.
+    pub is_doubtful: bool,
     /// Over which protocol; any if there are no ports either.
     pub protocol: Option<Protocol>,
     /// To which ports, as [`change::Change::ports`]; none for all.
@@ -114,8 +116,14 @@ impl Access {
             },
             is_own: own.is_some(),
             family,
-            // That a table takes the address says nothing of ports.
-            is_known: first.is_some_and(|change| change.table.is_none()),
+            // That a table takes the address says nothing of ports, and a rule
+            // that is not understood does not let in to all of them.
+            is_known: first.is_some_and(|change| {
+                change.table.is_none() && (change.is_whole || !change.ports.is_empty())
+            }),
+            is_doubtful: changes
+                .iter()
+                .any(|change| change.table.is_none() && !change.is_whole),
             protocol: first.and_then(|change| change.protocol),
             ports: Vec::new(),
             translates: changes.iter().any(|change| change.translates),

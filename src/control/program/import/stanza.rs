@@ -67,7 +67,7 @@ pub fn door(
     {
         page.comment(
             "What it ran and the packet filter does not know would be a field of the door, with \
-             a runner at the top, see knockd.ron(5):",
+             a runner at the top, see knockd.ron(5). It ran as root; here it runs as that user:",
         );
         page.literal(&field);
         if needs_script {
@@ -97,6 +97,9 @@ fn access(page: &mut Page, door: &Door, interface: Option<&str>, filter: Filter)
     }
     if access.ports.iter().any(|port| change::number(port).is_none()) {
         page.comment("Not all of its ports are numbers: ports below has those that are.");
+    }
+    if access.is_doubtful {
+        page.comment("Not all of the old rule was understood: compare the two.");
     }
     if access.is_partial {
         page.comment("The old rules let in to more: add it.");

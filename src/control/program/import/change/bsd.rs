@@ -1,6 +1,6 @@
 //! What the programs of the BSDs and macOS do to their packet filters.
 
-use super::{Change, Effect, number};
+use super::{Change, Effect, number, whole};
 
 /// pfctl(8).
 pub fn pfctl(arguments: &[&str]) -> Option<Effect> {
@@ -55,6 +55,7 @@ pub fn ipfw(arguments: &[&str]) -> Option<Change> {
     if is_block {
         change.blocks();
     }
+    change.is_whole = whole::ipfw(arguments);
     Some(change)
 }
 

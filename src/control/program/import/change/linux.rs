@@ -1,6 +1,6 @@
 //! What the programs of Linux do to its packet filter.
 
-use super::Change;
+use super::{Change, whole};
 use crate::core::sighting::Protocol;
 
 /// iptables(8) and ip6tables(8).
@@ -10,8 +10,9 @@ pub fn iptables(arguments: &[&str]) -> Option<Change> {
         Some((option, value)) if word.starts_with("--") => vec![option, value],
         _ => vec![*word],
     });
-    let mut parts = parts.peekable();
-    let mut change = Change::default();
+    let parts: Vec<&str> = parts.collect();
+    let mut change = Change { is_whole: whole::iptables(&parts), ..Change::default() };
+    let mut parts = parts.into_iter().peekable();
     let (mut has_verb, mut is_block) = (false, false);
     while let Some(option) = parts.next() {
         let value = parts.peek().copied().unwrap_or_default();
@@ -48,7 +49,8 @@ pub fn iptables(arguments: &[&str]) -> Option<Change> {
 
 /// The script that comes with the old daemon.
 pub fn knock_add(arguments: &[&str]) -> Option<Change> {
-    let mut change = Change { protocol: Some(Protocol::Tcp), ..Change::default() };
+    let is_whole = whole::knock_add(arguments);
+    let mut change = Change { protocol: Some(Protocol::Tcp), is_whole, ..Change::default() };
     let mut has_verb = false;
     let mut words = arguments.iter().copied();
     while let Some(option) = words.next() {
@@ -79,7 +81,10 @@ pub fn nft(arguments: &[&str]) -> Option<Change> {
         return None;
     }
     let lets_in = !matches!(*verb, "delete" | "destroy");
-    let mut change = Change { lets_in, ..Change::default() };
+    // Behind the chain; that a set takes the address says nothing of ports.
+    let chain = if matches!(rest.get(1), Some(&("inet" | "ip" | "ip6"))) { 4 } else { 3 };
+    let is_whole = rest.first() == Some(&"rule") && whole::nft(rest.get(chain..)?);
+    let mut change = Change { lets_in, is_whole, ..Change::default() };
     change.keep(rest);
     if let Some(place) = rest.iter().position(|word| *word == "dport") {
         change.protocol(rest.get(place.checked_sub(1)?)?);
@@ -93,7 +98,8 @@ pub fn nft(arguments: &[&str]) -> Option<Change> {
 
 /// ufw(8).
 pub fn ufw(arguments: &[&str]) -> Option<Change> {
-    let mut change = Change { lets_in: true, ..Change::default() };
+    let is_whole = whole::ufw(arguments);
+    let mut change = Change { lets_in: true, is_whole, ..Change::default() };
     let mut has_verb = false;
     let mut words = arguments.iter().copied().peekable();
     while let Some(word) = words.next() {

@@ -5,6 +5,7 @@
 
 mod bsd;
 mod linux;
+mod whole;
 
 use crate::core::sighting::Protocol;
 
@@ -53,6 +54,9 @@ pub struct Change {
     pub anchor: Option<String>,
     /// Whether the rule sends packets elsewhere.
     pub translates: bool,
+    /// Whether all of it is understood; else it may let in to less, or do
+    /// something else.
+    pub is_whole: bool,
 }
 
 /// The number of a port that is written as a number or a well-known name.
