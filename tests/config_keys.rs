@@ -87,7 +87,7 @@ fn options_bound_the_key() {
         let found = user.may_be_at(credential, address.parse().unwrap());
         assert_eq!(found, expected, "{address}");
     }
-    let end = 1_801_353_600_000; // 2027-01-31 00:00:00 UTC
+    let end = 1_801_353_600_999; // within the second of 2027-01-31 00:00:00 UTC
     assert_eq!(user.check_validity(credential, Wall::from_millis(end)), Ok(()));
     let over = user.check_validity(credential, Wall::from_millis(end + 1));
     assert_eq!(over, Err(Reason::Expired));

@@ -169,6 +169,14 @@ mod built_in {
                 ":1: the key must be 16 to 256 bytes long, make one by openssl rand -base64 24",
             ),
             ("one line and\nanother one\n", ":2: the file must hold one line, the key"),
+            (
+                "schlüssel mit umlaut\n",
+                ":1: the key must be printable ASCII, as on the command line",
+            ),
+            (
+                "from another system\r\n",
+                ":1: the key must be printable ASCII, as on the command line",
+            ),
         ] {
             let mut house = house();
             write(&mut house, "pat.key", text, 0o600);

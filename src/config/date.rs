@@ -5,16 +5,21 @@ use crate::core::time::Wall;
 
 const DAY: u64 = 86_400_000;
 
-/// The last moment that `text` covers: the end of a day, in milliseconds, or
-/// the second itself. Years 1970 to 9999; no leap seconds.
+/// The last moment that `text` covers, in milliseconds: the end of a day, or of
+/// the second. Years 1970 to 9999; no leap seconds.
 ///
 /// `None` for any other text, and for a day that the calendar lacks.
 #[must_use]
 pub fn parse_end(text: &str) -> Option<Wall> {
     match text.split_once('T') {
-        Some(_) => parse_begin(text),
+        Some(_) => parse_begin(text).map(end_of_second),
         None => Some(Wall::from_millis(midnight(text)? + DAY - 1)),
     }
+}
+
+/// The last millisecond of the second that begins then.
+fn end_of_second(begin: Wall) -> Wall {
+    Wall::from_millis(begin.as_millis() + 999)
 }
 
 /// The first moment that `text` covers: the begin of a day, or the second.
@@ -34,8 +39,9 @@ pub fn parse_begin(text: &str) -> Option<Wall> {
     Some(Wall::from_millis(midnight(date)? + seconds * 1_000))
 }
 
-/// The same without marks between the numbers, as ssh-keygen(1) writes it:
-/// `20270131`, `202701311200` or `20270131120000`.
+/// The last moment of a key's expiry-time, as ssh-keygen(1) writes it without
+/// marks between the numbers: `20270131`, `202701311200` or `20270131120000`.
+/// The second counts whole, as it does for sshd(8).
 #[must_use]
 pub fn parse_compact(text: &str) -> Option<Wall> {
     if !text.bytes().all(|byte| byte.is_ascii_digit()) || ![8, 12, 14].contains(&text.len()) {
@@ -46,7 +52,7 @@ pub fn parse_compact(text: &str) -> Option<Wall> {
     let (hour, minute) = (part(0, 2).unwrap_or("00"), part(2, 4).unwrap_or("00"));
     let second = part(4, 6).unwrap_or("00");
     let (year, month, day) = (date.get(..4)?, date.get(4..6)?, date.get(6..)?);
-    parse_begin(&format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z"))
+    parse_begin(&format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z")).map(end_of_second)
 }
 
 /// The day of a moment, as [`parse_end`] reads it.
@@ -145,7 +151,7 @@ mod tests {
     #[test]
     fn a_bare_date_covers_its_whole_day() {
         let end = parse_end("2024-02-29").unwrap().as_millis();
-        assert_eq!(end + 1, parse_end("2024-03-01T00:00:00Z").unwrap().as_millis());
+        assert_eq!(end + 1, parse_begin("2024-03-01T00:00:00Z").unwrap().as_millis());
     }
 
     #[test]

@@ -69,6 +69,10 @@ pub fn pyknock(bytes: &[u8]) -> Result<Bytes, Fault> {
     if line.contains(&b'\n') {
         return Err((2, "the file must hold one line, the key".to_owned()));
     }
+    // The client would send another byte for it than stands in the file.
+    if !line.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Err((1, "the key must be printable ASCII, as on the command line".to_owned()));
+    }
     if !(MIN_KEY..=pyknock::MAX_KEY).contains(&line.len()) {
         let text = format!("the key must be {MIN_KEY} to {} bytes long", pyknock::MAX_KEY);
         return Err((1, format!("{text}, make one by openssl rand -base64 24")));

@@ -96,7 +96,7 @@ impl Key {
     /// What the user is remembered by: the HMAC key alone tells users apart.
     #[must_use]
     pub fn id(&self) -> [u8; 8] {
-        hash::id("fwknop", &[&self.hmac])
+        hash::id("fwknop", &[super::significant(&self.hmac)])
     }
 
     /// Whether someone with this key made `datagram`: one HMAC, compared in

@@ -67,3 +67,10 @@ pub struct Ask {
     /// spelling.
     pub once: [u8; 16],
 }
+
+/// A key of HMAC without the zeros at its end, which change nothing: HMAC pads
+/// keys with them (RFC 2104).
+fn significant(key: &[u8]) -> &[u8] {
+    let end = key.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    key.get(..end).unwrap_or(key)
+}

@@ -60,7 +60,7 @@ impl Key {
     /// What the user is remembered by.
     #[must_use]
     pub fn id(&self) -> [u8; 8] {
-        hash::id("pyknock", &[&self.0])
+        hash::id("pyknock", &[super::significant(&self.0)])
     }
 
     /// Whether someone with this key made `datagram`: one HMAC, compared in

@@ -67,7 +67,8 @@ impl Error {
         Self(format!("cannot {step}: {}", error.into()))
     }
 
-    fn because(text: impl Display) -> Self {
+    /// What is wrong without the system having said so.
+    pub fn because(text: impl Display) -> Self {
         Self(text.to_string())
     }
 

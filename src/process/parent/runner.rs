@@ -52,6 +52,10 @@ impl Runner {
         // Without root's rights nobody can become another.
         let is_trial = config.firewall == Choice::Memory && !nix::unistd::geteuid().is_root();
         let account = if is_trial { None } else { Some(Account::named(user)?) };
+        if let Some(account) = account {
+            let engine = Account::named(&config.user)?;
+            check_other((user, account), (&config.user, engine))?;
+        }
         Ok(Some(Self {
             account,
             foreground,
@@ -143,6 +147,17 @@ impl Runner {
     }
 }
 
+/// Whether runner and engine are two accounts: else a command could send
+/// signals to the engine, and worse. Two names may be one.
+fn check_other(runner: (&str, Account), engine: (&str, Account)) -> Result<(), Error> {
+    let ((runner, one), (engine, other)) = (runner, engine);
+    if one.uid != other.uid {
+        return Ok(());
+    }
+    let text = format_args!("{runner} and {engine} are one account, name another in runner");
+    Err(Error::because(text))
+}
+
 impl Parent {
     /// Sees to it that a keeper has a runner, and that none stays without a
     /// keeper.
@@ -187,5 +202,20 @@ impl Parent {
             drop(child.kill());
             drop(child.wait());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::unistd::{Gid, Uid};
+
+    #[test]
+    fn two_names_of_one_account_are_refused() {
+        let account = |uid, gid| Account { uid: Uid::from_raw(uid), gid: Gid::from_raw(gid) };
+        let told = check_other(("notify", account(7, 7)), ("_knockd", account(7, 8)));
+        let told = told.unwrap_err().to_string();
+        assert_eq!(told, "notify and _knockd are one account, name another in runner");
+        assert!(check_other(("notify", account(7, 7)), ("_knockd", account(8, 7))).is_ok());
     }
 }
