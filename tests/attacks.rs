@@ -197,11 +197,13 @@ fn a_token_that_was_used_opens_nothing_again_from_nowhere() {
     let told = daemon.stop();
     let count = |part: &str| told.iter().filter(|line| line.contains(part)).count();
     assert_eq!((count("opened"), count("extended")), (4, 0), "{told:#?}");
-    for (user, from) in [("alice", "192.0.2.66"), ("alice", CLIENT4), ("alice", CLIENT6)] {
-        let line = format!("in the name of {user} from {from} refused, replayed");
-        assert_eq!(count(&line), 1, "{told:#?}");
+    for from in ["192.0.2.66", CLIENT4, CLIENT6] {
+        for user in ["alice", "bob", "carol"] {
+            let line = format!("in the name of {user} from {from} refused, replayed");
+            assert_eq!(count(&line), 1, "{told:#?}");
+        }
     }
-    for (address, times) in [("192.0.2.66", 2), (CLIENT4, 4), (CLIENT6, 3)] {
+    for (address, times) in [(CLIENT4, 2), (CLIENT6, 1)] {
         let line = format!("more packets from {address} in the last minute, {times} replayed");
         assert_eq!(count(&line), 1, "{line}: {told:#?}");
     }

@@ -11,7 +11,7 @@ use knockd::core::address::{Entry, Loopback, Networks};
 use knockd::core::command::Commands;
 use knockd::core::credential::Key;
 use knockd::core::door::{Door, DoorIndex, OnClose, Table};
-use knockd::core::gate::Claim;
+use knockd::core::gate::{Claim, Refusal};
 use knockd::core::policy::{Limits, Policy, Spa};
 use knockd::core::reason::Reason;
 use knockd::core::replay::ReplayId;
@@ -782,6 +782,29 @@ fn an_engine_in_foreign_hands_opens_by_a_rolling_sequence_once_per_source_and_pe
         scene.submit(&again, 1_200);
         assert!(scene.kernel.entries().is_empty(), "{again:?}");
     }
+}
+
+#[test]
+fn another_reason_or_user_behind_an_address_is_said_at_once_and_the_same_is_not() {
+    let mut scene = Scene::new();
+    let source = IpAddr::from([192, 0, 2, 7]);
+    let refusal = |reason| Refusal { reason, user: Some(ALICE), offset: None };
+    for reason in [Reason::Uncertain, Reason::Unnamed, Reason::Uncertain] {
+        scene.keeper.refuse(source, refusal(reason), at(0).monotonic);
+    }
+    let said = scene.lines.take();
+    assert_eq!(
+        said,
+        [
+            "token in the name of alice from 192.0.2.7 refused, uncertain",
+            "token in the name of alice from 192.0.2.7 refused, unnamed, the user needs \
+             source: Observed"
+        ]
+    );
+    let sums = scene.tick(60);
+    assert!(
+        sums.contains(&"more packets from 192.0.2.7 in the last minute, 1 uncertain".into())
+    );
 }
 
 #[test]

@@ -159,8 +159,8 @@ impl Log {
         }
     }
 
-    /// Says that a packet was refused: at once for the first of its source in
-    /// a minute, summed up for the others. `user` is the name of the
+    /// Says that a packet was refused: at once for the first of its source, user
+    /// and reason in a minute, summed up for the others. `user` is the name of the
     /// refusal's user. What strangers and scans cause is for the verbose.
     pub fn refuse(
         &mut self,

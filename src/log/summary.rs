@@ -1,16 +1,19 @@
-//! One line when a source is first refused, one a minute while it goes on.
+//! One line when a source is first refused, for each user and reason, and one a
+//! minute while it goes on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::core::gate::Refusal;
-use crate::core::reason::Tally;
+use crate::core::reason::{Reason, Tally};
 use crate::core::time::Monotonic;
+use crate::core::user::UserIndex;
 
 /// How long refusals are summed up.
 pub const WINDOW: Duration = Duration::from_secs(60);
-/// Sources followed at once among those that hold a gate key.
+/// Sources followed at once among those that hold a gate key, and what is said
+/// of them at once.
 pub const MAX_KNOWN: usize = 32;
 /// Sources followed at once among those that do not. Fewer: they can be
 /// forged in any number, and must not crowd out the others.
@@ -23,7 +26,10 @@ pub const MAX_LINES: usize = 2 * (MAX_KNOWN + MAX_STRANGERS) + 5;
 pub struct Summary {
     /// When the window ends; none while there is nothing to say.
     ends: Option<Monotonic>,
-    /// What came after the first refusal, by source, of those with a gate key.
+    /// What was said of those with a gate key: another reason, or another user
+    /// behind the same address, is news.
+    said: BTreeSet<(IpAddr, UserIndex, Reason)>,
+    /// What came after that, by source.
     pub known: BTreeMap<IpAddr, Tally>,
     /// The same of those without.
     pub strangers: BTreeMap<IpAddr, Tally>,
@@ -39,23 +45,31 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Notes a refusal. Whether it is the source's first in this window, to
+    /// Notes a refusal. Whether it is the first of its kind in this window, to
     /// be said at once.
     pub fn is_first(&mut self, source: IpAddr, refusal: Refusal, now: Monotonic) -> bool {
         self.begin(now);
-        let (sources, room) = match refusal.user {
+        let Refusal { reason, user, .. } = refusal;
+        let (sources, room) = match user {
             Some(_) => (&mut self.known, MAX_KNOWN),
             None => (&mut self.strangers, MAX_STRANGERS),
         };
-        if let Some(tally) = sources.get_mut(&source) {
-            tally.count(refusal.reason);
-        } else if sources.len() < room {
-            sources.insert(source, Tally::default());
-            return true;
-        } else {
-            self.others.count(refusal.reason);
+        let is_new = !sources.contains_key(&source);
+        if is_new && sources.len() >= room {
+            self.others.count(reason);
+            return false;
         }
-        false
+        let tally = sources.entry(source).or_default();
+        let is_first = match user {
+            None => is_new,
+            Some(user) => {
+                self.said.len() < MAX_KNOWN && self.said.insert((source, user, reason))
+            }
+        };
+        if !is_first {
+            tally.count(reason);
+        }
+        is_first
     }
 
     /// Notes that packets were lost before anyone saw them.
