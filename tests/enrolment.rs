@@ -125,6 +125,19 @@ fn a_set_up_server_has_what_it_needs_and_nothing_that_was_there_is_changed() {
 }
 
 #[test]
+fn a_set_up_that_fails_leaves_nothing_in_the_way_of_the_next() {
+    let home = Home::new();
+    fs::create_dir(home.path("knockd")).unwrap();
+    fs::set_permissions(home.path("knockd"), fs::Permissions::from_mode(0o777)).unwrap();
+    let refused = home.set_up(&[]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(said(&refused).contains("is open to others"), "{}", said(&refused));
+    assert!(!home.path("knockd.ron").exists() && !home.path("knockd/gate.key").exists());
+    fs::set_permissions(home.path("knockd"), fs::Permissions::from_mode(0o700)).unwrap();
+    good(&home.set_up(&[]));
+}
+
+#[test]
 fn a_server_is_set_up_with_its_first_user() {
     let home = Home::new();
     let key = home.ssh_key("id");

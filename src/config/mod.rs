@@ -136,7 +136,12 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Problems> {
 }
 
 fn cannot_read(path: &Path, error: &io::Error) -> Problems {
-    let text = format!("cannot read configuration {}: {error}", path.display());
+    let path_shown = path.display();
+    let hint = match error.kind() {
+        io::ErrorKind::NotFound => format!(", make it with knockctl setup -f {path_shown}"),
+        _ => String::new(),
+    };
+    let text = format!("cannot read configuration {path_shown}{hint}: {error}");
     Problems::one(path, None, text)
 }
 

@@ -280,7 +280,7 @@ fn the_limits_in_the_manuals_are_those_of_the_programs() {
         format!("{} instructions for the filter", filter::MAX_INSTRUCTIONS),
         format!("{} lines a minute", summary::MAX_LINES),
         format!(
-            "{} sources of packets that name a user, and {} others",
+            "{} for packets that name a user, and {} other sources",
             summary::MAX_KNOWN,
             summary::MAX_STRANGERS
         ),

@@ -36,7 +36,7 @@ fn launchd_is_told_to_keep_knockd_running_in_the_foreground() {
                 r#"["/usr/local/sbin/knockd", "-d", "-f", "/usr/local/etc/knockd.ron"]"#,
             ),
             ("RunAtLoad", "true"),
-            ("KeepAlive", "true"),
+            ("KeepAlive", r#"{"PathState": {"/usr/local/etc/knockd.ron": true}}"#),
             ("LegacyTimers", "true"),
             ("StandardErrorPath", r#""/var/log/knockd.log""#),
         ],

@@ -43,7 +43,7 @@ fn the_script_names_the_installed_daemon() {
 #[test]
 fn a_start_checks_the_configuration_and_runs_the_daemon() {
     let Some(stage) = machine() else { return };
-    assert_eq!(rcctl(&stage, "start"), (true, "knockd FLAGS\nconfiguration OK\n".into()));
+    assert_eq!(rcctl(&stage, "start"), (true, "configuration OK\nknockd FLAGS\n".into()));
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn configtest_is_the_check_of_knockd_with_the_flags() {
 #[test]
 fn reload_and_stop_signal_who_has_the_command_line() {
     let Some(stage) = machine() else { return };
-    let expected = "pkill -HUP -xf knockd FLAGS\nconfiguration OK\n";
+    let expected = "configuration OK\npkill -HUP -xf knockd FLAGS\n";
     assert_eq!(rcctl(&stage, "reload"), (true, expected.into()));
     assert_eq!(rcctl(&stage, "stop"), (true, "pkill -TERM -xf knockd FLAGS\n".into()));
 }
@@ -67,8 +67,19 @@ fn with_a_bad_configuration_nothing_is_started_reloaded_or_stopped_for_a_restart
     for verb in ["configtest", "start", "reload", "restart"] {
         let (good, said) = rcctl(&stage, verb);
         assert!(!good && said.contains("knockd.ron:1:"), "{verb}: {said}");
+        assert!(said.contains("logged: -p daemon.err -t knockd -- "), "{verb}: {said}");
         assert!(!said.contains("pkill") && !said.contains("FLAGS\n"), "{verb}: {said}");
     }
+}
+
+#[test]
+fn without_a_configuration_the_log_says_what_to_do() {
+    let Some(stage) = machine() else { return };
+    std::fs::remove_file(stage.text("knockd.ron")).unwrap();
+    let (good, said) = rcctl(&stage, "start");
+    assert!(!good && !said.contains("FLAGS\n"), "{said}");
+    let (_, logged) = said.split_once("logged: ").unwrap();
+    assert!(logged.contains("make it with knockctl setup FLAGS: "), "{said}");
 }
 
 /// A process under a name of its own; ends when dropped.
