@@ -4,10 +4,13 @@
 use std::io::Read;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
 use super::Error;
 use crate::core::address::{self, Loopback};
@@ -39,13 +42,17 @@ pub fn ask(command: &str) -> Result<IpAddr, Error> {
         .args(["-c", command])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
+        // So that all that it starts ends with it.
+        .process_group(0)
         .spawn()
         .map_err(|error| failed(error.to_string()))?;
     let line = first_line(&mut child, Instant::now() + PATIENCE);
     // With its output closed it has no more to say, and may go on for long; or
     // it has ended by itself, which then is its status.
     drop(child.stdout.take());
-    let _ = child.kill();
+    if let Ok(group) = i32::try_from(child.id()) {
+        let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+    }
     let status = child.wait().map_err(|error| failed(error.to_string()))?;
     let line = line.map_err(failed)?;
     if line.is_empty() && status.code().is_some_and(|code| code != 0) {
@@ -97,6 +104,25 @@ mod tests {
             let error = ask(command).unwrap_err().to_string();
             assert!(error.contains("is no address"), "{command}: {error}");
         }
+        assert!(begin.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn what_the_command_started_ends_with_it() {
+        let mut pipe = std::io::pipe().unwrap();
+        let write = nix::unistd::dup(&pipe.1).unwrap();
+        drop(pipe.1);
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&write);
+        let path = format!("/proc/{}/fd/{fd}", std::process::id());
+        if !std::path::Path::new(&path).exists() {
+            return;
+        }
+        let command = format!("exec 9>{path}; sleep 60 | cat & echo 192.0.2.7; wait");
+        assert!(ask(&command).is_ok());
+        drop(write);
+        // The end comes when nobody holds the other end any more.
+        let begin = Instant::now();
+        assert_eq!(pipe.0.read(&mut [0; 1]).unwrap(), 0);
         assert!(begin.elapsed() < Duration::from_secs(30));
     }
 

@@ -4,7 +4,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 
-use nix::sys::termios::{self, LocalFlags, SetArg, Termios};
+use nix::sys::termios::{self, LocalFlags, SetArg, SpecialCharacterIndices, Termios};
 use zeroize::Zeroizing;
 
 use super::Error;
@@ -30,7 +30,7 @@ pub fn ask_passphrase(prompt: &str) -> Result<Zeroizing<String>, Error> {
 fn ask_on(mut terminal: &File, prompt: &str) -> io::Result<Zeroizing<String>> {
     let silence = Silence::begin(terminal)?;
     terminal.write_all(prompt.as_bytes())?;
-    let answer = read_line(terminal);
+    let answer = read_line(terminal, silence.interrupt);
     // What ends the line is not shown either.
     terminal.write_all(b"\n")?;
     drop(silence);
@@ -38,19 +38,25 @@ fn ask_on(mut terminal: &File, prompt: &str) -> io::Result<Zeroizing<String>> {
 }
 
 /// A terminal that shows nothing of what is typed, until dropped.
+///
+/// Its keys send no signals meanwhile: one that ended us would leave it silent.
+/// The key that interrupts ends the line instead.
 struct Silence<'t> {
     terminal: &'t File,
     before: Termios,
+    interrupt: u8,
 }
 
 impl<'t> Silence<'t> {
     fn begin(terminal: &'t File) -> io::Result<Self> {
         let before = termios::tcgetattr(terminal)?;
         let mut silent = before.clone();
-        silent.local_flags.remove(LocalFlags::ECHO | LocalFlags::ECHONL);
+        silent.local_flags.remove(LocalFlags::ECHO | LocalFlags::ECHONL | LocalFlags::ISIG);
+        let interrupt = silent.control_chars[SpecialCharacterIndices::VINTR as usize];
+        silent.control_chars[SpecialCharacterIndices::VEOL as usize] = interrupt;
         // What was typed before the question is no answer to it.
         termios::tcsetattr(terminal, SetArg::TCSAFLUSH, &silent)?;
-        Ok(Self { terminal, before })
+        Ok(Self { terminal, before, interrupt })
     }
 }
 
@@ -61,7 +67,7 @@ impl Drop for Silence<'_> {
     }
 }
 
-fn read_line(mut terminal: &File) -> io::Result<Zeroizing<String>> {
+fn read_line(mut terminal: &File, interrupt: u8) -> io::Result<Zeroizing<String>> {
     let mut bytes = Zeroizing::new([0; MAX_LENGTH]);
     let mut length = 0;
     loop {
@@ -69,10 +75,54 @@ fn read_line(mut terminal: &File) -> io::Result<Zeroizing<String>> {
         match terminal.read(free)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             _ if free == b"\n" => break,
+            // A key that is switched off is the byte 0, or 255.
+            _ if free == [interrupt] && ![0, 255].contains(&interrupt) => {
+                return Err(io::Error::other("interrupted"));
+            }
             _ => length += 1,
         }
     }
     let text = std::str::from_utf8(&bytes[..length])
         .map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
     Ok(Zeroizing::new(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::pty::openpty;
+
+    /// What is typed, and what becomes of it.
+    fn type_in(keys: &[u8]) -> (io::Result<Zeroizing<String>>, Termios, Termios) {
+        let pty = openpty(None, None).unwrap();
+        let (mut person, terminal) = (File::from(pty.master), File::from(pty.slave));
+        let before = termios::tcgetattr(&terminal).unwrap();
+        let keys = keys.to_vec();
+        let typing = std::thread::spawn(move || {
+            let mut asked = [0; 1];
+            // The prompt: from then on the terminal is silent.
+            person.read_exact(&mut asked).unwrap();
+            person.write_all(&keys).unwrap();
+            person
+        });
+        let answer = ask_on(&terminal, "?");
+        let after = termios::tcgetattr(&terminal).unwrap();
+        typing.join().unwrap();
+        (answer, before, after)
+    }
+
+    #[test]
+    fn an_answer_is_a_line_and_the_terminal_is_as_before() {
+        let (answer, before, after) = type_in(b"horse\n");
+        assert_eq!(*answer.unwrap(), "horse");
+        assert_eq!(after.local_flags, before.local_flags);
+    }
+
+    #[test]
+    fn an_interrupt_ends_the_question_and_the_terminal_is_as_before() {
+        let (answer, before, after) = type_in(b"hor\x03");
+        assert_eq!(answer.unwrap_err().to_string(), "interrupted");
+        assert_eq!(after.local_flags, before.local_flags);
+        assert_eq!(after.control_chars, before.control_chars);
+    }
 }

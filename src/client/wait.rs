@@ -43,7 +43,7 @@ pub fn until_open(
     send()?;
     // A security key may have taken its time; that is not the door's.
     let begin = Instant::now();
-    let (deadline, mut next_token) = (begin + timeout, begin + interval);
+    let (mut deadline, mut next_token) = (begin + timeout, begin + interval);
     let mut attempts: Vec<_> = doors.iter().map(|door| Attempt::new(*door, begin)).collect();
     loop {
         let now = Instant::now();
@@ -55,18 +55,22 @@ pub fn until_open(
             if let Err(error) = send() {
                 complain(&error);
             }
+            // Nor is the time of the next touch.
+            deadline += now.elapsed();
             next_token = Instant::now() + interval;
+        }
+        // What came meanwhile is looked at before it is begun anew.
+        if let Some(stream) = finish(&mut attempts, Duration::ZERO).map_err(failed)? {
+            return Ok(Some(stream));
         }
         for attempt in &mut attempts {
             attempt.go_on(now);
         }
         let next = attempts.iter().map(|attempt| attempt.until).min();
         let until = next.unwrap_or(deadline).min(deadline).min(next_token);
-        let ready = wait(&attempts, until.saturating_duration_since(now)).map_err(failed)?;
-        for (attempt, _) in attempts.iter_mut().zip(ready).filter(|(_, ready)| *ready) {
-            if let Some(stream) = attempt.finish(Instant::now()) {
-                return Ok(Some(stream));
-            }
+        let left = until.saturating_duration_since(now);
+        if let Some(stream) = finish(&mut attempts, left).map_err(failed)? {
+            return Ok(Some(stream));
         }
     }
 }
@@ -121,6 +125,13 @@ fn begin(to: SocketAddr) -> io::Result<OwnedFd> {
         Ok(()) | Err(Errno::EINPROGRESS | Errno::EINTR) => Ok(socket),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The first connection that there is, waited for.
+fn finish(attempts: &mut [Attempt], timeout: Duration) -> io::Result<Option<TcpStream>> {
+    let ready = wait(attempts, timeout)?;
+    let mut ready = attempts.iter_mut().zip(ready).filter(|(_, ready)| *ready);
+    Ok(ready.find_map(|(attempt, _)| attempt.finish(Instant::now())))
 }
 
 /// Which of the attempts have come to something.

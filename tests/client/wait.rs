@@ -109,3 +109,22 @@ fn of_two_families_the_one_that_answers_wins() {
         assert_eq!(connection.peer_addr().unwrap(), doors[1]);
     }
 }
+
+#[test]
+fn the_time_that_a_key_takes_is_not_the_doors() {
+    let door = Door::on("127.0.0.1").unwrap();
+    let doors = [door.address()];
+    let (timeout, interval) = (Duration::from_secs(1), Duration::from_millis(100));
+    let (mut door, mut listener, mut tokens) = (Some(door), None, 0);
+    let slow_key = || {
+        tokens += 1;
+        if tokens == 2 {
+            std::thread::sleep(timeout * 2);
+            listener = door.take().map(Door::open);
+        }
+        Ok(())
+    };
+    let connection = until_open(&doors, timeout, interval, slow_key, |_| {}).unwrap();
+    assert_eq!(connection.unwrap().peer_addr().unwrap(), doors[0]);
+    assert!(listener.is_some());
+}
