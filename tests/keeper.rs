@@ -1,11 +1,12 @@
 //! The keeper in front of a firewall that misbehaves in every way.
 #![allow(clippy::unwrap_used, reason = "tests may")]
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use knockd::core::address::{Entry, Loopback, Networks};
 use knockd::core::command::Commands;
@@ -829,4 +830,27 @@ fn a_knock_opens_each_of_its_doors_once_and_no_other_knock_does() {
     assert_eq!(scene.lines.take(), ["door ssh opened for 192.0.2.7 by a sequence, 60s"]);
     scene.keeper.open(&ssh, &first, at(2));
     assert!(scene.lines.take().is_empty());
+}
+
+#[test]
+fn leases_end_in_their_time_while_a_configuration_is_read() {
+    let mut scene = Scene::new();
+    scene.open(SSH, "192.0.2.7", 0);
+    let kernel = scene.kernel.clone();
+    assert_eq!(kernel.entries().len(), 1);
+    // Reading that takes until the lease is over.
+    let reading = move || {
+        let begin = Instant::now();
+        while !kernel.entries().is_empty() && begin.elapsed() < Duration::from_secs(30) {
+            std::thread::yield_now();
+        }
+        kernel.entries()
+    };
+    let calls = Cell::new(0);
+    let clock = || {
+        calls.set(calls.get() + 20);
+        Ok(at(calls.get()).monotonic)
+    };
+    assert!(scene.keeper.beside(reading, clock).unwrap().is_empty());
+    assert!(calls.get() >= 60);
 }

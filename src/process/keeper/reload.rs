@@ -1,6 +1,10 @@
 //! A new configuration in place of the old one, or nothing at all.
 
+use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use super::Keeper;
 use super::rates::Rates;
@@ -15,6 +19,12 @@ use crate::core::time::{Monotonic, Now};
 use crate::keep::{BootId, journal};
 use crate::log::event::{Ending, Event};
 use crate::message::parent::FromKeeper;
+use crate::sys;
+
+/// How long to wait at once for what is done beside the leases.
+const LONGEST: Duration = Duration::from_secs(1);
+/// Not for less: what is due may have to be tried again and again.
+const SHORTEST: Duration = Duration::from_millis(1);
 
 impl Service {
     /// Reads the configuration again. Leases stay, unless it forbids them.
@@ -40,8 +50,13 @@ impl Service {
 
     fn try_reload(&mut self, now: Now) -> Result<(), Vec<String>> {
         let one = |text: String| vec![text];
-        let mut config = config::load(&self.config.files.absolute_path())
+        let path = self.config.files.absolute_path();
+        let loaded = self.keeper.beside(|| config::load(&path), || Ok(sys::now()?.monotonic));
+        let mut config = loaded
+            .map_err(|error| one(format!("cannot read beside the leases: {error}")))?
             .map_err(|problems| problems.lines().collect::<Vec<_>>())?;
+        // Reading may have taken its time.
+        let now = sys::now().unwrap_or(now);
         check_fixed(&self.config, &config).map_err(one)?;
         filter::check(&interest::of(&config.policy))
             .map_err(|error| one(format!("cannot capture: {error}")))?;
@@ -102,6 +117,34 @@ fn check_fixed(old: &Config, new: &Config) -> Result<(), String> {
 }
 
 impl Keeper {
+    /// Has `work` done by a thread of its own, and ends leases in their time
+    /// meanwhile, as `clock` tells it: ten thousand users are read for longer
+    /// than a lease may be late.
+    ///
+    /// # Errors
+    /// The system's: no thread, or no clock.
+    pub fn beside<T: Send>(
+        &mut self,
+        work: impl FnOnce() -> T + Send,
+        clock: impl Fn() -> io::Result<Monotonic>,
+    ) -> io::Result<T> {
+        thread::scope(|scope| {
+            let (done, awaited) = mpsc::channel();
+            let work = move || drop(done.send(work()));
+            thread::Builder::new().spawn_scoped(scope, work)?;
+            loop {
+                let now = clock()?;
+                self.tick(now);
+                let due = self.next_deadline().map_or(LONGEST, |due| due.since(now));
+                match awaited.recv_timeout(due.clamp(SHORTEST, LONGEST)) {
+                    Ok(done) => return Ok(done),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(error) => return Err(io::Error::other(error)),
+                }
+            }
+        })
+    }
+
     /// Acts by `config` from now on.
     fn follow(&mut self, config: &Config, boot: BootId, now: Now) {
         let policy = Arc::clone(&config.policy);
