@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "tests may")]
 
+#[path = "common/net/mod.rs"]
 mod net;
 
 use std::net::{IpAddr, Ipv4Addr};

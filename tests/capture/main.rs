@@ -1,8 +1,9 @@
 //! From frames to sightings: what the parser takes, what the filter lets
 //! pass, and how capture follows its interfaces.
 #![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may")]
 
+mod bpf;
 mod filter;
 mod frames;
 #[cfg(target_os = "linux")]

@@ -1,6 +1,11 @@
 //! The program `knock`, driven as a user drives it.
 #![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may")]
+
+#[path = "../common/policy.rs"]
+mod policy;
+#[path = "../common/security_key.rs"]
+mod security_key;
 
 mod door;
 #[cfg(target_os = "linux")]
@@ -9,7 +14,9 @@ mod home;
 mod hosts;
 mod keys;
 mod proxy;
+mod python;
 mod sequences;
+mod stand_in;
 mod tokens;
 mod wait;
 #[cfg(target_os = "linux")]

@@ -1,0 +1,142 @@
+//! A client written from spa(7) in another language, and ours: each makes
+//! what the other reads, byte for byte.
+
+use std::fmt::Write as _;
+use std::process::Command;
+
+use crate::policy::{GATE_KEY, Key, Parts, SERVER, SPA_PORT, at, datagram, ip, outcome, user};
+use knockd::client::key::Key as ClientKey;
+use knockd::client::token::{Access, Ask, Random};
+use knockd::core::reason::Reason;
+use knockd::core::token::{GateKey, Wanted};
+use knockd::core::user::SourcePolicy;
+use zeroize::Zeroizing;
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/spa.py");
+const SECRET: [u8; 32] = [0xa1; 32];
+const SEED: [u8; 32] = [0xb0; 32];
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digits: Vec<_> = text.trim().chars().map(|c| c.to_digit(16).unwrap() as u8).collect();
+    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+}
+
+/// A Python that has what the other client needs.
+fn interpreter() -> Option<&'static str> {
+    ["python3", "/usr/bin/python3"].into_iter().find(|python| {
+        let found = Command::new(python).args(["-c", "import cryptography"]).output();
+        found.is_ok_and(|found| found.status.success())
+    })
+}
+
+/// Whether the other client can run here.
+fn is_there() -> bool {
+    let is_there = interpreter().is_some();
+    if !is_there {
+        assert!(
+            std::env::var_os("KNOCKD_TESTS_STRICT").is_none(),
+            "needs python3 with cryptography"
+        );
+        eprintln!("skipped: needs python3 with cryptography");
+    }
+    is_there
+}
+
+fn python(gate_key: &[u8; 32], arguments: &[&str]) -> String {
+    let output = Command::new(interpreter().unwrap())
+        .arg(SCRIPT)
+        .args(["--gate-key", &hex(gate_key), "--server-name", SERVER])
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn keys() -> [(&'static str, [u8; 32], ClientKey); 2] {
+    [
+        ("--secret", SECRET, ClientKey::Secret(Zeroizing::new(SECRET))),
+        ("--ed25519", SEED, ClientKey::ed25519(&SEED)),
+    ]
+}
+
+#[test]
+fn both_make_the_same_bytes_of_the_same_input() {
+    if !is_there() {
+        return;
+    }
+    let random = Random { salt: [0x5a; 16], padding: [0xee; 255] };
+    let issued = at(0).wall;
+    for number in 0..4_u8 {
+        // Each with a padding of its own.
+        let gate_key = [number; 32];
+        for (flag, bytes, key) in keys() {
+            let access = Access {
+                gate_key: GateKey::new(Zeroizing::new(gate_key)),
+                server_name: SERVER.into(),
+                key,
+            };
+            for (address, seconds) in
+                [(Some("192.0.2.7"), 0), (Some("2001:db8::7"), 60), (None, 1)]
+            {
+                let wanted = address.map_or(Wanted::Source, |text| Wanted::Address(ip(text)));
+                let lifetime = (seconds > 0).then(|| std::time::Duration::from_secs(seconds));
+                let ask = Ask { door: "ssh".into(), lifetime };
+                let ours = access.token(&ask, wanted, issued, &random).unwrap();
+                let (seconds, issued) = (seconds.to_string(), issued.as_millis().to_string());
+                let (salt, padding, key) =
+                    (hex(&random.salt), hex(&random.padding), hex(&bytes));
+                let mut asked = vec![flag, &key, "--door", "ssh", "--seconds", &seconds];
+                asked.extend(["--issued", &issued, "--salt", &salt, "--padding", &padding]);
+                asked.extend(address.iter().flat_map(|address| ["--address", address]));
+                assert_eq!(unhex(&python(&gate_key, &asked)), ours, "{flag} {address:?}");
+
+                let read = python(&gate_key, &[flag, &key, "--open", &hex(&ours)]);
+                assert!(read.contains("\"proven\": true"), "{read}");
+                let address = address.unwrap_or("::");
+                assert!(read.contains(&format!("\"address\": \"{address}\"")), "{read}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_the_other_makes_opens_our_gate_once() {
+    if !is_there() {
+        return;
+    }
+    let mut alice = user("alice", &Key::alice());
+    alice.source = SourcePolicy::Observed;
+    let mut gate =
+        Parts { users: vec![alice, user("bob", &Key::bob())], ..Parts::default() }.gate();
+    let issued = at(0).wall.as_millis().to_string();
+    let mut judge = |arguments: &[&str]| {
+        let token = unhex(&python(&GATE_KEY, &[arguments, &["--issued", &issued]].concat()));
+        let mut hear =
+            || outcome(gate.judge(&datagram(ip("192.0.2.7"), SPA_PORT, &token), at(1)));
+        let first = hear().map(|claims| claims[0].address).map_err(|refusal| refusal.reason);
+        assert_eq!(
+            hear().map_err(|refusal| refusal.reason).err(),
+            match first {
+                Ok(_) => Some(Reason::Replayed),
+                Err(reason) => Some(reason),
+            }
+        );
+        first
+    };
+    let (secret, seed) = (hex(&SECRET), hex(&SEED));
+    assert_eq!(judge(&["--secret", &secret, "--door", "ssh"]), Ok(ip("192.0.2.7")));
+    let named = ["--ed25519", &seed, "--door", "ssh", "--address", "192.0.2.7"];
+    assert_eq!(judge(&named), Ok(ip("192.0.2.7")));
+    let wrong = ["--ed25519", &seed, "--door", "ssh", "--address", "192.0.2.8"];
+    assert_eq!(judge(&wrong), Err(Reason::Address));
+    let unknown = hex(&[9; 32]);
+    assert_eq!(judge(&["--secret", &unknown, "--door", "ssh"]), Err(Reason::Unknown));
+}

@@ -1,0 +1,219 @@
+//! A configuration from memory: the same as from the disk, whatever happened
+//! to the disk since.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::house::{House, conf, sample};
+use knockd::config::{self, Config, Files};
+use knockd::keyfile;
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+
+/// What other processes call by index, and the rest as it prints.
+fn meaning(config: &Config) -> String {
+    let Config { policy, .. } = config;
+    let users: Vec<_> =
+        policy.users.iter().map(|user| (&user.name, user.id(), &user.doors)).collect();
+    let gates: Vec<_> =
+        policy.spa.iter().flat_map(|spa| &spa.gate_keys).map(|key| key.1).collect();
+    // Maps print in any order.
+    let parts = (&policy.doors, &policy.sequences, policy.limits, policy.loopback);
+    let rest = (&config.name, &config.interfaces, &config.directories, &config.warnings);
+    format!("{users:?} {gates:?} {parts:?} {rest:?}")
+}
+
+/// The same files as another process gets them.
+fn passed_on(files: &Files) -> Files {
+    let decoded = Files::decode(&files.encode()).unwrap();
+    assert_eq!(&decoded, files);
+    decoded
+}
+
+#[test]
+fn a_configuration_from_memory_is_the_one_from_the_disk() {
+    for name in ["minimal.ron", "gateway.ron", "sequences.ron", "odd.ron"] {
+        let house = House::new();
+        let first = house.parse(&sample(name)).unwrap();
+        fs::remove_dir_all(house.directory.path()).unwrap();
+        let again = config::parse_files(&passed_on(&first.files)).unwrap();
+        assert_eq!(meaning(&again), meaning(&first), "{name}");
+        assert_eq!(again.files, first.files, "{name}");
+    }
+}
+
+#[test]
+fn a_key_that_changed_on_the_disk_is_still_the_old_one_in_memory() {
+    let mut house = House::new();
+    let first = house.parse(&conf(&[])).unwrap();
+    fs::remove_file(house.path("alice.key")).unwrap();
+    house.add_key("alice.key", keyfile::Kind::Secret, 99);
+    let id = |config: &Config| config.policy.users[0].id();
+    assert_ne!(id(&house.parse(&conf(&[])).unwrap()), id(&first));
+    assert_eq!(id(&config::parse_files(&first.files).unwrap()), id(&first));
+}
+
+#[test]
+fn who_may_read_a_key_is_asked_when_it_is_read_and_not_later() {
+    let house = House::new();
+    let first = house.parse(&conf(&[])).unwrap();
+    for (path, mode) in [(house.path("alice.key"), 0o644), (house.path(""), 0o777)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    assert_eq!(house.parse(&conf(&[])).unwrap_err().list().len(), 2);
+    assert!(config::parse_files(&first.files).is_ok());
+}
+
+#[test]
+fn a_key_file_that_two_name_is_read_once() {
+    let house = House::new();
+    let twice = "spa: (port: 40123, gate_keys: [\"gate.key\", \"gate.key\"])";
+    let problems = house.problems(&conf(&[twice]));
+    assert_eq!(problems, ["5:44: this gate key is the other one again, remove it"]);
+}
+
+#[test]
+fn a_key_that_is_not_in_memory_is_missing() {
+    let house = House::new();
+    let files = house.parse(&conf(&[])).unwrap().files;
+    let (_, directory, text, keys) = parts(&files.encode());
+    let bare = encode(b"knockd.ron", &directory, &text, &BTreeMap::new());
+    let problems = config::parse_files(&Files::decode(&bare).unwrap()).unwrap_err();
+    assert_eq!(problems.list().len(), keys.len());
+    assert!(problems.to_string().contains("cannot open key file"), "{problems}");
+}
+
+#[test]
+fn mistakes_in_memory_are_told_as_those_on_the_disk() {
+    for (text, expected) in [
+        (&b"(name: 7)"[..], "knockd.ron:1:8: expected a string in double quotes"),
+        (b"(\n\xff", "knockd.ron:2:1: the text is not UTF-8"),
+    ] {
+        let files = Files::decode(&encode(b"knockd.ron", b"/", text, &BTreeMap::new()));
+        let problems = config::parse_files(&files.unwrap()).unwrap_err();
+        assert_eq!(problems.to_string(), expected);
+    }
+}
+
+#[test]
+fn key_files_that_are_too_large_together_are_refused() {
+    let house = House::new();
+    let large = |number| format!("{:4095}\n", format!("knockd-secret {number}"));
+    let mut users = String::from("users: {");
+    for number in 0..4_200 {
+        let path = house.path(&format!("{number}.key"));
+        fs::write(&path, large(number)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        users += &format!("\"u{number}\": (credential: Secret(\"{number}.key\"), doors: []),");
+    }
+    let problems = house.parse(&conf(&[&(users + "}")])).unwrap_err();
+    let large = |text: &str| text.contains("the key files exceed 16777216 bytes");
+    let refused = problems.list().iter().filter(|problem| large(&problem.text)).count();
+    assert!((1..200).contains(&refused), "{refused}");
+}
+
+#[test]
+fn files_show_nothing_of_what_they_hold() {
+    let house = House::new();
+    let config = house.parse(&conf(&[])).unwrap();
+    for shown in [format!("{:?}", config.files), format!("{config:?}")] {
+        house.assert_discreet(&shown);
+        assert!(!shown.contains("knock_ssh\\") && !shown.contains("knockd-secret"), "{shown}");
+    }
+}
+
+type Keys = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// The encoding, as its description has it.
+fn encode(path: &[u8], directory: &[u8], text: &[u8], keys: &Keys) -> Vec<u8> {
+    let keys = keys.iter().flat_map(|(path, key)| [&path[..], &key[..]]);
+    let parts = [path, directory, text].into_iter().chain(keys);
+    let length = |part: &[u8]| u32::try_from(part.len()).unwrap().to_be_bytes();
+    parts.flat_map(|part| [&length(part), part].concat()).collect()
+}
+
+fn parts(mut bytes: &[u8]) -> (Vec<u8>, Vec<u8>, Vec<u8>, Keys) {
+    let mut next = || {
+        let (length, rest) = bytes.split_first_chunk()?;
+        let (part, rest) = rest.split_at(u32::from_be_bytes(*length) as usize);
+        bytes = rest;
+        Some(part.to_vec())
+    };
+    let (path, directory, text) = (next().unwrap(), next().unwrap(), next().unwrap());
+    let keys = std::iter::from_fn(|| Some((next()?, next()?))).collect();
+    (path, directory, text, keys)
+}
+
+#[test]
+fn what_exceeds_a_bound_is_not_decoded() {
+    let with = |text: &[u8], key: &[u8]| {
+        let keys = Keys::from([(b"k".to_vec(), key.to_vec())]);
+        Files::decode(&encode(b"f", b"/", text, &keys)).is_some()
+    };
+    let most = usize::try_from(config::MAX_LENGTH).unwrap();
+    assert!(with(&vec![b' '; most], &[b'k'; keyfile::MAX_PUBLIC_LENGTH]));
+    assert!(!with(&vec![b' '; most + 1], b"k"));
+    assert!(!with(b"", &[b'k'; keyfile::MAX_PUBLIC_LENGTH + 1]));
+
+    let keys = |count: u32| {
+        let key = |number: u32| (format!("{number:04}").into_bytes(), vec![b'k'; 4_084]);
+        encode(b"f", b"/", &[b' '; 4_096 - 14], &(0..count).map(key).collect())
+    };
+    assert_eq!(keys(4_095).len(), config::MAX_TOTAL);
+    assert!(Files::decode(&keys(4_095)).is_some());
+    assert!(Files::decode(&keys(4_096)).is_none());
+}
+
+#[test]
+fn keys_out_of_order_or_twice_are_not_decoded() {
+    let two = |first: &[u8], second: &[u8]| {
+        let mut bytes = encode(b"f", b"/", b"", &Keys::new());
+        for path in [first, second] {
+            bytes.extend([&1_u32.to_be_bytes(), path, &0_u32.to_be_bytes()].concat());
+        }
+        Files::decode(&bytes).is_some()
+    };
+    assert!(two(b"a", b"b"));
+    assert!(!two(b"b", b"a") && !two(b"a", b"a"));
+}
+
+proptest! {
+    #[test]
+    fn any_files_survive_the_way_to_another_process(
+        path in vec(1_u8.., 0..20),
+        text: Vec<u8>,
+        keys in btree_map("[a-z]{1,8}".prop_map(String::into_bytes), vec(any::<u8>(), 0..99), 0..5),
+    ) {
+        let bytes = encode(&path, b"/etc", &text, &keys);
+        let files = Files::decode(&bytes).unwrap();
+        prop_assert_eq!(&files.encode()[..], &bytes[..]);
+    }
+
+    #[test]
+    fn bytes_are_decoded_to_what_encodes_to_them_or_not_at_all(bytes: Vec<u8>) {
+        if let Some(files) = Files::decode(&bytes) {
+            prop_assert_eq!(&files.encode()[..], &bytes[..]);
+        }
+    }
+
+    #[test]
+    fn damaged_files_are_decoded_to_what_encodes_to_them_or_not_at_all(
+        damage in vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        cut: prop::sample::Index,
+    ) {
+        let keys = Keys::from([(b"a".to_vec(), b"1".to_vec()), (b"b".to_vec(), b"2".to_vec())]);
+        let mut bytes = encode(b"f", b"/", b"()", &keys);
+        for (at, value) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        for length in [bytes.len(), cut.index(bytes.len())] {
+            if let Some(files) = Files::decode(&bytes[..length]) {
+                prop_assert_eq!(&files.encode()[..], &bytes[..length]);
+                let _ = config::parse_files(&files);
+            }
+        }
+    }
+}

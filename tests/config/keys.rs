@@ -1,0 +1,232 @@
+//! Lines of authorized_keys in a configuration, and what they may say.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::house::{House, PUBLIC, conf};
+use base64ct::{Base64, Encoding};
+use knockd::core::reason::Reason;
+use knockd::core::time::Wall;
+use knockd::core::token::ProofKind;
+
+fn string(bytes: &[u8]) -> Vec<u8> {
+    [&u32::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat()
+}
+
+fn key(kind: &str, parts: &[&[u8]]) -> String {
+    let blob: Vec<u8> = std::iter::once(string(kind.as_bytes()))
+        .chain(parts.iter().map(|part| string(part)))
+        .flatten()
+        .collect();
+    format!("{kind} {}", Base64::encode_string(&blob))
+}
+
+fn public() -> Vec<u8> {
+    Base64::decode_vec(PUBLIC).unwrap()
+}
+
+fn ssh() -> String {
+    key("ssh-ed25519", &[&public()])
+}
+
+fn sk() -> String {
+    key("sk-ssh-ed25519@openssh.com", &[&public(), b"ssh:"])
+}
+
+fn with(line: &str) -> String {
+    conf(&[&format!(
+        "users: {{\"ada\": (credential: AuthorizedKey({line:?}), doors: [\"ssh\"])}}"
+    )])
+}
+
+#[test]
+fn a_line_is_a_key_of_its_own_kind_and_no_other() {
+    let house = House::new();
+    for (line, kind) in [
+        (ssh(), ProofKind::Ssh),
+        (format!("{} ada at home, and more", ssh()), ProofKind::Ssh),
+        (format!("  {}\t", sk()), ProofKind::SecurityKey),
+        (format!("verify-required {} ada", sk()), ProofKind::SecurityKey),
+        (format!("from=\"192.0.2.0/24, 2001:db8::/32\" {}", ssh()), ProofKind::Ssh),
+    ] {
+        let config = house.parse(&with(&line)).unwrap();
+        assert_eq!(config.policy.users[0].credentials[0].kind(), Some(kind), "{line}");
+    }
+    let ids: std::collections::BTreeSet<_> = [
+        with(&ssh()),
+        with(&sk()),
+        with(&key("sk-ssh-ed25519@openssh.com", &[&public(), b"ssh:work"])),
+        conf(&[&format!(
+            "users: {{\"ada\": (credential: Ed25519({PUBLIC:?}), doors: [\"ssh\"])}}"
+        )]),
+    ]
+    .iter()
+    .map(|text| house.parse(text).unwrap().policy.users[0].id())
+    .collect();
+    assert_eq!(ids.len(), 4, "the same public key four times, and four users");
+}
+
+#[test]
+fn options_bound_the_key() {
+    let house = House::new();
+    let line = "from=\"192.0.2.0/24,!192.0.2.66,2001:db8::7\",expiry-time=\"20270131Z\"";
+    let config = house.parse(&with(&format!("{line} {}", ssh()))).unwrap();
+    let user = &config.policy.users[0];
+    let credential = &user.credentials[0];
+    for (address, expected) in [
+        ("192.0.2.1", true),
+        ("192.0.2.66", false),
+        ("192.0.3.1", false),
+        ("2001:db8::7", true),
+        ("2001:db8::8", false),
+    ] {
+        let found = user.may_be_at(credential, address.parse().unwrap());
+        assert_eq!(found, expected, "{address}");
+    }
+    let end = 1_801_353_600_999; // within the second of 2027-01-31 00:00:00 UTC
+    assert_eq!(user.check_validity(credential, Wall::from_millis(end)), Ok(()));
+    let over = user.check_validity(credential, Wall::from_millis(end + 1));
+    assert_eq!(over, Err(Reason::Expired));
+}
+
+#[test]
+fn what_would_mean_less_here_than_to_sshd_is_refused_with_the_reason() {
+    let house = House::new();
+    let (ssh, sk) = (ssh(), sk());
+    let weak = key("ssh-ed25519", &[&[0; 32]]);
+    for (line, expected) in [
+        (format!("command=\"true\" {ssh}"), "option command means nothing to a knock"),
+        (format!("no-pty,from=\"192.0.2.1\" {ssh}"), "option no-pty means nothing to a knock"),
+        (format!("restrict {ssh}"), "option restrict means nothing to a knock"),
+        (format!("cert-authority {ssh}"), "certificates are not taken"),
+        (format!("no-touch-required {sk}"), "must always be touched"),
+        (format!("verify-required {ssh}"), "verify-required takes a key of type sk-"),
+        (format!("from=\"gw1.example.org\" {ssh}"), "from= takes addresses and networks"),
+        (format!("from=\"192.0.2.*\" {ssh}"), "from= takes addresses and networks"),
+        (format!("from=\"192.0.2.7/24\" {ssh}"), "write 192.0.2.0/24"),
+        (format!("from=\"!192.0.2.7\" {ssh}"), "from= allows nothing"),
+        (format!("from=\"192.0.2.1\",from=\"192.0.2.2\" {ssh}"), "stands there twice"),
+        (
+            format!("from=\"{}192.0.2.1\" {ssh}", "192.0.2.0/24,".repeat(64)),
+            "from= names more than 64 networks",
+        ),
+        (format!("from=192.0.2.1 {ssh}"), "from= needs a value in quotes"),
+        (format!("expiry-time=\"20270131\" {ssh}"), "write it in UTC"),
+        (format!("expiry-time=\"20270230Z\" {ssh}"), "expiry-time= is YYYYMMDDZ"),
+        (weak, "weak"),
+        ("ssh-rsa AAAAB3NzaC1yc2E= ada".into(), "not ssh-rsa"),
+        ("ssh-ed25519".into(), "no line of authorized_keys"),
+        ("ssh-ed25519 AAAA".into(), "behind ssh-ed25519 stands no such public key"),
+        (format!("ssh-ed25519 {}", &sk[27..]), "stands no such public key"),
+        (String::new(), "no line of authorized_keys"),
+        ("from=\"192.0.2.1".into(), "no line of authorized_keys"),
+    ] {
+        let problems = house.problems(&with(&line));
+        assert_eq!(problems.len(), 1, "{line}: {problems:?}");
+        assert!(problems[0].contains(expected), "{line}: {problems:?}");
+    }
+}
+
+#[test]
+fn a_private_key_in_the_place_of_a_public_one_is_not_shown() {
+    let mut house = House::new();
+    let secret = "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0";
+    house.secrets.push(secret.into());
+    for line in [
+        format!("-----BEGIN OPENSSH PRIVATE KEY----- {secret}"),
+        secret.into(),
+        format!("{secret} {secret} {secret}"),
+        format!("ssh-ed25519 {secret}"),
+        format!("from=\"{secret}\" ssh-ed25519 {secret}"),
+    ] {
+        assert_eq!(house.problems(&with(&line)).len(), 1);
+    }
+}
+
+#[test]
+fn a_file_of_lines_gives_a_user_several_keys_and_says_which_line_is_wrong() {
+    let house = House::new();
+    let text = conf(&[
+        "users: {\"ada\": (credential: AuthorizedKeys(\"ada.keys\"), doors: [\"ssh\"])}",
+    ]);
+    let write = |content: &str, mode: u32| {
+        fs::write(house.path("ada.keys"), content).unwrap();
+        fs::set_permissions(house.path("ada.keys"), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    write(&format!("# ada's\n\n{}\n\t{} token\n", ssh(), sk()), 0o644);
+    assert_eq!(house.parse(&text).unwrap().policy.users[0].credentials.len(), 2);
+    for (content, mode, expected) in [
+        (format!("{}\nno-pty {}\n", ssh(), sk()), 0o644, "ada.keys:2: option no-pty"),
+        ("# nothing\n".into(), 0o644, "it holds no key"),
+        (format!("{}\n", ssh()), 0o664, "run chmod 644"),
+        (format!("{}\n{} again\n", ssh(), ssh()), 0o600, "the same key is there twice"),
+        (format!("{}\n", ssh()).repeat(33), 0o600, "ada.keys:33: one user has at most 32 keys"),
+    ] {
+        write(&content, mode);
+        let problems = house.problems(&text);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].contains(expected), "{problems:?}");
+    }
+}
+
+#[test]
+fn rights_are_read_and_bounded() {
+    let house = House::new();
+    let user = |rest: &str| {
+        conf(&[&format!(
+            "users: {{\"ada\": (credential: AuthorizedKey({:?}), doors: [\"ssh\"], {rest})}}",
+            ssh()
+        )])
+    };
+    let config = house
+        .parse(&user(
+            "networks: [\"192.0.2.0/24\"], not_before: \"2027-01-31\", max_open_for: \"5m\", \
+             proofs_per_second: 3, note: \"until the move\"",
+        ))
+        .unwrap();
+    let ada = &config.policy.users[0];
+    assert_eq!((ada.proofs_per_second, ada.note.as_str()), (3, "until the move"));
+    let early = Wall::from_millis(1_801_353_600_000 - 1);
+    assert_eq!(ada.check_validity(&ada.credentials[0], early), Err(Reason::Pending));
+    for (rest, expected) in [
+        ("networks: [\"192.0.2.1/24\"]", "write 192.0.2.0/24"),
+        ("not_before: \"soon\"", "not_before is \"soon\""),
+        ("not_before: \"2027-02-01\", not_after: \"2027-01-31\"", "lies before not_before"),
+        ("max_open_for: \"31d\"", "max_open_for is \"31d\""),
+        ("proofs_per_second: 0", "proofs_per_second is 0, must be 1 to 1000"),
+        ("note: \"two\\nlines\"", "a note is one line"),
+    ] {
+        let problems = house.problems(&user(rest));
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].contains(expected), "{rest}: {problems:?}");
+    }
+    for (door, expected) in [
+        ("v4_prefix: 15", "v4_prefix is 15, must be 16 to 32"),
+        ("v4_prefix: 33", "v4_prefix is 33, must be 16 to 32"),
+        ("v6_prefix: 31", "v6_prefix is 31, must be 32 to 128"),
+        ("v6_prefix: 129", "v6_prefix is 129, must be 32 to 128"),
+    ] {
+        let stanza = format!("doors: {{\"ssh\": (table: \"knock_ssh\", {door})}}");
+        let problems = house.problems(&conf(&[&stanza]));
+        assert!(problems[0].contains(expected), "{door}: {problems:?}");
+    }
+    let nft = conf(&[
+        "firewall: Nft(table: \"knockd\")",
+        "doors: {\"ssh\": (table: \"knock_ssh\", v6_prefix: 64)}",
+    ]);
+    assert!(house.problems(&nft)[0].contains("single addresses"));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_line_makes_it_panic_or_is_repeated(text in ".{0,200}", options in "[a-z=\",!/.:0-9 -]{0,60}") {
+        let mut secret = String::from("c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0");
+        secret.push_str(&text);
+        for line in [text.clone(), format!("{options} {}", ssh()), format!("{options}{secret}")] {
+            if let Err(why) = knockd::config::check_authorized_key(&line) {
+                proptest::prop_assert!(!why.contains("c2VjcmV0"), "{}", why);
+            }
+        }
+    }
+}

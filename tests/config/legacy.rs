@@ -1,0 +1,229 @@
+//! Mistakes in what belongs to older clients.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::house::{House, conf};
+
+/// A good pair of keys, as `fwknop --key-gen` prints them.
+#[cfg(feature = "legacy")]
+const KEYS: &str = "KEY_BASE64: eciCqYHxbSMqQl4m3e4fKdyVnbsm8FNv8ATAhlp7EE8=
+HMAC_KEY_BASE64: kWi/CMYn7GyqUQoF6EnSeE34odZr7YxaI7BtkpvX8LxGOA8+oFQF4ylU6sgtWnrBwOouIOtLpEAgyrK7mPQn5A==
+";
+
+fn write(house: &mut House, name: &str, text: &str, mode: u32) {
+    let path = house.path(name);
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    house.secrets.extend(text.split_whitespace().map(str::to_owned).filter(|s| s.len() > 20));
+}
+
+/// Users, the only ones, and the stanza `legacy` unless empty.
+fn users(stanza: &str, users: &str) -> String {
+    let users = format!("users: {{{users}}}");
+    if stanza.is_empty() { conf(&[&users]) } else { conf(&[&users, stanza]) }
+}
+
+const FAY: &str = "\"fay\": (credential: Fwknop(keys: \"fay.keys\"), doors: [\"ssh\"])";
+
+#[cfg(not(feature = "legacy"))]
+#[test]
+fn a_build_without_older_clients_says_so() {
+    let mut house = House::new();
+    write(&mut house, "fay.keys", "", 0o600);
+    let absent = "this knockd was built without the feature legacy, remove it";
+    assert_eq!(
+        house.problems(&users("legacy: ()", FAY)),
+        [format!("6:42: {absent}"), format!("7:9: {absent}")]
+    );
+}
+
+#[cfg(feature = "legacy")]
+mod built_in {
+    use std::time::Duration;
+
+    use knockd::core::legacy::{Format, MAX_KEYS};
+    use knockd::core::user::UserIndex;
+
+    use super::*;
+
+    fn house() -> House {
+        let mut house = House::new();
+        write(&mut house, "fay.keys", KEYS, 0o600);
+        write(&mut house, "pat.key", "correct horse battery staple\n", 0o600);
+        house
+    }
+
+    const PAT: &str = "\"pat\": (credential: Pyknock(\"pat.key\"), doors: [\"ssh\"])";
+
+    #[test]
+    fn such_users_need_no_gate_key_and_come_to_their_programs_ports() {
+        let text = users("", &format!("{FAY}, {PAT}"));
+        let text = text.replace("spa: (port: 40123, gate_keys: [\"gate.key\"]),\n", "");
+        let config = house().parse(&text).unwrap();
+        let legacy = config.policy.legacy.as_ref().unwrap();
+        let ways: Vec<_> =
+            legacy.ways.iter().map(|way| (way.format, way.port, way.keys.clone())).collect();
+        assert_eq!(
+            ways,
+            [
+                (Format::Fwknop, 62_201, vec![(UserIndex(0), 0)]),
+                (Format::Pyknock, 60_120, vec![(UserIndex(1), 0)]),
+            ]
+        );
+        assert_eq!(legacy.max_skew, Duration::from_secs(30));
+        assert_eq!(config.policy.token_ports(), [62_201, 60_120]);
+    }
+
+    #[test]
+    fn without_such_users_nothing_is_awaited() {
+        let alice = "\"alice\": (credential: Secret(\"alice.key\"), doors: [\"ssh\"])";
+        let text = users("legacy: (fwknop_port: 4)", alice);
+        assert!(house().parse(&text).unwrap().policy.legacy.is_none());
+        assert_eq!(
+            house().warnings(&text),
+            ["7:9: no user has a credential Fwknop or Pyknock, remove it"]
+        );
+    }
+
+    #[test]
+    fn ports_are_real_and_nobody_elses() {
+        for (stanza, expected) in [
+            ("legacy: (fwknop_port: 0)", "7:23: port 0 is no port, use 1 to 65535"),
+            (
+                "legacy: (fwknop_port: 40123)",
+                "7:23: fwknop_port is 40123, as the port of spa, use another",
+            ),
+            (
+                "legacy: (pyknock_port: 62201)",
+                "7:24: pyknock_port is 62201, as the port of fwknop, use another",
+            ),
+            (
+                "legacy: (max_skew: \"1h\")",
+                "7:20: max_skew is \"1h\", must be 1s to 10m, as in \"1m30s\"",
+            ),
+        ] {
+            let text = users(stanza, &format!("{FAY}, {PAT}"));
+            assert_eq!(house().problems(&text), [expected]);
+        }
+        let steps =
+            "sequences: {\"s\": (steps: [Tcp(1), Udp(62201), Tcp(7)], opens: [\"ssh\"])}";
+        let text = conf(&[&format!("users: {{{FAY}}}"), steps]);
+        assert_eq!(
+            house().problems(&text),
+            ["7:35: 62201/udp is where tokens go and cannot be a step, use another"]
+        );
+    }
+
+    #[test]
+    fn broken_digests_are_a_decision() {
+        for hmac in ["Md5", "Sha1"] {
+            let fay = |rest: &str| {
+                FAY.replace("\"fay.keys\"", &format!("\"fay.keys\", hmac: {hmac}{rest}"))
+            };
+            assert_eq!(
+                house().problems(&users("", &fay(""))),
+                [
+                    "6:42: MD5 and SHA-1 are broken, use Sha256 here and in the client, or write legacy_digests: true"
+                ]
+            );
+            assert!(house().parse(&users("", &fay(", legacy_digests: true"))).is_ok());
+        }
+    }
+
+    #[test]
+    fn key_files_are_what_the_programs_make_and_nobody_elses() {
+        let short = "KEY_BASE64: AAAA\n";
+        let twice = KEYS.replace("HMAC_KEY", "KEY");
+        let one = KEYS.lines().next().unwrap().to_owned() + "\n";
+        for (text, expected) in [
+            (
+                "KEY: swordfish\n",
+                ":1: a passphrase can be guessed, make keys by fwknop --key-gen",
+            ),
+            (
+                short,
+                ":1: KEY_BASE64 must be 16 to 32 bytes long, make keys by fwknop --key-gen",
+            ),
+            (
+                &twice,
+                ":2: KEY_BASE64 must be 16 to 32 bytes long, make keys by fwknop --key-gen",
+            ),
+            (&(one.clone() + &one), ":2: KEY_BASE64 is there twice, remove one"),
+            (&one, ": there is no HMAC_KEY_BASE64, run fwknop --key-gen --use-hmac"),
+            ("KEY_BASE64: !\n", ":1: the key is no base64"),
+            ("# none\n\nSOURCE ANY\n", ":3: not a line of fwknop --key-gen, remove it"),
+        ] {
+            let mut house = house();
+            write(&mut house, "fay.keys", text, 0o600);
+            let problems = house.problems(&users("", FAY));
+            assert_eq!(problems, [format!("6:42: ETC/knockd/fay.keys{expected}")]);
+        }
+        for (text, expected) in [
+            (
+                "too short\n",
+                ":1: the key must be 16 to 256 bytes long, make one by openssl rand -base64 24",
+            ),
+            ("one line and\nanother one\n", ":2: the file must hold one line, the key"),
+            (
+                "schlüssel mit umlaut\n",
+                ":1: the key must be printable ASCII, as on the command line",
+            ),
+            (
+                "from another system\r\n",
+                ":1: the key must be printable ASCII, as on the command line",
+            ),
+        ] {
+            let mut house = house();
+            write(&mut house, "pat.key", text, 0o600);
+            let problems = house.problems(&users("", PAT));
+            assert_eq!(problems, [format!("6:37: ETC/knockd/pat.key{expected}")]);
+        }
+        for (name, user, at) in [("fay.keys", FAY, 42), ("pat.key", PAT, 37)] {
+            let house = house();
+            fs::set_permissions(house.path(name), fs::Permissions::from_mode(0o644)).unwrap();
+            let problems = house.problems(&users("", user));
+            let expected = format!("6:{at}: ETC/knockd/{name} is open to others, mode 0644");
+            assert!(problems[0].starts_with(&expected), "{problems:?}");
+        }
+    }
+
+    #[test]
+    fn the_form_of_access_conf_and_comments_are_read() {
+        let mut house = house();
+        let text = KEYS.replace(": ", "   ").replace('\n', ";\n");
+        write(&mut house, "fay.keys", &format!("# of fay\n{text}\n"), 0o600);
+        assert!(house.parse(&users("", FAY)).is_ok());
+    }
+
+    #[test]
+    fn nobody_shares_a_key_and_their_number_is_small() {
+        let mut house = house();
+        let other = FAY.replace("\"fay\"", "\"fred\"");
+        assert_eq!(
+            house.problems(&users("", &format!("{FAY},\n{other}"))),
+            ["7:22: user \"fay\" has the same key, give each user one"]
+        );
+        let mut many = String::new();
+        for number in 0..=MAX_KEYS {
+            let name = format!("key{number}");
+            write(&mut house, &name, &format!("a key of some length, {number}"), 0o600);
+            many +=
+                &format!("\"u{number}\": (credential: Pyknock(\"{name}\"), doors: [\"ssh\"]),");
+        }
+        assert_eq!(
+            house.problems(&users("", &many)),
+            ["6:8: more than 32 users come by pyknock, give the others keys of our own"]
+        );
+    }
+
+    #[test]
+    fn doors_that_a_client_cannot_ask_for_are_told() {
+        let doors = "doors: {\"ssh\": (table: \"knock_ssh\")}";
+        let text = conf(&[doors, &format!("users: {{{FAY}}}")]);
+        let warnings = house().warnings(&text);
+        let told = "user \"fay\" cannot ask for door ssh by fwknop, give the door ports";
+        assert!(warnings.iter().any(|line| line.ends_with(told)), "{warnings:?}");
+    }
+}

@@ -1,0 +1,17 @@
+//! The configuration and the files that it names.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may")]
+
+#[path = "../common/house/mod.rs"]
+mod house;
+
+mod accepted;
+mod commands;
+mod doors;
+mod files;
+mod keyfile;
+mod keys;
+mod legacy;
+mod positions;
+mod sequences;
+mod users;

@@ -1,0 +1,104 @@
+//! Mistakes in knock sequences.
+#![forbid(unsafe_code)]
+
+use crate::house::{House, assert_problems, conf};
+
+#[test]
+fn sequences_have_steps_that_a_scan_does_not_find() {
+    let steps = |steps: &str, weak| {
+        format!("sequences: {{\"a\": (steps: [{steps}], opens: [\"ssh\"], weak: {weak})}}")
+    };
+    for (weak_steps, why) in [
+        ("Tcp(1), Tcp(9)", "it has fewer than three steps"),
+        ("Tcp(7), Udp(7), Tcp(7)", "all its steps go to one port"),
+        ("Tcp(1), Udp(5), Tcp(5), Tcp(9)", "its ports only rise, as those of a scan"),
+        ("Tcp(9), Udp(5), Tcp(1)", "its ports only fall, as those of a scan"),
+        ("Tcp(9), Tcp(4), Tcp(5)", "two ports that follow one another are neighbours"),
+    ] {
+        let expected = format!("7:26: weak sequence: {why}; change it or write weak: Allowed");
+        assert_problems(&[&steps(weak_steps, "Refused")], &[&expected]);
+        assert!(House::new().parse(&conf(&[&steps(weak_steps, "Allowed")])).is_ok());
+    }
+    let many = vec!["Tcp(1)"; 33].join(", ");
+    for wrong in ["", &many] {
+        assert_problems(
+            &[&steps(wrong, "Allowed")],
+            &["7:26: a sequence must have 1 to 32 steps"],
+        );
+    }
+    assert_problems(
+        &[&steps("Tcp(9), Udp(40123), Tcp(0)", "Allowed")],
+        &[
+            "7:35: 40123/udp is where tokens go and cannot be a step, use another",
+            "7:47: port 0 is no port, use 1 to 65535",
+        ],
+    );
+}
+
+#[test]
+fn sequences_open_known_doors_within_a_time() {
+    let sequence =
+        |rest: &str| format!("sequences: {{\"a\": (steps: [Tcp(9), Tcp(1), Tcp(5)], {rest})}}");
+    for (rest, expected) in [
+        ("opens: []", "7:59: the sequence opens no door, name one"),
+        ("opens: [\"ssh\", \"web\"]", "7:67: there is no door \"web\""),
+        ("opens: [\"ssh\", \"ssh\"]", "7:67: door \"ssh\" is named twice"),
+        (
+            "opens: [\"ssh\"], within: \"99ms\"",
+            "7:76: within is \"99ms\", must be 100ms to 10m, as in \"1m30s\"",
+        ),
+        (
+            "opens: [\"ssh\"], flags: (set: [Syn, Fin], clear: [Fin])",
+            "7:75: no segment has a flag both set and clear, remove it from one",
+        ),
+    ] {
+        assert_problems(&[&sequence(rest)], &[expected]);
+    }
+    assert_problems(
+        &["sequences: {\"A\": (steps: [Tcp(9), Tcp(1), Tcp(5)], opens: [\"ssh\"])}"],
+        &[
+            "7:13: sequence \"A\" must be called by a letter a-z, then up to 31 of a-z 0-9 _ and -",
+        ],
+    );
+}
+
+#[test]
+fn no_sequence_hides_in_the_beginning_of_another() {
+    let two = |one: &str, other: &str| {
+        format!(
+            "sequences: {{\"a\": (steps: [{one}], opens: [\"ssh\"], weak: Allowed),\n\
+             \"b\": (steps: [{other}], opens: [\"ssh\"], weak: Allowed)}}"
+        )
+    };
+    let expected =
+        "8:14: sequences \"b\" and \"a\" begin alike to the end of one, change a step";
+    for (one, other) in
+        [("Tcp(9)", "Tcp(9)"), ("Tcp(9)", "Tcp(9), Tcp(1)"), ("Tcp(9), Tcp(1)", "Tcp(9)")]
+    {
+        assert_problems(&[&two(one, other)], &[expected]);
+    }
+    let differing = two("Tcp(9), Tcp(1)", "Tcp(9), Udp(1)");
+    assert!(House::new().parse(&conf(&[&differing])).is_ok());
+}
+
+#[test]
+fn one_packet_opens_at_most_sixteen_doors() {
+    let doors: Vec<_> =
+        (0..17).map(|number| format!("\"d{number}\": (table: \"t\")")).collect();
+    let doors = format!("doors: {{\"ssh\": (table: \"t\"), {}}}", doors.join(", "));
+    let names = |range: std::ops::Range<u8>| {
+        let names: Vec<_> = range.map(|number| format!("\"d{number}\"")).collect();
+        names.join(", ")
+    };
+    let sequences = |one: &str, other: &str| {
+        format!(
+            "sequences: {{\"a\": (steps: [Tcp(9), Tcp(1), Tcp(5)], opens: [{one}]),\n\
+             \"b\": (steps: [Tcp(8), Tcp(2), Tcp(5)], opens: [{other}])}}"
+        )
+    };
+    let text = "one packet to 5/tcp would open more than 16 doors, end some sequence elsewhere";
+    let expected = format!("8:47: {text}");
+    assert_problems(&[&doors, &sequences(&names(0..10), &names(10..17))], &[&expected]);
+    let fits = conf(&[&doors, &sequences(&names(0..10), &names(10..16))]);
+    assert!(House::new().parse(&fits).is_ok());
+}

@@ -1,0 +1,107 @@
+//! Claims that the configuration does not cover.
+
+use super::{Attack, BOBS_LEASES, MAX_LEASES, hosts, refusals};
+use crate::net::is_root;
+
+#[test]
+fn no_door_and_no_user_that_is_not_configured() {
+    if !is_root() {
+        return;
+    }
+    let attack = Attack::done("strangers");
+    assert_eq!((attack.table("ssh"), attack.table("web")), (hosts(&[]), hosts(&[])));
+    let told = attack.end();
+    assert_eq!(refusals(&told, "forbidden"), 4, "{told:#?}");
+    assert_eq!(refusals(&told, "unknown"), 2, "{told:#?}");
+}
+
+#[test]
+fn nothing_that_a_user_or_a_sequence_has_no_right_to() {
+    if !is_root() {
+        return;
+    }
+    let attack = Attack::done("rights");
+    assert_eq!((attack.table("ssh"), attack.table("web")), (hosts(&[]), hosts(&[])));
+    let told = attack.end();
+    assert_eq!(refusals(&told, "forbidden"), 5, "{told:#?}");
+    assert_eq!(refusals(&told, "expired"), 1, "{told:#?}");
+}
+
+#[test]
+fn no_address_that_is_not_a_hosts() {
+    if !is_root() {
+        return;
+    }
+    let attack = Attack::done("addresses");
+    assert_eq!((attack.table("ssh"), attack.table("web")), (hosts(&[]), hosts(&[])));
+    let told = attack.end();
+    assert_eq!(refusals(&told, "address"), 2 * 13, "{told:#?}");
+}
+
+#[test]
+fn no_lease_is_longer_than_the_door_allows() {
+    if !is_root() {
+        return;
+    }
+    let attack = Attack::done("lifetime");
+    let told = attack.end();
+    let opened: Vec<_> =
+        told.iter().filter(|line| line.contains("opened for 203.0.113.1 ")).collect();
+    assert_eq!(opened, ["knockd: door ssh opened for 203.0.113.1 by bob, 900s"]);
+}
+
+#[test]
+fn no_more_leases_than_the_user_may_hold() {
+    if !is_root() {
+        return;
+    }
+    let attack = Attack::done("quota");
+    assert_eq!(attack.table("ssh").len(), BOBS_LEASES);
+    let told = attack.end();
+    let full = told.iter().filter(|line| line.ends_with("by bob, full")).count();
+    assert_eq!(full, 60 - BOBS_LEASES, "{told:#?}");
+}
+
+#[test]
+fn no_token_counts_twice() {
+    if !is_root() {
+        return;
+    }
+    let attack = Attack::done("replay");
+    assert_eq!(attack.table("ssh"), hosts(&["203.0.113.1"]));
+    let told = attack.end();
+    assert_eq!(refusals(&told, "replayed"), 3, "{told:#?}");
+}
+
+#[test]
+fn no_token_of_another_day_and_no_packet_from_the_end_of_time() {
+    if !is_root() {
+        return;
+    }
+    let attack = Attack::done("times");
+    // When a packet was read is believed, for nothing depends on it.
+    assert_eq!(attack.table("ssh"), hosts(&["203.0.113.10", "203.0.113.11"]));
+    let told = attack.end();
+    assert_eq!(refusals(&told, "stale"), 2, "{told:#?}");
+    assert_eq!(refusals(&told, "early"), 2, "{told:#?}");
+}
+
+#[test]
+fn the_administrators_slots_stay_his() {
+    if !is_root() {
+        return;
+    }
+    let attack = Attack::prepare("slots");
+    attack.begin();
+    attack.daemon.expect("by a sequence, full");
+    attack.daemon.expect("starting another engine: it closed its channel");
+    let held = attack.table("ssh").len() + attack.table("web").len();
+    assert!((MAX_LEASES / 2..=MAX_LEASES).contains(&held), "{held}");
+
+    let mut knockctl = attack.lab.server.command(env!("CARGO_BIN_EXE_knockctl"));
+    knockctl.arg("-s").arg(attack.lab.path("run/knockd.sock"));
+    let output = knockctl.args(["open", "ssh", "192.0.2.50", "60"]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(attack.table("ssh").contains("192.0.2.50"));
+    attack.end();
+}

@@ -1,0 +1,81 @@
+//! More of everything than fits.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use knockd::log::summary::MAX_LINES;
+
+use super::{Attack, hosts, refusals};
+use crate::net::{is_root, until};
+
+#[test]
+fn no_grants_faster_than_the_rate() {
+    if !is_root() {
+        return;
+    }
+    let attack = Attack::prepare("rate");
+    let files = attack.files();
+    let began = Instant::now();
+    attack.begin();
+    attack.daemon.expect("by dave");
+    // 64 at once, and one each 50 ms.
+    let most = 64 + usize::try_from(began.elapsed().as_millis()).unwrap() / 50 + 1;
+    let said = |what| attack.daemon.count(&format!("door ssh {what} for 203.0.113.1 by bob"));
+    let granted = said("opened") + said("extended");
+    assert!((64..=most).contains(&granted), "{granted} of {most}");
+    assert_eq!(attack.table("ssh"), hosts(&["203.0.113.1"]));
+    assert_eq!(attack.files(), files);
+    let told = attack.end();
+    assert_eq!(refusals(&told, "throttled"), 2_000 - granted, "{told:#?}");
+}
+
+#[test]
+fn the_log_stays_within_its_bounds() {
+    if !is_root() {
+        return;
+    }
+    let attack = Attack::prepare("refusals");
+    let files = attack.files();
+    attack.begin();
+    attack.daemon.expect("by dave");
+    assert_eq!(attack.files(), files);
+    assert_eq!((attack.table("ssh"), attack.table("web")), (hosts(&[]), hosts(&[])));
+    let told = attack.end();
+    let of_packets =
+        |line: &&String| line.contains("token in the name") || line.contains("packet");
+    let lines = told.iter().filter(of_packets).count();
+    // A slow machine sees the end of a minute.
+    assert!((40..=2 * MAX_LINES).contains(&lines), "{lines}");
+    let all = ["stranger", "replayed", "stale"].map(|reason| refusals(&told, reason));
+    assert_eq!(all.iter().sum::<usize>(), 100_000, "none is hidden");
+}
+
+#[test]
+fn counters_have_no_end_and_who_serves_serves_once() {
+    if !is_root() {
+        return;
+    }
+    let attack = Attack::done("counts");
+    let told = attack.end();
+    let ready = told.iter().filter(|line| line.contains(" ready, ")).count();
+    assert_eq!(ready, 1, "{told:#?}");
+}
+
+#[test]
+fn who_cannot_read_all_the_time_is_given_new_descriptors_at_times() {
+    if !is_root() {
+        return;
+    }
+    let attack = Attack::prepare("failures");
+    attack.begin();
+    attack.daemon.expect("starting another engine: it closed its channel");
+    // What came before was perhaps lost with the descriptor.
+    until("it serves", || {
+        attack.begin();
+        thread::sleep(Duration::from_millis(50));
+        attack.daemon.count("by dave") > 0
+    });
+    let again = attack.daemon.count("capturing on eth0") - 1;
+    assert!(again <= 2, "{again}");
+    attack.end();
+}

@@ -1,0 +1,222 @@
+//! The doctor's report: of a system that is well, and of one that is not.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+
+use crate::house::{House, conf};
+use knockd::config::Config;
+use knockd::control::doctor::finding::{Finding, Grade};
+use knockd::control::doctor::health::{self, Health, KEYS};
+use knockd::control::doctor::report::Report;
+use knockd::control::doctor::ruleset::read;
+use knockd::control::doctor::ruleset::services::Services;
+use knockd::control::doctor::ruleset::share::{Entrance, Machine};
+use knockd::control::doctor::ruleset::verdict::Site;
+use knockd::control::doctor::{self, Outcome, packet_filter};
+use knockd::core::address::Entry;
+use knockd::core::door::Table;
+use knockd::core::time::Wall;
+use knockd::firewall::{Added, Deleted, Error, Firewall, Kind, Status, Warning};
+
+const NOW: Wall = Wall::from_millis(1_795_420_800_000);
+const FINGERPRINT: &str = "0123456789abcdef";
+
+fn config() -> Config {
+    let stanzas = [
+        "firewall: Pf",
+        "doors: {\"ssh\": (table: \"knock_ssh\", ports: [Tcp(22)])}",
+        "spa: (port: 40123, gate_keys: [\"gate.key\"])",
+    ];
+    House::new().parse(&conf(&stanzas)).unwrap()
+}
+
+type Review = fn(&[Table], &[String]) -> Result<Vec<Warning>, Error>;
+
+/// A firewall that answers as it is told.
+struct Stand {
+    there: bool,
+    warnings: Review,
+}
+
+impl Firewall for Stand {
+    fn probe(&mut self, table: &Table) -> Result<(), Error> {
+        let missing = || Error::new(Kind::Missing, format!("cannot use table {table}"), None);
+        self.there.then_some(()).ok_or_else(missing)
+    }
+
+    fn add(&mut self, _: &Table, _: Entry) -> Result<Added, Error> {
+        unreachable!("the doctor only looks")
+    }
+
+    fn delete(&mut self, _: &Table, _: Entry) -> Result<Deleted, Error> {
+        unreachable!("the doctor only looks")
+    }
+
+    fn list(&mut self, _: &Table) -> Result<Vec<Entry>, Error> {
+        unreachable!("the doctor only looks")
+    }
+
+    fn status(&mut self) -> Result<Status, Error> {
+        Ok(Status::Enforcing)
+    }
+
+    fn review(&mut self, tables: &[Table], names: &[String]) -> Result<Vec<Warning>, Error> {
+        (self.warnings)(tables, names)
+    }
+}
+
+fn health(changes: &[(&str, &str)]) -> Health {
+    let mut pairs: BTreeMap<&str, &str> = BTreeMap::from([
+        ("version", env!("CARGO_PKG_VERSION")),
+        ("uptime", "3600"),
+        ("now", "1795420800000"),
+        ("configuration", "/etc/knockd.ron"),
+        ("fingerprint", FINGERPRINT),
+        ("attached", "em0"),
+        ("journal", "sound"),
+        ("journal_bytes", "8256"),
+        ("journal_age", "7200"),
+        ("uncertain", "0"),
+        ("lease_file", "sound"),
+        ("engine_restarts", "0"),
+        ("keeper_restarts", "0"),
+        ("dropped", "0"),
+        ("clock_steps", "0"),
+    ]);
+    pairs.extend(changes.iter().copied());
+    let told = pairs.into_iter().filter(|(_, value)| !value.is_empty());
+    Health::new(told.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+}
+
+fn judged(ask: &mut read::Ask<'_>) -> Vec<Finding> {
+    let lines = read::read(ask, &Services::default()).unwrap();
+    let entrances = [Entrance { name: "em0".into(), groups: vec!["egress".into()] }];
+    let machine = Machine::default();
+    let site = Site { lines: &lines, entrances: &entrances, machine: &machine };
+    doctor::judge(&config(), &site)
+}
+
+fn report(health: &Health, mut stand: Stand, rules: &str) -> (String, Outcome) {
+    let mut out = Vec::new();
+    let mut report = Report::new(&mut out);
+    report.add(health::check(health, NOW, Some(FINGERPRINT)));
+    let names = ["em0".to_owned()];
+    report.add(packet_filter::check(&mut stand, &config().policy.doors, &names));
+    let mut ask = |_: &[&str]| Ok(rules.to_owned());
+    report.add(judged(&mut ask));
+    let outcome = report.finish();
+    (String::from_utf8(out).unwrap(), outcome)
+}
+
+#[test]
+fn a_system_that_is_well_is_reported_so() {
+    let rules = "block drop in on egress all\n\
+        pass in on egress proto tcp from <knock_ssh> to any port = 22 flags S/SA\n";
+    let stand = Stand { there: true, warnings: |_, _| Ok(Vec::new()) };
+    let (text, outcome) = report(&health(&[]), stand, rules);
+    let expected = "\
+ok       daemon: version 0.1.0 runs for 3600 s
+ok       reload: the daemon runs with /etc/knockd.ron as it is
+ok       interface em0: captured on
+ok       journal: sound, 8256 bytes, made 7200 s ago
+ok       lease file: sound
+ok       engine: never had to be started anew
+ok       keeper: never had to be started anew
+ok       drops: no packet was lost
+ok       firewall: enabled
+ok       table <knock_ssh>: there
+ok       door ssh: 22/tcp is dropped for strangers
+ok       door ssh: 22/tcp is open to addresses in <knock_ssh> over IPv4 and IPv6
+ok       SPA port: 40123/udp is dropped without an answer
+0 errors, 0 warnings
+";
+    assert_eq!(text, expected.replace("0.1.0", env!("CARGO_PKG_VERSION")));
+    assert_eq!((outcome.worst, outcome.exit_status()), (Grade::Ok, 0));
+}
+
+#[test]
+fn a_system_that_is_sick_says_where_it_hurts_and_what_helps() {
+    let health = health(&[
+        ("version", "0.0.9"),
+        ("fingerprint", "fedcba9876543210"),
+        ("attached", ""),
+        ("waiting", "em0=there is no such interface"),
+        ("journal", "cannot write /var/db/knockd/journal: No space left on device"),
+        ("lease_file", "cannot write /var/run/knockd/leases: Read-only file system"),
+        ("engine_restarts", "3"),
+        ("dropped", "17"),
+        ("now", "1795420790000"),
+        ("clock_steps", "2"),
+        ("unusable", "ssh=table <knock_ssh> is gone\u{1b}[2J"),
+    ]);
+    let stand = Stand {
+        there: false,
+        warnings: |tables, names| {
+            Ok(vec![
+                Warning::Disabled("run `pfctl -e`"),
+                Warning::Unreferenced(tables[0].clone()),
+                Warning::Skipped(names[0].clone()),
+            ])
+        },
+    };
+    let rules = "block return all\npass in proto tcp from any to any port = 22 flags S/SA\n\
+        pass in on wan proto udp all\n";
+    let (text, outcome) = report(&health, stand, rules);
+    let expected = "\
+warning  daemon: version 0.0.9 runs, but 0.1.0 is installed: restart knockd
+warning  reload: the daemon runs with another configuration than the file: run `knockctl reload`
+warning  interface em0: not captured on, there is no such interface: bring it up, or drop it from `interfaces`
+error    capture: no interface is captured on, nobody can knock: see `interfaces`
+error    journal: cannot write /var/db/knockd/journal: No space left on device: tokens are refused until it can be written
+warning  lease file: cannot write /var/run/knockd/leases: Read-only file system: leases will not outlive the daemon until it can be written
+warning  engine: started anew 3 times: look for why in the log
+ok       keeper: never had to be started anew
+warning  drops: 17 packets were lost before they were read: if that grows, see `strict` in knockd.ron(5)
+warning  clock: the daemon's is 10000 ms behind ours: restart knockd
+warning  clock: it stepped 2 times since the start: run a time daemon that slews
+error    door ssh: stays shut: table <knock_ssh> is gone?[2J
+error    firewall: the firewall is disabled, every door stands open: run `pfctl -e`
+error    table <knock_ssh>: no rule refers to table <knock_ssh>, its doors open nothing: add a rule that does
+error    interface em0: the firewall skips interface em0, its doors stand open there: drop it from `set skip on`
+error    table <knock_ssh>: cannot use table <knock_ssh>
+error    door ssh: strangers reach 22/tcp over IPv4 and IPv6 by `pass in proto tcp from any to any port = 22 flags S/SA`: remove that rule, or narrow it
+ok       door ssh: 22/tcp is open to addresses in <knock_ssh> over IPv4 and IPv6
+warning  SPA port: cannot tell whether the kernel answers at 40123/udp over IPv4 and IPv6, because of `pass in on wan proto udp all`: look at that rule yourself
+8 errors, 9 warnings
+";
+    assert_eq!(text, expected.replace("0.1.0", env!("CARGO_PKG_VERSION")));
+    assert_eq!((outcome.worst, outcome.exit_status()), (Grade::Error, 1));
+}
+
+#[test]
+fn warnings_alone_leave_the_exit_status_at_0() {
+    let mut out = Vec::new();
+    let mut report = Report::new(&mut out);
+    report.add([Finding::warning("drops", "some"), Finding::ok("a", "b")]);
+    let outcome = report.finish();
+    assert_eq!((outcome.worst, outcome.exit_status()), (Grade::Warning, 0));
+    assert!(String::from_utf8(out).unwrap().ends_with("0 errors, 1 warning\n"));
+}
+
+#[test]
+fn what_the_daemon_does_not_tell_is_no_silent_ok() {
+    for key in KEYS.iter().filter(|key| !key.repeats) {
+        let findings = health::check(&health(&[(key.name, "")]), NOW, Some(FINGERPRINT));
+        let text = format!("it does not tell {}: restart knockd", key.name);
+        assert!(findings.iter().any(|finding| finding.text == text), "{key:?} {findings:?}");
+        assert!(findings.iter().any(|finding| finding.grade == Grade::Warning));
+    }
+    for key in ["dropped", "uptime", "uncertain"] {
+        let findings = health::check(&health(&[(key, "many")]), NOW, None);
+        assert!(findings.iter().any(|finding| finding.text.contains("does not tell")), "{key}");
+    }
+    let nothing = health::check(&Health::default(), NOW, None);
+    assert!(nothing.iter().any(|finding| finding.grade == Grade::Error), "{nothing:?}");
+}
+
+#[test]
+fn tokens_that_are_still_refused_are_a_warning_with_the_time_to_wait() {
+    let findings = health::check(&health(&[("uncertain", "12")]), NOW, Some(FINGERPRINT));
+    let warning = findings.iter().find(|finding| finding.grade == Grade::Warning).unwrap();
+    assert!(warning.text.contains("for 12 s more"), "{warning}");
+}

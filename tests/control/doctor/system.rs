@@ -1,0 +1,158 @@
+//! What the doctor makes of files, clocks and devices, and how it asks pfctl.
+#![forbid(unsafe_code)]
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use knockd::control::doctor::finding::{Finding, Grade};
+use knockd::control::doctor::places::{self, Place};
+use knockd::control::doctor::{access, clock, machine, pfctl};
+use knockd::core::time::Wall;
+
+const LONG: Duration = Duration::from_secs(30);
+
+fn directory(mode: u32, uid: u32) -> Finding {
+    let seen = Ok(Place { is_directory: true, uid, mode });
+    places::directory("state", Path::new("/var/db/knockd"), &seen, 0o700, 1000)
+}
+
+#[test]
+fn a_directory_is_roots_or_ours_and_nobody_elses() {
+    assert_eq!(directory(0o700, 0).to_string(), "ok       state: /var/db/knockd has mode 0700");
+    assert_eq!(directory(0o500, 1000).grade, Grade::Ok);
+    assert_eq!(
+        directory(0o750, 0).to_string(),
+        "error    state: /var/db/knockd has mode 0750: run `chmod 700 /var/db/knockd`"
+    );
+    assert_eq!(
+        directory(0o700, 7).to_string(),
+        "error    state: /var/db/knockd belongs to user id 7: run `chown 0 /var/db/knockd`"
+    );
+    let file = Ok(Place { is_directory: false, uid: 0, mode: 0o700 });
+    let path = Path::new("/etc/knockd");
+    assert_eq!(places::directory("secrets", path, &file, 0o700, 0).grade, Grade::Error);
+    let missing = Err(io::ErrorKind::NotFound.into());
+    let finding = places::directory("secrets", path, &missing, 0o700, 0);
+    assert!(finding.text.contains("mkdir -p /etc/knockd"), "{finding}");
+    assert_eq!(finding.grade, Grade::Error);
+    let denied = Err(io::ErrorKind::PermissionDenied.into());
+    assert_eq!(places::directory("secrets", path, &denied, 0o700, 0).grade, Grade::Warning);
+}
+
+#[test]
+fn a_key_that_others_can_read_is_found_though_nothing_names_it() {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, mode) in [("b.key", 0o644), ("a.key", 0o600), ("c.key", 0o660), ("d", 0o640)] {
+        let path = directory.path().join(name);
+        fs::write(&path, "not shown").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+    }
+    fs::create_dir(directory.path().join("old")).unwrap();
+    let files = places::files(directory.path()).unwrap();
+    assert_eq!(files.len(), 5);
+    let own = files.first().unwrap().1.uid;
+    let found: Vec<_> = places::secrets(&files, own).iter().map(Finding::to_string).collect();
+    let path = directory.path().display();
+    assert_eq!(
+        found,
+        [("b.key", "0644"), ("c.key", "0660")].map(|(name, mode)| format!(
+            "error    secrets: {path}/{name} is open to others, mode {mode}: run `chmod 600 \
+             {path}/{name}`, and change the key"
+        ))
+    );
+    let foreign = [("x".into(), Place { is_directory: false, uid: 77, mode: 0o600 })];
+    assert!(places::secrets(&foreign, own)[0].text.contains("user id 77"));
+}
+
+#[test]
+fn the_engine_needs_a_user_that_is_not_root() {
+    let grade = |uid| places::account("_knockd", &uid).grade;
+    assert_eq!(grade(Ok(Some(641))), Grade::Ok);
+    assert_eq!(grade(Ok(Some(0))), Grade::Error);
+    assert_eq!(grade(Ok(None)), Grade::Error);
+    assert_eq!(grade(Err("no such service".into())), Grade::Warning);
+}
+
+#[test]
+fn a_clock_from_before_the_software_is_wrong() {
+    assert_eq!(clock::check(Wall::default()).grade, Grade::Error);
+    assert_eq!(clock::check(clock::EARLIEST).grade, Grade::Ok);
+}
+
+#[test]
+fn what_gives_packets_opens_or_says_why_not() {
+    let grade =
+        |code| access::device("/dev/bpf", &Err(io::Error::from_raw_os_error(code))).grade;
+    assert_eq!(access::device("/dev/bpf", &Ok(())).grade, Grade::Ok);
+    assert_eq!(grade(nix::libc::EBUSY), Grade::Ok);
+    assert_eq!(grade(nix::libc::EACCES), Grade::Warning);
+    assert_eq!(grade(nix::libc::ENOENT), Grade::Error);
+    let capable = |text| access::capability(text).grade;
+    assert_eq!(capable(Some("Name:\tx\nCapEff:\t000001ffffffffff\n")), Grade::Ok);
+    assert_eq!(capable(Some("CapEff:\t0000000000002000\n")), Grade::Ok);
+    assert_eq!(capable(Some("CapEff:\t0000000000001000\n")), Grade::Warning);
+    assert_eq!(capable(Some("CapEff:\tmany\n")), Grade::Warning);
+    assert_eq!(capable(None), Grade::Warning);
+}
+
+#[test]
+fn an_interface_is_in_the_group_of_its_driver() {
+    assert_eq!(machine::entrance("vlan17", false).groups, ["vlan"]);
+    assert_eq!(machine::entrance("em0", true).groups, ["em", "egress"]);
+    assert_eq!(machine::entrances(&[])[0].name, "");
+}
+
+#[test]
+fn a_program_is_asked_with_nothing_in_its_environment() {
+    let shell = Path::new("/bin/sh");
+    let output = pfctl::ask(shell, &["-c", "echo one; export -p; echo bad >&2"], LONG).unwrap();
+    assert!(output.starts_with("one\n"), "{output}");
+    for name in ["HOME", "PATH=", "CARGO"] {
+        assert!(!output.contains(&format!("export {name}")), "{output}");
+    }
+    assert!(!output.contains("bad"), "{output}");
+}
+
+#[test]
+fn a_program_that_fails_floods_or_hangs_is_given_up() {
+    let shell = Path::new("/bin/sh");
+    let ask = |script, patience| pfctl::ask(shell, &["-c", script], patience).unwrap_err();
+    let failed = ask("echo half; exit 3", LONG);
+    assert!(failed.contains("it failed with exit status: 3"), "{failed}");
+    let flood = ask("while :; do echo 0123456789abcdef0123456789abcdef; done", LONG);
+    assert!(flood.ends_with("it prints more than 1 MiB"), "{flood}");
+    let start = Instant::now();
+    let hangs = ask("exec sleep 60", Duration::from_millis(50));
+    assert!(hangs.ends_with("it does not end"), "{hangs}");
+    let silent = ask("exec >&-; exec sleep 60", Duration::from_millis(50));
+    assert!(silent.ends_with("it does not end"), "{silent}");
+    assert!(start.elapsed() < LONG);
+    let missing = pfctl::ask(Path::new("/nonexistent/pfctl"), &["-sr"], LONG).unwrap_err();
+    assert!(missing.starts_with("cannot ask /nonexistent/pfctl -sr: "), "{missing}");
+}
+
+#[cfg(target_os = "linux")]
+mod without_pf {
+    use knockd::config;
+    use knockd::control::doctor::{self, finding::Grade};
+    use knockd::firewall::Choice;
+
+    #[test]
+    fn who_checks_a_configuration_is_told_what_of_the_live_filter_cannot_be_seen() {
+        let directory = tempfile::tempdir().unwrap();
+        let text = r#"(name: "gw1", firewall: Memory, doors: {"ssh": (table: "t")},
+            sequences: {"s": (steps: [Tcp(7), Tcp(9), Tcp(8)], opens: ["ssh"], weak: Allowed)})"#;
+        let file = directory.path().join("knockd.ron");
+        let mut config = config::parse(text, &file, directory.path()).unwrap();
+        let findings = doctor::guard_rails(&config);
+        assert!(findings.iter().all(|finding| finding.grade != Grade::Ok), "{findings:?}");
+        // Here is no pf, which is an error of its own, and no pfctl to ask.
+        config.firewall = Choice::Pf;
+        let findings = doctor::guard_rails(&config);
+        assert!(findings.iter().any(|finding| finding.grade == Grade::Error), "{findings:?}");
+        assert!(findings.iter().any(|finding| finding.subject == "rules"), "{findings:?}");
+    }
+}

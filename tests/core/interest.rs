@@ -1,0 +1,142 @@
+//! The kernel is asked for every packet that the gate would act on.
+#![forbid(unsafe_code)]
+
+use crate::policy::{
+    Draft, GATE_KEY, Key, OTHER_GATE_KEY, Parts, SPA_PORT, at, ip, outcome, sequence, spa, tcp,
+    udp,
+};
+use knockd::core::gate::Gate;
+use knockd::core::interest::{self, Interest, Packets, Ports};
+use knockd::core::reason::Reason;
+use knockd::core::sequence::Sequence;
+use knockd::core::sighting::{FlagMask, Port, Protocol, Segment, Sighting, TcpFlags};
+use knockd::core::time::Wall;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+fn ports() -> impl Strategy<Value = Port> {
+    select(vec![tcp(1), tcp(2), tcp(3), udp(1), udp(2), udp(3), udp(SPA_PORT), tcp(SPA_PORT)])
+}
+
+fn masks() -> impl Strategy<Value = FlagMask> {
+    let any = (any::<u8>(), any::<u8>()).prop_map(|(set, clear)| FlagMask {
+        set: TcpFlags(set & 0x15),
+        clear: TcpFlags(clear & 0x0e),
+    });
+    prop_oneof![Just(FlagMask::INITIAL_SYN), any]
+}
+
+fn policies() -> impl Strategy<Value = Parts> {
+    let one = (vec(ports(), 1..4), any::<bool>(), masks())
+        .prop_map(|(steps, strict, flags)| Sequence { strict, flags, ..sequence(&steps) });
+    let keys = select(vec![
+        None,
+        Some(vec![]),
+        Some(vec![GATE_KEY]),
+        Some(vec![OTHER_GATE_KEY, GATE_KEY]),
+    ]);
+    (vec(one, 0..4), keys).prop_map(|(sequences, keys)| Parts {
+        sequences,
+        spa: keys.map(|keys| spa(&keys)),
+        ..Parts::default()
+    })
+}
+
+#[derive(Debug, Clone)]
+struct Packet {
+    port: Port,
+    flags: TcpFlags,
+    number: u32,
+    payload: Vec<u8>,
+}
+
+impl Packet {
+    fn sighting(&self) -> Sighting<'_> {
+        let (source_port, port) = (1, self.port.number);
+        let segment = match self.port.protocol {
+            Protocol::Tcp => {
+                Segment::Tcp { source_port, port, flags: self.flags, sequence: self.number }
+            }
+            Protocol::Udp => Segment::Udp { source_port, port, payload: &self.payload },
+        };
+        let destination = ip("198.51.100.1");
+        Sighting { interface: self.number % 2, source: ip("192.0.2.7"), destination, segment }
+    }
+}
+
+fn packets() -> impl Strategy<Value = Packet> {
+    let token = (any::<bool>(), 0..4_u64).prop_map(|(other, number)| {
+        let gate_key = if other { OTHER_GATE_KEY } else { GATE_KEY };
+        Draft { gate_key, ..Draft::new(&Key::alice()).salted(number) }.bytes()
+    });
+    let payload = prop_oneof![token, vec(any::<u8>(), 0..500)];
+    let flags = prop_oneof![2 => Just(TcpFlags::SYN), 1 => any::<u8>().prop_map(TcpFlags)];
+    let ports = prop_oneof![8 => ports(), 1 => Just(tcp(9)), 1 => Just(udp(9))];
+    (ports, flags, 0..4_u32, payload).prop_map(|(port, flags, number, payload)| Packet {
+        port,
+        flags,
+        number,
+        payload,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn what_the_gate_acts_on_is_asked_for(
+        parts in policies(),
+        packets in vec(packets(), 1..80),
+    ) {
+        let policy = parts.policy();
+        let interests = interest::of(&policy);
+        let mut gate = Gate::new(policy, Wall::default());
+        for (millis, packet) in (0..).zip(&packets) {
+            let sighting = packet.sighting();
+            let heard = outcome(gate.judge(&sighting, at(millis)));
+            let idle = heard
+                .as_ref()
+                .is_err_and(|it| matches!(it.reason, Reason::Idle | Reason::Length));
+            let asked_for = interests.iter().any(|interest| interest.covers(&sighting));
+            prop_assert!(idle || asked_for, "{:?} by {:?}: {:?}", heard, interests, packet);
+        }
+    }
+}
+
+fn asked(sequences: Vec<Sequence>) -> Vec<Interest> {
+    interest::of(&Parts { sequences, ..Parts::default() }.policy())
+}
+
+fn interest(protocol: Protocol, ports: Ports, packets: Packets) -> Interest {
+    Interest { protocol, ports, packets }
+}
+
+#[test]
+fn tokens_are_asked_for_by_port_and_length() {
+    let length = Draft::new(&Key::alice()).bytes().len();
+    let tokens =
+        interest(Protocol::Udp, Ports::Of(vec![SPA_PORT]), Packets::Lengths(vec![length]));
+    assert_eq!(asked(vec![]), [tokens]);
+}
+
+#[test]
+fn a_lax_sequence_asks_for_its_own_ports_alone() {
+    let lax = Sequence { strict: false, ..sequence(&[tcp(3), udp(9), tcp(1), tcp(3)]) };
+    let rest = [
+        interest(Protocol::Tcp, Ports::Of(vec![1, 3]), Packets::InitialSyn),
+        interest(Protocol::Udp, Ports::Of(vec![9]), Packets::All),
+    ];
+    assert_eq!(asked(vec![lax])[1..], rest);
+}
+
+#[test]
+fn a_strict_sequence_asks_for_every_initial_syn() {
+    let flags = FlagMask { set: TcpFlags::FIN, clear: TcpFlags::ACK };
+    let strict = Sequence { flags, ..sequence(&[tcp(3), tcp(1)]) };
+    let rest = [
+        interest(Protocol::Tcp, Ports::Any, Packets::InitialSyn),
+        interest(Protocol::Tcp, Ports::Of(vec![1, 3]), Packets::All),
+    ];
+    assert_eq!(asked(vec![strict])[1..], rest);
+}

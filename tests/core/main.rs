@@ -1,0 +1,27 @@
+//! What opens a door, and for how long: tokens, sequences, rights, leases.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may")]
+
+#[path = "../common/counting.rs"]
+#[allow(dead_code, reason = "peaks and calls are another program's")]
+mod counting;
+#[path = "../common/house/mod.rs"]
+mod house;
+#[cfg(target_os = "linux")]
+#[path = "../common/net/mod.rs"]
+mod net;
+#[path = "../common/policy.rs"]
+mod policy;
+
+mod gate;
+mod interest;
+mod lease;
+mod lease_orders;
+mod lease_reload;
+mod one_time;
+mod rights;
+mod rolling;
+mod sequence;
+mod sequence_model;
+mod targets;
+mod token;
+mod token_attacks;

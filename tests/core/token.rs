@@ -1,0 +1,384 @@
+//! The token, byte by byte: what a client builds, a server opens, and
+//! nothing else passes.
+#![forbid(unsafe_code)]
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ed25519_dalek::{Signer, SigningKey};
+use knockd::client::Error;
+use knockd::client::key::{Key, Public, Signed, Signs};
+use knockd::client::token::{Access, Ask, Random};
+use knockd::core::credential::{self, Credential};
+use knockd::core::door;
+use knockd::core::reason::Reason;
+use knockd::core::ssh::Attested;
+use knockd::core::time::Wall;
+use knockd::core::token::{
+    BASE_LENGTH, CLAIM_LENGTH, GateKey, MAX_LENGTH, PROOF_LENGTH, ProofKind, Request,
+    Statement, Wanted,
+};
+use proptest::prelude::*;
+use zeroize::Zeroizing;
+
+/// One known answer, computed by an independent implementation.
+struct Known {
+    key: fn() -> Key,
+    credential: fn() -> Credential,
+    address: &'static str,
+    token: &'static str,
+}
+
+// All known answers share the gate key 00 to 1f, the salt 80 to 8f, the
+// padding 00 07 0e ..., the server gw1.example.org, the door ssh, 60 seconds
+// and 2026-01-01T00:00:00Z.
+const ISSUED: Wall = Wall::from_millis(1_767_225_600_000);
+const SERVER: &str = "gw1.example.org";
+const PADDING: usize = 53;
+
+const KNOWN: [Known; 4] = [
+    Known {
+        key: || Key::Secret(Zeroizing::new(counting(0x20))),
+        credential: || credential::Key::Secret(Zeroizing::new(counting(0x20))).into(),
+        address: "192.0.2.7",
+        token: "\
+            808182838485868788898a8b8c8d8e8f42e80ec53157e69ef06a71b04cb86a3acb783aadd3bea147\
+            afeb218ed3bd3adc6038f5a4d77dd50efa4deaabd5467fd84f105efea0eda7ee30d97362787f74a4\
+            55d93fea857bedafa77e4408f45d41fd8036f7b12f9b60830c34f2c137ef7db13a6f15234e8ad28f\
+            e2b0e3f728e4ff2e3df745499073d9c200070e151c232a31383f464d545b626970777e858c939aa1\
+            a8afb6bdc4cbd2d9e0e7eef5fc030a11181f262d343b424950575e656cf5ef36bc960828a8937f29\
+            8a6de0934b6db8ad2a5365ef3cad495f2ddb4a234c",
+    },
+    Known {
+        key: || Key::ed25519(&counting(0x40)),
+        credential: || credential(&Key::ed25519(&counting(0x40))),
+        address: "2001:db8::7",
+        token: "\
+            808182838485868788898a8b8c8d8e8f42eb0ec53157e69ef06a71b06328ff4534bf4c78d3bea147\
+            afeb218ef3bc37646038f5a4d77d2af13a4de8abd5467fd816a5d1b82a99dcb2434d7103da756608\
+            d3868f1f0ed6e83ba68ab26171633f9dce393b8fe7cdb0cfb4640e69070bc70b20cd81b200b50c7e\
+            54f34577ae2f6e213df745499073d9c200070e151c232a31383f464d545b626970777e858c939aa1\
+            a8afb6bdc4cbd2d9e0e7eef5fc030a11181f262d343b424950575e656cbd20f5134d2aa6a3f04846\
+            74fe55eeb085cc8609b13a79e05d644a54d9346cf4",
+    },
+    Known {
+        key: || Key::ssh(&counting(0x40)),
+        credential: || credential(&Key::ssh(&counting(0x40))),
+        address: "",
+        token: "\
+            808182838485868788898a8b8c8d8e8f42ea0ec43157e69ef06a71b0b02554d495dcf5f9d3bea147\
+            afeb218ed3bd3adc6038f5a4d77d2af13a4de8acd5467fd8590aa4e4b74b43d249a7dc2880d1b11a\
+            36fa333a1007b18b06f905f7dea9efd4d5823787765a4cadea7693dcc1c7ef52e4ec396d30dde359\
+            8b088866098dc52e3df745499073d9c200070e151c232a31383f464d545b626970777e858c939aa1\
+            a8afb6bdc4cbd2d9e0e7eef5fc030a11181f262d343b424950575e656c11b06fc6fd77a3d5bef8a6\
+            e9a82fe2a4eff63fb5106c9062e60f4d825ea3e0f0",
+    },
+    Known {
+        key: security_key,
+        credential: || credential(&security_key()),
+        address: "192.0.2.7",
+        token: "\
+            808182838485868788898a8b8c8d8e8f42ed0ec53157e69ef06a71b01f0bc73c4b717ef3d3bea147\
+            afeb218ed3bd3adc6038f5a4d77dd50efa4deaabd5467fd8217c4216718d977c4a429aba7ea9df0c\
+            38c5e874427e21780367fb6e7cad4709c5532288f88209346147f6471594631a02821827eaa9fca4\
+            6f83af5c03f840203cf745499773d9c200070e151c232a31383f464d545b626970777e858c939aa1\
+            a8afb6bdc4cbd2d9e0e7eef5fc030a11181f262d343b424950575e656cc8d451d4252424f67cb2a5\
+            29288de284b0b08dcc6c21e4f39c908589cdf0ec13",
+    },
+];
+
+/// A security key with the seed 40 to 5f, made for `ssh:`, that was touched and
+/// has signed seven times.
+fn security_key() -> Key {
+    struct Touched(SigningKey);
+    impl Signs for Touched {
+        fn sign(&self, message: &[u8]) -> Result<Signed, Error> {
+            let attested = Attested::new(1, 7);
+            let signature = self.0.sign(&attested.signed("ssh:", message)).to_bytes();
+            Ok(Signed { signature, attested: Some(attested) })
+        }
+    }
+    let key = SigningKey::from_bytes(&counting(0x40));
+    let public = Public::SecurityKey(key.verifying_key().to_bytes(), "ssh:".into());
+    Key::Held(public, Box::new(Touched(key)))
+}
+
+const fn counting<const N: usize>(first: u8) -> [u8; N] {
+    let mut bytes = [0; N];
+    let mut index = 0;
+    while index < N {
+        bytes[index] = first + index as u8;
+        index += 1;
+    }
+    bytes
+}
+
+fn credential(key: &Key) -> Credential {
+    let key = match key {
+        Key::Secret(secret) => Ok(credential::Key::Secret(secret.clone())),
+        Key::Ed25519(key) => credential::Key::ed25519(key.verifying_key().as_bytes()),
+        Key::Ssh(key) => credential::Key::ssh(key.verifying_key().as_bytes()),
+        Key::Held(Public::SecurityKey(public, application), _) => {
+            credential::Key::security_key(public, application, false)
+        }
+        Key::Held(Public::Ssh(public), _) => credential::Key::ssh(public),
+    };
+    key.expect("a strong key").into()
+}
+
+fn gate_key() -> GateKey {
+    GateKey::new(Zeroizing::new(counting(0)))
+}
+
+fn random() -> Random {
+    let mut padding = [0; 255];
+    for (byte, index) in padding[..PADDING].iter_mut().zip(0_u8..) {
+        *byte = index.wrapping_mul(7);
+    }
+    Random { salt: counting(0x80), padding }
+}
+
+fn from_hex(text: &str) -> Vec<u8> {
+    let digits: Vec<_> = text.chars().map(|c| c.to_digit(16).unwrap() as u8).collect();
+    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+}
+
+impl Known {
+    fn wanted(&self) -> Wanted {
+        match self.address {
+            "" => Wanted::Source,
+            address => Wanted::Address(address.parse().unwrap()),
+        }
+    }
+
+    fn build(&self, server_name: &str) -> Vec<u8> {
+        let access =
+            Access { gate_key: gate_key(), server_name: server_name.into(), key: (self.key)() };
+        let ask = Ask { door: "ssh".into(), lifetime: Some(Duration::from_secs(60)) };
+        access.token(&ask, self.wanted(), ISSUED, &random()).unwrap()
+    }
+}
+
+/// Whether the token of `datagram` is proven to the server `name`.
+fn is_proven(credential: &Credential, name: &str, datagram: &[u8]) -> bool {
+    let body = gate_key().open(datagram).unwrap();
+    let statement = Statement::new(&gate_key().server_id(name), &body.salt, body.claim());
+    credential.key.check(&statement, body.proof()).is_ok()
+}
+
+#[test]
+fn what_is_built_is_the_known_answer() {
+    for known in &KNOWN {
+        assert_eq!(known.build(SERVER), from_hex(known.token));
+    }
+}
+
+/// The page's own words, without white space.
+fn page() -> String {
+    include_str!("../../man/spa.7").split_ascii_whitespace().collect()
+}
+
+#[test]
+fn the_known_answers_of_the_manual_are_these() {
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let page = page();
+    for known in &KNOWN {
+        let datagram = from_hex(known.token);
+        let body = gate_key().open(&datagram).unwrap();
+        let kind = (known.credential)().kind().unwrap();
+        let user = format!("userid{}", hex(&(known.credential)().id()));
+        let proof = format!("proof{}", hex(&body.proof()[..kind.length()]));
+        assert!(page.contains(&user) && page.contains(&proof), "{kind:?}");
+        let end = if kind == ProofKind::Hmac { 0 } else { datagram.len() - 32 };
+        assert!(page.contains(&hex(&datagram[end..])), "{kind:?}");
+    }
+}
+
+#[test]
+fn the_known_answer_is_opened_read_and_believed() {
+    for known in &KNOWN {
+        let datagram = from_hex(known.token);
+        let credential = (known.credential)();
+        let body = gate_key().open(&datagram).unwrap();
+        let expected = Request {
+            kind: credential.kind().unwrap(),
+            issued: ISSUED,
+            user: credential.id(),
+            door: door::wire_id("ssh"),
+            wanted: known.wanted(),
+            lifetime: Some(Duration::from_secs(60)),
+        };
+        assert_eq!(body.decode(), Ok(expected));
+        assert!(is_proven(&credential, SERVER, &datagram));
+        assert_eq!(gate_key().token_length(), BASE_LENGTH + PADDING);
+    }
+}
+
+#[test]
+fn a_token_for_another_server_proves_nothing() {
+    for known in &KNOWN {
+        let datagram = known.build("gw2.example.org");
+        assert!(is_proven(&(known.credential)(), "gw2.example.org", &datagram));
+        assert!(!is_proven(&(known.credential)(), SERVER, &datagram));
+    }
+}
+
+#[test]
+fn a_token_of_another_user_proves_nothing() {
+    for (number, known) in KNOWN.iter().enumerate() {
+        for (place, other) in KNOWN.iter().enumerate() {
+            let is_own = is_proven(&(known.credential)(), SERVER, &other.build(SERVER));
+            assert_eq!(is_own, number == place, "kinds {} and {}", number + 1, place + 1);
+        }
+    }
+    let ed25519 = &KNOWN[1];
+    let other = credential(&Key::ed25519(&counting(0x41)));
+    assert!(!is_proven(&other, SERVER, &ed25519.build(SERVER)));
+}
+
+#[test]
+fn no_bit_can_be_flipped() {
+    let gate_key = gate_key();
+    for known in &KNOWN {
+        let mut datagram = from_hex(known.token);
+        for bit in 0..datagram.len() * 8 {
+            let mask = 1 << (bit % 8);
+            datagram[bit / 8] ^= mask;
+            assert_eq!(gate_key.open(&datagram), Err(Reason::Stranger), "bit {bit}");
+            datagram[bit / 8] ^= mask;
+        }
+        assert!(gate_key.open(&datagram).is_ok());
+    }
+}
+
+#[test]
+fn no_byte_can_be_missing_or_too_much() {
+    for known in &KNOWN {
+        let datagram = from_hex(known.token);
+        let mut longer = datagram.clone();
+        longer.push(0);
+        for wrong in [&datagram[1..], &datagram[..datagram.len() - 1], &longer, &[]] {
+            assert_eq!(gate_key().open(wrong), Err(Reason::Length));
+        }
+    }
+}
+
+#[test]
+fn a_token_under_another_gate_key_is_a_strangers() {
+    let own = gate_key();
+    // Found by trial, so that the length alone does not tell them apart.
+    let other = (0..=255_u8)
+        .flat_map(|first| (0..=255_u8).map(move |second| (first, second)))
+        .map(|(first, second)| {
+            let mut bytes = counting(0);
+            bytes[0] = first;
+            bytes[1] = second;
+            (bytes, GateKey::new(Zeroizing::new(bytes)))
+        })
+        .find(|(bytes, key)| *bytes != counting(0) && key.token_length() == own.token_length());
+    let (_, other) = other.unwrap();
+    assert_eq!(other.open(&KNOWN[0].build(SERVER)), Err(Reason::Stranger));
+}
+
+#[test]
+fn a_claim_that_breaks_the_format_is_refused() {
+    let decode = |offset: usize, value: u8, kind: u8| {
+        let known = &KNOWN[usize::from(kind) - 1];
+        let body = gate_key().open(&from_hex(known.token)).unwrap();
+        let (mut claim, mut proof) = (*body.claim(), *body.proof());
+        match offset.checked_sub(CLAIM_LENGTH) {
+            None => claim[offset] = value,
+            Some(offset) => proof[offset] = value,
+        }
+        let Random { salt, padding } = random();
+        gate_key().open(&gate_key().seal(&salt, &claim, &proof, &padding)).unwrap().decode()
+    };
+    assert_eq!(decode(0, 2, 1), Err(Reason::Version));
+    assert_eq!(decode(0, 0, 1), Err(Reason::Version));
+    for (offset, value, kind) in [
+        (1, 0, 1),   // no such kind
+        (1, 5, 1),   // no such kind
+        (2, 1, 1),   // unknown flag
+        (3, 2, 1),   // unknown flag
+        (3, 1, 1),   // an address beside the flag that forbids one
+        (80, 1, 1),  // padding of a 32-byte proof
+        (119, 1, 1), // its end
+        (112, 1, 2), // padding of a 64-byte proof
+        (119, 1, 2), // its end
+    ] {
+        assert_eq!(decode(offset, value, kind), Err(Reason::Invalid), "{offset} = {value}");
+    }
+}
+
+fn requests() -> impl Strategy<Value = Request> {
+    let kind = prop_oneof![Just(ProofKind::Hmac), Just(ProofKind::Ed25519)];
+    let wanted = prop_oneof![
+        Just(Wanted::Source),
+        any::<IpAddr>().prop_map(|address| Wanted::Address(address.to_canonical())),
+    ];
+    let lifetime = prop::option::of((1..=u32::MAX).prop_map(|s| Duration::from_secs(s.into())));
+    (kind, any::<u64>(), any::<[u8; 8]>(), any::<[u8; 8]>(), wanted, lifetime).prop_map(
+        |(kind, issued, user, door, wanted, lifetime)| Request {
+            kind,
+            issued: Wall::from_millis(issued),
+            user,
+            door,
+            wanted,
+            lifetime,
+        },
+    )
+}
+
+fn proof_of(kind: ProofKind) -> [u8; PROOF_LENGTH] {
+    let mut proof = [0; PROOF_LENGTH];
+    proof[..kind.length()].fill(0xa5);
+    proof
+}
+
+proptest! {
+    #[test]
+    fn every_request_survives_the_way(
+        request in requests(),
+        key in any::<[u8; 32]>(),
+        salt in any::<[u8; 16]>(),
+    ) {
+        let gate_key = GateKey::new(Zeroizing::new(key));
+        let proof = proof_of(request.kind);
+        let datagram = gate_key.seal(&salt, &request.encode(), &proof, &[0x5a; 255]);
+        prop_assert_eq!(datagram.len(), gate_key.token_length());
+        let body = gate_key.open(&datagram).unwrap();
+        prop_assert_eq!(body.salt, salt);
+        prop_assert_eq!(body.proof(), &proof);
+        prop_assert_eq!(body.decode(), Ok(request));
+    }
+
+    #[test]
+    fn arbitrary_bytes_are_refused_without_a_panic(
+        bytes in prop::collection::vec(any::<u8>(), 0..=MAX_LENGTH + 1),
+    ) {
+        prop_assert!(gate_key().open(&bytes).is_err());
+    }
+
+    #[test]
+    fn an_arbitrary_body_is_read_or_refused_without_a_panic(
+        claim in any::<[u8; CLAIM_LENGTH]>(),
+        // The first bytes are the likely ones, so that decoding gets further.
+        kind in 0_u8..4,
+        flags in 0_u8..4,
+        proof in prop::collection::vec(any::<u8>(), PROOF_LENGTH),
+    ) {
+        let mut claim = claim;
+        claim[..4].copy_from_slice(&[1, kind, 0, flags]);
+        let proof = <[u8; PROOF_LENGTH]>::try_from(proof).unwrap();
+        let datagram = gate_key().seal(&counting(0), &claim, &proof, &[0; 255]);
+        let body = gate_key().open(&datagram).unwrap();
+        if let Ok(request) = body.decode() {
+            prop_assert_eq!(request.kind.number(), kind);
+        }
+        for known in &KNOWN {
+            let server = gate_key().server_id(SERVER);
+            let statement = Statement::new(&server, &body.salt, body.claim());
+            prop_assert!((known.credential)().key.check(&statement, body.proof()).is_err());
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Clocks that step, and a machine that sleeps.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::net::furnish::{MARK, ahead, named, token};
+use crate::net::survival::assert_remaining;
+use crate::net::*;
+
+const DAY: i64 = 86_400_000;
+
+/// The clocks of a daemon.
+struct Clock(PathBuf);
+
+impl Clock {
+    /// Adds so many nanoseconds to the clock for spans, and so many
+    /// milliseconds to civil time. In place: the file is mapped.
+    fn set(&self, nanos: i64, millis: i64) {
+        use std::os::unix::fs::FileExt;
+        let bytes = [nanos.to_le_bytes(), millis.to_le_bytes()].concat();
+        let file = fs::OpenOptions::new().write(true).open(&self.0).unwrap();
+        file.write_all_at(&bytes, 0).unwrap();
+    }
+}
+
+fn start(span: &str) -> (Lab, Daemon, Clock) {
+    let lab = Lab::new();
+    let config = Plan { span, sequences: MARK, ..Plan::default() }.furnish(&lab);
+    let clock = Clock(lab.path("clock"));
+    fs::write(&clock.0, [0; 16]).unwrap();
+    let daemon = lab.start_in(&config, &["-v"], &[("KNOCKD_CLOCK", clock.0.as_os_str())]);
+    daemon.ready();
+    (lab, daemon, clock)
+}
+
+#[test]
+fn a_clock_that_steps_by_a_day_changes_no_lease_and_revives_no_token() {
+    if !is_root() {
+        return;
+    }
+    for millis in [DAY, -DAY] {
+        let (lab, daemon, clock) = start("3s");
+        let used = lab.token("bob", CLIENT4);
+        lab.send(CLIENT4, &used);
+        let (opened, _) = daemon.expect("door ssh opened for 192.0.2.100 by bob");
+        clock.set(0, millis);
+        // A token of the clock as it goes now is judged by that clock.
+        let step = Duration::from_millis(millis.unsigned_abs());
+        let issued = if millis > 0 { ahead() + step } else { ahead() - step };
+        let fresh = token(&lab.access("dave"), "ssh", named("192.0.2.101"), issued);
+        lab.send(CLIENT4, &fresh);
+        if millis > 0 {
+            daemon.expect("door ssh opened for 192.0.2.101 by dave");
+        } else {
+            // Older than the start of this run, whose forerunners are unknown.
+            daemon.expect("dave from 192.0.2.100 refused, ");
+        }
+        let (closed, _) = daemon.expect("door ssh closed for 192.0.2.100 after 3s, expired");
+        let lasted = closed.duration_since(opened);
+        assert!(lasted >= Duration::from_millis(2_900), "{lasted:?}");
+        clock.set(0, 0);
+        for token in [&used, &fresh] {
+            lab.send(CLIENT4, token);
+        }
+        lab.mark(&daemon);
+        assert_eq!(daemon.count("door ssh opened for 192.0.2.100"), 1);
+        assert!(daemon.count("door ssh opened for 192.0.2.101") <= 1);
+        daemon.stop();
+    }
+}
+
+#[test]
+fn time_asleep_counts() {
+    if !is_root() {
+        return;
+    }
+    let (lab, daemon, clock) = start("1h");
+    lab.send(CLIENT4, &lab.token("bob", CLIENT4));
+    daemon.expect("door ssh opened");
+    clock.set(3_599_000_000_000, 3_599_000);
+    lab.mark(&daemon);
+    assert_eq!(daemon.count("door ssh closed"), 0);
+    clock.set(3_600_000_000_000, 3_600_000);
+    daemon.expect("door ssh closed for 192.0.2.100 after 3600s, expired");
+    assert_eq!(lab.set("knock_ssh_v4"), "");
+    daemon.stop();
+}
+
+#[test]
+fn a_clock_that_steps_while_the_daemon_is_down_revives_no_token_and_changes_no_lease() {
+    if !is_root() {
+        return;
+    }
+    for (millis, is_stopped) in [(DAY, true), (DAY, false), (-DAY, true), (-DAY, false)] {
+        let (lab, daemon, clock) = start("60s");
+        let used = lab.token("bob", CLIENT4);
+        lab.send(CLIENT4, &used);
+        daemon.expect("door ssh opened for 192.0.2.100 by bob");
+        let opened = Instant::now();
+        if is_stopped {
+            daemon.stop();
+        } else {
+            daemon.kill_parent(true);
+        }
+        // Once on the way there, and once on the way back.
+        for step in [millis, 0] {
+            clock.set(0, step);
+            let environment = [("KNOCKD_CLOCK", clock.0.as_os_str())];
+            let daemon = lab.start_in(&lab.path("knockd.ron"), &["-v"], &environment);
+            let (_, line) = daemon.expect("door ssh open again for 192.0.2.100 by bob, ");
+            assert_remaining(&line, opened);
+            daemon.expect("ready, ");
+            lab.send(CLIENT4, &used);
+            daemon.expect("bob from 192.0.2.100 refused, ");
+            lab.mark(&daemon);
+            assert_eq!(daemon.count("by bob, 60s"), 0);
+            daemon.stop();
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Whatever dies: a door that opened for a command closes for one, too.
+
+use std::ffi::OsStr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+
+use super::Stage;
+use crate::house::House;
+use crate::net::{CLIENT4, is_root};
+
+#[test]
+fn a_lease_that_outlives_its_keeper_tells_nothing_until_it_ends() {
+    if !is_root() {
+        return;
+    }
+    let stage = Stage::new("5s");
+    let daemon = stage.daemon();
+    stage.open(CLIENT4);
+    assert_eq!(stage.heard(), "open ssh dave 192.0.2.100 5");
+    daemon.kill("keeper");
+    daemon.expect("door ssh open again");
+    assert_eq!(stage.heard(), "close ssh dave 192.0.2.100 5");
+    // The runner of the new keeper is another, and works.
+    stage.open(CLIENT4);
+    assert_eq!(stage.heard(), "open ssh dave 192.0.2.100 5");
+    daemon.stop();
+    assert!(stage.heard().starts_with("close ssh dave 192.0.2.100 "));
+}
+
+#[test]
+fn a_keeper_that_dies_while_it_closes_a_door_has_the_next_one_tell_it() {
+    if !is_root() {
+        return;
+    }
+    for step in ["closing", "deleted"] {
+        let stage = Stage::new("1s");
+        let (fault, once) = (format!("keeper:{step}:1"), stage.lab.path("died"));
+        let environment =
+            [("KNOCKD_FAULT", OsStr::new(&fault)), ("KNOCKD_FAULT_ONCE", once.as_os_str())];
+        let daemon = stage.lab.start_in(&stage.config, &[], &environment);
+        daemon.ready();
+        stage.open(CLIENT4);
+        assert_eq!(stage.heard(), "open ssh dave 192.0.2.100 1", "{step}");
+        assert_eq!(stage.heard(), "close ssh dave 192.0.2.100 1", "{step}");
+        assert_eq!(daemon.count("the keeper died"), 1, "{step}");
+        daemon.stop();
+        assert_eq!(stage.house.heard_within(Duration::ZERO), None, "{step}");
+    }
+}
+
+#[test]
+fn when_the_parent_dies_the_keeper_tells_what_it_closes() {
+    if !is_root() {
+        return;
+    }
+    let stage = Stage::new("60s");
+    let daemon = stage.daemon();
+    stage.open(CLIENT4);
+    assert_eq!(stage.heard(), "open ssh dave 192.0.2.100 60");
+    daemon.kill_parent(false);
+    assert!(stage.heard().starts_with("close ssh dave 192.0.2.100 "));
+    let daemon = stage.daemon();
+    assert!(stage.heard().starts_with("open ssh dave 192.0.2.100 "));
+    daemon.stop();
+}
+
+#[test]
+fn when_all_die_at_once_the_next_start_tells_what_is_over() {
+    if !is_root() {
+        return;
+    }
+    let stage = Stage::new("2s");
+    let daemon = stage.daemon();
+    stage.open(CLIENT4);
+    assert_eq!(stage.heard(), "open ssh dave 192.0.2.100 2");
+    let opened = Instant::now();
+    kill_all(&stage, daemon);
+    thread::sleep(Duration::from_millis(2_100).saturating_sub(opened.elapsed()));
+    let daemon = stage.daemon();
+    assert_eq!(stage.heard(), "close ssh dave 192.0.2.100 2");
+    daemon.stop();
+}
+
+#[test]
+fn when_all_die_at_once_what_is_within_its_time_is_not_told_again() {
+    if !is_root() {
+        return;
+    }
+    let stage = Stage::new("60s");
+    let daemon = stage.daemon();
+    stage.open(CLIENT4);
+    assert_eq!(stage.heard(), "open ssh dave 192.0.2.100 60");
+    kill_all(&stage, daemon);
+    let daemon = stage.daemon();
+    assert_eq!(daemon.count("door ssh open again"), 1);
+    daemon.stop();
+    assert!(stage.heard().starts_with("close ssh dave 192.0.2.100 "));
+}
+
+/// Kills the whole daemon in one instant, its runner too.
+fn kill_all(stage: &Stage, daemon: super::Daemon) {
+    daemon.kill_parent(true);
+    assert_eq!(stage.house.heard_within(Duration::ZERO), None);
+}
+
+#[test]
+fn a_runner_that_is_killed_comes_back() {
+    if !is_root() {
+        return;
+    }
+    let stage = Stage::new("60s");
+    let daemon = stage.daemon();
+    stage.open(CLIENT4);
+    assert_eq!(stage.heard(), "open ssh dave 192.0.2.100 60");
+    for number in 1..=3 {
+        let runner = daemon.children("runner")[0];
+        kill(runner, Signal::SIGKILL).unwrap();
+        daemon.expect("starting another runner: it closed its channel, ");
+        // It may not be there yet: what is told meanwhile waits for it.
+        let address = format!("192.0.2.{number}");
+        stage.open(&address);
+        assert_eq!(stage.heard(), format!("open ssh dave {address} 60"));
+    }
+    assert_eq!(daemon.count("the keeper died"), 0);
+    daemon.stop();
+}
+
+#[test]
+fn the_next_keepers_commands_wait_for_those_of_the_one_before() {
+    if !is_root() {
+        return;
+    }
+    let house = House::new();
+    let open =
+        house.script("open", "echo opening >$FIFO; read line <$GATE; echo opened >$FIFO");
+    let close = house.script("close", "echo closed >$FIFO");
+    let stage = Stage::with(house, "60s", "10s", &open, &close);
+    let daemon = stage.daemon();
+    stage.open(CLIENT4);
+    assert_eq!(stage.heard(), "opening");
+    daemon.kill("keeper");
+    daemon.expect("door ssh open again");
+    daemon.expect("ready, ");
+    stage.knockctl(&["close", "ssh", CLIENT4]);
+    assert_eq!(stage.house.heard_within(Duration::from_millis(300)), None, "it waits");
+    stage.house.open_gate(1);
+    assert_eq!([stage.heard(), stage.heard()], ["opened", "closed"]);
+    daemon.stop();
+}

@@ -1,0 +1,55 @@
+//! The demonstration needs no root.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::process::{Command, Output};
+
+use crate::net::*;
+
+/// Nobody, and nobody's group.
+const NOBODY: u32 = 65534;
+
+/// Runs a command as an ordinary user who has one directory.
+fn as_nobody(directory: &std::path::Path, command: &[&str]) -> Output {
+    let mut setpriv = Command::new("setpriv");
+    setpriv.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
+    setpriv.args(["--bounding-set", "-all", "--inh-caps", "-all", "--no-new-privs"]);
+    setpriv.args(command).current_dir(directory);
+    setpriv.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("TMPDIR", directory);
+    setpriv.output().unwrap()
+}
+
+#[test]
+fn the_demonstration_runs_as_an_ordinary_user() {
+    if !is_root() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    chown(directory.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    let program = directory.path().join("knockd");
+    fs::copy(KNOCKD, &program).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let output = as_nobody(directory.path(), &[program.to_str().unwrap(), "--demo"]);
+    let (said, told) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    let allowed = as_nobody(directory.path(), &["unshare", "--user", "--net", "true"]);
+    if !allowed.status.success() {
+        assert_eq!(output.status.code(), Some(1));
+        return assert!(told.contains("run the demonstration as root"), "{told}");
+    }
+    assert_eq!(output.status.code(), Some(0), "{said}{told}");
+    for part in [
+        "tried 65535 tcp ports of 127.0.0.1: 0 open",
+        "network sockets held by knockd: 0",
+        "door web opened for 127.0.0.1 by a sequence",
+        "door ssh opened for 127.0.0.1 by alice",
+        "refused, replayed",
+        "ignored, stranger",
+        "door web closed for 127.0.0.1",
+        "door ssh closed for 127.0.0.1",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let left: Vec<_> = fs::read_dir(directory.path()).unwrap().map(Result::unwrap).collect();
+    assert_eq!(left.len(), 1, "only the program: {left:?}");
+}

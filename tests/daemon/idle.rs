@@ -1,0 +1,64 @@
+//! While no lease lives and no packet comes, no process of the daemon runs.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use nix::unistd::Pid;
+
+use crate::net::*;
+
+/// How long nothing happens.
+const REST: Duration = Duration::from_secs(10);
+
+/// How often each process was given the processor, willingly left or not.
+fn runs(daemon: &Daemon) -> BTreeMap<Pid, [u64; 2]> {
+    let count = |status: &str, field: &str| -> u64 {
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+        line.trim().parse().unwrap()
+    };
+    let of = |pid: Pid| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let fields = ["voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"];
+        (pid, fields.map(|field| count(&status, field)))
+    };
+    daemon.family().into_iter().map(of).collect()
+}
+
+/// Waits until none has run for a second.
+fn settled(daemon: &Daemon) -> BTreeMap<Pid, [u64; 2]> {
+    let mut before = runs(daemon);
+    until("rest", || {
+        thread::sleep(Duration::from_secs(1));
+        let now = runs(daemon);
+        std::mem::replace(&mut before, now.clone()) == now
+    });
+    before
+}
+
+#[test]
+fn no_process_runs_until_somebody_knocks_nor_after_its_door_is_closed() {
+    if !is_root() {
+        return;
+    }
+    let lab = Lab::new();
+    let daemon = lab.daemon(&Plan::default().furnish(&lab));
+    // The kernel rings while addresses of its own are not settled yet.
+    until("settled addresses", || !lab.server.ip(&["address"]).contains("tentative"));
+    for _ in 0..2 {
+        let before = settled(&daemon);
+        assert_eq!(before.len(), 3, "parent, keeper and engine");
+        thread::sleep(REST);
+        assert_eq!(runs(&daemon), before);
+        // One packet wakes them all: the parent is told what the keeper intends.
+        lab.send(CLIENT4, &lab.token("bob", CLIENT4));
+        daemon.expect("door ssh opened");
+        daemon.expect("door ssh closed");
+        let after = settled(&daemon);
+        for (pid, [voluntary, _]) in before {
+            assert!(after[&pid][0] > voluntary, "{pid} slept");
+        }
+    }
+    daemon.stop();
+}

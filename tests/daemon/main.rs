@@ -1,0 +1,38 @@
+//! The daemon as packets, signals and an administrator meet it: the real
+//! programs, on hosts that are network namespaces.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may")]
+
+#[path = "../common/net/mod.rs"]
+mod net;
+
+mod attacks;
+#[cfg(feature = "faults")]
+mod clocks;
+#[cfg(feature = "faults")]
+mod commands;
+#[cfg(feature = "demo")]
+mod demo;
+mod end_to_end;
+mod first_steps;
+mod frames;
+mod house;
+mod idle;
+#[cfg(feature = "faults")]
+mod lifecycle;
+mod many_users;
+mod operation;
+#[cfg(feature = "faults")]
+mod power_loss;
+mod random_deaths;
+mod reload;
+#[cfg(feature = "faults")]
+mod restart;
+mod runner;
+mod savefile;
+mod scans;
+mod silent;
+mod sources;
+mod tables;
+#[cfg(feature = "faults")]
+mod torn;

@@ -1,0 +1,206 @@
+//! Starting, stopping and running as rc(8) and an administrator see it.
+
+use std::fs;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::Output;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, getsid};
+
+use crate::net::furnish::clear_of_start;
+use crate::net::*;
+
+/// A daemon that has left its terminal, killed if the test fails.
+struct Detached(Pid);
+
+impl Detached {
+    /// The daemon that wrote this file.
+    fn of(pidfile: &Path) -> Self {
+        Self(Pid::from_raw(fs::read_to_string(pidfile).unwrap().trim().parse().unwrap()))
+    }
+
+    fn proc(&self, name: &str) -> std::path::PathBuf {
+        Path::new("/proc").join(self.0.to_string()).join(name)
+    }
+
+    /// Whether it runs; one that nobody waited for yet does not.
+    fn runs(&self) -> bool {
+        let status = fs::read_to_string(self.proc("status")).unwrap_or_default();
+        status.lines().any(|line| line.starts_with("State:") && !line.contains('Z'))
+    }
+}
+
+impl Drop for Detached {
+    fn drop(&mut self) {
+        if self.runs() {
+            let _ = kill(self.0, Signal::SIGKILL);
+        }
+    }
+}
+
+/// The command as rc(8) runs it.
+fn start(lab: &Lab, config: &Path) -> Output {
+    let mut command = lab.server.command(KNOCKD);
+    command.arg("-f").arg(config).arg("-p").arg(lab.path("pid")).output().unwrap()
+}
+
+fn told(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn both_signals_shut_all_doors_and_end_with_success() {
+    if !is_root() {
+        return;
+    }
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let lab = Lab::new();
+        let daemon = lab.daemon(&Plan { span: "60s", ..Plan::default() }.furnish(&lab));
+        lab.send(CLIENT4, &lab.token("bob", CLIENT4));
+        lab.send(CLIENT6, &lab.token("alice", CLIENT6));
+        assert!(lab.knock(&["-4", SERVER4, "7000", "9000:udp", "8000"]).status.success());
+        for _ in 0..3 {
+            daemon.expect(" opened for ");
+        }
+        assert_eq!(lab.set("knock_ssh_v4"), CLIENT4);
+        daemon.signal(signal);
+        let told = daemon.end();
+        for set in ["knock_ssh_v4", "knock_ssh_v6", "knock_web_v4"] {
+            assert_eq!(lab.set(set), "", "{set}");
+        }
+        let closed = told.iter().filter(|line| line.ends_with(", stopped")).count();
+        assert_eq!(closed, 3, "{told:#?}");
+    }
+}
+
+#[test]
+fn the_command_returns_when_the_daemon_captures_and_has_left_the_terminal() {
+    if !is_root() {
+        return;
+    }
+    let lab = Lab::new();
+    let config = Plan { span: "60s", ..Plan::default() }.furnish(&lab);
+    // The output is read to its end: a daemon that kept it would hang this.
+    let output = start(&lab, &config);
+    assert!(output.status.success() && output.stdout.is_empty(), "{}", told(&output));
+    let daemon = Detached::of(&lab.path("pid"));
+    clear_of_start();
+    // What is sent now is seen.
+    lab.send(CLIENT4, &lab.token("bob", CLIENT4));
+    until("an open door", || lab.set("knock_ssh_v4") == CLIENT4);
+
+    assert_eq!(getsid(Some(daemon.0)).unwrap(), daemon.0, "leads a session");
+    for descriptor in 0..3 {
+        let file = fs::read_link(daemon.proc(&format!("fd/{descriptor}"))).unwrap();
+        assert_eq!(file, Path::new("/dev/null"));
+    }
+    assert_eq!(fs::read_link(daemon.proc("cwd")).unwrap(), Path::new("/"));
+
+    let second = start(&lab, &config);
+    assert_eq!(second.status.code(), Some(1));
+    assert!(told(&second).contains("is held by a running daemon, stop it first"), "{second:?}");
+    assert!(daemon.runs());
+
+    kill(daemon.0, Signal::SIGTERM).unwrap();
+    until("the end", || !daemon.runs());
+    assert_eq!(lab.set("knock_ssh_v4"), "");
+    assert!(!lab.path("pid").exists());
+}
+
+#[test]
+fn a_daemon_that_left_the_terminal_speaks_to_syslog() {
+    if !is_root() {
+        return;
+    }
+    let lab = Lab::new();
+    let config = Plan::default().furnish(&lab);
+    // A /dev of its own, with a log that the test reads.
+    fs::create_dir(lab.path("dev")).unwrap();
+    let syslog = UnixDatagram::bind(lab.path("dev/log")).unwrap();
+    syslog.set_read_timeout(Some(PATIENCE)).unwrap();
+    fs::write(lab.path("dev/null"), "").unwrap();
+    let script =
+        r#"mount --bind /dev/null "$1/null" && mount --rbind "$1" /dev && shift && exec "$@""#;
+    let mut command = lab.server.command("unshare");
+    command.args(["--mount", "sh", "-c", script, "sh"]).arg(lab.path("dev"));
+    command.arg(KNOCKD).arg("-f").arg(&config).arg("-p").arg(lab.path("pid"));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", told(&output));
+    let daemon = Detached::of(&lab.path("pid"));
+    clear_of_start();
+    let expect = |part: &str| {
+        let mut bytes = [0; 1024];
+        loop {
+            let length = syslog.recv(&mut bytes).unwrap();
+            let line = String::from_utf8(bytes[..length].to_vec()).unwrap();
+            if line.contains(part) {
+                return line;
+            }
+        }
+    };
+    // Facility daemon, severity notice (RFC 3164, section 4.1.1).
+    let line = expect("ready, capturing on 1 interfaces");
+    // It comes from the keeper, whom the daemon started.
+    let children = fs::read_to_string(daemon.proc(&format!("task/{}/children", daemon.0)));
+    let children = children.unwrap();
+    let mut names = children.split_ascii_whitespace().map(|pid| format!("knockd[{pid}]"));
+    assert!(line.starts_with("<29>") && names.any(|name| line.contains(&name)), "{line}");
+    lab.send(CLIENT4, &lab.token("bob", CLIENT4));
+    expect("door ssh opened for 192.0.2.100 by bob");
+    kill(daemon.0, Signal::SIGTERM).unwrap();
+    expect("door ssh closed for 192.0.2.100");
+    until("the end", || !daemon.runs());
+}
+
+#[test]
+fn a_start_that_fails_says_why_and_leaves_nothing_behind() {
+    if !is_root() {
+        return;
+    }
+    let lab = Lab::new();
+    let interfaces = r#"interfaces: ["eth0", "eth7"], required_interfaces: ["eth7"]"#;
+    let config = Plan { interfaces, ..Plan::default() }.furnish(&lab);
+    let missing = "knockd: cannot capture on eth7: there is no such interface";
+    for options in [&["-d"][..], &[]] {
+        let mut command = lab.server.command(KNOCKD);
+        let output = command.args(options).arg("-f").arg(&config).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(told(&output).trim(), missing);
+    }
+    let output = start(&lab, &config);
+    assert_eq!((output.status.code(), lab.path("pid").exists()), (Some(1), false));
+
+    let broken = lab.write("broken.ron", "(name: 1)");
+    let output = start(&lab, &broken);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(told(&output).contains("broken.ron:1:8: "), "{}", told(&output));
+}
+
+#[test]
+fn an_interface_is_waited_for_lost_and_found_again() {
+    if !is_root() {
+        return;
+    }
+    let lab = Lab::new();
+    let interfaces = r#"interfaces: ["eth0", "eth7"]"#;
+    let daemon = lab.daemon(&Plan { interfaces, ..Plan::default() }.furnish(&lab));
+    assert_eq!(daemon.count("cannot capture on eth7, waiting for it: there is no such"), 1);
+    for _ in 0..2 {
+        lab.server.cable("eth7", &lab.client, "eth7");
+        daemon.expect("capturing on eth7");
+        lab.server.add_address("198.51.100.1", "eth7");
+        lab.client.add_address("198.51.100.100", "eth7");
+        // The cable works a moment after it was plugged in.
+        until("a knock over eth7", || {
+            assert!(lab.knock(&["198.51.100.1", "7000", "9000:udp", "8000"]).status.success());
+            daemon.count("door web opened for 198.51.100.100") > 0
+        });
+        daemon.expect("door web closed");
+        lab.server.ip(&["link", "delete", "eth7"]);
+        daemon.expect("interface eth7 is down or gone, waiting for it");
+        // The other one never suffered.
+        lab.send(CLIENT4, &lab.token("bob", CLIENT4));
+        daemon.expect("door ssh opened for 192.0.2.100 by bob");
+    }
+}

@@ -1,0 +1,187 @@
+//! Whatever becomes of the journal, no token opens twice, and the daemon
+//! lives.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use crate::net::furnish::{MARK, clear_of_start};
+use crate::net::*;
+
+/// A lab whose daemon has honoured a token of bob's, and was killed with its
+/// power.
+fn after_power_loss(lab: &Lab, config: &Path) -> Vec<u8> {
+    let daemon = in_boot(lab, config, "one");
+    daemon.ready();
+    let token = lab.token("bob", CLIENT4);
+    lab.send(CLIENT4, &token);
+    daemon.expect("door ssh opened for 192.0.2.100 by bob");
+    daemon.kill_parent(true);
+    for set in ["knock_ssh_v4", "knock_web_v4"] {
+        lab.server.nft(&format!("flush set inet filter {set}"));
+    }
+    token
+}
+
+/// Starts a daemon in another boot of the machine.
+fn in_boot(lab: &Lab, config: &Path, boot: &str) -> Daemon {
+    lab.start_in(config, &["-v"], &[("KNOCKD_BOOT_ID", OsStr::new(boot))])
+}
+
+fn furnish() -> (Lab, PathBuf) {
+    let lab = Lab::new();
+    let config = Plan { sequences: MARK, ..Plan::default() }.furnish(&lab);
+    (lab, config)
+}
+
+/// What was used stays refused, and what is newer than the start is believed.
+fn assert_no_replay(lab: &Lab, daemon: Daemon, token: &[u8]) {
+    lab.send(CLIENT4, token);
+    lab.mark(&daemon);
+    assert_eq!(daemon.count("door ssh opened"), 0);
+    clear_of_start();
+    lab.send(CLIENT4, &lab.token("bob", CLIENT4));
+    // It may extend what lived on in the same boot.
+    daemon.expect("for 192.0.2.100 by bob, 2s");
+    daemon.stop();
+}
+
+#[test]
+fn after_a_loss_of_power_nothing_older_than_the_start_is_believed() {
+    if !is_root() {
+        return;
+    }
+    let (lab, config) = furnish();
+    let token = after_power_loss(&lab, &config);
+    let daemon = in_boot(&lab, &config, "two");
+    daemon.expect("uncertain: the machine went down while the daemon ran");
+    daemon.expect("ready, ");
+    assert_eq!(daemon.count("open again"), 0, "leases do not survive a boot");
+    assert_no_replay(&lab, daemon, &token);
+}
+
+#[test]
+fn after_a_stop_in_order_another_boot_is_no_loss() {
+    if !is_root() {
+        return;
+    }
+    let (lab, config) = furnish();
+    let token = after_power_loss(&lab, &config);
+    let clock = lab.path("clock");
+    fs::write(&clock, [0; 16]).unwrap();
+    let environment =
+        [("KNOCKD_BOOT_ID", OsStr::new("two")), ("KNOCKD_CLOCK", clock.as_os_str())];
+    let daemon = lab.start_in(&config, &[], &environment);
+    daemon.expect("ready, ");
+    // It runs for so long that what it does not know is stale.
+    let (nanos, millis) = (61_000_000_000_i64, 61_000_i64);
+    let file = fs::OpenOptions::new().write(true).open(&clock).unwrap();
+    file.write_all_at(&[nanos.to_le_bytes(), millis.to_le_bytes()].concat(), 0).unwrap();
+    daemon.stop();
+    let daemon = in_boot(&lab, &config, "three");
+    daemon.expect("ready, ");
+    assert_eq!(daemon.count("uncertain"), 0);
+    assert_no_replay(&lab, daemon, &token);
+}
+
+#[test]
+fn a_journal_that_is_torn_missing_or_anothers_is_a_loss_that_is_said() {
+    if !is_root() {
+        return;
+    }
+    type Harm = fn(&Path, &[u8]);
+    let harms: [(&str, Harm); 6] = [
+        ("damaged", |path, bytes| fs::write(path, &bytes[..bytes.len() - 1]).unwrap()),
+        ("damaged", |path, bytes| fs::write(path, &bytes[..64]).unwrap()),
+        ("damaged", |path, bytes| fs::write(path, &bytes[..20]).unwrap()),
+        ("damaged", |path, bytes| {
+            let mut bytes = bytes.to_vec();
+            bytes[64..128].fill(0);
+            fs::write(path, bytes).unwrap();
+        }),
+        ("there is no journal", |path, _| fs::remove_file(path).unwrap()),
+        ("cannot be read", |path, _| {
+            fs::remove_file(path).unwrap();
+            fs::create_dir(path).unwrap();
+        }),
+    ];
+    for (word, harm) in harms {
+        let (lab, config) = furnish();
+        let token = after_power_loss(&lab, &config);
+        let path = lab.path("state/journal");
+        harm(&path, &fs::read(&path).unwrap());
+        // The same boot: with a sound journal nothing would be uncertain.
+        let daemon = in_boot(&lab, &config, "one");
+        let (_, line) = daemon.expect("uncertain: ");
+        assert!(line.contains(word), "{line}");
+        daemon.expect("ready, ");
+        if path.is_dir() {
+            assert_eq!(daemon.count("every token is refused"), 1);
+            fs::remove_dir(&path).unwrap();
+            daemon.expect("the journal can be kept again");
+        }
+        assert_no_replay(&lab, daemon, &token);
+    }
+}
+
+/// A tiny file system in the state directory, gone when dropped.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn new(path: PathBuf) -> Self {
+        fs::create_dir_all(&path).unwrap();
+        run(
+            "mount",
+            &["-t", "tmpfs", "-o", "size=128k,mode=0700", "none", path.to_str().unwrap()],
+        );
+        Self(path)
+    }
+
+    fn remount(&self, options: &str) {
+        run("mount", &["-o", &format!("remount,{options}"), self.0.to_str().unwrap()]);
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let path = self.0.to_str().unwrap();
+        let _ = std::process::Command::new("umount").args(["-l", path]).status();
+    }
+}
+
+#[test]
+fn on_a_full_or_read_only_disk_tokens_are_refused_until_there_is_room() {
+    if !is_root() {
+        return;
+    }
+    for is_full in [true, false] {
+        let (lab, config) = furnish();
+        let disk = Disk::new(lab.path("state"));
+        if is_full {
+            let _ = fs::write(lab.path("state/big"), [7; 140_000]);
+        } else {
+            disk.remount("ro");
+        }
+        let daemon = in_boot(&lab, &config, "one");
+        daemon.expect("every token is refused until the journal can be kept: cannot write ");
+        daemon.ready();
+        lab.send(CLIENT4, &lab.token("bob", CLIENT4));
+        daemon.expect("door ssh not opened for 192.0.2.100 by bob, failed");
+        // Who only knows a sequence gets in.
+        lab.mark(&daemon);
+        if is_full {
+            fs::remove_file(lab.path("state/big")).unwrap();
+        } else {
+            disk.remount("rw");
+            // The daemon has mounts of its own, as `ip netns exec` gives them.
+            let (id, path) = (daemon.child.id().to_string(), lab.path("state"));
+            let path = path.to_str().unwrap();
+            run("nsenter", &["-t", &id, "-m", "mount", "-o", "remount,rw", path]);
+        }
+        daemon.expect("the journal can be kept again");
+        lab.send(CLIENT4, &lab.token("bob", CLIENT4));
+        daemon.expect("door ssh opened for 192.0.2.100 by bob");
+        daemon.stop();
+    }
+}

@@ -1,0 +1,335 @@
+//! The runner by itself: the real program, told what to run by the test.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::house::{self, House, PATIENCE, is_gone, until};
+use knockd::message::channel::Channel;
+use knockd::message::packet::LENGTH;
+use knockd::message::runner::{FromRunner, Occasion, Outcome, Run, ToRunner};
+use knockd::process::confine::Account;
+use knockd::process::runner::{LAST_PATIENCE, MAX_RUNNING, MAX_WAITING, UNTOLD};
+use nix::unistd::geteuid;
+
+/// Long enough never to be over within a test.
+const LONG: Duration = Duration::from_secs(600);
+
+/// A runner and the keeper's end of its channel.
+struct Runner {
+    child: Child,
+    channel: Channel<UnixStream>,
+}
+
+impl Runner {
+    /// One that becomes another user if it can.
+    fn start() -> Self {
+        let account = Account::named("daemon").unwrap();
+        let account = (account.uid.as_raw(), account.gid.as_raw());
+        Self::begin(geteuid().is_root().then_some(account))
+    }
+
+    fn begin(account: Option<(u32, u32)>) -> Self {
+        let (mut channel, theirs) = Channel::pair(0).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_knockd"));
+        command.arg0("knockd: runner").stdin(theirs).env("SECRET", "of the daemon");
+        let child = command.stderr(Stdio::null()).spawn().unwrap();
+        channel.send(&ToRunner::Start { foreground: false, account }, None).unwrap();
+        Self { child, channel }
+    }
+
+    fn run(&mut self, run: Run) {
+        self.channel.send(&ToRunner::Run(run), None).unwrap();
+    }
+
+    /// What it says next.
+    fn ended(&mut self) -> (u32, Outcome) {
+        let FromRunner::Ended { id, outcome } = self.channel.wait().unwrap();
+        (id, outcome)
+    }
+
+    /// Closes the channel and waits; returns the exit code.
+    fn end(mut self) -> Option<i32> {
+        drop(self.channel);
+        self.child.wait().unwrap().code()
+    }
+}
+
+/// A command for an address of its own.
+fn run(id: u32, words: &[&str]) -> Run {
+    Run {
+        id,
+        occasion: Occasion::Open,
+        limit: LONG,
+        door: "ssh".into(),
+        address: std::net::Ipv4Addr::from_bits(0xc612_0000 + id).into(),
+        user: "alice".into(),
+        seconds: 60,
+        words: words.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[test]
+fn a_command_gets_its_words_as_they_are_and_no_shell_sees_them() {
+    let house = House::new();
+    let program = house.script("tell", "echo \"$(tr '\\0' '|' </proc/$$/cmdline)\" >$FIFO");
+    let mut runner = Runner::start();
+    let words = ["$(id)", "a  b ", "", "*", "'\"\\", "; rm -rf x", "é", "-n"];
+    runner.run(run(1, &[&[program.as_str()], &words[..]].concat()));
+    assert_eq!(house.heard(), format!("/bin/sh|{program}|{}|", words.join("|")));
+    assert_eq!(runner.ended(), (1, Outcome::Exited(0)));
+    assert_eq!(runner.end(), Some(0));
+}
+
+#[test]
+fn a_command_has_this_environment_and_nothing_of_the_daemons() {
+    let house = House::new();
+    let text = "echo $(tr '\\0' '\\n' </proc/$$/environ | sort | tr '\\n' '|') >$FIFO";
+    let program = house.script("tell", text);
+    let mut runner = Runner::start();
+    let address = "2001:db8::7".parse().unwrap();
+    runner.run(Run { address, occasion: Occasion::Close, ..run(1, &[&program]) });
+    let expected = [
+        "HOME=/",
+        "KNOCKD_ADDRESS=2001:db8::7",
+        "KNOCKD_DOOR=ssh",
+        "KNOCKD_EVENT=close",
+        "KNOCKD_SECONDS=60",
+        "KNOCKD_USER=alice",
+        "PATH=/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin:/usr/local/sbin",
+        "",
+    ];
+    assert_eq!(house.heard(), expected.join("|"));
+}
+
+#[test]
+fn a_command_has_no_descriptor_but_three_that_lead_nowhere() {
+    let mut runner = Runner::start();
+    runner.run(run(1, &["/bin/sleep", "1000"]));
+    let own = runner.child.id();
+    let mut command = String::new();
+    until("the command", || {
+        let children = fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap();
+        command = format!("/proc/{}", children.trim());
+        fs::read(format!("{command}/cmdline"))
+            .is_ok_and(|words| words.starts_with(b"/bin/sleep"))
+    });
+    let descriptors = fs::read_dir(format!("{command}/fd")).unwrap();
+    let mut found: Vec<_> = descriptors.map(|descriptor| descriptor.unwrap().path()).collect();
+    found.sort();
+    assert_eq!(
+        found,
+        ["0", "1", "2"].map(|number| PathBuf::from(format!("{command}/fd/{number}")))
+    );
+    for descriptor in found {
+        assert_eq!(fs::read_link(descriptor).unwrap().to_str(), Some("/dev/null"));
+    }
+    assert_eq!(fs::read_link(format!("{command}/cwd")).unwrap().to_str(), Some("/"));
+    let status = fs::read_to_string(format!("{command}/status")).unwrap();
+    for line in ["Umask:\t0022", "SigBlk:\t0000000000000000"] {
+        assert!(status.lines().any(|found| found == line), "{line}: {status}");
+    }
+}
+
+#[test]
+fn a_command_runs_as_its_user_who_cannot_become_root_again() {
+    if !house::is_root() {
+        return;
+    }
+    let house = House::new();
+    // A program that would make its user root.
+    let doorway = house.path("doorway");
+    fs::copy("/usr/bin/id", &doorway).unwrap();
+    house::set_mode(&doorway, 0o4755);
+    let text = format!(
+        "echo $({} -u; grep -E '^(Uid|Gid|Groups|CapPrm|CapEff|NoNewPrivs)' /proc/$$/status) >$FIFO",
+        doorway.display()
+    );
+    let program = house.script("tell", &text);
+    let mut runner = Runner::start();
+    runner.run(run(1, &[&program]));
+    let Account { uid, gid } = Account::named("daemon").unwrap();
+    let none = "0000000000000000";
+    assert_eq!(
+        house.heard(),
+        format!(
+            "{uid} Uid: {uid} {uid} {uid} {uid} Gid: {gid} {gid} {gid} {gid} \
+             Groups: {gid} CapPrm: {none} CapEff: {none} NoNewPrivs: 1"
+        )
+    );
+}
+
+#[test]
+fn nothing_runs_as_root() {
+    if !house::is_root() {
+        return;
+    }
+    let mut runner = Runner::begin(None);
+    assert_eq!(runner.child.wait().unwrap().code(), Some(1));
+    let mut runner = Runner::begin(Some((0, 0)));
+    assert_eq!(runner.child.wait().unwrap().code(), Some(1));
+}
+
+#[test]
+fn a_command_that_hangs_is_killed_with_its_children_at_its_limit() {
+    let house = House::new();
+    let program = house.script("hang", "sleep 1000 & echo $$ $! >$FIFO; sleep 1000");
+    let mut runner = Runner::start();
+    let limit = Duration::from_millis(300);
+    let began = Instant::now();
+    runner.run(Run { limit, ..run(1, &[&program]) });
+    let heard = house.heard();
+    assert_eq!(runner.ended(), (1, Outcome::Killed));
+    assert!(began.elapsed() >= limit);
+    for pid in heard.split(' ') {
+        until("the group's end", || is_gone(pid));
+    }
+    assert_eq!(runner.end(), Some(0));
+}
+
+#[test]
+fn what_a_command_leaves_behind_ends_with_it() {
+    let house = House::new();
+    let program = house.script("leave", "sleep 1000 & echo $! >$FIFO");
+    let mut runner = Runner::start();
+    runner.run(run(1, &[&program]));
+    let left = house.heard();
+    assert_eq!(runner.ended(), (1, Outcome::Exited(0)));
+    until("its end", || is_gone(&left));
+}
+
+#[test]
+fn every_end_is_told_as_it_was() {
+    let house = House::new();
+    let exit = house.script("exit", "exit 7");
+    let die = house.script("die", "kill -SEGV $$");
+    let closed = house.script("closed", "exit 0");
+    house::set_mode(closed.as_ref(), 0o600);
+    let mut runner = Runner::start();
+    for (id, program, outcome) in [
+        (1, exit.as_str(), Outcome::Exited(7)),
+        (2, &die, Outcome::Signalled(11)),
+        (3, "/nonexistent", Outcome::NotStarted(2)),
+        (4, &closed, Outcome::NotStarted(13)),
+        (5, "/bin/true", Outcome::Exited(0)),
+    ] {
+        runner.run(run(id, &[program]));
+        assert_eq!(runner.ended(), (id, outcome), "{program}");
+    }
+    assert_eq!(runner.end(), Some(0));
+}
+
+#[test]
+fn few_run_at_once_few_wait_and_the_rest_is_dropped() {
+    let house = House::new();
+    let program = house.script("wait", "echo began >$FIFO; read line <$GATE");
+    let mut runner = Runner::start();
+    for id in 0..400 {
+        runner.run(run(id, &[&program]));
+    }
+    let room = MAX_RUNNING + MAX_WAITING;
+    // Those that found no room are told at once, all others later.
+    for _ in room..400 {
+        assert_eq!(runner.ended().1, Outcome::Dropped);
+    }
+    let mut began = 0;
+    while began < MAX_RUNNING {
+        assert_eq!(house.heard(), "began");
+        began += 1;
+    }
+    assert_eq!(house.heard_within(Duration::from_millis(300)), None, "no more run at once");
+    let mut ended = 0;
+    house.open_gate(400);
+    while ended < MAX_WAITING {
+        match runner.ended().1 {
+            Outcome::Exited(0) => ended += 1,
+            outcome => assert_eq!(outcome, Outcome::Dropped),
+        }
+    }
+}
+
+#[test]
+fn what_is_for_one_door_and_address_runs_in_order_and_holds_up_no_other() {
+    let house = House::new();
+    let wait =
+        house.script("wait", "echo $1 began >$FIFO; read line <$GATE; echo $1 ended >$FIFO");
+    let tell = house.script("tell", "echo $1 >$FIFO");
+    let mut runner = Runner::start();
+    let address = "192.0.2.7".parse().unwrap();
+    let door = |door: &str, run: Run| Run { door: door.into(), address, ..run };
+    runner.run(door("ssh", run(1, &[&wait, "first"])));
+    runner.run(door("ssh", run(2, &[&tell, "second"])));
+    runner.run(door("web", run(3, &[&tell, "another door"])));
+    runner.run(run(4, &[&tell, "another address"]));
+    let mut heard = [house.heard(), house.heard(), house.heard()];
+    heard.sort();
+    assert_eq!(heard, ["another address", "another door", "first began"]);
+    house.open_gate(1);
+    assert_eq!([house.heard(), house.heard()], ["first ended", "second"]);
+}
+
+#[test]
+fn whatever_is_no_message_ends_it_and_all_that_runs() {
+    let house = House::new();
+    let program = house.script("hang", "echo $$ >$FIFO; sleep 1000");
+    for bytes in [[0_u8; LENGTH], [9; LENGTH], [2; LENGTH]] {
+        let mut runner = Runner::start();
+        runner.run(run(1, &[&program]));
+        let pid = house.heard();
+        let mut socket = runner.channel.into_socket();
+        socket.write_all(&bytes).unwrap();
+        assert_eq!(runner.child.wait().unwrap().code(), Some(1));
+        until("its end", || is_gone(&pid));
+    }
+}
+
+#[test]
+fn a_runner_without_a_keeper_works_off_what_it_has_and_ends() {
+    let house = House::new();
+    let program = house.script("tell", "echo $1 >$FIFO");
+    let mut runner = Runner::start();
+    for id in 0..20 {
+        runner.run(run(id, &[&program, &id.to_string()]));
+    }
+    assert_eq!(runner.end(), Some(0));
+    let mut heard: Vec<u32> = (0..20).map(|_| house.heard().parse().unwrap()).collect();
+    heard.sort_unstable();
+    assert!(heard.into_iter().eq(0..20));
+}
+
+#[test]
+fn what_fails_without_a_keeper_is_told_by_the_exit_code() {
+    let house = House::new();
+    let program = house.script("fail", "echo $$ >$FIFO; read line <$GATE; exit 1");
+    let mut runner = Runner::start();
+    runner.run(run(1, &[&program]));
+    house.heard();
+    house.open_gate(1);
+    // Told, for the keeper was there.
+    assert_eq!(runner.ended(), (1, Outcome::Exited(1)));
+    runner.run(run(2, &[&program]));
+    house.heard();
+    drop(runner.channel);
+    // Until the gate opens, the channel has long been closed.
+    until("the channel's end", || house::waits_without_channel(runner.child.id()));
+    house.open_gate(1);
+    assert_eq!(runner.child.wait().unwrap().code(), Some(UNTOLD.into()));
+}
+
+#[test]
+fn a_runner_without_a_keeper_does_not_go_on_for_ever() {
+    let house = House::new();
+    let program = house.script("hang", "echo $$ >$FIFO; sleep 1000");
+    let mut runner = Runner::start();
+    runner.run(run(1, &[&program]));
+    let pid = house.heard();
+    let began = Instant::now();
+    assert_eq!(runner.end(), Some(UNTOLD.into()));
+    assert!(began.elapsed() >= LAST_PATIENCE - Duration::from_secs(1));
+    assert!(began.elapsed() < LAST_PATIENCE + PATIENCE);
+    until("its end", || is_gone(&pid));
+}

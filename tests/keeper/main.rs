@@ -1,0 +1,10 @@
+//! The keeper: its firewall, its files, its channels.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may")]
+
+#[path = "../common/policy.rs"]
+mod policy;
+
+mod firewall;
+mod journal;
+mod lease_file;
+mod message;

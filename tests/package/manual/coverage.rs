@@ -1,0 +1,305 @@
+//! What the programs know is in the manuals, and nothing else.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use knockd::capture::filter;
+use knockd::core::command::{MAX_LENGTH, MAX_WORD, MAX_WORDS};
+use knockd::core::reason::Reason;
+use knockd::core::{gate, lease, replay, sequence, user};
+use knockd::log::{self, summary};
+use knockd::process::{keeper, runner};
+
+use super::{CONFIGURATION, KNOCK, KNOCKD};
+
+/// What follows `.It` on every line of `page` that describes an item.
+pub fn items<'a>(page: &'a str, macro_name: &str) -> Vec<&'a str> {
+    let start = format!(".It {macro_name} ");
+    page.lines().filter_map(|line| line.strip_prefix(start.as_str())).collect()
+}
+
+pub fn first_words<'a>(page: &'a str, macro_name: &str) -> Vec<&'a str> {
+    items(page, macro_name)
+        .iter()
+        .filter_map(|item| item.split_ascii_whitespace().next())
+        .collect()
+}
+
+pub fn documented_flags(page: &str) -> BTreeSet<String> {
+    let mut flags = BTreeSet::new();
+    for item in items(page, "Fl") {
+        let words: Vec<_> = "Fl".split(' ').chain(item.split_ascii_whitespace()).collect();
+        let mut dashes = String::new();
+        for word in words {
+            if word == "Fl" {
+                dashes.push('-');
+            } else if !dashes.is_empty() {
+                flags.insert(format!("{}{word}", std::mem::take(&mut dashes)));
+            }
+        }
+    }
+    flags
+}
+
+/// The help of a program, or of a command of it.
+pub fn help(program: &str, command: &[&str]) -> String {
+    let output = Command::new(program).args(command).arg("--help").output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The flags that a help lists.
+pub fn offered_flags(text: &str) -> BTreeSet<String> {
+    let options = text.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
+    // Alternatives stand behind a dash of their own.
+    let options = options.filter(|line| !line.starts_with("- "));
+    options
+        .flat_map(|line| line.split_ascii_whitespace().take_while(|word| word.starts_with('-')))
+        .map(|word| word.trim_end_matches(',').to_owned())
+        .collect()
+}
+
+#[test]
+fn every_flag_of_knockd_is_in_its_manual_and_no_other() {
+    let mut documented = documented_flags(KNOCKD);
+    if !cfg!(feature = "demo") {
+        documented.remove("--demo");
+    }
+    assert_eq!(documented, offered_flags(&help(env!("CARGO_BIN_EXE_knockd"), &[])));
+}
+
+#[test]
+fn every_flag_of_knock_is_in_its_manual_and_no_other() {
+    assert_eq!(documented_flags(KNOCK), offered_flags(&help(env!("CARGO_BIN_EXE_knock"), &[])));
+}
+
+/// The lines between the braces of every public item that begins with `start`.
+fn bodies<'a>(source: &'a str, start: &str) -> Vec<&'a str> {
+    let mut lines = source.lines();
+    let mut found = Vec::new();
+    while let Some(line) = lines.next() {
+        if line.starts_with(start) && line.ends_with('{') {
+            found.extend(lines.by_ref().take_while(|line| *line != "}").map(str::trim));
+        }
+    }
+    found
+}
+
+fn is_field(name: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    name.starts_with(|first: char| first.is_ascii_lowercase()) && name.bytes().all(is_part)
+}
+
+/// Names of the fields in lines of structures and of variants with fields.
+fn fields<'a>(lines: &[&'a str]) -> Vec<&'a str> {
+    let words = lines.iter().flat_map(|line| line.split_ascii_whitespace());
+    let names = words.filter_map(|word| word.strip_suffix(':'));
+    let mut names: Vec<_> = names.filter(|name| is_field(name)).collect();
+    names.sort_unstable();
+    names
+}
+
+fn documented_fields(page: &str) -> Vec<&str> {
+    let mut names = first_words(page, "Ic");
+    names.sort_unstable();
+    names
+}
+
+/// Fields that have to be written.
+const REQUIRED: [&str; 11] = [
+    "credential",
+    "doors",
+    "doors",
+    "gate_keys",
+    "keys",
+    "name",
+    "opens",
+    "secret",
+    "table",
+    "table",
+    "user",
+];
+
+#[test]
+fn every_field_that_can_be_left_out_says_what_is_then() {
+    let items = CONFIGURATION.split("\n.It ").skip(1);
+    let fields = items.filter_map(|item| Some((item.strip_prefix("Ic ")?, item)));
+    let mut silent: Vec<_> = fields
+        .filter(|(_, item)| !item.split("\n.Ss").next().unwrap().contains("default"))
+        .filter_map(|(rest, _)| rest.split_ascii_whitespace().next())
+        .collect();
+    silent.sort_unstable();
+    silent.retain(|name| !GROUPS.contains(name));
+    assert_eq!(silent, REQUIRED);
+}
+
+/// Fields whose own fields have defaults.
+const GROUPS: [&str; 2] = ["limits", "directories"];
+
+const RAW: &str = include_str!("../../../src/config/raw.rs");
+
+#[test]
+fn every_field_of_the_configuration_is_in_its_manual_and_no_other() {
+    let mut lines = bodies(RAW, "pub struct");
+    lines.extend(bodies(RAW, "pub enum"));
+    let fields = fields(&lines);
+    assert!(fields.contains(&"gate_keys"), "the source is read as it is written");
+    assert_eq!(documented_fields(CONFIGURATION), fields);
+}
+
+#[test]
+fn every_alternative_of_the_configuration_is_in_its_manual_and_no_other() {
+    let variants: BTreeSet<_> = bodies(RAW, "pub enum")
+        .iter()
+        .filter(|line| line.starts_with(|first: char| first.is_ascii_uppercase()))
+        .filter_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next())
+        .collect();
+    let documented: BTreeSet<_> = CONFIGURATION
+        .lines()
+        .filter_map(|line| line.split_once("Cm "))
+        .flat_map(|(_, rest)| rest.split_ascii_whitespace())
+        .filter(|word| word.starts_with("\\&") || word.len() > 2)
+        .map(|word| word.trim_start_matches("\\&"))
+        .filter(|word| word.starts_with(|first: char| first.is_ascii_uppercase()))
+        .collect();
+    assert!(variants.contains("Ed25519"), "the source is read as it is written");
+    assert_eq!(documented, variants);
+}
+
+#[test]
+fn every_field_of_the_hosts_file_is_in_its_manual_and_no_other() {
+    let source = include_str!("../../../src/client/hosts.rs");
+    assert_eq!(documented_fields(KNOCK), fields(&bodies(source, "pub struct Host {")));
+}
+
+#[test]
+fn every_reason_is_in_the_manual_in_the_order_of_the_packets_way() {
+    let words: Vec<_> = Reason::ALL.iter().map(|reason| reason.word()).collect();
+    let (_, reasons) = KNOCKD.split_once(".Ss Reasons").unwrap();
+    let (reasons, _) = reasons.split_once(".Ss").unwrap();
+    assert_eq!(first_words(reasons, "Sy"), words);
+}
+
+const EVENTS: &str = include_str!("../../../src/log/text.rs");
+
+/// What a review of the firewall finds, which the log says as it is.
+const WARNINGS: &str = include_str!("../../../src/firewall/mod.rs");
+
+/// Source text with literals of several lines in one.
+pub fn unbroken(source: &str) -> String {
+    let mut lines = source.split("\\\n");
+    let first = lines.next().unwrap_or_default().to_owned();
+    lines.fold(first, |text, line| text + line.trim_start())
+}
+
+/// Whether a text is long enough to be looked for.
+pub fn is_telling(text: &str) -> bool {
+    text.split_ascii_whitespace().count() > 1
+}
+
+pub fn trim(text: &str) -> &str {
+    text.trim_matches(|c: char| !c.is_ascii_alphanumeric())
+}
+
+/// What stays the same in the messages that `.It` lines show: everything but
+/// the arguments of macros.
+pub fn fixed_texts(page: &str) -> Vec<String> {
+    let mut texts = Vec::new();
+    for item in page.lines().filter_map(|line| line.strip_prefix(".It ")) {
+        let mut text = String::new();
+        let mut is_fixed = true;
+        for word in item.split_ascii_whitespace() {
+            is_fixed = match word {
+                "No" => true,
+                "Ar" | "Cm" | "Sy" => false,
+                _ => is_fixed,
+            };
+            text += if is_fixed && word != "No" { word } else { "{}" };
+            text.push(' ');
+        }
+        texts.extend(text.split("{}").map(|text| trim(text).to_owned()));
+    }
+    texts.retain(|text| is_telling(text));
+    texts
+}
+
+#[test]
+fn every_message_of_the_log_is_in_the_manual_and_no_other() {
+    let (_, messages) = KNOCKD.split_once(".Ss The daemon").unwrap();
+    let (messages, _) = messages.split_once(".Ss Reasons").unwrap();
+    let sources = [unbroken(EVENTS), unbroken(WARNINGS)];
+    for text in fixed_texts(messages) {
+        let is_said = sources.iter().any(|source| source.contains(&text));
+        assert!(is_said, "not said: {text}");
+    }
+    let (_, lines) = EVENTS.split_once("fn fmt_daemon").unwrap();
+    let literals = lines.split('"').skip(1).step_by(2);
+    let pieces = literals.flat_map(|literal| literal.split(['{', '}']).step_by(2));
+    let said: Vec<_> = pieces.map(trim).filter(|text| is_telling(text)).collect();
+    assert!(said.len() > 20, "the source is read as it is written");
+    for text in said {
+        assert!(messages.contains(text), "not documented: {text}");
+    }
+}
+
+#[cfg(feature = "legacy")]
+fn limits_of_older_clients() {
+    use knockd::core::legacy::{MAX_KEYS, MAX_PORTS, fwknop, pyknock};
+
+    for said in [
+        format!("fwknop send to.\nThe default is {}.", fwknop::PORT),
+        format!("pyknock send to.\nThe default is {}.", pyknock::PORT),
+        format!("of 16 to {} bytes and a line", fwknop::MAX_KEY),
+        format!(".Li HMAC_KEY_BASE64\nof 16 to {}.", fwknop::MAX_HMAC_KEY),
+        format!("one line of 16 to {} bytes", pyknock::MAX_KEY),
+        format!("At most {MAX_KEYS} users."),
+    ] {
+        assert!(CONFIGURATION.contains(&said), "{said}");
+    }
+    for said in [
+        format!("of whom there may be {MAX_KEYS} of each kind"),
+        format!(".Fl A ,\nat most {MAX_PORTS},"),
+        format!(".Ic doors ,\nat most {}.", gate::MAX_CLAIMS),
+    ] {
+        assert!(KNOCKD.contains(&said), "{said}");
+    }
+}
+
+#[test]
+fn the_limits_in_the_manuals_are_those_of_the_programs() {
+    let lines_a_second = 1_000 / log::LINE_INTERVAL.as_millis();
+    for text in [
+        format!("{} bytes for each attempt", sequence::ATTEMPT_SIZE),
+        format!("{} bytes for each lease", lease::LEASE_SIZE),
+        format!("{} tokens remembered for each user", replay::SHARE),
+        format!(
+            "{} proofs at once for each user and {} a second",
+            gate::PROOF_BURST,
+            user::PROOFS_PER_SECOND
+        ),
+        format!("{} instructions for the filter", filter::MAX_INSTRUCTIONS),
+        format!("{} lines a minute", summary::MAX_LINES),
+        format!(
+            "{} for packets that name a user, and {} other sources",
+            summary::MAX_KNOWN,
+            summary::MAX_STRANGERS
+        ),
+        format!("{} lines at once about doors", log::LINE_BURST),
+        format!("{lines_a_second} a second thereafter.\nWhat is left out"),
+        format!("looked for every {} seconds", keeper::CHECK_INTERVAL.as_secs()),
+        format!("{} run at once, {} are under way", runner::MAX_RUNNING, keeper::MAX_COMMANDS),
+        format!("for {} seconds at most", runner::LAST_PATIENCE.as_secs()),
+    ] {
+        let is_there = KNOCKD.replace('\n', " ").contains(&text.replace('\n', " "));
+        assert!(is_there, "knockd(8) does not say: {text}");
+    }
+    assert!(CONFIGURATION.contains(&format!("up to {} bytes", sequence::ATTEMPT_SIZE)));
+    assert!(CONFIGURATION.contains(&format!("up to {} bytes", lease::LEASE_SIZE)));
+    assert!(CONFIGURATION.contains(&format!("in order, 1 to {}", sequence::MAX_STEPS)));
+    let words = format!("1 to {} words of at most {} bytes", MAX_WORDS, MAX_WORD);
+    assert!(CONFIGURATION.contains(&words));
+    assert!(CONFIGURATION.contains(&format!("below {MAX_LENGTH} bytes")));
+    assert!(CONFIGURATION.contains(&format!("at most {} doors", gate::MAX_CLAIMS)));
+    #[cfg(feature = "legacy")]
+    limits_of_older_clients();
+}
