@@ -1,5 +1,6 @@
 //! Decides: (sighting, now) to verdict.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,6 +76,22 @@ pub struct Refusal {
     /// The token's time of issue less ours, in milliseconds, where that is
     /// the reason.
     pub offset: Option<i64>,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.reason)?;
+        if !self.reason.hint().is_empty() {
+            write!(f, ", {}", self.reason.hint())?;
+        }
+        if let Some(offset) = self.offset {
+            let side = if offset < 0 { "behind" } else { "ahead of" };
+            let (seconds, millis) =
+                (offset.unsigned_abs() / 1_000, offset.unsigned_abs() % 1_000);
+            write!(f, ", issued {seconds}.{millis:03} s {side} our clock")?;
+        }
+        Ok(())
+    }
 }
 
 impl From<Reason> for Refusal {
@@ -288,7 +305,7 @@ fn open<'a>(spa: &'a Spa, payload: &[u8]) -> Result<(Body, &'a ServerId), Reason
     for (key, server) in &spa.gate_keys {
         match key.open(payload) {
             Ok(body) => return Ok((body, server)),
-            Err(other) => reason = reason.max(other),
+            Err(other) => reason = reason.or_higher(other),
         }
     }
     Err(reason)

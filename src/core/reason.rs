@@ -2,10 +2,41 @@
 
 use std::fmt;
 
+/// What is known of a reason.
+#[derive(Debug)]
+struct Row {
+    word: &'static str,
+    is_noise: bool,
+    rank: u8,
+    hint: &'static str,
+}
+
+/// A reason that strangers, scans and half-done knocks cause.
+const fn noise(word: &'static str) -> Row {
+    Row { word, is_noise: true, rank: u8::MAX, hint: "" }
+}
+
+/// A reason that someone with a key causes, or a valid packet.
+const fn news(word: &'static str) -> Row {
+    Row { is_noise: false, ..noise(word) }
+}
+
+impl Row {
+    /// See [`Reason::or_higher`]. Rows without a rank have the highest.
+    const fn rank(self, rank: u8) -> Self {
+        Self { rank, ..self }
+    }
+
+    /// What to look at, where the word alone does not tell.
+    const fn hint(self, hint: &'static str) -> Self {
+        Self { hint, ..self }
+    }
+}
+
 macro_rules! reasons {
-    ($($(#[doc = $doc:literal])+ $name:ident = $word:literal,)+) => {
-        /// Why a packet opened nothing. Every word stands in knockd(8).
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    ($($(#[doc = $doc:literal])+ $name:ident: $row:expr,)+) => {
+        /// Why a packet opened nothing. knockd(8) explains every word.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Reason {
             $($(#[doc = $doc])+ $name,)+
         }
@@ -13,86 +44,122 @@ macro_rules! reasons {
         impl Reason {
             /// All of them, in the order of the packet's way.
             pub const ALL: &[Self] = &[$(Self::$name,)+];
-
-            /// The word that logs and counters use.
-            #[must_use]
-            pub const fn word(self) -> &'static str {
-                match self {
-                    $(Self::$name => $word,)+
-                }
-            }
+            const ROWS: [Row; Self::ALL.len()] = [$($row,)+];
         }
     };
 }
 
 reasons! {
     /// The frame ends before its headers do, or was captured in part.
-    Truncated = "truncated",
+    Truncated: noise("truncated"),
     /// A header's length or version contradicts the frame.
-    Malformed = "malformed",
+    Malformed: noise("malformed"),
     /// A fragment: it shows no whole datagram.
-    Fragment = "fragment",
+    Fragment: noise("fragment"),
     /// Neither TCP nor UDP over IP, or too many extension headers.
-    Foreign = "foreign",
+    Foreign: noise("foreign"),
     /// Its source cannot be a host's address.
-    Source = "source",
+    Source: noise("source"),
     /// Nothing waits for this packet.
-    Idle = "idle",
+    Idle: noise("idle").rank(0),
     /// A step of a sequence, not the last.
-    Step = "step",
+    Step: noise("step").rank(3),
     /// The same packet again: a retransmission, or a copy from another interface.
-    Duplicate = "duplicate",
+    Duplicate: noise("duplicate").rank(2),
     /// It ended the sender's attempt at a sequence.
-    Reset = "reset",
+    Reset: noise("reset").rank(1),
     /// A datagram to the SPA port that is not as long as a token.
-    Length = "length",
+    Length: news("length").rank(0),
     /// No valid gate key made its tag: a stranger, or a changed packet.
-    Stranger = "stranger",
+    Stranger: news("stranger").rank(1),
     /// Another version of the token than 1.
-    Version = "version",
+    Version: news("version"),
     /// Unknown flags, a padding that is not zero, or fields that contradict
     /// each other.
-    Invalid = "invalid",
+    Invalid: news("invalid"),
     /// An older client asks for what is not to be had: NAT, a command, to close.
-    Unsupported = "unsupported",
+    Unsupported: news("unsupported"),
     /// No user has this id.
-    Unknown = "unknown",
+    Unknown: news("unknown"),
     /// Issued longer ago than the allowed skew.
-    Stale = "stale",
+    Stale: news("stale"),
     /// Issued further ahead than the allowed skew.
-    Early = "early",
+    Early: news("early"),
     /// Issued before the moment from which this run can tell new from old.
-    Uncertain = "uncertain",
+    Uncertain: news("uncertain"),
     /// Seen before.
-    Replayed = "replayed",
+    Replayed: news("replayed"),
     /// The user's validity has not begun.
-    Pending = "pending",
+    Pending: news("pending"),
     /// The validity of the user or of its key is over.
-    Expired = "expired",
+    Expired: news("expired"),
     /// The user may not open this door, or no door has this id.
-    Forbidden = "forbidden",
+    Forbidden: news("forbidden"),
     /// It did not go to an address that the door names.
-    Target = "target",
+    Target: news("target"),
     /// The token names an address that it does not come from, or no host's.
-    Address = "address",
+    Address: news("address").hint("behind NAT the user needs source: Observed"),
     /// The token names no address, and the user may not have the packet's.
-    Unnamed = "unnamed",
+    Unnamed: news("unnamed").hint("the user needs source: Observed"),
     /// The user or its key may not be where the packet comes from.
-    Network = "network",
+    Network: news("network").hint("see networks of the user and from= of the key"),
     /// Too many proofs of this user in a short time.
-    Throttled = "throttled",
+    Throttled: news("throttled"),
     /// Nobody touched the security key.
-    Untouched = "untouched",
+    Untouched: news("untouched"),
     /// The security key did not know who touched it, and must.
-    Unverified = "unverified",
+    Unverified: news("unverified"),
     /// The proof is not the user's.
-    Unproven = "unproven",
+    Unproven: news("unproven"),
     /// The security key's counter went back: there may be two of it.
-    Counter = "counter",
+    Counter: news("counter").hint("there may be a copy of the security key"),
     /// A limit is reached: the daemon's, the door's or the user's.
-    Full = "full",
+    Full: news("full"),
     /// The firewall did not take the address.
-    Failed = "failed",
+    Failed: news("failed"),
+}
+
+impl Reason {
+    const fn row(self) -> &'static Row {
+        &Self::ROWS[self as usize]
+    }
+
+    /// The word that logs and counters use.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        self.row().word
+    }
+
+    /// Whether it tells nothing about anyone who holds a key.
+    #[must_use]
+    pub const fn is_noise(self) -> bool {
+        self.row().is_noise
+    }
+
+    /// What to look at, where the word alone does not tell; else empty.
+    #[must_use]
+    pub const fn hint(self) -> &'static str {
+        self.row().hint
+    }
+
+    /// Of two reasons for one packet, by two keys or two sequences, the one
+    /// that tells more.
+    #[must_use]
+    pub const fn or_higher(self, other: Self) -> Self {
+        if other.row().rank > self.row().rank { other } else { self }
+    }
+
+    /// Its number between two processes of the daemon.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The reason with this number.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
 }
 
 impl fmt::Display for Reason {
@@ -124,16 +191,33 @@ impl Tally {
     }
 
     /// Those that were counted, and how often.
-    #[must_use]
-    pub fn counted(&self) -> Vec<(Reason, u64)> {
+    pub fn counted(&self) -> impl Iterator<Item = (Reason, u64)> {
         let all = Reason::ALL.iter().map(|reason| (*reason, self.of(*reason)));
-        all.filter(|(_, times)| *times != 0).collect()
+        all.filter(|(_, times)| *times != 0)
+    }
+
+    /// Whether nothing was counted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 
     /// How often `reason` was counted.
     #[must_use]
     pub fn of(&self, reason: Reason) -> u64 {
         self.0[reason as usize]
+    }
+}
+
+impl fmt::Display for Tally {
+    /// As in `3 stale, 1 replayed`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut comma = "";
+        for (reason, times) in self.counted() {
+            write!(f, "{comma}{times} {reason}")?;
+            comma = ", ";
+        }
+        Ok(())
     }
 }
 

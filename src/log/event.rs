@@ -1,15 +1,168 @@
-//! Everything that the daemon can say, and how much it matters. How it reads
-//! stands in `text`.
+//! Every line of the log: its level, its name and fields, its text.
+//!
+//! Lower case, one line, no full stop; the object is named and the system's
+//! error comes last. knockd(8) explains them in the same order.
 
-use std::fmt;
+use std::fmt::{self, Display};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::Severity;
+use super::Level;
 use crate::core::address::Entry;
 use crate::core::door::Table;
 use crate::core::gate::Refusal;
-use crate::core::reason::Reason;
+use crate::core::reason::{Reason, Tally};
+
+/// Makes [`Event`] of rows: `LEVEL NAME { FIELDS } TEXT;`
+macro_rules! events {
+    ($($level:ident $name:ident $({ $($field:ident: $type:ty),+ })?
+        $text:literal $(, $argument:expr)*;)+) => {
+        /// One line of the log.
+        #[expect(missing_docs, reason = "the texts name the fields")]
+        pub enum Event<'a> {
+            $(#[doc = $text] $name $({ $($field: $type),+ })?,)+
+        }
+
+        /// Level and format of every event.
+        pub const ALL: &[(Level, &str)] = &[$((Level::$level, $text)),+];
+
+        impl Event<'_> {
+            /// How much it matters.
+            #[must_use]
+            pub const fn level(&self) -> Level {
+                match self {
+                    $(Self::$name $({ $($field: _),+ })? => Level::$level,)+
+                }
+            }
+        }
+
+        impl Display for Event<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Self::$name $({ $($field),+ })? => write!(f, $text $(, $argument)*),)+
+                }
+            }
+        }
+    };
+}
+
+events! {
+    // The daemon.
+    Notice Ready { interfaces: usize, doors: usize }
+        "ready, capturing on {interfaces} interfaces, guarding {doors} doors";
+    Notice Stopping
+        "stopping, closing all doors";
+    Notice Reloaded { doors: usize }
+        "configuration reloaded, guarding {doors} doors";
+    Error NotReloaded { text: &'a str }
+        "configuration not reloaded, the old one stays: {text}";
+    Notice Barrier { span: Duration, why: &'a dyn Display }
+        "tokens issued in the first {} are refused, uncertain: {why}", Span(*span);
+    Error JournalBroken { why: &'a dyn Display }
+        "every token is refused until the journal can be written: {why}";
+    Notice JournalBack
+        "the journal can be written again";
+    Warning ListUsedUp { sequence: &'a str, list: &'a dyn Display }
+        "sequence {sequence} is used up, add lines to {list} and run knockctl reload";
+    Error CannotStrike { list: &'a dyn Display, error: &'a dyn Display }
+        "cannot strike out a line of {list}: {error}";
+    Warning CannotKeepLeases { error: &'a dyn Display }
+        "cannot write the leases down, they will end with the daemon: {error}";
+    Warning LeasesLost { why: &'a dyn Display }
+        "cannot recover the leases of the last run, flush the tables: {why}";
+    Error KeeperDied { how: &'a str, shut: usize }
+        "the keeper died, {how}: removed {shut} entries";
+    Error KeeperStuck
+        "the keeper did not end in time, killed";
+    Error EngineDied { how: &'a str }
+        "an engine died, {how}";
+    Error RunnerDied { how: &'a str }
+        "the runner died, {how}";
+    Warning RunnerLost { why: &'a dyn Display, commands: usize }
+        "starting another runner: {why}, {commands} commands lost";
+    Warning CommandFailed { command: &'a str, door: &'a str, how: &'a dyn Display }
+        "command {command} for door {door} failed: {how}";
+    Warning CommandDropped { command: &'a str, door: &'a str }
+        "command {command} for door {door} dropped, too many are queued";
+    Warning CommandsDropped { commands: u64 }
+        "{commands} more commands dropped in the last minute, too many are queued";
+    Warning CommandsUntold
+        "commands that ran on without a keeper failed or were killed";
+    Warning EngineLost { why: &'a dyn Display }
+        "starting another engine: {why}";
+    Error CannotStart { what: &'a str, error: &'a dyn Display }
+        "cannot start {what}, trying again: {error}";
+    Error CannotConfine { error: &'a dyn Display }
+        "cannot confine a process: {error}";
+    Error CannotGoOn { error: &'a dyn Display }
+        "cannot go on: {error}";
+    Warning Doubtful { text: &'a str }
+        "{text}";
+    Notice Unsaid { lines: u64 }
+        "{lines} lines about doors left out, too many";
+
+    // Doors.
+    Notice Opened { door: &'a str, address: IpAddr, by: By<'a>, span: Duration }
+        "door {door} opened for {address} by {by}, {}", Span(*span);
+    Notice Extended { door: &'a str, address: IpAddr, by: By<'a>, span: Duration }
+        "door {door} extended for {address} by {by}, {}", Span(*span);
+    Notice Restored { door: &'a str, address: IpAddr, by: By<'a>, left: Duration }
+        "door {door} open again for {address} by {by}, {} left", Span(*left);
+    Notice Closed { door: &'a str, address: IpAddr, after: Duration, ending: Ending }
+        "door {door} closed for {address} after {}, {ending}", Span::whole(*after);
+    Warning NotOpened { door: &'a str, address: IpAddr, by: By<'a>, reason: Reason }
+        "door {door} not opened for {address} by {by}, {reason}";
+
+    // The packet filter.
+    Warning Foreign { entry: Entry, table: &'a Table }
+        "{entry} was already in {table}, leaving it";
+    Warning Swept { entry: Entry, table: &'a Table }
+        "removed {entry} from {table}, an earlier run had left it";
+    Error CannotAdd { entry: Entry, table: &'a Table, error: &'a dyn Display }
+        "cannot add {entry} to table {table}: {error}";
+    Error CannotDelete { entry: Entry, table: &'a Table, error: &'a dyn Display }
+        "cannot delete {entry} from table {table}, trying again: {error}";
+    Notice Deleted { entry: Entry, table: &'a Table }
+        "removed {entry} from {table}";
+    Error TableUnusable { table: &'a Table, error: &'a dyn Display }
+        "table {table} cannot be used, its doors stay shut: {error}";
+    Notice TableBack { table: &'a Table, restored: usize }
+        "table {table} can be used again, {restored} entries put back";
+    Notice TableEmptied { table: &'a Table, restored: usize }
+        "table {table} was emptied, {restored} entries put back";
+    Notice TableCreated { table: &'a Table }
+        "table {table} was missing, created";
+    Warning Useless { warning: &'a dyn Display }
+        "{warning}";
+    Warning CannotReview { error: &'a dyn Display }
+        "cannot tell whether doors protect anything: {error}";
+    Notice Killed { door: &'a str, entry: Entry, states: u64 }
+        "door {door} closed for {entry}, {states} states killed";
+    Warning CannotKill { door: &'a str, error: &'a dyn Display }
+        "cannot end connections through door {door} when it closes: {error}";
+    Warning CannotRelease { error: &'a dyn Display }
+        "cannot release the reference to pf, it stays enabled: {error}";
+
+    // Capture.
+    Notice Attached { interface: &'a str }
+        "capturing on {interface}";
+    Warning Waiting { interface: &'a str, why: &'a str }
+        "cannot capture on {interface}, waiting for it: {why}";
+    Warning Lost { interface: &'a str }
+        "interface {interface} is down or gone, waiting for it";
+    Warning Dropped { packets: u64 }
+        "the kernel dropped {packets} packets before they were read in the last minute";
+
+    // Refusals.
+    Notice Refused { user: &'a str, source: IpAddr, refusal: Refusal }
+        "token in the name of {user} from {source} refused, {refusal}";
+    Notice Ignored { source: IpAddr, refusal: Refusal }
+        "packet from {source} ignored, {refusal}";
+    Notice RefusedAgain { source: IpAddr, reasons: &'a Tally }
+        "more packets from {source} in the last minute, {reasons}";
+    Notice RefusedOthers { reasons: &'a Tally }
+        "packets from other sources in the last minute, {reasons}";
+}
 
 /// Who opened a door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,14 +177,14 @@ pub enum By<'a> {
     Nobody,
 }
 
-impl fmt::Display for By<'_> {
+impl Display for By<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::User(name) => f.write_str(name),
-            Self::Sequence => f.write_str("a sequence"),
-            Self::Administrator => f.write_str("the administrator"),
-            Self::Nobody => f.write_str("a former user"),
-        }
+        f.write_str(match self {
+            Self::User(name) => name,
+            Self::Sequence => "a sequence",
+            Self::Administrator => "the administrator",
+            Self::Nobody => "a former user",
+        })
     }
 }
 
@@ -50,7 +203,7 @@ pub enum Ending {
     Stopped,
 }
 
-impl fmt::Display for Ending {
+impl Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Expired => "expired",
@@ -62,162 +215,22 @@ impl fmt::Display for Ending {
     }
 }
 
-/// One thing to say.
-#[expect(missing_docs, reason = "the fields are what the lines name")]
-pub enum Event<'a> {
-    /// The daemon captures and serves.
-    Ready { interfaces: usize, doors: usize },
-    /// The daemon was told to end.
-    Stopping,
-    /// The daemon cannot go on.
-    CannotGoOn { error: &'a dyn fmt::Display },
-    /// A new configuration is in force.
-    Reloaded { doors: usize },
-    /// A new configuration is not, and the old one stays.
-    NotReloaded { text: &'a str },
-    /// What was used before is not known: tokens issued so early in this run
-    /// cannot be told from used ones.
-    Barrier { span: Duration, why: &'a dyn fmt::Display },
-    /// The journal cannot be written: no token is believed.
-    JournalBroken { why: &'a dyn fmt::Display },
-    /// It can be written again.
-    JournalBack,
-    /// The last line of a list of sequences was used.
-    ListUsedUp { sequence: &'a str, list: &'a dyn fmt::Display },
-    /// A line of a list was knocked and cannot be marked as used.
-    CannotStrike { list: &'a dyn fmt::Display, error: &'a dyn fmt::Display },
-    /// Leases are in memory alone.
-    CannotKeepLeases { error: &'a dyn fmt::Display },
-    /// What the run before kept of leases cannot be read.
-    LeasesLost { why: &'a dyn fmt::Display },
-    /// A lease of an earlier run lives on.
-    Restored { door: &'a str, address: IpAddr, by: By<'a>, left: Duration },
-    /// An entry that an earlier run left, and that no lease holds, is out.
-    Swept { entry: Entry, table: &'a Table },
-    /// The keeper died, and what it left open was shut.
-    KeeperDied { how: &'a str, shut: usize },
-    /// The keeper did not end in time, and was killed.
-    KeeperStuck,
-    /// An engine died.
-    EngineDied { how: &'a str },
-    /// The keeper does without an engine until another serves.
-    EngineLost { why: &'a dyn fmt::Display },
-    /// A process cannot be started; it is tried again.
-    CannotStart { what: &'a str, error: &'a dyn fmt::Display },
-    /// A process cannot give up what it must not have.
-    CannotConfine { error: &'a dyn fmt::Display },
-    /// The kernel took the address.
-    Opened { door: &'a str, address: IpAddr, by: By<'a>, span: Duration },
-    /// A live lease got a later deadline.
-    Extended { door: &'a str, address: IpAddr, by: By<'a>, span: Duration },
-    /// A lease ended.
-    Closed { door: &'a str, address: IpAddr, after: Duration, ending: Ending },
-    /// The firewall or a limit was in the way.
-    NotOpened { door: &'a str, address: IpAddr, by: By<'a>, reason: Reason },
-    /// The entry was there before us, and will stay.
-    Foreign { entry: Entry, table: &'a Table },
-    /// The firewall did not add.
-    CannotAdd { entry: Entry, table: &'a Table, error: &'a dyn fmt::Display },
-    /// The firewall did not delete; it is tried again until it does.
-    CannotDelete { entry: Entry, table: &'a Table, error: &'a dyn fmt::Display },
-    /// An entry that could not be deleted is out at last.
-    Deleted { entry: Entry, table: &'a Table },
-    /// A table cannot be used.
-    TableUnusable { table: &'a Table, error: &'a dyn fmt::Display },
-    /// A table can be used again, and got its entries back.
-    TableBack { table: &'a Table, restored: usize },
-    /// A table was emptied under live leases, and got its entries back.
-    TableEmptied { table: &'a Table, restored: usize },
-    /// A table that was missing was made.
-    TableCreated { table: &'a Table },
-    /// Something in the firewall makes doors useless.
-    Useless { warning: &'a dyn fmt::Display },
-    /// The firewall cannot be asked whether something does.
-    CannotReview { error: &'a dyn fmt::Display },
-    /// Connections were ended with the lease that had let them through.
-    Killed { door: &'a str, entry: Entry, states: u64 },
-    /// The reference that keeps pf enabled could not be given back.
-    CannotRelease { error: &'a dyn fmt::Display },
-    /// They could not be ended, and go on.
-    CannotKill { door: &'a str, error: &'a dyn fmt::Display },
-    /// A configuration that will not do what it seems to.
-    Doubtful { text: &'a str },
-    /// Capture began on an interface.
-    Attached { interface: &'a str },
-    /// An interface cannot be captured on, and is waited for.
-    Waiting { interface: &'a str, why: &'a str },
-    /// An interface went away, and is waited for.
-    Lost { interface: &'a str },
-    /// The kernel had no room for packets.
-    Dropped { packets: u64 },
-    /// A source was refused, for the first time in this minute.
-    Refused { source: IpAddr, user: Option<&'a str>, refusal: Refusal },
-    /// A source went on being refused.
-    RefusedAgain { source: IpAddr, reasons: &'a [(Reason, u64)] },
-    /// Sources beyond the number that is followed.
-    RefusedOthers { reasons: &'a [(Reason, u64)] },
-    /// Lines about doors that were too many to say.
-    Unsaid { lines: u64 },
-    /// A command did not end well.
-    CommandFailed { command: &'a str, door: &'a str, how: &'a dyn fmt::Display },
-    /// A command was not run, for the first time in this minute.
-    CommandDropped { command: &'a str, door: &'a str },
-    /// More were not.
-    CommandsDropped { commands: u64 },
-    /// The keeper does without a runner until another is there.
-    RunnerLost { why: &'a dyn fmt::Display, commands: usize },
-    /// The runner died.
-    RunnerDied { how: &'a str },
-    /// Commands of a keeper that is gone failed or were cut short.
-    CommandsUntold,
-}
+/// A span to the second, or to the millisecond below ten seconds.
+struct Span(Duration);
 
-impl Event<'_> {
-    /// How much it matters.
-    #[must_use]
-    pub const fn severity(&self) -> Severity {
-        match self {
-            Self::CannotAdd { .. }
-            | Self::CannotDelete { .. }
-            | Self::TableUnusable { .. }
-            | Self::JournalBroken { .. }
-            | Self::CannotStrike { .. }
-            | Self::KeeperDied { .. }
-            | Self::KeeperStuck
-            | Self::EngineDied { .. }
-            | Self::RunnerDied { .. }
-            | Self::CannotStart { .. }
-            | Self::CannotConfine { .. }
-            | Self::NotReloaded { .. }
-            | Self::CannotGoOn { .. } => Severity::Error,
-            Self::Useless { .. }
-            | Self::CannotReview { .. }
-            | Self::CannotKill { .. }
-            | Self::CannotRelease { .. }
-            | Self::ListUsedUp { .. }
-            | Self::CannotKeepLeases { .. }
-            | Self::LeasesLost { .. }
-            | Self::EngineLost { .. }
-            | Self::RunnerLost { .. }
-            | Self::CommandFailed { .. }
-            | Self::CommandDropped { .. }
-            | Self::CommandsDropped { .. }
-            | Self::CommandsUntold
-            | Self::Swept { .. }
-            | Self::Doubtful { .. }
-            | Self::Waiting { .. }
-            | Self::Lost { .. }
-            | Self::Dropped { .. }
-            | Self::NotOpened { .. }
-            | Self::Foreign { .. } => Severity::Warning,
-            _ => Severity::Notice,
-        }
+impl Span {
+    const fn whole(span: Duration) -> Self {
+        Self(Duration::from_secs(span.as_secs()))
     }
 }
 
-/// Whether a reason says nothing about anybody who holds a key: what a
-/// stranger, a scan or a half-done knock causes.
-#[must_use]
-pub const fn is_noise(reason: Reason) -> bool {
-    (reason as usize) < Reason::Length as usize
+impl Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = self.0.subsec_millis();
+        if self.0.as_secs() < 10 && millis != 0 {
+            write!(f, "{}.{millis:03}s", self.0.as_secs())
+        } else {
+            write!(f, "{}s", self.0.as_secs())
+        }
+    }
 }

@@ -1,13 +1,12 @@
 //! What the daemon says, and where.
 //!
-//! Every line is an [`event::Event`], and the catalogue of messages is one
-//! file, `text`. Lines that strangers can cause pass through [`summary`] or a rate,
+//! Every line is an [`event::Event`], and [`event`] is the table of them.
+//! Lines that strangers can cause pass through [`summary`] or a rate,
 //! so that nobody makes the log grow faster than knockd(8) states.
 #![forbid(unsafe_code)]
 
 pub mod event;
 pub mod summary;
-mod text;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -24,16 +23,14 @@ use event::Event;
 use summary::Summary;
 
 /// How much a line matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
     /// Something does not work, and someone must act.
     Error,
     /// Something will not work as meant.
     Warning,
     /// What the daemon is for: doors, refusals.
     Notice,
-    /// Steps on the way; said with `-v` only.
-    Debug,
 }
 
 /// Where lines go.
@@ -116,12 +113,8 @@ impl Log {
         self.heard.as_mut()?.pop_front()
     }
 
-    /// Says `event`, unless it is only for the verbose.
+    /// Says `event`.
     pub fn say(&mut self, event: &Event<'_>) {
-        let severity = event.severity();
-        if severity == Severity::Debug && !self.verbose {
-            return;
-        }
         if let Some(heard) = &mut self.heard
             && heard.len() < MAX_HEARD
         {
@@ -134,12 +127,11 @@ impl Log {
                 drop(lines.write_all(format!("knockd: {event}\n").as_bytes()))
             }
             Sink::Syslog(logger) => {
-                let line = event.to_string();
-                let sent = logger.as_mut().is_some_and(|logger| write(logger, severity, &line));
+                let sent = logger.as_mut().is_some_and(|logger| write(logger, event));
                 if !sent {
                     *logger = connect();
                     if let Some(logger) = logger {
-                        write(logger, severity, &line);
+                        write(logger, event);
                     }
                 }
             }
@@ -169,9 +161,12 @@ impl Log {
         user: Option<&str>,
         now: Monotonic,
     ) {
-        let is_wanted = self.verbose || !event::is_noise(refusal.reason);
+        let is_wanted = self.verbose || !refusal.reason.is_noise();
         if is_wanted && self.summary.is_first(source, refusal, now) {
-            self.say(&Event::Refused { source, user, refusal });
+            self.say(&match user {
+                Some(user) => Event::Refused { user, source, refusal },
+                None => Event::Ignored { source, refusal },
+            });
         }
     }
 
@@ -207,14 +202,12 @@ impl Log {
         let Summary { known, strangers, others, dropped, unsaid, commands, .. } =
             std::mem::take(&mut self.summary);
         for (source, tally) in known.into_iter().chain(strangers) {
-            let reasons = tally.counted();
-            if !reasons.is_empty() {
-                self.say(&Event::RefusedAgain { source, reasons: &reasons });
+            if !tally.is_empty() {
+                self.say(&Event::RefusedAgain { source, reasons: &tally });
             }
         }
-        let reasons = others.counted();
-        if !reasons.is_empty() {
-            self.say(&Event::RefusedOthers { reasons: &reasons });
+        if !others.is_empty() {
+            self.say(&Event::RefusedOthers { reasons: &others });
         }
         if dropped > 0 {
             self.say(&Event::Dropped { packets: dropped });
@@ -245,16 +238,13 @@ fn connect() -> Option<Logger<LoggerBackend, Formatter3164>> {
     Some(logger)
 }
 
-fn write(
-    logger: &mut Logger<LoggerBackend, Formatter3164>,
-    severity: Severity,
-    line: &str,
-) -> bool {
-    match severity {
-        Severity::Error => logger.err(line),
-        Severity::Warning => logger.warning(line),
-        Severity::Notice => logger.notice(line),
-        Severity::Debug => logger.debug(line),
+/// Whether it was sent.
+fn write(logger: &mut Logger<LoggerBackend, Formatter3164>, event: &Event<'_>) -> bool {
+    let line = event.to_string();
+    match event.level() {
+        Level::Error => logger.err(line),
+        Level::Warning => logger.warning(line),
+        Level::Notice => logger.notice(line),
     }
     .is_ok()
 }

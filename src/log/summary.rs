@@ -1,7 +1,7 @@
 //! One line when a source is first refused, for each user and reason, and one a
 //! minute while it goes on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub struct Summary {
     ends: Option<Monotonic>,
     /// What was said of those with a gate key: another reason, or another user
     /// behind the same address, is news.
-    said: BTreeSet<(IpAddr, UserIndex, Reason)>,
+    said: HashSet<(IpAddr, UserIndex, Reason)>,
     /// What came after that, by source.
     pub known: BTreeMap<IpAddr, Tally>,
     /// The same of those without.

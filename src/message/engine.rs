@@ -111,12 +111,12 @@ impl Message for FromEngine {
                 .packet(2),
             Self::Refused { source, refusal } => begin
                 .address(*source)
-                .bytes(&[number_of(refusal.reason)])
+                .bytes(&[refusal.reason.number()])
                 .bytes(&user(refusal.user))
                 .option(refusal.offset.map(i64::cast_unsigned))
                 .packet(3),
             Self::Count { reason, times } => {
-                begin.bytes(&[number_of(*reason)]).number(*times).packet(4)
+                begin.bytes(&[reason.number()]).number(*times).packet(4)
             }
             Self::Failed { capture } => begin.number(*capture).packet(5),
         }
@@ -262,10 +262,6 @@ fn to_place([is_there, a, b]: [u8; 3]) -> Option<Option<u16>> {
     }
 }
 
-const fn number_of(reason: Reason) -> u8 {
-    reason as u8
-}
-
 fn to_reason([number]: [u8; 1]) -> Option<Reason> {
-    Reason::ALL.get(usize::from(number)).copied()
+    Reason::from_number(number)
 }

@@ -206,7 +206,7 @@ fn when_all_die_at_once_the_next_start_cleans_up() {
     let left = Duration::from_millis(2_100).saturating_sub(opened.elapsed());
     std::thread::sleep(left);
     let daemon = lab.start(&config, &[]);
-    daemon.expect("192.0.2.100 was left in table <knock_ssh> by an earlier run, taken out");
+    daemon.expect("removed 192.0.2.100 from <knock_ssh>, an earlier run had left it");
     daemon.expect("ready, ");
     assert_eq!(entries(&lab), [FOREIGN]);
     daemon.stop();

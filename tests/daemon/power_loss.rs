@@ -119,7 +119,7 @@ fn a_journal_that_is_torn_missing_or_anothers_is_a_loss_that_is_said() {
         if path.is_dir() {
             assert_eq!(daemon.count("every token is refused"), 1);
             fs::remove_dir(&path).unwrap();
-            daemon.expect("the journal can be kept again");
+            daemon.expect("the journal can be written again");
         }
         assert_no_replay(&lab, daemon, &token);
     }
@@ -164,7 +164,7 @@ fn on_a_full_or_read_only_disk_tokens_are_refused_until_there_is_room() {
             disk.remount("ro");
         }
         let daemon = in_boot(&lab, &config, "one");
-        daemon.expect("every token is refused until the journal can be kept: cannot write ");
+        daemon.expect("every token is refused until the journal can be written: cannot write ");
         daemon.ready();
         lab.send(CLIENT4, &lab.token("bob", CLIENT4));
         daemon.expect("door ssh not opened for 192.0.2.100 by bob, failed");
@@ -179,7 +179,7 @@ fn on_a_full_or_read_only_disk_tokens_are_refused_until_there_is_room() {
             let path = path.to_str().unwrap();
             run("nsenter", &["-t", &id, "-m", "mount", "-o", "remount,rw", path]);
         }
-        daemon.expect("the journal can be kept again");
+        daemon.expect("the journal can be written again");
         lab.send(CLIENT4, &lab.token("bob", CLIENT4));
         daemon.expect("door ssh opened for 192.0.2.100 by bob");
         daemon.stop();

@@ -160,7 +160,7 @@ fn a_keeper_that_dies_while_the_daemon_ends_is_said() {
     lab.send(CLIENT4, &lab.token("bob", CLIENT4));
     daemon.expect("door ssh opened");
     daemon.signal(Signal::SIGTERM);
-    daemon.expect("the keeper died, signal: 9 (SIGKILL): 1 entries taken out");
+    daemon.expect("the keeper died, signal: 9 (SIGKILL): removed 1 entries");
     assert_eq!(daemon.child.wait().unwrap().code(), Some(1));
     assert_eq!(entries(&lab), [FOREIGN]);
 }

@@ -99,7 +99,7 @@ fn an_address_that_stood_in_the_set_before_stays_there() {
     lab.server.nft("add element inet filter knock_ssh_v4 { 192.0.2.100, 192.0.2.7 }");
     let daemon = lab.daemon(&plan().furnish(&lab));
     lab.send(CLIENT4, &lab.token("bob", CLIENT4));
-    daemon.expect("192.0.2.100 stood in table <knock_ssh> before, it will stay there");
+    daemon.expect("192.0.2.100 was already in <knock_ssh>, leaving it");
     daemon.expect("door ssh opened for 192.0.2.100 by bob");
     daemon.expect("door ssh closed for 192.0.2.100 after 2");
     let own = ["192.0.2.7,192.0.2.100", "192.0.2.100,192.0.2.7"];

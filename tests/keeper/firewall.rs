@@ -347,7 +347,7 @@ fn an_entry_that_was_there_before_stays() {
     let foreign = Entry::host("192.0.2.7".parse::<IpAddr>().unwrap());
     scene.kernel.with(|kernel| kernel.entries.insert(foreign));
     let lines = scene.open(SSH, "192.0.2.7", 0);
-    assert!(lines[0].contains("stood in table <knock> before"), "{lines:?}");
+    assert!(lines[0].contains("was already in <knock>"), "{lines:?}");
     scene.tick(60);
     assert_eq!(scene.kernel.entries(), ["192.0.2.7"]);
 }
@@ -365,7 +365,7 @@ fn a_deletion_that_fails_is_said_once_and_tried_until_it_succeeds() {
     assert!(scene.tick(61).is_empty());
     assert!(scene.keeper.next_deadline().is_some());
     scene.kernel.with(|kernel| kernel.cannot_delete = false);
-    assert_eq!(scene.tick(62), ["192.0.2.7 is out of table <knock> at last"]);
+    assert_eq!(scene.tick(62), ["removed 192.0.2.7 from <knock>"]);
     assert!(scene.kernel.entries().is_empty());
 }
 
@@ -447,7 +447,7 @@ fn that_states_cannot_be_killed_is_said_at_start_and_at_each_close() {
     let mut scene = Scene::with(OnClose::KillStates);
     scene.kernel.with(|kernel| kernel.cannot_kill = true);
     scene.keeper.survey(&[], at(0).monotonic).unwrap();
-    let line = "connections through door ssh go on when it closes: as the test wants";
+    let line = "cannot end connections through door ssh when it closes: as the test wants";
     assert_eq!(scene.lines.take(), [line]);
     scene.open(SSH, "192.0.2.7", 0);
     assert_eq!(scene.tick(60)[1], line);

@@ -157,13 +157,13 @@ impl Gate {
                     sequence: None,
                     replay: None,
                 })),
-                Progress::Not(other) => reason = more_telling(reason, other),
+                Progress::Not(other) => reason = reason.or_higher(other),
             }
         }
         for number in 0..self.turns.len() {
             match self.judge_turn(policy, number, source, sighting, now) {
                 Ok(opened) => claims.extend(opened),
-                Err(other) => reason = more_telling(reason, other),
+                Err(other) => reason = reason.or_higher(other),
             }
         }
         for listed in &mut self.lists {
@@ -172,7 +172,7 @@ impl Gate {
                 continue;
             }
             match listed.observe(sequence, &mut self.attempts, sighting, now) {
-                Err(other) => reason = more_telling(reason, other),
+                Err(other) => reason = reason.or_higher(other),
                 Ok(offset) => claims.extend(sequence.doors.iter().map(|door| Claim {
                     door: *door,
                     address: source,
@@ -217,7 +217,7 @@ impl Gate {
             let places = turn.place(period);
             match self.attempts.observe(places, steps, sighting, now.monotonic) {
                 Progress::Complete => complete = Some(period),
-                Progress::Not(other) => reason = more_telling(reason, other),
+                Progress::Not(other) => reason = reason.or_higher(other),
             }
         }
         let period = complete.ok_or(reason)?;
@@ -251,17 +251,4 @@ impl Gate {
         };
         Ok(doors.iter().map(claim).collect())
     }
-}
-
-/// Of what one packet did to two sequences, what is worth telling.
-fn more_telling(one: Reason, other: Reason) -> Reason {
-    let rank = |reason| match reason {
-        Reason::Idle => 0,
-        Reason::Reset => 1,
-        Reason::Duplicate => 2,
-        Reason::Step => 3,
-        // What keeps the last knock from opening.
-        _ => 4,
-    };
-    if rank(other) > rank(one) { other } else { one }
 }

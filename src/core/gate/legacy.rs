@@ -84,7 +84,7 @@ fn find<'p>(policy: &'p Policy, way: &Way, payload: &[u8]) -> Result<Asker<'p>, 
         };
         match made {
             Ok(ask) => return Ok(Asker { index, user, place, credential, ask }),
-            Err(other) => reason = reason.max(other),
+            Err(other) => reason = reason.or_higher(other),
         }
     }
     Err(reason)

@@ -18,7 +18,7 @@ use crate::config::{self, Files};
 use crate::core::gate::Gate;
 use crate::core::reason::{Reason, Tally};
 use crate::log::Log;
-use crate::log::event::{self, Event};
+use crate::log::event::Event;
 use crate::message::channel::{Broken, Channel};
 use crate::message::engine::{FromEngine, ToEngine};
 use crate::message::packet::MAX_BLOB;
@@ -183,7 +183,7 @@ fn tell(
     verbose: bool,
     tally: &mut Tally,
 ) -> Result<(), Broken> {
-    let is_news = |reason: Reason| verbose || !event::is_noise(reason);
+    let is_news = |reason: Reason| verbose || !reason.is_noise();
     match decision {
         Decision::Open { claims, source } => {
             for claim in claims {

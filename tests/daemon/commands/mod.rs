@@ -242,7 +242,7 @@ fn what_fails_is_said() {
     let told = daemon.stop();
     let last = told.last().unwrap();
     assert!(
-        last.contains("commands that went on without a keeper failed or were cut short")
+        last.contains("commands that ran on without a keeper failed or were killed")
             || last.contains("/nonexistent for door ssh failed: "),
         "{told:#?}"
     );

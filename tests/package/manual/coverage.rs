@@ -6,9 +6,11 @@ use std::process::Command;
 
 use knockd::capture::filter;
 use knockd::core::command::{MAX_LENGTH, MAX_WORD, MAX_WORDS};
+use knockd::core::door::Table;
 use knockd::core::reason::Reason;
 use knockd::core::{gate, lease, replay, sequence, user};
-use knockd::log::{self, summary};
+use knockd::firewall::Warning;
+use knockd::log::{self, Level, event, summary};
 use knockd::process::{keeper, runner};
 
 use super::{CONFIGURATION, KNOCK, KNOCKD};
@@ -178,12 +180,11 @@ fn every_reason_is_in_the_manual_in_the_order_of_the_packets_way() {
     let (_, reasons) = KNOCKD.split_once(".Ss Reasons").unwrap();
     let (reasons, _) = reasons.split_once(".Ss").unwrap();
     assert_eq!(first_words(reasons, "Sy"), words);
+    assert!(reasons.contains("Those before\n.Sy length\nare noise"));
+    assert!(Reason::ALL.is_sorted_by_key(|reason| !reason.is_noise()));
+    let first_news = Reason::ALL.iter().find(|reason| !reason.is_noise());
+    assert_eq!(first_news, Some(&Reason::Length));
 }
-
-const EVENTS: &str = include_str!("../../../src/log/text.rs");
-
-/// What a review of the firewall finds, which the log says as it is.
-const WARNINGS: &str = include_str!("../../../src/firewall/mod.rs");
 
 /// Source text with literals of several lines in one.
 pub fn unbroken(source: &str) -> String {
@@ -201,45 +202,69 @@ pub fn trim(text: &str) -> &str {
     text.trim_matches(|c: char| !c.is_ascii_alphanumeric())
 }
 
-/// What stays the same in the messages that `.It` lines show: everything but
-/// the arguments of macros.
-pub fn fixed_texts(page: &str) -> Vec<String> {
-    let mut texts = Vec::new();
-    for item in page.lines().filter_map(|line| line.strip_prefix(".It ")) {
-        let mut text = String::new();
-        let mut is_fixed = true;
-        for word in item.split_ascii_whitespace() {
-            is_fixed = match word {
-                "No" => true,
-                "Ar" | "Cm" | "Sy" => false,
-                _ => is_fixed,
-            };
-            text += if is_fixed && word != "No" { word } else { "{}" };
-            text.push(' ');
-        }
-        texts.extend(text.split("{}").map(|text| trim(text).to_owned()));
+/// The message that an `.It` line shows, with `{}` for each macro and its
+/// arguments.
+fn format_of(item: &str) -> String {
+    let mut text = String::new();
+    let mut is_fixed = true;
+    for word in item.split_ascii_whitespace() {
+        is_fixed = match word {
+            "No" => true,
+            "Ar" | "Cm" | "Sy" => false,
+            _ => is_fixed,
+        };
+        text += if is_fixed && word != "No" { word } else { "{}" };
+        text.push(' ');
     }
-    texts.retain(|text| is_telling(text));
-    texts
+    text
+}
+
+/// What stays the same in a message: its format without what is filled in.
+fn pieces(format: &str) -> Vec<String> {
+    let pieces = format.split(['{', '}']).step_by(2).map(trim);
+    pieces.filter(|piece| !piece.is_empty()).map(str::to_owned).collect()
+}
+
+/// What stays the same in the messages that `.It` lines show.
+pub fn fixed_texts(page: &str) -> Vec<String> {
+    let items = page.lines().filter_map(|line| line.strip_prefix(".It "));
+    let texts = items.flat_map(|item| pieces(&format_of(item)));
+    texts.filter(|text| is_telling(text)).collect()
+}
+
+/// What a review of the firewall finds, which the log says as it is.
+fn warnings() -> [Warning; 3] {
+    let table = Table { anchor: None, name: "{}".into() };
+    [Warning::Disabled("{}"), Warning::Unreferenced(table), Warning::Skipped("{}".into())]
 }
 
 #[test]
-fn every_message_of_the_log_is_in_the_manual_and_no_other() {
+fn every_message_of_the_log_is_in_the_manual_at_its_level_and_no_other() {
     let (_, messages) = KNOCKD.split_once(".Ss The daemon").unwrap();
     let (messages, _) = messages.split_once(".Ss Reasons").unwrap();
-    let sources = [unbroken(EVENTS), unbroken(WARNINGS)];
-    for text in fixed_texts(messages) {
-        let is_said = sources.iter().any(|source| source.contains(&text));
-        assert!(is_said, "not said: {text}");
-    }
-    let (_, lines) = EVENTS.split_once("fn fmt_daemon").unwrap();
-    let literals = lines.split('"').skip(1).step_by(2);
-    let pieces = literals.flat_map(|literal| literal.split(['{', '}']).step_by(2));
-    let said: Vec<_> = pieces.map(trim).filter(|text| is_telling(text)).collect();
-    assert!(said.len() > 20, "the source is read as it is written");
-    for text in said {
-        assert!(messages.contains(text), "not documented: {text}");
-    }
+    let documented: BTreeSet<_> = messages
+        .split("\n.It ")
+        .skip(1)
+        .map(|item| {
+            let (format, rest) = item.split_once('\n').unwrap();
+            let level = rest.lines().next().and_then(|line| line.strip_prefix(".Pq "));
+            (pieces(&format_of(format)), level.unwrap_or("notice"))
+        })
+        .filter(|(pieces, _)| !pieces.is_empty())
+        .collect();
+    let events = event::ALL.iter().map(|(level, format)| {
+        let level = match level {
+            Level::Error => "error",
+            Level::Warning => "warning",
+            Level::Notice => "notice",
+        };
+        (pieces(format), level)
+    });
+    let advice = |warning: &Warning| warning.to_string().rfind(": ").unwrap();
+    let warnings = warnings().map(|it| (pieces(&it.to_string()[..advice(&it)]), "warning"));
+    let said: BTreeSet<_> =
+        events.chain(warnings).filter(|(pieces, _)| !pieces.is_empty()).collect();
+    assert_eq!(documented, said);
 }
 
 #[cfg(feature = "legacy")]
