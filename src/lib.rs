@@ -17,7 +17,7 @@
 //! and bpf, [`sys`] holds what only the operating system can tell.
 //!
 //! Imports point one way: programs to [`process`], [`client`] and
-//! [`control::program`], those to the rooms, and all of them to [`core`], which
+//! [`knockctl`], those to the rooms, and all of them to [`core`], which
 //! needs nothing but its arguments: no clock, no file, no socket.
 #![cfg_attr(test, allow(missing_docs))]
 
@@ -33,7 +33,9 @@ pub mod firewall;
 pub mod ioctl;
 pub mod keep;
 pub mod keyfile;
+pub mod knockctl;
 pub mod log;
 pub mod message;
 pub mod process;
+pub mod ruleset;
 pub mod sys;

@@ -4,5 +4,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    knockd::control::program::main()
+    knockd::knockctl::main()
 }

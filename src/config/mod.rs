@@ -16,6 +16,7 @@ use ron::extensions::Extensions;
 use zeroize::Zeroizing;
 
 use crate::capture::Wanted;
+use crate::core::hash;
 use crate::core::policy::{OnRemove, Policy};
 use crate::firewall::Choice;
 use files::Source;
@@ -176,6 +177,13 @@ pub fn stanza_of_user(path: &Path, name: &str) -> Result<Option<Place>, Problems
     let index = Index::new(text);
     let found = raw.users.iter().find(|(_, user, _)| *user == name);
     Ok(found.map(|(ordinal, ..)| index.root().field("users").entry(ordinal).place()))
+}
+
+/// Identifies a text of a configuration: 16 hexadecimal digits, the first 8
+/// bytes of SHA3-256("configuration" | text).
+#[must_use]
+pub fn fingerprint(text: &[u8]) -> String {
+    format!("{:016x}", u64::from_be_bytes(hash::id("configuration", &[text])))
 }
 
 /// Whether `line` is one of authorized_keys that a user may have.

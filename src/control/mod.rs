@@ -1,16 +1,13 @@
 //! How an administrator speaks with a running daemon.
 //!
 //! Over a socket in the run directory: [`request`] is what is asked,
-//! [`answer`] what comes back, both in [`record`]s of one size. [`server`] is
-//! the daemon's end of it, [`program`] is `knockctl`, and [`doctor`] looks at the
-//! system beside the daemon.
+//! [`answer`] what comes back, both in [`record`]s of one size; [`health`] is
+//! the daemon's report on itself. [`server`] is the daemon's end of the socket.
 #![forbid(unsafe_code)]
 
 pub mod answer;
-pub mod doctor;
 mod field;
-pub mod metrics;
-pub mod program;
+pub mod health;
 pub mod record;
 pub mod request;
 pub mod server;

@@ -35,12 +35,11 @@ use nix::unistd::geteuid;
 
 use crate::capture::filter;
 use crate::config::{self, Config};
-use crate::control::doctor;
 use crate::core::interest;
 use crate::core::policy::Policy;
 use crate::firewall::Choice;
 use crate::sys::Side;
-use crate::{faults, firewall, sys};
+use crate::{faults, firewall, ruleset, sys};
 use options::Options;
 
 /// What a process of the daemon is, by the name that it is started under.
@@ -152,7 +151,7 @@ fn check(config: &Config) -> Result<(), Failure> {
     check_filter(&config.policy)?;
     // Another user may not look, and other filters have no ruleset to follow.
     if config.firewall == Choice::Pf && geteuid().is_root() {
-        for finding in doctor::guard_rails(config) {
+        for finding in ruleset::guard_rails(config) {
             complain(finding);
         }
     }

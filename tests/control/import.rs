@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use crate::house::House;
 use knockd::config::Config;
-use knockd::control::program::import::{Filter, Frame, Imported, MAX_LENGTH, translate};
 use knockd::core::door::{Door, OnClose};
 use knockd::core::sequence::Sequence;
 use knockd::core::sighting::{FlagMask, Port, Protocol, TcpFlags};
+use knockd::knockctl::import::{Filter, Frame, Imported, MAX_LENGTH, translate};
 use proptest::prelude::*;
 
 const DEBIAN: &str = include_str!("../peers/knockd/debian.conf");

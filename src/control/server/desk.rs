@@ -58,7 +58,7 @@ pub trait Desk {
     fn doors(&mut self) -> Vec<answer::Door>;
 
     /// The counters, by name: a word, or a word, a dot and what it is counted
-    /// for, as `refused.stale`. [`metrics`](crate::control::metrics) has those
+    /// for, as `refused.stale`. [`metrics`](crate::knockctl::metrics) has those
     /// that are known; the server adds its own.
     fn stats(&mut self) -> Vec<(String, u64)>;
 

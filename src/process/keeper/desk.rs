@@ -6,10 +6,9 @@ use std::time::Duration;
 use super::Keeper;
 use super::orders::Whose;
 use super::service::Service;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::control::answer;
-use crate::control::doctor::fingerprint;
-use crate::control::doctor::health::SOUND;
+use crate::control::health::SOUND;
 use crate::control::request::Order;
 use crate::control::server::{Desk, LeaseLine, Reply, Ticket};
 use crate::core::lease::{Holder, Lease, LeaseKey};
@@ -89,7 +88,7 @@ impl Service {
         say("uptime", &uptime);
         say("now", &now.wall.as_millis());
         say("configuration", &files.path().display());
-        say("fingerprint", &fingerprint(files.text()));
+        say("fingerprint", &config::fingerprint(files.text()));
         for name in self.capture.names() {
             say("attached", &name);
         }

@@ -7,12 +7,12 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::house::{House, conf};
 use knockd::config::Config;
-use knockd::control::doctor::finding::Finding;
-use knockd::control::doctor::ruleset::read;
-use knockd::control::doctor::ruleset::services::Services;
-use knockd::control::doctor::ruleset::share::{Entrance, Machine};
-use knockd::control::doctor::ruleset::verdict::{MAX_UNREAD, Site};
-use knockd::control::doctor::{self, Options};
+use knockd::knockctl::doctor::{self, Options};
+use knockd::ruleset::finding::Finding;
+use knockd::ruleset::read;
+use knockd::ruleset::services::Services;
+use knockd::ruleset::share::{Entrance, Machine};
+use knockd::ruleset::verdict::{MAX_UNREAD, Site};
 
 const SHUT: &str = "ok       door ssh: 22/tcp is dropped for strangers";
 
@@ -33,7 +33,7 @@ fn judged(config: &Config, names: &[&str], answers: &[(&str, &str)]) -> Vec<Stri
     let entrances: Vec<_> = names.iter().map(entrance).collect();
     let machine = Machine { interfaces: vec!["em0".into(), "em1".into()], addresses: vec![] };
     let site = Site { lines: &lines, entrances: &entrances, machine: &machine };
-    doctor::judge(config, &site).iter().map(Finding::to_string).collect()
+    knockd::ruleset::judge(config, &site).iter().map(Finding::to_string).collect()
 }
 
 /// The findings about an ordinary door behind one interface.
@@ -243,7 +243,7 @@ fn every_mistake_in_the_configuration_is_an_error_and_the_rest_is_looked_at() {
     let text = conf(&["doors: {\"ssh\": (table: \"knock ssh\", open_for: \"0s\")}"]);
     fs::write(&options.config, &text).unwrap();
     let mut out = Vec::new();
-    let pairs = [("fingerprint".to_owned(), doctor::fingerprint(text.as_bytes()))];
+    let pairs = [("fingerprint".to_owned(), knockd::config::fingerprint(text.as_bytes()))];
     let outcome = doctor::run(&options, &mut || Ok(pairs.to_vec()), &mut out);
     let report = String::from_utf8(out).unwrap();
     let mistakes = report.lines().filter(|line| line.starts_with("error    configuration: "));

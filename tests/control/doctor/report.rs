@@ -5,18 +5,20 @@ use std::collections::BTreeMap;
 
 use crate::house::{House, conf};
 use knockd::config::Config;
-use knockd::control::doctor::finding::{Finding, Grade};
-use knockd::control::doctor::health::{self, Health, KEYS};
-use knockd::control::doctor::report::Report;
-use knockd::control::doctor::ruleset::read;
-use knockd::control::doctor::ruleset::services::Services;
-use knockd::control::doctor::ruleset::share::{Entrance, Machine};
-use knockd::control::doctor::ruleset::verdict::Site;
-use knockd::control::doctor::{self, Outcome, packet_filter};
+use knockd::control::health::KEYS;
 use knockd::core::address::Entry;
 use knockd::core::door::Table;
 use knockd::core::time::Wall;
 use knockd::firewall::{Added, Deleted, Error, Firewall, Kind, Status, Warning};
+use knockd::knockctl::doctor::Outcome;
+use knockd::knockctl::doctor::health::{self, Health};
+use knockd::knockctl::doctor::report::Report;
+use knockd::ruleset::finding::{Finding, Grade};
+use knockd::ruleset::read;
+use knockd::ruleset::services::Services;
+use knockd::ruleset::share::{Entrance, Machine};
+use knockd::ruleset::verdict::Site;
+use knockd::ruleset::{self, packet_filter};
 
 const NOW: Wall = Wall::from_millis(1_795_420_800_000);
 const FINGERPRINT: &str = "0123456789abcdef";
@@ -93,7 +95,7 @@ fn judged(ask: &mut read::Ask<'_>) -> Vec<Finding> {
     let entrances = [Entrance { name: "em0".into(), groups: vec!["egress".into()] }];
     let machine = Machine::default();
     let site = Site { lines: &lines, entrances: &entrances, machine: &machine };
-    doctor::judge(&config(), &site)
+    ruleset::judge(&config(), &site)
 }
 
 fn report(health: &Health, mut stand: Stand, rules: &str) -> (String, Outcome) {

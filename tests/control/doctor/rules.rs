@@ -1,12 +1,12 @@
 //! What becomes of a packet, told from what `pfctl -sr` prints.
 #![forbid(unsafe_code)]
 
-use knockd::control::doctor::ruleset::fate;
-use knockd::control::doctor::ruleset::read;
-use knockd::control::doctor::ruleset::services::Services;
-use knockd::control::doctor::ruleset::share::{Entrance, Family, Machine, Packets, Sender};
 use knockd::core::door::Table;
 use knockd::core::sighting::{Port, Protocol};
+use knockd::ruleset::fate;
+use knockd::ruleset::read;
+use knockd::ruleset::services::Services;
+use knockd::ruleset::share::{Entrance, Family, Machine, Packets, Sender};
 use proptest::prelude::*;
 
 const SSH: Port = Port { protocol: Protocol::Tcp, number: 22 };

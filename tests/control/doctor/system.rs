@@ -7,10 +7,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use knockd::control::doctor::finding::{Finding, Grade};
-use knockd::control::doctor::places::{self, Place};
-use knockd::control::doctor::{access, clock, machine, pfctl};
 use knockd::core::time::Wall;
+use knockd::knockctl::doctor::places::{self, Place};
+use knockd::knockctl::doctor::{access, clock};
+use knockd::ruleset::finding::{Finding, Grade};
+use knockd::ruleset::{machine, pfctl};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -137,8 +138,8 @@ fn a_program_that_fails_floods_or_hangs_is_given_up() {
 #[cfg(target_os = "linux")]
 mod without_pf {
     use knockd::config;
-    use knockd::control::doctor::{self, finding::Grade};
     use knockd::firewall::Choice;
+    use knockd::ruleset::{self, finding::Grade};
 
     #[test]
     fn who_checks_a_configuration_is_told_what_of_the_live_filter_cannot_be_seen() {
@@ -147,11 +148,11 @@ mod without_pf {
             sequences: {"s": (steps: [Tcp(7), Tcp(9), Tcp(8)], opens: ["ssh"], weak: Allowed)})"#;
         let file = directory.path().join("knockd.ron");
         let mut config = config::parse(text, &file, directory.path()).unwrap();
-        let findings = doctor::guard_rails(&config);
+        let findings = ruleset::guard_rails(&config);
         assert!(findings.iter().all(|finding| finding.grade != Grade::Ok), "{findings:?}");
         // Here is no pf, which is an error of its own, and no pfctl to ask.
         config.firewall = Choice::Pf;
-        let findings = doctor::guard_rails(&config);
+        let findings = ruleset::guard_rails(&config);
         assert!(findings.iter().any(|finding| finding.grade == Grade::Error), "{findings:?}");
         assert!(findings.iter().any(|finding| finding.subject == "rules"), "{findings:?}");
     }

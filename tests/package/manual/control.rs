@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use knockd::control::metrics;
-use knockd::control::program::arguments::DEFAULT_SOCKET;
-use knockd::control::program::connection;
 use knockd::control::server;
+use knockd::knockctl::arguments::DEFAULT_SOCKET;
+use knockd::knockctl::connection;
+use knockd::knockctl::metrics;
 
 use super::KNOCKCTL;
 use super::coverage::{
@@ -80,8 +80,8 @@ fn every_counter_is_in_the_manual_and_no_other() {
 #[test]
 fn every_error_is_in_the_manual_and_no_other() {
     let sources = [
-        include_str!("../../../src/control/program/connection.rs"),
-        include_str!("../../../src/control/program/mod.rs"),
+        include_str!("../../../src/knockctl/connection.rs"),
+        include_str!("../../../src/knockctl/mod.rs"),
         include_str!("../../../src/control/server/mod.rs"),
         include_str!("../../../src/control/record.rs"),
     ]

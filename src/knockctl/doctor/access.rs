@@ -6,7 +6,7 @@ use std::io;
 
 use nix::libc;
 
-use super::finding::Finding;
+use crate::ruleset::finding::Finding;
 
 /// What gives packets: bpf(4) on the BSDs and macOS, where the first of many
 /// stands for all, or the capability of packet(7) on Linux.

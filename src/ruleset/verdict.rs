@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::fate::{self, End, Fate};
+use super::finding::Finding;
 use super::line::{Action, Line};
 use super::parts::Host;
 use super::share::{Entrance, Family, Machine, Packets, Sender};
-use crate::control::doctor::finding::Finding;
 use crate::core::door::{Door, Table};
 use crate::core::sighting::{Port, Protocol};
 

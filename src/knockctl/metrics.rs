@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use super::answer::Door;
+use crate::control::answer::Door;
 
 /// How a number goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub enum Kind {
 /// A number that the daemon keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {
-    /// Its name in [`Desk::stats`](super::server::Desk::stats), up to the dot.
+    /// Its name in [`Desk::stats`](crate::control::server::Desk::stats), up to the dot.
     pub stat: &'static str,
     /// What stands behind the dot.
     pub label: Option<&'static str>,

@@ -1,6 +1,6 @@
 //! A text with comments and fields, line by line.
 
-use crate::control::program::printable::printable;
+use crate::knockctl::printable::printable;
 
 /// Prose is broken before this column.
 const WIDTH: usize = 80;

@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use super::finding::{Finding, Grade};
+use crate::ruleset::finding::{Finding, Grade};
 
 /// How the look at the system ended.
 #[must_use]

@@ -7,9 +7,11 @@
 
 pub mod arguments;
 pub mod connection;
+pub mod doctor;
 mod enroll;
 pub mod import;
 mod json;
+pub mod metrics;
 mod printable;
 mod qr;
 mod revoke;
@@ -24,10 +26,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use super::answer::Answer;
-use super::request::{Order, Request};
-use super::{doctor, metrics};
 use crate::config::date;
+use crate::control::answer::Answer;
+use crate::control::request::{Order, Request};
 use crate::sys;
 use arguments::{Arguments, Command, Imported, Rotated};
 use connection::Connection;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use nix::ifaddrs::getifaddrs;
 
-use super::ruleset::share::{Entrance, Machine};
+use super::share::{Entrance, Machine};
 use crate::capture::interfaces::{self, Interface, Selector};
 use crate::capture::{Wanted, system};
 

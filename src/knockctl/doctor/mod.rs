@@ -1,11 +1,9 @@
 //! Looks at the live system and says what keeps knockd from its promises.
 //!
-//! Each part has functions from what was seen to [`finding::Finding`]s, which
+//! Each part has functions from what was seen to [`Finding`]s, which
 //! ask nobody, and a thin one that looks. [`run`] puts them in order: from
 //! what the administrator wrote over what the daemon says of itself to what
 //! the kernel does.
-//!
-//! [`health::KEYS`] is the table of what the daemon must tell.
 #![forbid(unsafe_code)]
 
 use std::fs::File;
@@ -13,29 +11,21 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::config::{self, Config};
-use crate::core::hash;
-use crate::firewall::{self, Choice};
+use crate::firewall::Choice;
+use crate::ruleset::finding::Finding;
+use crate::ruleset::{self, machine};
 use crate::sys;
 
 pub mod access;
 pub mod clock;
-pub mod finding;
 pub mod health;
-pub mod machine;
-pub mod packet_filter;
-pub mod pfctl;
 pub mod places;
 pub mod report;
-pub mod ruleset;
 
 pub use report::Outcome;
 
-use finding::{Finding, Grade};
 use health::Health;
 use report::Report;
-use ruleset::read;
-use ruleset::services::Services;
-use ruleset::verdict::Site;
 
 /// What to look at.
 #[derive(Debug, Clone)]
@@ -44,7 +34,7 @@ pub struct Options {
     pub config: PathBuf,
 }
 
-/// Asks the daemon for its health: the pairs of [`health::KEYS`].
+/// Asks the daemon for its health: the pairs of [`crate::control::health::KEYS`].
 ///
 /// # Errors
 /// In one line, why it does not answer.
@@ -69,34 +59,15 @@ pub fn run(options: &Options, ask: &mut Ask<'_>, out: &mut dyn Write) -> Outcome
     report.add([access::look(), clock::check(now)]);
     if let Ok(config) = &config {
         let names = interfaces(config, health.ok().as_ref());
-        report.add(packet_filter(config, &names));
-        report.add(rules(config, &names));
+        report.add(ruleset::check(config, &names));
     }
     report.finish()
-}
-
-/// What of the live packet filter would make the doors of `config` useless, or
-/// lets everybody in anyway: for who checks a configuration before a start.
-pub fn guard_rails(config: &Config) -> Vec<Finding> {
-    let names = interfaces(config, None);
-    let mut findings = packet_filter(config, &names);
-    findings.extend(rules(config, &names));
-    findings.retain(|finding| finding.grade != Grade::Ok);
-    findings
-}
-
-/// Tells one text of a configuration from another: 16 hexadecimal digits,
-/// the first 8 bytes of SHA3-256("configuration" | text). The daemon sends
-/// that of the text which it runs with.
-#[must_use]
-pub fn fingerprint(text: &[u8]) -> String {
-    format!("{:016x}", u64::from_be_bytes(hash::id("configuration", &[text])))
 }
 
 fn on_disk(path: &Path) -> Option<String> {
     let mut text = Vec::new();
     File::open(path).ok()?.take(config::MAX_LENGTH + 1).read_to_end(&mut text).ok()?;
-    Some(fingerprint(&text))
+    Some(config::fingerprint(&text))
 }
 
 fn configuration(path: &Path, config: &Result<Config, config::Problems>) -> Vec<Finding> {
@@ -149,40 +120,4 @@ fn interfaces(config: &Config, health: Option<&Health>) -> Vec<String> {
         Some(names) if !Vec::is_empty(&names) => names,
         _ => machine::meant(&config.interfaces),
     }
-}
-
-fn packet_filter(config: &Config, interfaces: &[String]) -> Vec<Finding> {
-    match firewall::open(&config.firewall) {
-        Ok(mut firewall) => {
-            packet_filter::check(firewall.as_mut(), &config.policy.doors, interfaces)
-        }
-        Err(error) => vec![packet_filter::closed(&error)],
-    }
-}
-
-fn rules(config: &Config, interfaces: &[String]) -> Vec<Finding> {
-    match config.firewall {
-        Choice::Pf => {}
-        Choice::Nft { .. } => return vec![Finding::warning("rules", packet_filter::ONLY_PF)],
-        Choice::Memory => return Vec::new(),
-    }
-    let services = std::fs::read_to_string("/etc/services").unwrap_or_default();
-    let program = Path::new(pfctl::PROGRAM);
-    let mut ask = |arguments: &[&str]| pfctl::ask(program, arguments, pfctl::PATIENCE);
-    match read::read(&mut ask, &Services::parse(&services)) {
-        Ok(lines) => {
-            let (machine, entrances) = (machine::look(), machine::entrances(interfaces));
-            let site = Site { lines: &lines, entrances: &entrances, machine: &machine };
-            judge(config, &site)
-        }
-        Err(why) => vec![Finding::warning("rules", format!("{why}: run knockctl as root"))],
-    }
-}
-
-/// What the rules mean for everything that the configuration promises.
-#[must_use]
-pub fn judge(config: &Config, site: &Site<'_>) -> Vec<Finding> {
-    let doors = config.policy.doors.iter().flat_map(|door| site.door(door));
-    let spa = config.policy.token_ports().into_iter().flat_map(|port| site.spa(port));
-    doors.chain(spa).chain(site.unread()).collect()
 }
