@@ -186,7 +186,14 @@ impl Line {
     fn option(&mut self, word: &str, words: &mut Words<'_>) {
         match word {
             "flags" => self.flags = words.take().and_then(flags),
-            "fragment" | "icmp-type" | "icmp6-type" => self.is_aside = true,
+            "fragment" => self.is_aside = true,
+            "icmp-type" | "icmp6-type" => {
+                self.is_aside = true;
+                words.take();
+                if words.skip("code") {
+                    words.take();
+                }
+            }
             "probability" | "max-pkt-rate" | "tos" | "prio" => {
                 words.take();
                 self.is_partial = true;

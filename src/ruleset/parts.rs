@@ -1,6 +1,7 @@
 //! The parts of a line that say which packets it is about.
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::services::Services;
@@ -117,12 +118,16 @@ fn bits6(address: Ipv6Addr) -> u128 {
 }
 
 /// Ports as a line names them, with the operators of pf.conf(5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ports {
     /// From the first to the second, both included.
     Within(u16, u16),
     /// All but those from the first to the second.
     Without(u16, u16),
+    /// One port, which may be any of these: they share a name.
+    OneOf(BTreeSet<u16>),
+    /// All but one port, which may be any of these.
+    NotOneOf(BTreeSet<u16>),
     /// None at all.
     Nothing,
     /// Something else.
@@ -130,40 +135,39 @@ pub enum Ports {
 }
 
 impl Ports {
-    /// From what follows `port`.
+    /// From what follows `port`. pfctl prints names after `=` and `!=` only.
     #[must_use]
     pub fn parse(words: &mut Words<'_>, protocol: Option<&str>, services: &Services) -> Self {
         let Some(first) = words.take() else { return Self::Unread };
-        let number = |word: Option<&str>| word.and_then(|word| services.number(word, protocol));
+        let one = |word: &str| match number(word) {
+            Some(port) => Some(BTreeSet::from([port])),
+            None => services.numbers(word, protocol).cloned(),
+        };
         let read = match first {
-            "=" => number(words.take()).map(|port| Self::Within(port, port)),
-            "!=" => number(words.take()).map(|port| Self::Without(port, port)),
-            "<" => number(words.take()).map(Self::below),
-            "<=" => number(words.take()).map(|port| Self::Within(0, port)),
-            ">" => number(words.take()).map(Self::above),
-            ">=" => number(words.take()).map(|port| Self::Within(port, u16::MAX)),
-            _ => Self::pair(first, words, number),
+            "=" => words.take().and_then(one).map(Self::OneOf),
+            "!=" => words.take().and_then(one).map(Self::NotOneOf),
+            "<" => words.take().and_then(number).map(Self::below),
+            "<=" => words.take().and_then(number).map(|port| Self::Within(0, port)),
+            ">" => words.take().and_then(number).map(Self::above),
+            ">=" => words.take().and_then(number).map(|port| Self::Within(port, u16::MAX)),
+            _ => Self::pair(first, words),
         };
         read.unwrap_or(Self::Unread)
     }
 
     /// `1:9`, `1 >< 9` without its ends, `1 <> 9` for all that is outside.
-    fn pair(
-        first: &str,
-        words: &mut Words<'_>,
-        mut number: impl FnMut(Option<&str>) -> Option<u16>,
-    ) -> Option<Self> {
+    fn pair(first: &str, words: &mut Words<'_>) -> Option<Self> {
         if let Some((low, high)) = first.split_once(':') {
-            return Some(Self::Within(number(Some(low))?, number(Some(high))?));
+            return Some(Self::Within(number(low)?, number(high)?));
         }
-        let low = number(Some(first))?;
+        let low = number(first)?;
         if words.skip("><") {
-            let high = number(words.take())?;
+            let high = number(words.take()?)?;
             let inner = low.checked_add(1).zip(high.checked_sub(1));
             return Some(inner.map_or(Self::Nothing, |(low, high)| Self::Within(low, high)));
         }
         words.skip("<>").then_some(())?;
-        Some(Self::Without(low, number(words.take())?))
+        Some(Self::Without(low, number(words.take()?)?))
     }
 
     fn below(port: u16) -> Self {
@@ -176,12 +180,27 @@ impl Ports {
 
     /// Whether `port` is one of them; `None` when that cannot be told.
     #[must_use]
-    pub fn contain(self, port: u16) -> Option<bool> {
+    pub fn contain(&self, port: u16) -> Option<bool> {
         match self {
-            Self::Within(low, high) => Some((low..=high).contains(&port)),
-            Self::Without(low, high) => Some(!(low..=high).contains(&port)),
+            Self::Within(low, high) => Some((low..=high).contains(&&port)),
+            Self::Without(low, high) => Some(!(low..=high).contains(&&port)),
+            Self::OneOf(numbers) => is_one_of(numbers, port),
+            Self::NotOneOf(numbers) => is_one_of(numbers, port).map(|is_one| !is_one),
             Self::Nothing => Some(false),
             Self::Unread => None,
         }
+    }
+}
+
+fn number(word: &str) -> Option<u16> {
+    word.parse().ok()
+}
+
+/// Whether `port` is the one of `numbers` that is meant.
+fn is_one_of(numbers: &BTreeSet<u16>, port: u16) -> Option<bool> {
+    match (numbers.contains(&port), numbers.len()) {
+        (false, _) => Some(false),
+        (true, 1) => Some(true),
+        (true, _) => None,
     }
 }

@@ -18,8 +18,13 @@ pub type Ask<'a> = dyn FnMut(&[&str]) -> Result<String, String> + 'a;
 /// # Errors
 /// Of `ask`, for the main ruleset.
 pub fn read(ask: &mut Ask<'_>, services: &Services) -> Result<Vec<Line>, String> {
-    let text = ask(&["-sr"])?;
-    let mut reader = Reader { ask, services, calls: 1 };
+    // FreeBSD prints names of ports, several of which may share a name, unless
+    // -P forbids it. Other systems do not know -P.
+    let (rules, text) = match ask(&["-P", "-sr"]) {
+        Ok(text) => (&["-P", "-sr"][..], text),
+        Err(_) => (&["-sr"][..], ask(&["-sr"])?),
+    };
+    let mut reader = Reader { ask, services, rules, calls: 2 };
     Ok(reader.lines(&text, None, 0))
 }
 
@@ -32,6 +37,8 @@ pub fn parse(text: &str, anchor: Option<&str>, services: &Services) -> Vec<Line>
 struct Reader<'a, 'b> {
     ask: &'a mut Ask<'b>,
     services: &'a Services,
+    /// What makes pfctl print the rules.
+    rules: &'static [&'static str],
     calls: usize,
 }
 
@@ -54,7 +61,7 @@ impl Reader<'_, '_> {
             return None;
         }
         let Some(above) = path.strip_suffix('*') else {
-            let text = self.ask(&["-a", path, "-sr"])?;
+            let text = self.ask(&[&["-a", path], self.rules].concat())?;
             return Some(self.lines(&text, Some(path), depth));
         };
         let above = above.trim_end_matches('/');

@@ -1,17 +1,18 @@
-//! Names of ports: FreeBSD up to 12 and macOS print them instead of numbers.
+//! Names of ports: pfctl of FreeBSD and macOS prints them instead of numbers.
 #![forbid(unsafe_code)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Port numbers by name and protocol, as services(5) has them.
+/// Port numbers by name and protocol, as services(5) has them. A name may have
+/// several numbers: `http-alt` is 591 and 8080 on FreeBSD.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Services(BTreeMap<(String, String), u16>);
+pub struct Services(BTreeMap<(String, String), BTreeSet<u16>>);
 
 impl Services {
-    /// From the text of `/etc/services`; lines that say nothing are skipped.
+    /// From the text of `/etc/services`; lines without a service are skipped.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        let mut services = BTreeMap::new();
+        let mut services: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
         for line in text.lines() {
             let line = line.split('#').next().unwrap_or_default();
             let mut words = line.split_ascii_whitespace();
@@ -19,20 +20,20 @@ impl Services {
             let Some((number, protocol)) = port.split_once('/') else { continue };
             let Ok(number) = number.parse() else { continue };
             for name in std::iter::once(name).chain(words) {
-                services.entry((name.to_owned(), protocol.to_owned())).or_insert(number);
+                services
+                    .entry((name.to_owned(), protocol.to_owned()))
+                    .or_default()
+                    .insert(number);
             }
         }
         Self(services)
     }
 
-    /// The number of a port that is written as a number or a name; of a
-    /// protocol that has no such name, what the other calls so.
+    /// The numbers that a port's name may mean: those of the protocol, or of the
+    /// other protocol where this one has no such name.
     #[must_use]
-    pub fn number(&self, port: &str, protocol: Option<&str>) -> Option<u16> {
-        if let Ok(number) = port.parse() {
-            return Some(number);
-        }
-        let named = |protocol: &str| self.0.get(&(port.to_owned(), protocol.to_owned()));
-        protocol.and_then(named).or_else(|| named("tcp")).or_else(|| named("udp")).copied()
+    pub fn numbers(&self, name: &str, protocol: Option<&str>) -> Option<&BTreeSet<u16>> {
+        let named = |protocol: &str| self.0.get(&(name.to_owned(), protocol.to_owned()));
+        protocol.and_then(named).or_else(|| named("tcp")).or_else(|| named("udp"))
     }
 }

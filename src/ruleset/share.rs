@@ -193,7 +193,7 @@ impl Packets<'_> {
             Host::Spoofed => Share::None,
         };
         let share = if end.negated { share.inverted() } else { share };
-        let port = match end.ports {
+        let port = match &end.ports {
             None => Share::All,
             Some(ports) => ports.contain(self.port.number).map_or(Share::Unclear, Share::from),
         };

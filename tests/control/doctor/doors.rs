@@ -163,6 +163,18 @@ fn anchors_are_followed_where_they_are_called() {
 }
 
 #[test]
+fn ports_are_asked_for_as_numbers_where_pfctl_can_print_them() {
+    let config = config("ports: [Tcp(8080)]");
+    let rules = "block drop all\npass in proto tcp from <knock_ssh> to any port = 8080\n";
+    let named = rules.replace("8080", "http-alt");
+    let found = judged(&config, &["em0"], &[("-P -sr", rules), ("-sr", &named)]);
+    assert!(found[1].starts_with("ok       door ssh: 8080/tcp is open to"), "{found:?}");
+    let inside = [("-P -sr", "block drop all\nanchor \"a\" all\n"), ("-a a -P -sr", rules)];
+    let found = judged(&config, &["em0"], &inside);
+    assert!(found[1].starts_with("ok       door ssh: 8080/tcp is open to"), "{found:?}");
+}
+
+#[test]
 fn a_table_of_an_anchor_is_not_the_main_one_of_its_name() {
     let config = config("ports: [Tcp(22)], anchor: \"knockd\"");
     let rules = "block drop all\npass in proto tcp from <knock_ssh> to any flags S/SA\n";

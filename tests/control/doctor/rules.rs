@@ -14,7 +14,8 @@ const SPA: Port = Port { protocol: Protocol::Udp, number: 40123 };
 
 fn services() -> Services {
     Services::parse(
-        "# names\nssh\t22/tcp # Secure Shell\nhttps 443/tcp  www-ssl\nsyslog 514/udp\n",
+        "# names\nssh\t22/tcp # Secure Shell\nhttps 443/tcp  www-ssl\nsyslog 514/udp\n\
+         two 22/tcp\ntwo 8080/tcp\nother 80/tcp\nother 8080/tcp\n",
     )
 }
 
@@ -170,6 +171,31 @@ fn protocols_families_and_flags_count() {
         ("pass in all flags /FR", YES),
         ("pass in all no state", YES),
     ]);
+}
+
+#[test]
+fn a_name_of_several_ports_may_be_any_of_them() {
+    assert_passes(&[
+        ("pass in proto tcp from any to any port = ssh flags S/SA", YES),
+        ("pass in proto tcp from any to any port = two flags S/SA", DOUBT),
+        ("pass in proto tcp from any to any port != two flags S/SA", DOUBT),
+        ("pass in proto tcp from any to any port = other flags S/SA", NO),
+        ("pass in proto tcp from any to any port != other flags S/SA", YES),
+    ]);
+}
+
+#[test]
+fn icmp_options_take_their_arguments() {
+    for rule in [
+        "pass in inet6 proto ipv6-icmp all icmp6-type neighbrsol keep state",
+        "pass in inet6 proto ipv6-icmp all icmp6-type neighbradv code 0 keep state",
+        "pass in inet proto icmp all icmp-type echoreq keep state",
+        "pass in inet proto icmp all icmp-type unreach code needfrag",
+        "pass in inet6 proto ipv6-icmp all icmp6-type 135 no state",
+    ] {
+        let lines = read::parse(rule, None, &services());
+        assert_eq!(lines[0].unread, None, "{rule}");
+    }
 }
 
 #[test]
