@@ -80,7 +80,8 @@ list() {
         echo "644 $PREFIX/share/fish/vendor_completions.d/$program.fish etc/completion/knockd.fish"
     done
     echo "644 $PREFIX/share/zsh/site-functions/_knockd etc/completion/_knockd"
-    for page in knock.1 knockd.ron.5 spa.7 knockctl.8 knockd.8; do
+    for page in knock.1 knockd.ron.5 knockd-messages.7 knockd-migrate.7 \
+        knockd-pf.7 spa.7 knockctl.8 knockd.8; do
         echo "644 $man/man${page##*.}/$page man/$page"
     done
     echo "644 $sample etc/knockd.ron.sample"

@@ -35,7 +35,7 @@ impl Row {
 
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $name:ident: $row:expr,)+) => {
-        /// Why a packet opened nothing. knockd(8) explains every word.
+        /// Why a packet opened nothing. knockd-messages(7) explains every word.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Reason {
             $($(#[doc = $doc])+ $name,)+

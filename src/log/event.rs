@@ -1,7 +1,7 @@
 //! Every line of the log: its level, its name and fields, its text.
 //!
 //! Lower case, one line, no full stop; the object is named and the system's
-//! error comes last. knockd(8) explains them in the same order.
+//! error comes last. knockd-messages(7) explains them in the same order.
 
 use std::fmt::{self, Display};
 use std::net::IpAddr;

@@ -15,7 +15,8 @@ class Knockd < Formula
     sbin.install bin/"knockd", bin/"knockctl"
     man1.install "man/knock.1"
     man5.install "man/knockd.ron.5"
-    man7.install "man/spa.7"
+    man7.install "man/knockd-messages.7", "man/knockd-migrate.7", "man/knockd-pf.7",
+      "man/spa.7"
     man8.install "man/knockctl.8", "man/knockd.8"
     zsh_completion.install "etc/completion/_knockd"
     %w[knock knockctl knockd].each do |program|

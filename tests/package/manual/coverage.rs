@@ -13,7 +13,7 @@ use knockd::firewall::Warning;
 use knockd::log::{self, Level, event, summary};
 use knockd::process::{keeper, runner};
 
-use super::{CONFIGURATION, KNOCK, KNOCKD};
+use super::{CONFIGURATION, KNOCK, KNOCKD, MESSAGES, MIGRATE};
 
 /// What follows `.It` on every line of `page` that describes an item.
 pub fn items<'a>(page: &'a str, macro_name: &str) -> Vec<&'a str> {
@@ -177,7 +177,7 @@ fn every_field_of_the_hosts_file_is_in_its_manual_and_no_other() {
 #[test]
 fn every_reason_is_in_the_manual_in_the_order_of_the_packets_way() {
     let words: Vec<_> = Reason::ALL.iter().map(|reason| reason.word()).collect();
-    let (_, reasons) = KNOCKD.split_once(".Ss Reasons").unwrap();
+    let (_, reasons) = MESSAGES.split_once(".Ss Reasons").unwrap();
     let (reasons, _) = reasons.split_once(".Ss").unwrap();
     assert_eq!(first_words(reasons, "Sy"), words);
     assert!(reasons.contains("Those before\n.Sy length\nare noise"));
@@ -240,7 +240,7 @@ fn warnings() -> [Warning; 3] {
 
 #[test]
 fn every_message_of_the_log_is_in_the_manual_at_its_level_and_no_other() {
-    let (_, messages) = KNOCKD.split_once(".Ss The daemon").unwrap();
+    let (_, messages) = MESSAGES.split_once(".Ss The daemon").unwrap();
     let (messages, _) = messages.split_once(".Ss Reasons").unwrap();
     let documented: BTreeSet<_> = messages
         .split("\n.It ")
@@ -286,7 +286,7 @@ fn limits_of_older_clients() {
         format!(".Fl A ,\nat most {MAX_PORTS},"),
         format!(".Ic doors ,\nat most {}.", gate::MAX_CLAIMS),
     ] {
-        assert!(KNOCKD.contains(&said), "{said}");
+        assert!(MIGRATE.contains(&said), "{said}");
     }
 }
 
@@ -311,9 +311,6 @@ fn the_limits_in_the_manuals_are_those_of_the_programs() {
         ),
         format!("{} lines at once about doors", log::LINE_BURST),
         format!("{lines_a_second} a second thereafter.\nWhat is left out"),
-        format!("looked for every {} seconds", keeper::CHECK_INTERVAL.as_secs()),
-        format!("{} run at once, {} are under way", runner::MAX_RUNNING, keeper::MAX_COMMANDS),
-        format!("for {} seconds at most", runner::LAST_PATIENCE.as_secs()),
     ] {
         let is_there = KNOCKD.replace('\n', " ").contains(&text.replace('\n', " "));
         assert!(is_there, "knockd(8) does not say: {text}");
@@ -325,6 +322,12 @@ fn the_limits_in_the_manuals_are_those_of_the_programs() {
     assert!(CONFIGURATION.contains(&words));
     assert!(CONFIGURATION.contains(&format!("below {MAX_LENGTH} bytes")));
     assert!(CONFIGURATION.contains(&format!("at most {} doors", gate::MAX_CLAIMS)));
+    let interval = keeper::CHECK_INTERVAL.as_secs();
+    assert!(MESSAGES.contains(&format!("looked for every {interval} seconds")));
+    let (running, queued) = (runner::MAX_RUNNING, keeper::MAX_COMMANDS);
+    assert!(CONFIGURATION.contains(&format!("{running} run at once, {queued} are under way")));
+    let patience = runner::LAST_PATIENCE.as_secs();
+    assert!(CONFIGURATION.contains(&format!("for {patience} seconds at most")));
     #[cfg(feature = "legacy")]
     limits_of_older_clients();
 }

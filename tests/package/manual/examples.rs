@@ -14,7 +14,7 @@ use knockd::keyfile::{self, Key, Kind};
 use knockd::knockctl::import::{Filter, Frame, translate};
 use tempfile::TempDir;
 
-use super::{CONFIGURATION, KNOCK, KNOCKD};
+use super::{CONFIGURATION, KNOCK, MIGRATE};
 
 const README: &str = include_str!("../../../README.md");
 const SAMPLE: &str = include_str!("../../../etc/knockd.ron.sample");
@@ -33,7 +33,7 @@ fn blocks<'a>(text: &'a str, begin: &str, end: &str) -> Vec<&'a str> {
 fn examples(start: &str) -> Vec<(&'static str, &'static str)> {
     let mut found = Vec::new();
     for (place, text) in
-        [("knockd.8", KNOCKD), ("knock.1", KNOCK), ("knockd.ron.5", CONFIGURATION)]
+        [("knockd-migrate.7", MIGRATE), ("knock.1", KNOCK), ("knockd.ron.5", CONFIGURATION)]
     {
         found.extend(blocks(text, "\n.Bd -literal", ".Ed").into_iter().map(|it| (place, it)));
     }
@@ -74,7 +74,7 @@ fn make_keys(configuration: &str, secrets: &Path) {
             keyfile::write_new(&secrets.join(text), kind, &key, "").unwrap();
         } else if number % 2 == 1 && text.ends_with(".keys") {
             // The lines that the example of access.conf has.
-            let lines = KNOCKD.lines().filter(|line| line.contains("KEY_BASE64  "));
+            let lines = MIGRATE.lines().filter(|line| line.contains("KEY_BASE64  "));
             write_secret(secrets, text, &lines.collect::<Vec<_>>().join("\n"));
         } else if number % 2 == 1 && text.ends_with(".psk") {
             write_secret(secrets, text, "correct horse battery staple\n");
@@ -107,7 +107,7 @@ fn assert_accepted(place: &str, configuration: &str) {
 fn every_configuration_that_the_manuals_show_is_accepted() {
     let examples = examples("(\n");
     let places: BTreeSet<_> = examples.iter().map(|(place, _)| *place).collect();
-    assert_eq!(places, BTreeSet::from(["README.md", "knockd.8", "knockd.ron.5"]));
+    assert_eq!(places, BTreeSet::from(["README.md", "knockd-migrate.7", "knockd.ron.5"]));
     for (place, configuration) in examples {
         let is_legacy = ["Fwknop", "Pyknock"].iter().any(|kind| configuration.contains(kind));
         if cfg!(feature = "legacy") || !is_legacy {
@@ -119,7 +119,7 @@ fn every_configuration_that_the_manuals_show_is_accepted() {
 /// The example of the old daemon's configuration becomes the one of ours.
 #[test]
 fn the_example_of_the_old_daemon_is_taken_over_as_the_manual_shows() {
-    let literal = blocks(KNOCKD, "\n.Bd -literal", ".Ed");
+    let literal = blocks(MIGRATE, "\n.Bd -literal", ".Ed");
     let old = literal.iter().find(|text| text.starts_with("[openSSH]")).unwrap();
     let ours = literal.iter().find(|text| text.contains("\"openssh\": (table")).unwrap();
     let frame = Frame { from: "knockd.conf", host: "gw1.example.org", filter: Filter::Pf };

@@ -8,6 +8,8 @@ mod examples;
 mod promises;
 
 const KNOCKD: &str = include_str!("../../../man/knockd.8");
+const MESSAGES: &str = include_str!("../../../man/knockd-messages.7");
+const MIGRATE: &str = include_str!("../../../man/knockd-migrate.7");
 const KNOCKCTL: &str = include_str!("../../../man/knockctl.8");
 const KNOCK: &str = include_str!("../../../man/knock.1");
 const CONFIGURATION: &str = include_str!("../../../man/knockd.ron.5");
