@@ -9,6 +9,8 @@ cache=${XDG_CACHE_HOME:-${HOME:?}/.cache}/knockd-tests
 zig_version=0.17.1
 # The last one there is.
 pyknock_version=0.4.3
+# How long apt waits for another apt to end, in seconds.
+apt_patience=600
 
 is_root() {
     [ "$(id -u)" -eq 0 ]
@@ -37,8 +39,24 @@ provide() {
     [ $# -gt 0 ] || return 0
     is_root || return 1
     echo "installing $*"
-    apt-get -qq update
-    DEBIAN_FRONTEND=noninteractive apt-get -qqy install --no-install-recommends "$@" </dev/null
+    update_lists
+    DEBIAN_FRONTEND=noninteractive apt-get -qqy -o "DPkg::Lock::Timeout=$apt_patience" \
+        install --no-install-recommends "$@" </dev/null
+}
+
+# Fetches the lists of packages. Waits while another apt has them locked, which
+# apt-get itself does only for the lock of dpkg.
+update_lists() {
+    left=$apt_patience
+    until said=$(LC_ALL=C apt-get -qq update 2>&1); do
+        case $said in *"Could not get lock"*) ;; *) left=0 ;; esac
+        [ "$left" -gt 0 ] || {
+            echo "$said" >&2
+            return 1
+        }
+        left=$((left - 1))
+        sleep 1
+    done
 }
 
 # Whether whatever is missing is a failure, rather than skipped.
