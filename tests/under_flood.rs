@@ -3,6 +3,9 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "tests may")]
 
+#[path = "common/needs.rs"]
+#[macro_use]
+mod needs;
 #[path = "common/net/mod.rs"]
 mod net;
 
@@ -66,9 +69,7 @@ fn get_in(lab: &Lab, daemon: &Daemon) -> u32 {
 
 #[test]
 fn a_flood_delays_no_end_keeps_no_user_out_and_takes_no_memory() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let daemon = lab.daemon(&Plan::default().furnish(&lab));
     let length = lab.token("bob", CLIENT4).len();

@@ -3,6 +3,10 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may")]
 
+#[path = "../common/needs.rs"]
+#[macro_use]
+mod needs;
+
 mod bpf;
 mod filter;
 mod frames;

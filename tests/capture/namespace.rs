@@ -18,11 +18,7 @@ pub struct Namespace(String);
 impl Namespace {
     /// Runs `test` in a thread inside a new namespace; skips without root.
     pub fn run(test: impl FnOnce(&Self) + Send) {
-        if !nix::unistd::geteuid().is_root() {
-            assert!(std::env::var_os("KNOCKD_TESTS_STRICT").is_none(), "needs root");
-            println!("skipped: needs root");
-            return;
-        }
+        needs!(root);
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("knockd-capture-{}-{number}", std::process::id());

@@ -36,19 +36,6 @@ fn interpreter() -> Option<&'static str> {
     })
 }
 
-/// Whether the other client can run here.
-fn is_there() -> bool {
-    let is_there = interpreter().is_some();
-    if !is_there {
-        assert!(
-            std::env::var_os("KNOCKD_TESTS_STRICT").is_none(),
-            "needs python3 with cryptography"
-        );
-        eprintln!("skipped: needs python3 with cryptography");
-    }
-    is_there
-}
-
 fn python(gate_key: &[u8; 32], arguments: &[&str]) -> String {
     let output = Command::new(interpreter().unwrap())
         .arg(SCRIPT)
@@ -69,9 +56,7 @@ fn keys() -> [(&'static str, [u8; 32], ClientKey); 2] {
 
 #[test]
 fn both_make_the_same_bytes_of_the_same_input() {
-    if !is_there() {
-        return;
-    }
+    needs!(met(interpreter().is_some(), "python3 with cryptography"));
     let random = Random { salt: [0x5a; 16], padding: [0xee; 255] };
     let issued = at(0).wall;
     for number in 0..4_u8 {
@@ -109,9 +94,7 @@ fn both_make_the_same_bytes_of_the_same_input() {
 
 #[test]
 fn what_the_other_makes_opens_our_gate_once() {
-    if !is_there() {
-        return;
-    }
+    needs!(met(interpreter().is_some(), "python3 with cryptography"));
     let mut alice = user("alice", &Key::alice());
     alice.source = SourcePolicy::Observed;
     let mut gate =

@@ -14,23 +14,6 @@ use tempfile::TempDir;
 
 const MESSAGE: &str = "a knock";
 
-/// Whether OpenSSH's programs are here; says so if not. Where nothing may be
-/// missing, that is a failure.
-fn has_openssh() -> bool {
-    let is_there = ["ssh-add", "ssh-keygen"].into_iter().all(|program| {
-        let mut command = Command::new(program);
-        command.arg("-?").stdin(Stdio::null()).env_remove("SSH_AUTH_SOCK");
-        command.output().is_ok()
-    });
-    if !is_there {
-        let is_strict = std::env::var_os("KNOCKD_TESTS_STRICT").is_some()
-            || std::env::var("CI").is_ok_and(|ci| ci == "true");
-        assert!(!is_strict, "needs openssh-client");
-        println!("skipped: needs openssh-client");
-    }
-    is_there
-}
-
 /// The desk of ada, who has the key.
 struct Desk {
     // Goes before the directory that its socket is in.
@@ -101,9 +84,7 @@ fn said(output: &Output) -> String {
 
 #[test]
 fn ssh_add_lists_the_key() {
-    if !has_openssh() {
-        return;
-    }
+    needs!(tool("ssh-add"), tool("ssh-keygen"));
     let desk = Desk::new();
     assert_eq!(desk.ssh_add(&["-L"]), format!("{}\n", desk.key.line()));
     let print = Base64Unpadded::encode_string(&Sha256::digest(desk.key.blob()));
@@ -113,9 +94,7 @@ fn ssh_add_lists_the_key() {
 
 #[test]
 fn ssh_keygen_asks_for_the_blob_and_takes_the_signature() {
-    if !has_openssh() {
-        return;
-    }
+    needs!(tool("ssh-add"), tool("ssh-keygen"));
     let desk = Desk::new();
     for (flags, counter) in [(1, 0), (1, 7), (5, u32::MAX)] {
         desk.key.set(|mood| (mood.flags, mood.counter) = (flags, counter));
@@ -130,9 +109,7 @@ fn ssh_keygen_asks_for_the_blob_and_takes_the_signature() {
 
 #[test]
 fn what_was_signed_for_another_application_is_refused() {
-    if !has_openssh() {
-        return;
-    }
+    needs!(tool("ssh-add"), tool("ssh-keygen"));
     let desk = Desk::new();
     desk.key.set(|mood| mood.application = "ssh:work".into());
     desk.sign();
@@ -147,9 +124,7 @@ fn what_was_signed_for_another_application_is_refused() {
 // its yes says nothing of a touch or an owner.
 #[test]
 fn ssh_keygen_leaves_touch_and_owner_to_who_asks() {
-    if !has_openssh() {
-        return;
-    }
+    needs!(tool("ssh-add"), tool("ssh-keygen"));
     let desk = Desk::new();
     for flags in [0, 1, 4, 5, 0x81] {
         desk.key.set(|mood| mood.flags = flags);

@@ -38,11 +38,7 @@ pub struct Wire {
 
 /// Runs `test` in namespaces that end with it. Without root it is skipped.
 pub fn on_a_wire(test: impl FnOnce(&Wire) + Send) {
-    if !nix::unistd::geteuid().is_root() {
-        assert!(std::env::var_os("KNOCKD_TESTS_STRICT").is_none(), "needs root");
-        println!("skipped: needs root");
-        return;
-    }
+    needs!(root);
     let outcome = thread::scope(|scope| scope.spawn(|| test(&Wire::new())).join());
     if let Err(panic) = outcome {
         std::panic::resume_unwind(panic);

@@ -96,11 +96,7 @@ fn only_modes_of_0640_and_stricter_are_read() {
 
 #[test]
 fn somebody_elses_file_is_refused() {
-    if !nix::unistd::geteuid().is_root() {
-        assert!(std::env::var_os("KNOCKD_TESTS_STRICT").is_none(), "needs root");
-        println!("skipped: needs root");
-        return;
-    }
+    needs!(root);
     let directory = tempfile::tempdir().unwrap();
     let path = file(&directory, "");
     chown(&path, Some(12345), None).unwrap();

@@ -2,6 +2,9 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may")]
 
+#[path = "../common/needs.rs"]
+#[macro_use]
+mod needs;
 #[path = "../common/house/mod.rs"]
 mod house;
 

@@ -10,7 +10,7 @@ use nix::libc;
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 
 use crate::confined::{self, Child, Role};
-use crate::net::{CLIENT4, Lab, is_root};
+use crate::net::{CLIENT4, Lab};
 
 /// Not a test: what the others start.
 #[test]
@@ -20,9 +20,7 @@ fn the_child() {
 
 #[test]
 fn a_confined_engine_does_its_work() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let mut child = Child::start(Role::Engine, lab.files.path());
     let capture = confined::capture(&lab);
@@ -40,9 +38,7 @@ fn a_confined_engine_does_its_work() {
 
 #[test]
 fn a_confined_engine_is_another_user_without_capabilities() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let mut child = Child::start(Role::Engine, lab.files.path());
     child.hand_over(&confined::capture(&lab));
@@ -80,9 +76,7 @@ fn a_confined_engine_is_another_user_without_capabilities() {
 #[cfg(feature = "faults")]
 #[test]
 fn a_hostile_engine_can_do_nothing() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let mut child = Child::start(Role::Hostile, lab.files.path());
     let capture = confined::capture(&lab);
@@ -100,9 +94,7 @@ fn a_hostile_engine_can_do_nothing() {
 #[cfg(feature = "faults")]
 #[test]
 fn an_engine_of_the_real_program_can_do_nothing_when_it_is_taken_over() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let capture = confined::capture(&lab);
     let bound = confined::bound(&lab, &capture);
@@ -130,9 +122,7 @@ fn assert_denied(lines: &[String]) {
 
 #[test]
 fn a_capture_descriptor_stays_where_it_is_bound() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let mut child = Child::start(Role::Binds, lab.files.path());
     let capture = confined::capture(&lab);
@@ -144,9 +134,7 @@ fn a_capture_descriptor_stays_where_it_is_bound() {
 
 #[test]
 fn an_engine_for_trying_out_needs_no_root_and_no_other_user() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let mut child = Child::start(Role::Trying, lab.files.path());
     child.hand_over(&confined::capture(&lab));
@@ -160,9 +148,7 @@ fn an_engine_for_trying_out_needs_no_root_and_no_other_user() {
 
 #[test]
 fn a_confined_engine_that_panics_ends_by_its_signal() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let run = tempfile::tempdir().unwrap();
     let status = Child::start(Role::Aborts, run.path()).end();
     assert_eq!(status.signal(), Some(libc::SIGABRT));
@@ -171,9 +157,7 @@ fn a_confined_engine_that_panics_ends_by_its_signal() {
 
 #[test]
 fn root_processes_gain_no_rights_and_leave_no_core() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let run = tempfile::tempdir().unwrap();
     let mut child = Child::start(Role::Root, run.path());
     assert_eq!(child.line(), "no new rights: true");
@@ -193,18 +177,14 @@ fn refusal(role: Role, lab: &Lab) -> String {
 
 #[test]
 fn an_engine_without_root_is_told_so() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let text = refusal(Role::Unprivileged, &Lab::new());
     assert_eq!(text, "cannot confine the engine, start knockd as root");
 }
 
 #[test]
 fn a_directory_that_is_no_cell_is_refused() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let cell = empty_directory(lab.files.path()).unwrap();
     let shown = cell.display();

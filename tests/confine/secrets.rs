@@ -71,9 +71,7 @@ fn traffic(lab: &Lab, daemon: &Daemon) {
 
 #[test]
 fn no_key_stands_in_what_the_daemon_says_shows_or_writes() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let plan = Plan { span: "600s", sequences: furnish::MARK, ..Plan::default() };
     let config = plan.furnish(&lab);
@@ -144,9 +142,7 @@ fn read_as_nobody(path: &str) -> String {
 
 #[test]
 fn no_memory_is_readable_by_others_of_the_engines_account() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let daemon = lab.daemon(&Plan::default().furnish(&lab));
     lab.send(CLIENT4, &lab.token("bob", CLIENT4));
@@ -168,9 +164,7 @@ fn no_memory_is_readable_by_others_of_the_engines_account() {
 
 #[test]
 fn no_process_leaves_a_core() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     // Where the system lets us, what starts the daemon would have cores.
     let _ = setrlimit(Resource::RLIMIT_CORE, RLIM_INFINITY, RLIM_INFINITY);
     let lab = Lab::new();

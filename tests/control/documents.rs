@@ -7,21 +7,21 @@ use std::thread;
 
 use super::program::text;
 use super::stage::Stage;
+use crate::needs;
 
 /// Whether another program takes `document` for JSON; it prints what `query`
 /// says about it.
 fn queried(document: &str, query: &str) -> Option<String> {
     let program = format!("import json, sys\nit = json.load(sys.stdin)\nprint({query})");
+    if !needs::tool("python3") {
+        return None;
+    }
     let python = Command::new("python3")
         .args(["-c", &program])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn();
-    let Ok(mut python) = python else {
-        assert!(std::env::var_os("KNOCKD_TESTS_STRICT").is_none(), "needs python3");
-        eprintln!("skipped: needs python3");
-        return None;
-    };
+    let mut python = python.unwrap();
     let document = document.to_owned();
     let mut input = python.stdin.take().unwrap();
     let writer = thread::spawn(move || input.write_all(document.as_bytes()).unwrap());

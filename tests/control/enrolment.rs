@@ -160,10 +160,7 @@ fn a_server_is_set_up_with_its_first_user() {
 #[test]
 #[cfg(target_os = "linux")]
 fn what_setup_prints_for_the_packet_filter_is_taken_by_it() {
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("skipped: needs root, for a network namespace");
-        return;
-    }
+    needs!(root);
     let home = Home::new();
     let filter = good(&home.set_up(&[]));
     fs::write(home.path("filter"), filter).unwrap();

@@ -3,6 +3,9 @@
 //! does without a daemon.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may")]
 
+#[path = "../common/needs.rs"]
+#[macro_use]
+mod needs;
 #[path = "../common/house/mod.rs"]
 mod house;
 

@@ -10,21 +10,11 @@ use std::process::{Child, Command, Stdio};
 
 use knockd::control::request::Request;
 use knockd::control::server::{MAX_CLIENTS, MAX_OTHERS};
-use nix::unistd::geteuid;
 
 use super::stage::Stage;
 
 /// Nobody's, as far as we know.
 const STRANGER: u32 = 61_234;
-
-fn is_root() -> bool {
-    if geteuid().is_root() {
-        return true;
-    }
-    assert!(std::env::var_os("KNOCKD_TESTS_STRICT").is_none(), "needs root");
-    eprintln!("skipped: needs root");
-    false
-}
 
 impl Stage {
     /// One where everybody may come up to the socket.
@@ -69,9 +59,7 @@ impl Stage {
 
 #[test]
 fn strangers_do_not_come_to_the_socket() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let mut stage = Stage::public();
     let program = stage.knockctl();
     let child = stage.spawn(&program, (STRANGER, STRANGER), &["show"]);
@@ -84,9 +72,7 @@ fn strangers_do_not_come_to_the_socket() {
 
 #[test]
 fn a_stranger_who_comes_to_the_socket_is_refused_by_who_he_is() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let mut stage = Stage::public();
     let program = stage.knockctl();
     fs::set_permissions(stage.socket(), Permissions::from_mode(0o666)).unwrap();
@@ -99,9 +85,7 @@ fn a_stranger_who_comes_to_the_socket_is_refused_by_who_he_is() {
 
 #[test]
 fn those_who_are_not_root_leave_room_for_root() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let mut stage = Stage::public();
     let program = stage.knockctl();
     let mut others = Vec::new();

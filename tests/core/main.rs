@@ -1,6 +1,9 @@
 //! What opens a door, and for how long: tokens, sequences, rights, leases.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may")]
 
+#[path = "../common/needs.rs"]
+#[macro_use]
+mod needs;
 #[path = "../common/counting.rs"]
 #[allow(dead_code, reason = "peaks and calls are another program's")]
 mod counting;

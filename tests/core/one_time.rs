@@ -180,7 +180,7 @@ mod live {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
-    use crate::net::{Daemon, Lab, Plan, SERVER4, furnish, is_root};
+    use crate::net::{Daemon, Lab, Plan, SERVER4, furnish};
 
     const LINES: &str = " 7001,9001:udp,8001\n 7002,9002:udp,8002\n 7003,9003:udp,8003\n";
 
@@ -213,9 +213,7 @@ mod live {
 
     #[test]
     fn no_line_opens_twice_whatever_dies_and_the_last_is_said() {
-        if !is_root() {
-            return;
-        }
+        needs!(root);
         let lab = Lab::new();
         let (daemon, list) = start(&lab);
         let opened = "door ssh opened for 192.0.2.100 by a sequence, 2s";
@@ -252,9 +250,7 @@ mod live {
 
     #[test]
     fn a_list_that_was_changed_under_the_daemon_opens_nothing() {
-        if !is_root() {
-            return;
-        }
+        needs!(root);
         let lab = Lab::new();
         let (daemon, list) = start(&lab);
         fs::write(&list, LINES.replace("7001", "7009")).unwrap();

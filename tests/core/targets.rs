@@ -105,11 +105,9 @@ fn targets_are_addresses_of_hosts_and_the_same_for_all_doors_of_a_sequence() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_server_with_two_addresses_opens_by_one_of_them() {
-    use crate::net::{CLIENT4, Lab, Plan, SERVER4, furnish, is_root};
+    use crate::net::{CLIENT4, Lab, Plan, SERVER4, furnish};
 
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     lab.server.add_address("192.0.2.9", "eth0");
     let doors = r#"

@@ -24,9 +24,7 @@ fn daemon(lab: &Lab) -> Daemon {
 
 #[test]
 fn every_changed_bit_is_refused_and_the_original_still_works() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let daemon = daemon(&lab);
     let original = lab.token("bob", CLIENT4);
@@ -66,9 +64,7 @@ fn every_changed_bit_is_refused_and_the_original_still_works() {
 
 #[test]
 fn tokens_of_another_length_are_not_even_seen() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let daemon = daemon(&lab);
     let original = lab.token("bob", CLIENT4);
@@ -144,9 +140,7 @@ fn wrong_tokens(lab: &Lab, own: Wanted) -> Vec<(&'static str, Vec<u8>)> {
 
 #[test]
 fn a_token_that_is_wrong_in_one_way_is_refused_and_the_log_says_which() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let daemon = daemon(&lab);
     let original = lab.token("bob", CLIENT4);
@@ -169,9 +163,7 @@ fn a_token_that_is_wrong_in_one_way_is_refused_and_the_log_says_which() {
 
 #[test]
 fn a_token_that_was_used_opens_nothing_again_from_nowhere() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let daemon = lab.daemon(&Plan::default().furnish(&lab));
     lab.client.add_address("192.0.2.66", "eth0");

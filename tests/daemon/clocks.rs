@@ -36,9 +36,7 @@ fn start(span: &str) -> (Lab, Daemon, Clock) {
 
 #[test]
 fn a_clock_that_steps_by_a_day_changes_no_lease_and_revives_no_token() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     for millis in [DAY, -DAY] {
         let (lab, daemon, clock) = start("3s");
         let used = lab.token("bob", CLIENT4);
@@ -72,9 +70,7 @@ fn a_clock_that_steps_by_a_day_changes_no_lease_and_revives_no_token() {
 
 #[test]
 fn time_asleep_counts() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let (lab, daemon, clock) = start("1h");
     lab.send(CLIENT4, &lab.token("bob", CLIENT4));
     daemon.expect("door ssh opened");
@@ -89,9 +85,7 @@ fn time_asleep_counts() {
 
 #[test]
 fn a_clock_that_steps_while_the_daemon_is_down_revives_no_token_and_changes_no_lease() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     for (millis, is_stopped) in [(DAY, true), (DAY, false), (-DAY, true), (-DAY, false)] {
         let (lab, daemon, clock) = start("60s");
         let used = lab.token("bob", CLIENT4);

@@ -21,9 +21,7 @@ fn as_nobody(directory: &std::path::Path, command: &[&str]) -> Output {
 
 #[test]
 fn the_demonstration_runs_as_an_ordinary_user() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let directory = tempfile::tempdir().unwrap();
     chown(directory.path(), Some(NOBODY), Some(NOBODY)).unwrap();
     let program = directory.path().join("knockd");

@@ -23,9 +23,7 @@ const QUICK: Plan<'_> = Plan {
 
 #[test]
 fn a_sequence_opens_the_door_for_its_time_and_no_longer() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let daemon = lab.daemon(&QUICK.furnish(&lab));
     let _service = lab.listen(80);
@@ -46,9 +44,7 @@ fn a_sequence_opens_the_door_for_its_time_and_no_longer() {
 
 #[test]
 fn a_token_opens_the_door_for_its_time_and_no_longer() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let config = QUICK.furnish(&lab);
     let started = SystemTime::now();
@@ -90,9 +86,7 @@ fn assert_closes_on_time(lab: &Lab, table: &str, before: Instant, opened: Instan
 
 #[test]
 fn knocking_again_moves_the_end_of_the_lease() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let daemon = lab.daemon(&Plan::default().furnish(&lab));
     lab.send(CLIENT4, &lab.token("bob", CLIENT4));
@@ -107,9 +101,7 @@ fn knocking_again_moves_the_end_of_the_lease() {
 
 #[test]
 fn fifty_clients_that_knock_at_once_all_get_in_while_a_stranger_scans() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let sequences =
         r#""front": (steps: [Tcp(7000), Udp(9000), Tcp(8000)], within: "60s", opens: ["web"])"#;

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use crate::net::{CLIENT4, KNOCK, Namespace, SERVER4, is_root, run};
+use crate::net::{CLIENT4, KNOCK, Namespace, SERVER4, run};
 use tempfile::TempDir;
 
 const README: &str = include_str!("../../README.md");
@@ -109,9 +109,7 @@ impl Drop for Started<'_> {
 
 #[test]
 fn four_pasted_commands_lead_from_an_empty_machine_to_an_open_door() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let (server, client) = (Machine::new("s"), Machine::new("c"));
     server.network.cable("eth0", &client.network, "eth0");
     server.network.add_address(SERVER4, "eth0");

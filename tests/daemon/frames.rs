@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, UdpSocket};
 
+use crate::needs;
 use crate::net::frames::{Injector, TCP, UDP, packet, syn, udp};
 use crate::net::*;
 
@@ -60,9 +61,7 @@ fn bad_frames() -> Vec<(&'static str, Vec<u8>)> {
 
 #[test]
 fn frames_that_contradict_themselves_open_nothing() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let plan = Plan { span: "60s", sequences: furnish::MARK, ..Plan::default() };
     let daemon = lab.daemon(&plan.furnish(&lab));
@@ -84,9 +83,7 @@ fn frames_that_contradict_themselves_open_nothing() {
 
 #[test]
 fn a_tagged_knock_is_seen() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let plan = Plan { span: "60s", sequences: furnish::MARK, ..Plan::default() };
     let daemon = lab.daemon(&plan.furnish(&lab));
@@ -117,8 +114,8 @@ fn put_on_top(lab: &Lab, kind: &str) -> Option<(&'static str, &'static str)> {
     for (host, address) in [(&lab.server, addresses.0), (&lab.client, addresses.1)] {
         let mut add = host.command("ip");
         add.args(["link", "add", "link", "eth0", "name", "top0", "type", "vlan", "id", "5"]);
-        if !add.output().unwrap().status.success() {
-            eprintln!("skipped: this kernel has no VLAN interfaces");
+        let is_added = add.output().unwrap().status.success();
+        if !needs::system(is_added, "VLAN interfaces") {
             return None;
         }
         host.ip(&["link", "set", "top0", "up"]);
@@ -129,9 +126,7 @@ fn put_on_top(lab: &Lab, kind: &str) -> Option<(&'static str, &'static str)> {
 
 #[test]
 fn a_packet_that_comes_in_on_two_interfaces_counts_once() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     for kind in ["bridge", "vlan"] {
         for interfaces in [r#""eth0""#, r#""top0""#, r#""eth0", "top0""#] {
             let lab = Lab::new();
@@ -164,9 +159,7 @@ fn a_packet_that_comes_in_on_two_interfaces_counts_once() {
 
 #[test]
 fn spoofed_segments_of_others_do_not_disturb_a_knock() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let daemon = lab.daemon(&Plan::default().furnish(&lab));
     let wire = Injector::on(&lab.client);

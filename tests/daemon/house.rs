@@ -10,22 +10,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::stat::Mode;
-use nix::unistd::{geteuid, mkfifo};
+use nix::unistd::mkfifo;
 use tempfile::TempDir;
 
 /// What should happen at once may take this long on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Whether this test can run here; says so when it cannot. Where nothing may
-/// be skipped, that is a failure.
-pub fn is_root() -> bool {
-    let root = geteuid().is_root();
-    if !root {
-        assert!(std::env::var_os("KNOCKD_TESTS_STRICT").is_none(), "needs root");
-        eprintln!("skipped: needs root, to become another user");
-    }
-    root
-}
 
 /// Waits until `done` says so, looking every few milliseconds at something
 /// that has no event to wait for.

@@ -39,9 +39,7 @@ fn settled(daemon: &Daemon) -> BTreeMap<Pid, [u64; 2]> {
 
 #[test]
 fn no_process_runs_until_somebody_knocks_nor_after_its_door_is_closed() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let daemon = lab.daemon(&Plan::default().furnish(&lab));
     // The kernel rings while addresses of its own are not settled yet.

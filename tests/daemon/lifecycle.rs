@@ -22,9 +22,7 @@ fn doomed(lab: &Lab, config: &std::path::Path, step: &str, time: u32) -> Daemon 
 
 #[test]
 fn a_keeper_that_dies_within_a_grant_leaves_no_door_open_and_no_token_to_use_again() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     for step in ["recorded", "intended", "added", "committed"] {
         let (lab, config) = guarded("60s");
         let daemon = doomed(&lab, &config, step, 1);
@@ -61,9 +59,7 @@ fn a_keeper_that_dies_within_a_grant_leaves_no_door_open_and_no_token_to_use_aga
 
 #[test]
 fn a_keeper_that_dies_while_it_closes_a_door_does_not_open_it_again() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     for step in ["closing", "deleted"] {
         let (lab, config) = guarded("1s");
         let daemon = doomed(&lab, &config, step, 1);
@@ -83,9 +79,7 @@ fn a_keeper_that_dies_while_it_closes_a_door_does_not_open_it_again() {
 
 #[test]
 fn an_entry_that_was_there_before_survives_every_death() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     for step in ["intended", "added", "committed", "closing"] {
         let (lab, config) = guarded("1s");
         lab.server.nft(&format!("add element inet filter knock_ssh_v4 {{ {CLIENT4} }}"));
@@ -106,9 +100,7 @@ fn an_entry_that_was_there_before_survives_every_death() {
 
 #[test]
 fn two_doors_that_share_a_table_and_an_address_close_separately_after_a_death() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let (lab, config) = guarded("60s");
     let daemon = lab.daemon(&config);
     lab.send(CLIENT4, &lab.token("bob", CLIENT4));
@@ -126,9 +118,7 @@ fn two_doors_that_share_a_table_and_an_address_close_separately_after_a_death() 
 
 #[test]
 fn a_keeper_that_dies_while_a_second_door_joins_an_entry_keeps_the_first_open() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     for step in ["intended", "added", "committed"] {
         let (lab, config) = guarded("60s");
         let daemon = doomed(&lab, &config, step, 2);
@@ -148,9 +138,7 @@ fn a_keeper_that_dies_while_a_second_door_joins_an_entry_keeps_the_first_open() 
 
 #[test]
 fn an_engine_that_dies_is_replaced_and_loses_no_packet() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let (lab, config) = guarded("60s");
     let daemon = lab.daemon(&config);
     lab.send(CLIENT4, &lab.token("bob", CLIENT4));
@@ -172,9 +160,7 @@ fn an_engine_that_dies_is_replaced_and_loses_no_packet() {
 
 #[test]
 fn when_the_parent_dies_the_keeper_shuts_everything_and_the_next_start_opens_it_again() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let (lab, config) = guarded("60s");
     let daemon = lab.daemon(&config);
     lab.send(CLIENT4, &lab.token("bob", CLIENT4));
@@ -193,9 +179,7 @@ fn when_the_parent_dies_the_keeper_shuts_everything_and_the_next_start_opens_it_
 
 #[test]
 fn when_all_die_at_once_the_next_start_cleans_up() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let (lab, config) = guarded("2s");
     let daemon = lab.daemon(&config);
     lab.send(CLIENT4, &lab.token("bob", CLIENT4));
@@ -214,9 +198,7 @@ fn when_all_die_at_once_the_next_start_cleans_up() {
 
 #[test]
 fn a_restart_keeps_leases_within_their_time_and_refuses_used_tokens() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let (lab, config) = guarded("60s");
     let daemon = lab.daemon(&config);
     let token = lab.token("bob", CLIENT4);

@@ -3,6 +3,9 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may")]
 
+#[path = "../common/needs.rs"]
+#[macro_use]
+mod needs;
 #[path = "../common/net/mod.rs"]
 mod net;
 

@@ -43,9 +43,7 @@ fn configuration(lab: &Lab) -> String {
 
 #[test]
 fn the_last_of_ten_thousand_users_gets_in_before_and_after_a_reload() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     lab.keygen("gate.key", &["--gate"]);
     knockd::keep::journal::lay_first(&lab.path("state")).unwrap();

@@ -51,9 +51,7 @@ fn told(output: &Output) -> String {
 
 #[test]
 fn both_signals_shut_all_doors_and_end_with_success() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let lab = Lab::new();
         let daemon = lab.daemon(&Plan { span: "60s", ..Plan::default() }.furnish(&lab));
@@ -76,9 +74,7 @@ fn both_signals_shut_all_doors_and_end_with_success() {
 
 #[test]
 fn the_command_returns_when_the_daemon_captures_and_has_left_the_terminal() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let config = Plan { span: "60s", ..Plan::default() }.furnish(&lab);
     // The output is read to its end: a daemon that kept it would hang this.
@@ -110,9 +106,7 @@ fn the_command_returns_when_the_daemon_captures_and_has_left_the_terminal() {
 
 #[test]
 fn a_daemon_that_left_the_terminal_speaks_to_syslog() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let config = Plan::default().furnish(&lab);
     // A /dev of its own, with a log that the test reads.
@@ -155,9 +149,7 @@ fn a_daemon_that_left_the_terminal_speaks_to_syslog() {
 
 #[test]
 fn a_start_that_fails_says_why_and_leaves_nothing_behind() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let interfaces = r#"interfaces: ["eth0", "eth7"], required_interfaces: ["eth7"]"#;
     let config = Plan { interfaces, ..Plan::default() }.furnish(&lab);
@@ -179,9 +171,7 @@ fn a_start_that_fails_says_why_and_leaves_nothing_behind() {
 
 #[test]
 fn an_interface_is_waited_for_lost_and_found_again() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let interfaces = r#"interfaces: ["eth0", "eth7"]"#;
     let daemon = lab.daemon(&Plan { interfaces, ..Plan::default() }.furnish(&lab));

@@ -49,9 +49,7 @@ fn assert_no_replay(lab: &Lab, daemon: Daemon, token: &[u8]) {
 
 #[test]
 fn after_a_loss_of_power_nothing_older_than_the_start_is_believed() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let (lab, config) = furnish();
     let token = after_power_loss(&lab, &config);
     let daemon = in_boot(&lab, &config, "two");
@@ -63,9 +61,7 @@ fn after_a_loss_of_power_nothing_older_than_the_start_is_believed() {
 
 #[test]
 fn after_a_stop_in_order_another_boot_is_no_loss() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let (lab, config) = furnish();
     let token = after_power_loss(&lab, &config);
     let clock = lab.path("clock");
@@ -87,9 +83,7 @@ fn after_a_stop_in_order_another_boot_is_no_loss() {
 
 #[test]
 fn a_journal_that_is_torn_missing_or_anothers_is_a_loss_that_is_said() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     type Harm = fn(&Path, &[u8]);
     let harms: [(&str, Harm); 6] = [
         ("damaged", |path, bytes| fs::write(path, &bytes[..bytes.len() - 1]).unwrap()),
@@ -152,9 +146,7 @@ impl Drop for Disk {
 
 #[test]
 fn on_a_full_or_read_only_disk_tokens_are_refused_until_there_is_room() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     for is_full in [true, false] {
         let (lab, config) = furnish();
         let disk = Disk::new(lab.path("state"));

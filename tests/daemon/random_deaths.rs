@@ -21,9 +21,7 @@ type Tokens = BTreeMap<String, Vec<u8>>;
 
 #[test]
 fn a_keeper_killed_at_random_moments_opens_nothing_twice_and_forgets_no_lease() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let runs = rounds().max(20).div_ceil(DEATHS as u64);
     let soonest = (0..runs).map(|_| run_with_deaths()).min().unwrap();
     assert!(soonest < Duration::from_millis(200), "shut after {soonest:?} at best");

@@ -39,9 +39,7 @@ const USERS: u32 = 8;
 
 #[test]
 fn no_token_is_lost_or_opens_twice_while_configurations_come_and_go() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let (lab, config, daemon) = lab();
     // Enough users that nobody's budget of proofs is used up.
     let mut users = String::new();
@@ -81,9 +79,7 @@ fn no_token_is_lost_or_opens_twice_while_configurations_come_and_go() {
 
 #[test]
 fn a_broken_configuration_changes_nothing_and_says_where_it_is_broken() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let (lab, config, daemon) = lab();
     lab.send(CLIENT4, &lab.token("bob", CLIENT4));
     daemon.expect("door ssh opened");
@@ -105,9 +101,7 @@ fn a_broken_configuration_changes_nothing_and_says_where_it_is_broken() {
 
 #[test]
 fn what_others_hold_open_takes_a_restart() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let (_lab, config, daemon) = lab();
     for (from, to, field) in [
         (r#"Nft(table: "filter")"#, r#"Nft(table: "other")"#, "firewall"),
@@ -124,9 +118,7 @@ fn what_others_hold_open_takes_a_restart() {
 
 #[test]
 fn leases_end_with_their_door_or_user_unless_they_are_to_be_kept() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     for keep in [false, true] {
         let (lab, config, daemon) = lab();
         lab.send(CLIENT4, &lab.token("bob", CLIENT4));
@@ -162,9 +154,7 @@ fn leases_end_with_their_door_or_user_unless_they_are_to_be_kept() {
 
 #[test]
 fn a_door_that_gets_another_table_takes_its_entries_along() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let (lab, config, daemon) = lab();
     lab.send(CLIENT4, &lab.token("bob", CLIENT4));
     daemon.expect("door ssh opened");
@@ -184,9 +174,7 @@ fn a_door_that_gets_another_table_takes_its_entries_along() {
 
 #[test]
 fn new_ports_and_keys_count_at_once_and_old_ones_no_more() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let (lab, config, daemon) = lab();
     let old = lab.token("bob", CLIENT4);
     let newer = lab.path("newer.key");
@@ -218,9 +206,7 @@ impl Drop for Detached {
 
 #[test]
 fn a_configuration_that_was_named_from_its_directory_is_found_again() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     Plan::default().furnish(&lab);
     let mut command = lab.server.command(KNOCKD);

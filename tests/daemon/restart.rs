@@ -11,9 +11,7 @@ use nix::sys::signal::Signal;
 
 #[test]
 fn a_second_daemon_is_refused_and_one_that_comes_while_the_first_ends_waits() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let (lab, config) = guarded("60s");
     let first = lab.daemon(&config);
     let mut command = lab.server.command(KNOCKD);
@@ -30,9 +28,7 @@ fn a_second_daemon_is_refused_and_one_that_comes_while_the_first_ends_waits() {
 
 #[test]
 fn a_start_waits_for_the_keeper_of_a_parent_that_died() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let (lab, config) = guarded("60s");
     let mut first = lab.daemon(&config);
     lab.send(CLIENT4, &lab.token("bob", CLIENT4));
@@ -53,9 +49,7 @@ fn a_start_waits_for_the_keeper_of_a_parent_that_died() {
 
 #[test]
 fn when_all_die_at_once_the_next_start_opens_what_is_still_in_time() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let (lab, config) = guarded("60s");
     let daemon = lab.daemon(&config);
     let token = lab.token("bob", CLIENT4);
@@ -92,9 +86,7 @@ fn killed_within_its_end(step: &str, span: &str) -> (Lab, std::path::PathBuf, In
 
 #[test]
 fn an_end_that_is_cut_short_leaves_nothing_that_the_next_run_does_not_shut() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     for step in ["closing", "deleted"] {
         let (lab, config, opened) = killed_within_its_end(step, "60s");
         let daemon = lab.start(&config, &[]);
@@ -109,9 +101,7 @@ fn an_end_that_is_cut_short_leaves_nothing_that_the_next_run_does_not_shut() {
 
 #[test]
 fn an_end_that_is_cut_short_is_made_good_after_the_lease_is_over() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let (lab, config, opened) = killed_within_its_end("closing", "5s");
     let left = Duration::from_millis(5_100).saturating_sub(opened.elapsed());
     thread::sleep(left);
@@ -123,9 +113,7 @@ fn an_end_that_is_cut_short_is_made_good_after_the_lease_is_over() {
 
 #[test]
 fn a_daemon_without_a_keeper_ends_well_when_it_is_told_to() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let (lab, config) = guarded("60s");
     let daemon = lab.daemon(&config);
     lab.send(CLIENT4, &lab.token("bob", CLIENT4));
@@ -150,9 +138,7 @@ fn a_daemon_without_a_keeper_ends_well_when_it_is_told_to() {
 
 #[test]
 fn a_keeper_that_dies_while_the_daemon_ends_is_said() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let (lab, config) = guarded("60s");
     let fault = ("KNOCKD_FAULT", std::ffi::OsStr::new("keeper:closing:1"));
     let mut daemon = lab.start_in(&config, &[], &[fault]);

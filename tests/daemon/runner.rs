@@ -137,9 +137,7 @@ fn a_command_has_no_descriptor_but_three_that_lead_nowhere() {
 
 #[test]
 fn a_command_runs_as_its_user_who_cannot_become_root_again() {
-    if !house::is_root() {
-        return;
-    }
+    needs!(root);
     let house = House::new();
     // A program that would make its user root.
     let doorway = house.path("doorway");
@@ -165,9 +163,7 @@ fn a_command_runs_as_its_user_who_cannot_become_root_again() {
 
 #[test]
 fn nothing_runs_as_root() {
-    if !house::is_root() {
-        return;
-    }
+    needs!(root);
     let mut runner = Runner::begin(None);
     assert_eq!(runner.child.wait().unwrap().code(), Some(1));
     let mut runner = Runner::begin(Some((0, 0)));

@@ -24,9 +24,7 @@ fn verdict(line: &str) -> &str {
 
 #[test]
 fn a_recorded_file_gets_the_verdicts_that_the_packets_got() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let config = Plan { skew: 2, ..Plan::default() }.furnish(&lab);
     let started = SystemTime::now();

@@ -27,9 +27,7 @@ fn assert_found_nothing(scan: Child) {
 
 #[test]
 fn scans_open_nothing_and_find_nothing() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let daemon = lab.daemon(&Plan { sequences: SEQUENCES, ..Plan::default() }.furnish(&lab));
     let _services = [lab.listen(22), lab.listen(80)];

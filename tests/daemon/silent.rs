@@ -15,9 +15,7 @@ const SENT: &str = "tcp or udp or icmp or (icmp6 and ip6[40] < 128)";
 
 #[test]
 fn nothing_leaves_the_server_while_it_is_scanned_and_knocked_at() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let config = Plan { skew: 2, ..Plan::default() }.furnish(&lab);
     let started = SystemTime::now();
@@ -72,9 +70,7 @@ fn sockets(daemon: &Daemon, table: &str, column: usize) -> BTreeSet<String> {
 
 #[test]
 fn the_daemon_holds_no_socket_that_anybody_could_reach() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let daemon = lab.daemon(&Plan::default().furnish(&lab));
     lab.send(CLIENT4, &lab.token("bob", CLIENT4));
@@ -133,9 +129,7 @@ fn forms(lab: &Lab, name: &str) -> Vec<Vec<u8>> {
 
 #[test]
 fn no_key_stands_anywhere_but_in_its_file_and_the_daemon() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let config = Plan { sequences: furnish::MARK, ..Plan::default() }.furnish(&lab);
     let mut check = lab.server.command(KNOCKD);

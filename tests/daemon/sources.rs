@@ -16,9 +16,7 @@ fn ask(lab: &Lab, hidden: &Namespace, options: &[&str], host: &str) {
 
 #[test]
 fn behind_nat_only_who_may_be_observed_gets_in() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let hidden = hide_behind(&lab);
     let config = Plan { skew: 2, ..Plan::default() }.furnish(&lab);
@@ -52,9 +50,7 @@ fn behind_nat_only_who_may_be_observed_gets_in() {
 
 #[test]
 fn a_delegate_opens_for_the_address_that_the_token_names_and_no_other() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let daemon = lab.daemon(&Plan { span: "60s", ..Plan::default() }.furnish(&lab));
     let _service = lab.listen(22);

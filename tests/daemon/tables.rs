@@ -20,9 +20,7 @@ fn knock_late(lab: &Lab) {
 
 #[test]
 fn a_missing_set_is_said_with_what_to_do_and_waited_for() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let daemon = lab.daemon(&plan().furnish(&lab));
     for _ in 0..2 {
@@ -51,9 +49,7 @@ fn a_missing_set_is_said_with_what_to_do_and_waited_for() {
 
 #[test]
 fn a_set_that_goes_while_a_door_is_open_is_said_and_gets_its_entries_back() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let sets = "add set inet filter knock_late_v4 { type ipv4_addr; };
         add set inet filter knock_late_v6 { type ipv6_addr; }";
@@ -75,9 +71,7 @@ fn a_set_that_goes_while_a_door_is_open_is_said_and_gets_its_entries_back() {
 
 #[test]
 fn a_flushed_set_disturbs_neither_the_end_of_a_lease_nor_the_next_one() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let daemon = lab.daemon(&plan().furnish(&lab));
     for _ in 0..2 {
@@ -92,9 +86,7 @@ fn a_flushed_set_disturbs_neither_the_end_of_a_lease_nor_the_next_one() {
 
 #[test]
 fn an_address_that_stood_in_the_set_before_stays_there() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     lab.server.nft("add element inet filter knock_ssh_v4 { 192.0.2.100, 192.0.2.7 }");
     let daemon = lab.daemon(&plan().furnish(&lab));

@@ -95,9 +95,7 @@ fn stride() -> usize {
 
 #[test]
 fn a_byte_that_changed_anywhere_is_a_loss_that_is_said_and_no_replay() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     // In the head, the two slots in use, and one that is not.
     let places = (0..4 * SLOT).step_by(stride());
     assert_harmless(places, |bytes, at| bytes[at] ^= 0x10);
@@ -105,9 +103,7 @@ fn a_byte_that_changed_anywhere_is_a_loss_that_is_said_and_no_replay() {
 
 #[test]
 fn a_journal_cut_off_anywhere_is_a_loss_that_is_said_and_no_replay() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let within = (0..4 * SLOT).step_by(3 * stride());
     let between = (1..8).map(|slots| slots * SLOT);
     assert_harmless(within.chain(between), Vec::truncate);
@@ -115,9 +111,7 @@ fn a_journal_cut_off_anywhere_is_a_loss_that_is_said_and_no_replay() {
 
 #[test]
 fn slots_that_never_came_to_the_disk_are_a_loss_that_is_said_and_no_replay() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     assert_harmless(0..4, |bytes, slot| bytes[slot * SLOT..][..SLOT].fill(0));
 }
 
@@ -132,9 +126,7 @@ fn copy(from: &Path, to: &Path) {
 
 #[test]
 fn what_the_disk_had_when_the_power_went_believes_nothing_older_than_the_start() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let (lab, config) = furnish();
     let daemon = in_boot(&lab, &config, "one");
     daemon.ready();
@@ -164,9 +156,7 @@ fn what_the_disk_had_when_the_power_went_believes_nothing_older_than_the_start()
 
 #[test]
 fn after_a_stop_in_order_another_boot_believes_what_is_new_at_once() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let (lab, config) = furnish();
     let clocks = lab.path("clock");
     fs::write(&clocks, [0; 16]).unwrap();

@@ -11,6 +11,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::needs;
 use knockd::capture::bpf;
 use knockd::firewall::pf::{abi, freebsd, freebsd32, macos, openbsd};
 use knockd::ioctl::layout::{Field, Request, Struct};
@@ -131,18 +132,12 @@ fn macos() -> Claims {
 
 /// The compiler, unless there is none and nobody insists on it.
 fn zig() -> Option<PathBuf> {
-    let cache = || {
-        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
-        let tools = cache.or_else(home)?.join("knockd-tests");
-        let mut found = tools.read_dir().ok()?.flatten().map(|entry| entry.path());
+    let fetched = || {
+        let mut found = needs::cache()?.read_dir().ok()?.flatten().map(|entry| entry.path());
         found.find_map(|path| Some(path.join("ziglang/zig")).filter(|zig| zig.is_file()))
     };
-    let zig = std::env::var_os("KNOCKD_ZIG").map(PathBuf::from).or_else(cache);
-    if zig.is_none() {
-        assert!(std::env::var_os("KNOCKD_TESTS_STRICT").is_none(), "needs zig");
-        println!("skipped: needs zig, see KNOCKD_ZIG");
-    }
+    let zig = std::env::var_os("KNOCKD_ZIG").map(PathBuf::from).or_else(fetched);
+    needs::met(zig.is_some(), "zig, see KNOCKD_ZIG");
     zig
 }
 

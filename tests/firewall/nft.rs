@@ -16,7 +16,6 @@ use knockd::core::door::Table;
 use knockd::firewall::nft::Nft;
 use knockd::firewall::{Added, Deleted, Error, Firewall, Kind, Status};
 use nix::sched::{CloneFlags, unshare};
-use nix::unistd::geteuid;
 
 const SETS: &str = "table inet knockd {
     set knock_ssh_v4 { type ipv4_addr; }
@@ -25,11 +24,7 @@ const SETS: &str = "table inet knockd {
 
 /// Runs `test` in a network namespace of its own, which ends with its thread.
 fn in_namespace(test: impl FnOnce() + Send) {
-    if !geteuid().is_root() {
-        assert!(std::env::var_os("KNOCKD_TESTS_STRICT").is_none(), "needs root");
-        eprintln!("skipped: needs root");
-        return;
-    }
+    needs!(root);
     let run = || {
         unshare(CloneFlags::CLONE_NEWNET).unwrap();
         test();

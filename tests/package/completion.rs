@@ -8,6 +8,8 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use crate::needs;
+
 /// Says what bash would offer for a line, whose last word is not finished.
 const BASH: &str = r#"
 source "$SCRIPTS/knockd.bash"
@@ -69,6 +71,9 @@ impl Machine {
     /// What `shell` offers for `line`; the last word is what comes after the
     /// last space. Nothing if there is no such shell here.
     fn offers(&self, shell: &str, line: &str) -> Option<BTreeSet<String>> {
+        if !needs::tool(shell) {
+            return None;
+        }
         let programs = Path::new(env!("CARGO_BIN_EXE_knockd")).parent().unwrap();
         let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
         let mut command = Command::new(shell);
@@ -79,11 +84,7 @@ impl Machine {
         };
         command.env("PATH", path).env("HOME", self.0.path()).env("SCRIPTS", self.0.path());
         command.env_remove("XDG_CONFIG_HOME").current_dir(self.0.path()).stdin(Stdio::null());
-        let Ok(output) = command.output() else {
-            assert!(std::env::var_os("KNOCKD_TESTS_STRICT").is_none(), "needs {shell}");
-            println!("skipped: needs {shell}");
-            return None;
-        };
+        let output = command.output().unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{shell}: {line}");
         let text = String::from_utf8(output.stdout).unwrap();
         Some(text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect())

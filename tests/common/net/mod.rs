@@ -26,7 +26,6 @@ use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrStorage, bind, connect, getsockopt, socket,
     sockopt,
 };
-use nix::unistd::geteuid;
 use tempfile::TempDir;
 
 pub use daemon::Daemon;
@@ -45,17 +44,6 @@ pub const CLIENT6: &str = "2001:db8::100";
 pub const SPA_PORT: u16 = 40123;
 /// What should happen at once may take this long on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Whether this test can run here; says so when it cannot. Where nothing may
-/// be skipped, that is a failure.
-pub fn is_root() -> bool {
-    let root = geteuid().is_root();
-    if !root {
-        assert!(std::env::var_os("KNOCKD_TESTS_STRICT").is_none(), "needs root");
-        eprintln!("skipped: needs root, for network namespaces");
-    }
-    root
-}
 
 /// Runs a command that must succeed; returns what it printed.
 pub fn run(program: &str, arguments: &[&str]) -> String {

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::{Attack, hosts};
-use crate::net::{CLIENT4, is_root};
+use crate::net::CLIENT4;
 
 /// The keeper's descriptors.
 fn descriptors(attack: &Attack) -> usize {
@@ -14,9 +14,7 @@ fn descriptors(attack: &Attack) -> usize {
 /// Such an engine is replaced, and nothing is left of it: neither what came
 /// behind, nor a descriptor.
 fn is_not_heard(deed: &str) {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let attack = Attack::prepare(deed);
     let before = descriptors(&attack);
     attack.begin();
@@ -58,9 +56,7 @@ fn descriptors_end_the_engine_and_are_not_kept() {
 
 #[test]
 fn half_a_message_is_none() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let attack = Attack::done("half");
     assert_eq!(attack.table("ssh"), hosts(&[]));
     attack.end();

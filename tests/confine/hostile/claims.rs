@@ -1,13 +1,10 @@
 //! Claims that the configuration does not cover.
 
 use super::{Attack, BOBS_LEASES, MAX_LEASES, hosts, refusals};
-use crate::net::is_root;
 
 #[test]
 fn no_door_and_no_user_that_is_not_configured() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let attack = Attack::done("strangers");
     assert_eq!((attack.table("ssh"), attack.table("web")), (hosts(&[]), hosts(&[])));
     let told = attack.end();
@@ -17,9 +14,7 @@ fn no_door_and_no_user_that_is_not_configured() {
 
 #[test]
 fn nothing_that_a_user_or_a_sequence_has_no_right_to() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let attack = Attack::done("rights");
     assert_eq!((attack.table("ssh"), attack.table("web")), (hosts(&[]), hosts(&[])));
     let told = attack.end();
@@ -29,9 +24,7 @@ fn nothing_that_a_user_or_a_sequence_has_no_right_to() {
 
 #[test]
 fn no_address_that_is_not_a_hosts() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let attack = Attack::done("addresses");
     assert_eq!((attack.table("ssh"), attack.table("web")), (hosts(&[]), hosts(&[])));
     let told = attack.end();
@@ -40,9 +33,7 @@ fn no_address_that_is_not_a_hosts() {
 
 #[test]
 fn no_lease_is_longer_than_the_door_allows() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let attack = Attack::done("lifetime");
     let told = attack.end();
     let opened: Vec<_> =
@@ -52,9 +43,7 @@ fn no_lease_is_longer_than_the_door_allows() {
 
 #[test]
 fn no_more_leases_than_the_user_may_hold() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let attack = Attack::done("quota");
     assert_eq!(attack.table("ssh").len(), BOBS_LEASES);
     let told = attack.end();
@@ -64,9 +53,7 @@ fn no_more_leases_than_the_user_may_hold() {
 
 #[test]
 fn no_token_counts_twice() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let attack = Attack::done("replay");
     assert_eq!(attack.table("ssh"), hosts(&["203.0.113.1"]));
     let told = attack.end();
@@ -75,9 +62,7 @@ fn no_token_counts_twice() {
 
 #[test]
 fn no_token_of_another_day_and_no_packet_from_the_end_of_time() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let attack = Attack::done("times");
     // When a packet was read is believed, for nothing depends on it.
     assert_eq!(attack.table("ssh"), hosts(&["203.0.113.10", "203.0.113.11"]));
@@ -88,9 +73,7 @@ fn no_token_of_another_day_and_no_packet_from_the_end_of_time() {
 
 #[test]
 fn the_administrators_slots_stay_his() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let attack = Attack::prepare("slots");
     attack.begin();
     attack.daemon.expect("by a sequence, full");

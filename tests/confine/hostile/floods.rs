@@ -6,13 +6,11 @@ use std::time::{Duration, Instant};
 use knockd::log::summary::MAX_LINES;
 
 use super::{Attack, hosts, refusals};
-use crate::net::{is_root, until};
+use crate::net::until;
 
 #[test]
 fn no_grants_faster_than_the_rate() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let attack = Attack::prepare("rate");
     let files = attack.files();
     let began = Instant::now();
@@ -31,9 +29,7 @@ fn no_grants_faster_than_the_rate() {
 
 #[test]
 fn the_log_stays_within_its_bounds() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let attack = Attack::prepare("refusals");
     let files = attack.files();
     attack.begin();
@@ -52,9 +48,7 @@ fn the_log_stays_within_its_bounds() {
 
 #[test]
 fn counters_have_no_end_and_who_serves_serves_once() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let attack = Attack::done("counts");
     let told = attack.end();
     let ready = told.iter().filter(|line| line.contains(" ready, ")).count();
@@ -63,9 +57,7 @@ fn counters_have_no_end_and_who_serves_serves_once() {
 
 #[test]
 fn who_cannot_read_all_the_time_is_given_new_descriptors_at_times() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let attack = Attack::prepare("failures");
     attack.begin();
     attack.daemon.expect("starting another engine: it closed its channel");

@@ -8,13 +8,11 @@ use nix::sys::signal::{Signal, kill};
 
 use super::Stage;
 use crate::house::House;
-use crate::net::{CLIENT4, is_root};
+use crate::net::CLIENT4;
 
 #[test]
 fn a_lease_that_outlives_its_keeper_tells_nothing_until_it_ends() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let stage = Stage::new("5s");
     let daemon = stage.daemon();
     stage.open(CLIENT4);
@@ -31,9 +29,7 @@ fn a_lease_that_outlives_its_keeper_tells_nothing_until_it_ends() {
 
 #[test]
 fn a_keeper_that_dies_while_it_closes_a_door_has_the_next_one_tell_it() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     for step in ["closing", "deleted"] {
         let stage = Stage::new("1s");
         let (fault, once) = (format!("keeper:{step}:1"), stage.lab.path("died"));
@@ -52,9 +48,7 @@ fn a_keeper_that_dies_while_it_closes_a_door_has_the_next_one_tell_it() {
 
 #[test]
 fn when_the_parent_dies_the_keeper_tells_what_it_closes() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let stage = Stage::new("60s");
     let daemon = stage.daemon();
     stage.open(CLIENT4);
@@ -68,9 +62,7 @@ fn when_the_parent_dies_the_keeper_tells_what_it_closes() {
 
 #[test]
 fn when_all_die_at_once_the_next_start_tells_what_is_over() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let stage = Stage::new("2s");
     let daemon = stage.daemon();
     stage.open(CLIENT4);
@@ -85,9 +77,7 @@ fn when_all_die_at_once_the_next_start_tells_what_is_over() {
 
 #[test]
 fn when_all_die_at_once_what_is_within_its_time_is_not_told_again() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let stage = Stage::new("60s");
     let daemon = stage.daemon();
     stage.open(CLIENT4);
@@ -107,9 +97,7 @@ fn kill_all(stage: &Stage, daemon: super::Daemon) {
 
 #[test]
 fn a_runner_that_is_killed_comes_back() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let stage = Stage::new("60s");
     let daemon = stage.daemon();
     stage.open(CLIENT4);
@@ -129,9 +117,7 @@ fn a_runner_that_is_killed_comes_back() {
 
 #[test]
 fn the_next_keepers_commands_wait_for_those_of_the_one_before() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let house = House::new();
     let open =
         house.script("open", "echo opening >$FIFO; read line <$GATE; echo opened >$FIFO");

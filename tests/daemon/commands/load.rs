@@ -7,13 +7,11 @@ use nix::sys::signal::{Signal, kill};
 
 use super::Stage;
 use crate::house::{House, is_gone, until};
-use crate::net::{SERVER4, is_root};
+use crate::net::SERVER4;
 
 #[test]
 fn commands_that_hang_delay_no_door_and_are_killed_with_their_children() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let house = House::new();
     let hang = house.script("hang", "sleep 1000 & echo $$ $! >$FIFO; sleep 1000");
     let stage = Stage::with(house, "60s", "2s", &hang, "/bin/true");
@@ -39,9 +37,7 @@ fn commands_that_hang_delay_no_door_and_are_killed_with_their_children() {
 
 #[test]
 fn a_flood_of_grants_makes_no_flood_of_commands() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let house = House::new();
     let wait = house.script("wait", "read line <$GATE");
     let stage = Stage::with(house, "60s", "600s", &wait, "/bin/true");
@@ -70,9 +66,7 @@ fn a_flood_of_grants_makes_no_flood_of_commands() {
 
 #[test]
 fn a_runner_that_does_nothing_any_more_stops_neither_keeper_nor_parent() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let stage = Stage::new("60s");
     let daemon = stage.daemon();
     let runner = daemon.children("runner")[0];
@@ -92,9 +86,7 @@ fn a_runner_that_does_nothing_any_more_stops_neither_keeper_nor_parent() {
 
 #[test]
 fn a_stop_waits_for_the_last_commands() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let house = House::new();
     let close = house.script("close", "sleep 1; echo closed $2 >$FIFO");
     let stage = Stage::with(house, "60s", "10s", "/bin/true", &close);

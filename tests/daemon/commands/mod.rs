@@ -9,7 +9,7 @@ use std::process::Command;
 
 use crate::house::House;
 use crate::net::furnish::MARK;
-use crate::net::{CLIENT4, CLIENT6, Daemon, Lab, Plan, is_root};
+use crate::net::{CLIENT4, CLIENT6, Daemon, Lab, Plan};
 
 /// A lab whose doors have commands, and what these tell.
 struct Stage {
@@ -77,9 +77,7 @@ impl Stage {
 
 #[test]
 fn a_door_that_opens_and_expires_tells_it_with_its_address_user_and_time() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let stage = Stage::new("2s");
     let daemon = stage.daemon();
     stage.lab.send(CLIENT4, &stage.lab.token("bob", CLIENT4));
@@ -97,9 +95,7 @@ fn a_door_that_opens_and_expires_tells_it_with_its_address_user_and_time() {
 
 #[test]
 fn a_door_that_is_extended_tells_nothing_until_it_closes() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let stage = Stage::new("60s");
     let daemon = stage.daemon();
     stage.open(CLIENT4);
@@ -114,9 +110,7 @@ fn a_door_that_is_extended_tells_nothing_until_it_closes() {
 
 #[test]
 fn an_order_and_a_revocation_and_a_stop_tell_that_the_door_closes() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let stage = Stage::new("60s");
     let daemon = stage.daemon();
     stage.knockctl(&["open", "ssh", "192.0.2.9"]);
@@ -144,9 +138,7 @@ fn an_order_and_a_revocation_and_a_stop_tell_that_the_door_closes() {
 
 #[test]
 fn an_entry_of_somebody_elses_opens_and_closes_once_for_each_run() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let stage = Stage::new("60s");
     stage.lab.server.nft("add element inet filter knock_ssh_v4 { 192.0.2.9 }");
     for round in ["first", "second"] {
@@ -163,9 +155,7 @@ fn an_entry_of_somebody_elses_opens_and_closes_once_for_each_run() {
 
 #[test]
 fn a_reload_that_takes_a_door_away_tells_it_by_the_old_commands() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let stage = Stage::new("60s");
     let daemon = stage.daemon();
     stage.open(CLIENT4);
@@ -179,9 +169,7 @@ fn a_reload_that_takes_a_door_away_tells_it_by_the_old_commands() {
 
 #[test]
 fn a_reload_changes_commands_but_not_who_runs_them() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let stage = Stage::new("60s");
     let daemon = stage.daemon();
     let other = stage.house.script("other", "echo other \"$@\" >$FIFO");
@@ -199,9 +187,7 @@ fn a_reload_changes_commands_but_not_who_runs_them() {
 
 #[test]
 fn a_user_who_is_not_there_keeps_the_daemon_from_starting() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let stage = Stage::new("60s");
     stage.edit(r#"user: "daemon""#, r#"user: "_nobody_has_this_name""#);
     let mut daemon = stage.lab.start(&stage.config, &[]);
@@ -211,9 +197,7 @@ fn a_user_who_is_not_there_keeps_the_daemon_from_starting() {
 
 #[test]
 fn without_commands_there_is_no_runner() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = Lab::new();
     let daemon = lab.daemon(&Plan::default().furnish(&lab));
     assert_eq!(daemon.children("runner"), []);
@@ -226,9 +210,7 @@ fn without_commands_there_is_no_runner() {
 
 #[test]
 fn what_fails_is_said() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let house = House::new();
     let fail = house.script("fail", "exit 3");
     let stage = Stage::with(house, "2s", "10s", &fail, "/nonexistent");

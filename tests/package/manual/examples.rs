@@ -160,11 +160,7 @@ fn the_sample_opens_for_nobody_until_keys_are_made() {
 
 #[test]
 fn nft_accepts_the_rulesets_that_are_shown() {
-    if !(cfg!(target_os = "linux") && nix::unistd::geteuid().is_root()) {
-        assert!(std::env::var_os("KNOCKD_TESTS_STRICT").is_none(), "needs root on Linux");
-        eprintln!("skipped: needs root on Linux");
-        return;
-    }
+    needs!(system(cfg!(target_os = "linux"), "nftables"), root);
     let mut rulesets = examples("table inet");
     assert_eq!(rulesets.len(), 1);
     rulesets.push(("nftables.conf.sample", NFT_SAMPLE));

@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use super::stage::{assert_runs, has, source};
+use super::stage::{assert_runs, source};
 
 const DAEMON: &str = "rc.d/macos/org.knockd.knockd.plist";
 const ANCHOR: &str = "rc.d/macos/org.knockd.pf.plist";
@@ -15,9 +15,7 @@ with open(sys.argv[1], 'rb') as file:
 
 #[track_caller]
 fn assert_says(plist: &str, values: &[(&str, &str)]) {
-    if !has("python3") {
-        return;
-    }
+    needs!(tool("python3"));
     for (key, expected) in values {
         let mut python = Command::new("python3");
         let said = assert_runs(python.args(["-c", VALUE]).arg(source(plist)).arg(key));
@@ -61,9 +59,7 @@ fn launchd_is_told_to_load_the_anchor_once_at_boot() {
 
 #[test]
 fn the_property_lists_survive_a_second_parser() {
-    if !has("plistutil") {
-        return;
-    }
+    needs!(tool("plistutil"));
     let directory = tempfile::tempdir().unwrap();
     let binary = directory.path().join("binary");
     for (plist, label) in [(DAEMON, "org.knockd.knockd"), (ANCHOR, "org.knockd.pf")] {

@@ -8,14 +8,16 @@ use std::process::{Child, Command, Stdio};
 
 use knockd::process::Role;
 
-use super::stage::{Stage, all, assert_runs, has, read, source};
+use crate::needs;
+
+use super::stage::{Stage, all, assert_runs, read, source};
 
 const SCRIPT: &str = "rc.d/openbsd/knockd";
 const KNOCKD: &str = env!("CARGO_BIN_EXE_knockd");
 const INSTALLED: &str = "/usr/local/sbin/knockd";
 
 fn machine() -> Option<Stage> {
-    has("ksh")
+    needs::tool("ksh")
         .then(|| Stage::new(SCRIPT, "/etc/rc.d/rc.subr", "tests/package/rcd/openbsd.subr"))
 }
 
@@ -31,7 +33,7 @@ fn rcctl(stage: &Stage, verb: &str) -> (bool, String) {
 
 #[test]
 fn the_script_has_no_syntax_error() {
-    if has("ksh") {
+    if needs::tool("ksh") {
         assert_runs(Command::new("ksh").arg("-n").arg(source(SCRIPT)));
     }
 }
@@ -129,9 +131,7 @@ fn pexp(stage: &Stage, flags: &str) -> String {
 #[test]
 fn pexp_matches_the_parent_alone() {
     let Some(stage) = machine() else { return };
-    if !has("pgrep") {
-        return;
-    }
+    needs!(tool("pgrep"));
     let file = stage.path("other.ron");
     fs::write(&file, "").unwrap();
     let _keeper = Named::bare(Role::Keeper.name());

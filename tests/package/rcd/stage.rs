@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
@@ -13,19 +13,6 @@ const GOOD: &str = r#"(
     doors: { "ssh": (table: "knock_ssh") },
     sequences: { "front": (steps: [Tcp(8000), Udp(7000), Tcp(9000)], opens: ["ssh"]) },
 )"#;
-
-/// Whether `tool` is installed; says so if not. Where nothing may be missing,
-/// that is a failure.
-pub fn has(tool: &str) -> bool {
-    let mut which = Command::new("sh");
-    which.args(["-c", "command -v \"$1\"", "sh", tool]).stdout(Stdio::null());
-    let is_there = which.status().unwrap().success();
-    if !is_there {
-        assert!(std::env::var_os("KNOCKD_TESTS_STRICT").is_none(), "needs {tool}");
-        println!("skipped: needs {tool}");
-    }
-    is_there
-}
 
 /// A file of this source tree.
 pub fn source(path: &str) -> PathBuf {

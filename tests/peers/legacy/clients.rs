@@ -11,6 +11,8 @@ use knockd::core::legacy::{Digest, fwknop, pyknock};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
+use crate::needs;
+
 /// Keys as `fwknop --key-gen` printed them once.
 pub const KEY: &str = "aYJEkEFLG5/HK4kIsXjGdfBf+h/X/zvR9N6NMrRcx5w=";
 pub const HMAC_KEY: &str =
@@ -29,33 +31,9 @@ pub const DIGESTS: [(&str, Digest); 7] = [
     ("sha3_512", Digest::Sha3_512),
 ];
 
-/// Whether a program is there; says so when it is not. Where nothing may be
-/// skipped, that is a failure.
-pub fn has(program: &str) -> bool {
-    let found = find(program).is_some();
-    if !found {
-        assert!(std::env::var_os("KNOCKD_TESTS_STRICT").is_none(), "needs {program}");
-        eprintln!("skipped: needs {program}");
-    }
-    found
-}
-
-/// A program in the PATH, or where tests/run puts what is in no package.
-fn find(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache =
-        cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
-    let own = cache.join("knockd-tests/pyknock-0.4.3/bin");
-    std::env::split_paths(&path)
-        .chain([own])
-        .map(|directory| directory.join(program))
-        .find(|file| file.is_file())
-}
-
 /// Makes a command of a client, as any user has it.
 pub fn pyknock_client() -> (String, Vec<String>, PathBuf) {
-    let script = find("pyknock-client").unwrap();
+    let script = needs::find("pyknock-client").unwrap();
     let library = script.parent().unwrap().parent().unwrap().to_owned();
     ("python3".into(), vec![script.display().to_string()], library)
 }

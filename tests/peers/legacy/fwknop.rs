@@ -10,7 +10,7 @@ use knockd::core::sighting::Sighting;
 use knockd::core::time::{Monotonic, Now, Wall};
 use knockd::core::user::{SourcePolicy, UserIndex};
 
-use super::clients::{DIGESTS, Home, fwknop_credential, has};
+use super::clients::{DIGESTS, Home, fwknop_credential};
 use crate::policy::{
     Key, Parts, SKEW, SSH, WEB, datagram, door, ip, on, outcome, tcp, udp, user,
 };
@@ -81,9 +81,7 @@ const SSH_ONLY: &[&str] = &["-A", "tcp/22", "-a", CLIENT];
 
 #[test]
 fn every_hmac_that_the_client_offers_opens_the_door_it_asks_for_once() {
-    if !has("fwknop") {
-        return;
-    }
+    needs!(tool("fwknop"));
     let home = Home::new();
     for (name, digest) in DIGESTS {
         let mut gate = gate(digest);
@@ -101,9 +99,7 @@ fn every_hmac_that_the_client_offers_opens_the_door_it_asks_for_once() {
 
 #[test]
 fn md5_and_sha1_inside_are_refused_unless_they_are_allowed() {
-    if !has("fwknop") {
-        return;
-    }
+    needs!(tool("fwknop"));
     let home = Home::new();
     for name in ["md5", "sha1"] {
         let packet = home.fwknop(&[SSH_ONLY, &["-m", name]].concat());
@@ -117,9 +113,7 @@ fn md5_and_sha1_inside_are_refused_unless_they_are_allowed() {
 
 #[test]
 fn the_client_asks_for_so_many_seconds_and_for_several_ports() {
-    if !has("fwknop") {
-        return;
-    }
+    needs!(tool("fwknop"));
     let home = Home::new();
     let ports = ["-A", "tcp/443,tcp/22,tcp/80", "-a", CLIENT, "-f", "7"];
     let claims = judge(&mut gate(Digest::Sha256), &home.fwknop(&ports), now()).unwrap();
@@ -130,9 +124,7 @@ fn the_client_asks_for_so_many_seconds_and_for_several_ports() {
 
 #[test]
 fn who_asks_for_more_than_it_may_gets_nothing_of_it() {
-    if !has("fwknop") {
-        return;
-    }
+    needs!(tool("fwknop"));
     let home = Home::new();
     let mut gate = gate(Digest::Sha256);
     for ports in ["udp/53", "tcp/22,udp/53", "tcp/23", "udp/22"] {
@@ -144,9 +136,7 @@ fn who_asks_for_more_than_it_may_gets_nothing_of_it() {
 
 #[test]
 fn the_address_inside_is_bound_to_the_source_unless_the_user_may_delegate() {
-    if !has("fwknop") {
-        return;
-    }
+    needs!(tool("fwknop"));
     let home = Home::new();
     let other = home.fwknop(&["-A", "tcp/22", "-a", "198.51.100.9"]);
     let observed = home.fwknop(&["-A", "tcp/22", "-s"]);
@@ -166,9 +156,7 @@ fn the_address_inside_is_bound_to_the_source_unless_the_user_may_delegate() {
 
 #[test]
 fn no_spelling_of_a_used_packet_opens_anything() {
-    if !has("fwknop") {
-        return;
-    }
+    needs!(tool("fwknop"));
     let packet = Home::new().fwknop(SSH_ONLY);
     let mut gate = gate(Digest::Sha256);
     assert_eq!(doors(judge(&mut gate, &packet, now())), [SSH]);
@@ -207,9 +195,7 @@ fn no_spelling_of_a_used_packet_opens_anything() {
 
 #[test]
 fn a_changed_byte_anywhere_makes_a_stranger() {
-    if !has("fwknop") {
-        return;
-    }
+    needs!(tool("fwknop"));
     let packet = Home::new().fwknop(SSH_ONLY);
     let mut gate = gate(Digest::Sha256);
     for at in 0..packet.len() {
@@ -226,9 +212,7 @@ fn a_changed_byte_anywhere_makes_a_stranger() {
 
 #[test]
 fn a_packet_counts_only_around_its_time_and_the_offset_is_told() {
-    if !has("fwknop") {
-        return;
-    }
+    needs!(tool("fwknop"));
     let packet = Home::new().fwknop(SSH_ONLY);
     let span = Duration::from_secs(100);
     let late = judge(&mut gate(Digest::Sha256), &packet, after(span)).unwrap_err();
@@ -242,9 +226,7 @@ fn a_packet_counts_only_around_its_time_and_the_offset_is_told() {
 
 #[test]
 fn another_key_makes_a_stranger() {
-    if !has("fwknop") {
-        return;
-    }
+    needs!(tool("fwknop"));
     let home = Home::new();
     let other = "EDJmYZAhyMHKLOzYx7d5/FSKYv32ZC7mhq0ma9U4+jk=";
     let packet = home.fwknop_with(super::clients::KEY, other, SSH_ONLY);
@@ -260,9 +242,7 @@ fn another_key_makes_a_stranger() {
 
 #[test]
 fn nat_and_commands_are_refused_by_that_name() {
-    if !has("fwknop") {
-        return;
-    }
+    needs!(tool("fwknop"));
     let home = Home::new();
     for options in [
         &["-A", "tcp/22", "-a", CLIENT, "-N", "10.0.0.5:22"][..],
@@ -278,9 +258,7 @@ fn nat_and_commands_are_refused_by_that_name() {
 
 #[test]
 fn a_user_whose_time_is_over_or_who_may_not_be_there_is_told_so() {
-    if !has("fwknop") {
-        return;
-    }
+    needs!(tool("fwknop"));
     let packet = Home::new().fwknop(SSH_ONLY);
     let mut expired = parts(Digest::Sha256, SourcePolicy::Bound);
     expired.users[0].not_after = Some(Wall::from_millis(1));

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::signal::Signal;
 
-use super::clients::{PSK, has, pyknock_client, write_secret};
+use super::clients::{PSK, pyknock_client, write_secret};
 use crate::net::furnish::pass_barrier;
-use crate::net::{CLIENT4, CLIENT6, Daemon, Lab, SERVER4, SERVER6, is_root, until};
+use crate::net::{CLIENT4, CLIENT6, Daemon, Lab, SERVER4, SERVER6, until};
 
 /// As short as clocks in whole seconds allow.
 const SKEW: u64 = 2;
@@ -119,15 +119,9 @@ fn assert_closes(lab: &Lab, set: &str, opened: Instant, span: Duration) {
     assert!(gone <= opened + span + Duration::from_secs(2), "closed late");
 }
 
-fn can_run() -> bool {
-    is_root() && has("fwknop") && has("pyknock-client")
-}
-
 #[test]
 fn fwknop_opens_a_door_with_every_hmac_and_the_door_closes_on_time() {
-    if !can_run() {
-        return;
-    }
+    needs!(root, tool("fwknop"), tool("pyknock-client"));
     let lab = Lab::new();
     let daemon = start(&lab);
     let _service = lab.listen(22);
@@ -149,9 +143,7 @@ fn fwknop_opens_a_door_with_every_hmac_and_the_door_closes_on_time() {
 
 #[test]
 fn fwknop_opens_nothing_twice_nor_late_nor_for_others_nor_what_it_may_not() {
-    if !can_run() {
-        return;
-    }
+    needs!(root, tool("fwknop"), tool("pyknock-client"));
     let lab = Lab::new();
     let daemon = start(&lab);
     let fay = USERS[0];
@@ -201,9 +193,7 @@ fn fwknop_opens_nothing_twice_nor_late_nor_for_others_nor_what_it_may_not() {
 
 #[test]
 fn pyknock_opens_a_door_once_over_both_families() {
-    if !can_run() {
-        return;
-    }
+    needs!(root, tool("fwknop"), tool("pyknock-client"));
     let lab = Lab::new();
     let daemon = start(&lab);
     let _service = lab.listen(80);
@@ -247,9 +237,7 @@ fn pyknock_opens_a_door_once_over_both_families() {
 
 #[test]
 fn a_packet_that_names_no_door_opens_nothing_again_under_doors_of_other_names() {
-    if !can_run() {
-        return;
-    }
+    needs!(root, tool("fwknop"), tool("pyknock-client"));
     let lab = Lab::new();
     let daemon = start(&lab);
     let recorded = super::clients::pyknock("open", PSK, &["-S", CLIENT4]);
@@ -268,9 +256,7 @@ fn a_packet_that_names_no_door_opens_nothing_again_under_doors_of_other_names() 
 
 #[test]
 fn one_byte_and_empty_and_huge_and_random_datagrams_are_ignored() {
-    if !can_run() {
-        return;
-    }
+    needs!(root, tool("fwknop"), tool("pyknock-client"));
     let lab = Lab::new();
     let daemon = start(&lab);
     let mut random = vec![0; 1472];
@@ -300,9 +286,7 @@ fn one_byte_and_empty_and_huge_and_random_datagrams_are_ignored() {
 #[test]
 fn debians_knock_opens_the_door_of_a_sequence() {
     const KNOCK: &str = "/usr/bin/knock";
-    if !can_run() || !has("knock") {
-        return;
-    }
+    needs!(root, tool("knock"));
     let lab = Lab::new();
     let daemon = start(&lab);
     let _service = lab.listen(80);

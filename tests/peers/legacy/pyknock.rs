@@ -8,7 +8,7 @@ use knockd::core::reason::Reason;
 use knockd::core::time::{Monotonic, Now, Wall};
 use knockd::core::user::{SourcePolicy, UserIndex};
 
-use super::clients::{PSK, has, pyknock as packet, pyknock_credential};
+use super::clients::{PSK, pyknock as packet, pyknock_credential};
 use crate::policy::{Key, Parts, SKEW, SSH, WEB, datagram, ip, outcome, user};
 
 fn after(span: Duration) -> Now {
@@ -40,9 +40,7 @@ fn reason(judged: Result<Vec<Claim>, Refusal>) -> Reason {
 
 #[test]
 fn a_packet_opens_all_doors_of_its_user_once() {
-    if !has("pyknock-client") {
-        return;
-    }
+    needs!(tool("pyknock-client"));
     let mut gate = gate(SourcePolicy::Bound);
     for (address, length) in [("192.0.2.7", 49), ("2001:db8::7", 61)] {
         let packet = packet("open", PSK, &["-S", address]);
@@ -56,9 +54,7 @@ fn a_packet_opens_all_doors_of_its_user_once() {
 
 #[test]
 fn the_signed_address_is_bound_to_the_source_unless_the_user_may_delegate() {
-    if !has("pyknock-client") {
-        return;
-    }
+    needs!(tool("pyknock-client"));
     let named = packet("open", PSK, &["-S", "198.51.100.9"]);
     let unnamed = packet("open", PSK, &["-S", "0.0.0.0"]);
     for (policy, of_named, of_unnamed) in [
@@ -77,9 +73,7 @@ fn the_signed_address_is_bound_to_the_source_unless_the_user_may_delegate() {
 
 #[test]
 fn to_close_is_refused_by_that_name() {
-    if !has("pyknock-client") {
-        return;
-    }
+    needs!(tool("pyknock-client"));
     let packet = packet("close", PSK, &["-S", "192.0.2.7"]);
     assert_eq!(
         reason(judge(&mut gate(SourcePolicy::Bound), "192.0.2.7", &packet)),
@@ -89,9 +83,7 @@ fn to_close_is_refused_by_that_name() {
 
 #[test]
 fn what_is_changed_or_stale_or_of_another_key_opens_nothing() {
-    if !has("pyknock-client") {
-        return;
-    }
+    needs!(tool("pyknock-client"));
     let mut gate = gate(SourcePolicy::Bound);
     let good = packet("open", PSK, &["-S", "192.0.2.7"]);
     for at in 0..good.len() {

@@ -24,9 +24,7 @@ fn laptop() -> SshLab {
 
 #[test]
 fn ssh_reaches_sshd_through_proxycommand_with_no_step_before() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = laptop();
     let daemon = lab.daemon();
     let _sshd = lab.sshd(&lab.lab.server, 22);
@@ -48,9 +46,7 @@ fn ssh_reaches_sshd_through_proxycommand_with_no_step_before() {
 
 #[test]
 fn ssh_reaches_sshd_by_match_exec() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = laptop();
     let daemon = lab.daemon();
     let _sshd = lab.sshd(&lab.lab.server, 22);
@@ -68,9 +64,7 @@ fn ssh_reaches_sshd_by_match_exec() {
 
 #[test]
 fn a_door_that_does_not_answer_is_told_by_the_exit_code() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let mut lab = laptop();
     let stranger = lab.ssh_keygen("stranger", "");
     assert!(stranger.starts_with("ssh-ed25519 "));
@@ -85,9 +79,7 @@ fn a_door_that_does_not_answer_is_told_by_the_exit_code() {
 
 #[test]
 fn a_key_with_a_passphrase_signs_from_the_agent_or_asks_on_the_terminal() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let mut lab = SshLab::new();
     let line = lab.ssh_keygen("locked", "open sesame");
     lab.user("locked", &format!("AuthorizedKey({line:?})"), "locked", "");
@@ -143,9 +135,7 @@ fn read_until(screen: &mut File, part: &str) -> String {
 
 #[test]
 fn a_forwarded_agent_signs_on_another_machine() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let mut lab = laptop();
     lab.host("forwarded4", SERVER4, "laptop.pub", "");
     let daemon = lab.daemon();
@@ -164,9 +154,7 @@ fn a_forwarded_agent_signs_on_another_machine() {
 
 #[test]
 fn a_client_behind_nat_gets_in_or_is_told_at_once_why_not() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let mut lab = SshLab::new();
     let (may, may_not) = (lab.ssh_keygen("roamer", ""), lab.ssh_keygen("settler", ""));
     lab.user("roamer", &format!("AuthorizedKey({may:?})"), "roamer", ", source: Observed");
@@ -211,9 +199,7 @@ fn a_client_behind_nat_gets_in_or_is_told_at_once_why_not() {
 
 #[test]
 fn the_offset_of_a_clock_that_is_wrong_is_logged_by_user() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let lab = laptop();
     let daemon = lab.daemon();
     let access = knockd::client::token::Access {

@@ -5,9 +5,7 @@ use crate::net::*;
 
 #[test]
 fn the_options_of_a_line_hold() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let mut lab = SshLab::new();
     let mut line = |name: &str, options: &str| {
         let line = format!("{options}{}", lab.ssh_keygen(name, ""));
@@ -39,9 +37,7 @@ fn the_options_of_a_line_hold() {
 
 #[test]
 fn a_file_of_keys_gives_one_user_several() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let mut lab = SshLab::new();
     let (home, work) = (lab.ssh_keygen("home", ""), lab.ssh_keygen("work", ""));
     lab.lab

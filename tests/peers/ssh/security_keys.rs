@@ -21,9 +21,7 @@ fn knock(lab: &SshLab, key: &SecurityKey) {
 
 #[test]
 fn a_security_key_opens_once_for_each_touch_and_what_it_says_of_itself_counts() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let (lab, key) = lab("");
     let daemon = lab.daemon();
     key.set(|mood| mood.counter = 7);
@@ -57,9 +55,7 @@ fn a_security_key_opens_once_for_each_touch_and_what_it_says_of_itself_counts() 
 
 #[test]
 fn a_key_that_must_know_its_owner_does() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let (lab, key) = lab("verify-required ");
     let daemon = lab.daemon();
     knock(&lab, &key);
@@ -71,9 +67,7 @@ fn a_key_that_must_know_its_owner_does() {
 
 #[test]
 fn a_counter_is_remembered_across_a_kill_and_a_restart() {
-    if !is_root() {
-        return;
-    }
+    needs!(root);
     let (lab, key) = lab("");
     let daemon = lab.daemon();
     key.set(|mood| mood.counter = 41);
