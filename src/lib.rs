@@ -1,24 +1,33 @@
 //! knockd keeps services invisible behind pf until a source address proves
 //! itself.
 //!
-//! The packet's way is the way through this crate:
+//! The crate is a house of rooms, and imports point one way through it: three
+//! programs, `knockd` ([`process`]), `knockctl` ([`knockctl`]) and `knock`
+//! ([`client`]), use the rooms, and all rooms use [`core`], which needs nothing
+//! but its arguments: no clock, no file, no socket.
 //!
-//! | room | what happens there |
-//! |---|---|
-//! | [`capture`] | the kernel lets through what can matter; a frame becomes a sighting |
-//! | [`core`] | the gate judges the sighting; what it lets through becomes a lease |
-//! | [`process`] | engine and keeper: the one decides, the other acts; the loop between them |
-//! | [`firewall`] | the address goes into a table of the kernel, and out again on time |
-//! | [`log`] | what is said about it, one line each |
+//! A packet passes [`capture`], [`core`], [`process`] and [`firewall`]; one line
+//! of [`log`] reports it.
 //!
-//! Beside the way: [`config`] makes the policy out of RON, [`keyfile`] reads
-//! the secrets that it names, [`control`] is how an administrator speaks with
-//! the daemon, [`client`] is the program `knock`, [`ioctl`] makes requests of pf
-//! and bpf, [`sys`] holds what only the operating system can tell.
-//!
-//! Imports point one way: programs to [`process`], [`client`] and
-//! [`knockctl`], those to the rooms, and all of them to [`core`], which
-//! needs nothing but its arguments: no clock, no file, no socket.
+//! | room | what it holds | imports |
+//! |---|---|---|
+//! | [`capture`] | the filter in the kernel; a frame becomes a sighting | core, ioctl, sys |
+//! | [`client`] | `knock`: sends sequences and tokens | core, enrolment, keyfile, sys |
+//! | [`config`] | RON becomes a checked policy | capture, core, firewall, keyfile |
+//! | [`control`] | requests, answers, and the server of the control socket | core |
+//! | [`core`] | the gate judges a sighting; what it lets through becomes a lease | nothing |
+//! | [`enrolment`] | the line that carries a server to a client | config, keyfile |
+//! | [`faults`] | where tests kill a process, and step its clocks | core, sys |
+//! | [`firewall`] | an address enters a table of the kernel, and leaves it on time | core, ioctl |
+//! | [`ioctl`] | requests to pf and bpf, checked against each system's headers | firewall |
+//! | [`keep`] | files of leases and of used tokens | core |
+//! | [`keyfile`] | files of secrets | nothing |
+//! | [`knockctl`] | `knockctl`: asks the daemon, sets up, examines | config, control, core, enrolment, firewall, keep, keyfile, ruleset, sys |
+//! | [`log`] | one line for each event | core |
+//! | [`message`] | what the daemon's processes send each other | capture, core, sys |
+//! | [`process`] | `knockd`: parent, keeper, engine and runner | capture, config, control, core, faults, firewall, keep, log, message, ruleset, sys |
+//! | [`ruleset`] | what the rules of pf make of the doors | capture, config, core, firewall |
+//! | [`sys`] | clocks, descriptors, and what else only the operating system can do | core, faults, keep |
 #![cfg_attr(test, allow(missing_docs))]
 
 pub mod capture;

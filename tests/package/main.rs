@@ -7,6 +7,7 @@
 #[macro_use]
 mod needs;
 
+mod arrows;
 mod completion;
 mod dependencies;
 mod install;
