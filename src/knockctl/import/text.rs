@@ -65,7 +65,7 @@ fn header(page: &mut Page, frame: Frame<'_>) {
     page.comment(&format!("Made by knockctl import knockd from {}.", shown(frame.from)));
     page.comment(
         "It is a proposal: look at each name, table, time and interface. What differs for all \
-         doors stands in knockd-migrate(7), Coming from the old knockd.",
+         doors stands in knockd-migrate(7).",
     );
     page.comment("Next:");
     page.comment(&format!(
