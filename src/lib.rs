@@ -19,7 +19,7 @@
 //! | [`enrolment`] | the line that carries a server to a client | config, keyfile |
 //! | [`faults`] | where tests kill a process, and step its clocks | core, sys |
 //! | [`firewall`] | an address enters a table of the kernel, and leaves it on time | core, ioctl |
-//! | [`ioctl`] | requests to pf and bpf, checked against each system's headers | firewall |
+//! | [`ioctl`] | requests to pf and bpf, checked against each system's headers | nothing |
 //! | [`keep`] | files of leases and of used tokens | core |
 //! | [`keyfile`] | files of secrets | nothing |
 //! | [`knockctl`] | `knockctl`: asks the daemon, sets up, examines | config, control, core, enrolment, firewall, keep, keyfile, ruleset, sys |

@@ -86,13 +86,19 @@ impl IntoRequest<libc::c_int> for u32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::layout::{IN_OUT, number};
     use super::*;
-    use crate::firewall::pf::freebsd;
+
+    const REQUEST: Request = Request {
+        name: "DIOCGETSTATUS",
+        number: number(IN_OUT, b'D', 21, 416),
+        pointer: Pointer::Nowhere,
+    };
 
     #[test]
     fn what_is_not_pf_does_not_know_its_requests() {
         let mut device = Descriptor(File::open("/dev/null").unwrap());
-        let error = device.ioctl(&freebsd::DIOCGETSTATUS, &mut [0; 416], &mut []).unwrap_err();
+        let error = device.ioctl(&REQUEST, &mut [0; 416], &mut []).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ENOTTY));
     }
 
@@ -101,8 +107,7 @@ mod tests {
         let mut device = Descriptor(File::open("/dev/null").unwrap());
         for length in [0, 415, 417, 5000] {
             let mut argument = vec![0; length];
-            let error =
-                device.ioctl(&freebsd::DIOCGETSTATUS, &mut argument, &mut []).unwrap_err();
+            let error = device.ioctl(&REQUEST, &mut argument, &mut []).unwrap_err();
             assert_eq!(error.raw_os_error(), None);
         }
     }

@@ -58,31 +58,39 @@ pub fn is_contained(request: &Request, argument: &[u8], memory: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::layout::{IN_OUT, number};
     use super::*;
-    use crate::firewall::pf::{freebsd, openbsd};
+
+    const fn request(size: usize, pointer: Pointer) -> Request {
+        Request { name: "", number: number(IN_OUT, b'D', 1, size), pointer }
+    }
 
     #[test]
     fn an_argument_that_announces_more_than_there_is_never_reaches_the_kernel() {
-        let tables = &openbsd::ABI.tables;
-        let mut argument = vec![0; tables.size];
-        tables.element.put(&mut argument, 52);
-        tables.count.put(&mut argument, 2);
-        assert!(is_contained(&tables.add, &argument, &[0; 104]));
-        assert!(!is_contained(&tables.add, &argument, &[0; 103]));
-        assert!(!is_contained(&tables.add, &argument[1..], &[0; 104]));
-        tables.count.put(&mut argument, u64::MAX);
-        assert!(!is_contained(&tables.add, &argument, &[0; 104]));
-        assert!(!is_contained(&openbsd::DIOCGETSTATUS, &[0; 520], &[0; 1]));
+        let at = Field { offset: 0, size: 8 };
+        let each = Field { offset: 8, size: 4 };
+        let count = Field { offset: 12, size: 4 };
+        let elements = request(16, Pointer::Elements { at, each, count });
+        let mut argument = vec![0; 16];
+        each.put(&mut argument, 52);
+        count.put(&mut argument, 2);
+        assert!(is_contained(&elements, &argument, &[0; 104]));
+        assert!(!is_contained(&elements, &argument, &[0; 103]));
+        assert!(!is_contained(&elements, &argument[1..], &[0; 104]));
+        count.put(&mut argument, u64::MAX);
+        assert!(!is_contained(&elements, &argument, &[0; 104]));
+        assert!(!is_contained(&request(16, Pointer::Nowhere), &[0; 16], &[0; 1]));
     }
 
     #[test]
     fn both_lengths_of_a_packed_list_count() {
-        let nv = freebsd::ABI.nv.as_ref().unwrap();
-        for (used, room, contained) in [(8, 8, true), (9, 0, false), (0, 9, false)] {
+        let [at, used, room] = [0, 8, 16].map(|offset| Field { offset, size: 8 });
+        let packed = request(24, Pointer::Bytes { at, used, room });
+        for (bytes, space, contained) in [(8, 8, true), (9, 0, false), (0, 9, false)] {
             let mut argument = [0; 24];
-            nv.used.put(&mut argument, used);
-            nv.room.put(&mut argument, room);
-            assert_eq!(is_contained(&nv.kill, &argument, &[0; 8]), contained);
+            used.put(&mut argument, bytes);
+            room.put(&mut argument, space);
+            assert_eq!(is_contained(&packed, &argument, &[0; 8]), contained);
         }
     }
 }

@@ -24,9 +24,8 @@ mod socket;
 #[cfg(test)]
 mod tests;
 
-use self::reply::Shape;
 use self::request::Change;
-use self::set::{Family, Set};
+use self::set::{Family, Set, Shape};
 use self::socket::Socket;
 use super::{Added, Deleted, Error, Firewall, Kind, Status};
 use crate::core::address::Entry;

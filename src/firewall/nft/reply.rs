@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use netlink_packet_core::{NLM_F_DUMP_INTR, NetlinkBuffer, NlasIterator};
 use nix::libc;
 
-use super::set::Family;
+use super::set::{Family, Shape};
 use crate::core::address::Entry;
 
 /// Messages begin at multiples of this, `NLMSG_ALIGNTO`.
@@ -100,18 +100,18 @@ fn reply<'a>(message: &NetlinkBuffer<&'a [u8]>) -> io::Result<Reply<'a>> {
     })
 }
 
-/// The generation that an answer to [`get_generation`](super::request::get_generation) tells. Never 0, which
+/// The generation that an answer to `get_generation` tells. Never 0, which
 /// the kernel would take as any generation.
 pub fn generation(object: &[u8]) -> io::Result<u32> {
     number(object, GEN_ID)?.filter(|id| *id != 0).ok_or_else(malformed)
 }
 
-/// Whether an answer to [`get_table`](super::request::get_table) says that the table is switched off.
+/// Whether an answer to `get_table` says that the table is switched off.
 pub fn is_dormant(object: &[u8]) -> io::Result<bool> {
     Ok(number(object, TABLE_FLAGS)?.unwrap_or(0) & TABLE_DORMANT != 0)
 }
 
-/// The name of the chain that an answer to [`get_chains`](super::request::get_chains) tells of, if it is
+/// The name of the chain that an answer to `get_chains` tells of, if it is
 /// one of `table` and packets pass through it.
 pub fn hooked_chain<'a>(object: &'a [u8], table: &str) -> io::Result<Option<&'a [u8]>> {
     let of = find(object, CHAIN_TABLE)?.map(|name| name.strip_suffix(b"\0").unwrap_or(name));
@@ -121,20 +121,7 @@ pub fn hooked_chain<'a>(object: &'a [u8], table: &str) -> io::Result<Option<&'a 
     find(object, CHAIN_NAME)
 }
 
-/// What an answer to [`get_set`](super::request::get_set) tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shape {
-    /// `NFT_SET_*`.
-    pub flags: u32,
-    /// nft's number for the type of its keys.
-    pub key_type: u32,
-    /// Bytes of a key.
-    pub key_length: u32,
-    /// Whether elements go by themselves unless told otherwise.
-    pub expires: bool,
-}
-
-/// Reads an answer to [`get_set`](super::request::get_set).
+/// Reads an answer to `get_set`.
 pub fn shape(object: &[u8]) -> io::Result<Shape> {
     Ok(Shape {
         flags: number(object, SET_FLAGS)?.unwrap_or(0),
@@ -144,7 +131,7 @@ pub fn shape(object: &[u8]) -> io::Result<Shape> {
     })
 }
 
-/// Reads an answer to [`get_elements`](super::request::get_elements) of a set of plain addresses. The
+/// Reads an answer to `get_elements` of a set of plain addresses. The
 /// element that matches every address is the network of no leading bits.
 pub fn elements(object: &[u8], family: Family, entries: &mut Vec<Entry>) -> io::Result<()> {
     let Some(list) = find(object, LIST_ELEMENTS)? else {

@@ -10,7 +10,6 @@ use netlink_packet_netfilter::nftables::SetFlags;
 use nix::libc;
 
 use super::super::{Error, Kind};
-use super::reply::Shape;
 
 /// `NFT_NAME_MAXLEN` less the terminator, linux/netfilter/nf_tables.h.
 const MAX_NAME: usize = 255;
@@ -63,6 +62,19 @@ pub struct Set {
     pub table: String,
     pub name: String,
     pub family: Family,
+}
+
+/// What the kernel tells about a set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// `NFT_SET_*`.
+    pub flags: u32,
+    /// nft's number for the type of its keys.
+    pub key_type: u32,
+    /// Bytes of a key.
+    pub key_length: u32,
+    /// Whether elements go by themselves unless told otherwise.
+    pub expires: bool,
 }
 
 /// Whether nft's language can write `name`, and the kernel take it. It needs

@@ -25,10 +25,10 @@ use nix::unistd::geteuid;
 use proptest::prelude::*;
 
 use super::reply::{
-    Body, Reply, Shape, elements, generation, hooked_chain, is_dormant, replies, shape,
+    Body, Reply, elements, generation, hooked_chain, is_dormant, replies, shape,
 };
 use super::request::{Change, change, get_elements, get_generation};
-use super::set::{Family, Set};
+use super::set::{Family, Set, Shape};
 use super::socket::Socket;
 use crate::core::address::Entry;
 use crate::firewall::Kind;

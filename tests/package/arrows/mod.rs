@@ -14,12 +14,11 @@ const CIRCLES: &[&str] = &[
     "client/arguments",
     "config/check/changing",
     "config/position",
-    "firewall/nft/reply",
     "process/confine/account",
     "process/keeper/once",
 ];
 /// The same of rooms.
-const ROOMS_IN_CIRCLES: &[&str] = &["faults", "firewall"];
+const ROOMS_IN_CIRCLES: &[&str] = &["faults"];
 
 fn house() -> Tree {
     Tree::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
