@@ -55,7 +55,7 @@ pub const KNOWN: [Known; 14] = [
     counter("dropped", "Packets that the kernel dropped before they were read."),
     counter("engine_restarts", "Engines that were started in place of one that died."),
     counter("keeper_restarts", "Keepers that were started in place of one that died."),
-    counter("reloads", "Configurations that were read anew."),
+    counter("reloads", "Configurations that were read again."),
     counter("clock_steps", "Steps of civil time."),
     counter("control_refused", "Connections to the control socket that were refused."),
     counter("control_missed", "Lines that monitors did not read in time."),
