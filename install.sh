@@ -1,14 +1,13 @@
 #!/bin/sh
-# Installs knockd, or takes out what it installed:
+# Installs knockd, or removes what it installed:
 #
 #   ./install.sh [--system freebsd|openbsd|macos|linux] [install|uninstall]
 #
-# From the environment: PREFIX, /usr/local unless set; BINDIR, where the programs
-# are, target/release unless set; DESTDIR, a directory to install into as if it
-# were the root, to make a package of.
+# Environment: PREFIX, /usr/local by default; BINDIR, the directory of the programs,
+# target/release by default; DESTDIR, a directory to use as the root, for packages.
 #
-# It writes no configuration, knockctl setup does, and starts nothing. uninstall
-# leaves the configuration, keys and state, and says where they are.
+# It starts nothing and writes no configuration: knockctl setup does. uninstall
+# leaves configuration, keys and state, and prints where they are.
 set -eu
 umask 022
 called_from=$PWD
@@ -30,18 +29,18 @@ usage() {
     exit 2
 }
 
-# The name of this system, as --system takes it.
+# Prints the name of this system for --system.
 this_system() {
     case $(uname -s) in
     FreeBSD) echo freebsd ;;
     OpenBSD) echo openbsd ;;
     Darwin) echo macos ;;
     Linux) echo linux ;;
-    *) die "$(uname -s) is not supported, choose what it is like with --system" ;;
+    *) die "$(uname -s) is not supported, choose a similar system with --system" ;;
     esac
 }
 
-# Where hier(7) of the system wants things.
+# Sets the directories by hier(7) of the system.
 choose_places() {
     etc=/etc man=$PREFIX/share/man examples=$PREFIX/share/examples/knockd
     case $system in
@@ -69,7 +68,7 @@ choose_places() {
     esac
 }
 
-# Everything that is installed, a line each: mode, target, source.
+# Prints a line for each file to install: mode, target, source.
 list() {
     echo "755 $PREFIX/bin/knock $BINDIR/knock"
     for program in knockctl knockd; do
@@ -103,7 +102,7 @@ list() {
     esac
 }
 
-# Prints a file as this system and PREFIX need it.
+# Prints a file, changed for this system and PREFIX.
 render() {
     case $1 in
     rc.d/* | etc/examples/*) sed "s|/usr/local|$PREFIX|g" "$1" ;;
@@ -119,7 +118,7 @@ render() {
     esac
 }
 
-# put MODE TARGET SOURCE: replaces a file at once; a program may run meanwhile.
+# put MODE TARGET SOURCE: replaces a file by rename, because the program may run.
 put() {
     mkdir -p "$(dirname "$2")"
     render "$3" >"$2.new"
@@ -157,7 +156,7 @@ say_what_is_next() {
         start="knockd"
         ;;
     esac
-    echo "installed; if knockd runs, restart it. Else what is next, as root:"
+    echo "installed; restart knockd if it runs, else run as root:"
     id _knockd >/dev/null 2>&1 || echo "    $add"
     [ -e "$etc/knockd.ron" ] || echo "    knockctl setup"
     echo "    $start"
@@ -165,12 +164,12 @@ say_what_is_next() {
 
 uninstall_all() {
     if [ -z "$DESTDIR" ] && "$PREFIX/sbin/knockctl" show >/dev/null 2>&1; then
-        die "knockd runs, stop it first"
+        die "knockd is running, stop it first"
     fi
     list | while read -r _ target _; do
         rm -f "$DESTDIR$target"
     done
-    # Ours alone; the last ones are shared by all packages.
+    # Only our own directories; others are shared by all packages.
     for directory in "$examples" "$(dirname "$examples")"; do
         case $directory in
         */knockd | */knockd/*) rmdir "$DESTDIR$directory" 2>/dev/null || : ;;

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Completion for knock, knockctl and knockd in bash. What there is to complete
-# is what their own help says, so it is never out of date.
+# Completion for knock, knockctl and knockd in bash. The words come
+# from their own help, so they are never out of date.
 
 # The words that a help text offers: options, commands, values.
 _knockd_words() {
@@ -19,7 +19,7 @@ _knockd_words() {
         }'
 }
 
-# What an option takes, as a help text calls it: FILE, TIME. Nothing if it takes
+# The value of an option in a help text, such as FILE or TIME. Nothing if it takes
 # none.
 _knockd_taken() {
     awk -v option="$1" '
@@ -62,7 +62,7 @@ _knockd() {
     words=$(_knockd_words <<<"$help")
     [[ ${program##*/} != knock ]] || words+=" $(_knockd_hosts)"
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
-    # A command's own file comes behind its other word.
+    # A command's own file comes after its other word.
     if [[ $previous != "$command" ]] && grep -q '^  <FILE>' <<<"$help"; then
         mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$word")
     fi

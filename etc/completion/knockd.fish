@@ -1,5 +1,5 @@
-# Completion for knock, knockctl and knockd in fish. What there is to complete is
-# what their own help says, so it is never out of date. Installed once for each
+# Completion for knock, knockctl and knockd in fish. The words
+# come from their own help, so they are never out of date. Installed once for each
 # program, under its name.
 
 # The help that fits what is typed so far: a command of knockctl has its own.
@@ -13,7 +13,7 @@ function __knockd_help
     command $program $command -h 2>/dev/null
 end
 
-# A line for each option, command and value: the word, a tab, what it is for.
+# A line for each option, command and value: the word, a tab, its purpose.
 function __knockd_words
     __knockd_help | awk '
         /^[A-Z][a-z]*:/ { section = $1 }
@@ -41,16 +41,16 @@ function __knockd_hosts
     sed -n 's/^ *"\([^"]*\)": *($/\1/p' ~/.config/knock/hosts.ron 2>/dev/null
 end
 
-# What the word before the cursor takes, as its help calls it: FILE, TIME. Nothing
-# if it is no option, or takes nothing.
+# The value of the option before the cursor in its help, such as FILE or TIME.
+# Nothing if it is no option, or takes none.
 function __knockd_taken
     set -l last (commandline -opc)[-1]
     string match -q -- '-*' $last
     and __knockd_help | string replace -f -r -- "^ *(-., )?$last <([A-Z]+)>.*" '$2'
 end
 
-# Whether a file is to be named: behind an option that takes one, and as a
-# command's own file, which comes behind its other word.
+# Whether a file comes next: after an option that takes one, and as a command's own
+# file after its other word.
 function __knockd_names_file
     __knockd_taken | string match -q -r 'FILE|SOCKET'
     and return

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Prints the crates of Cargo.lock as a port wants them:
+# Prints the crates of Cargo.lock in the format of a port:
 #
 #   etc/ports/crates.sh freebsd >etc/ports/freebsd/Makefile.crates
 #   etc/ports/crates.sh openbsd >etc/ports/openbsd/crates.inc
 set -eu
 lock=$(dirname "$0")/../../Cargo.lock
 
-# Name and version of all that come from the registry, in the order of the file.
+# Name and version of each crate from the registry, in the order of the file.
 crates() {
     awk -F '"' '
         $1 == "name = " { name = $2 }

@@ -1,7 +1,7 @@
 class Knockd < Formula
   desc "Opens doors in pf for addresses that prove themselves"
   homepage "https://example.org/knockd/"
-  # Stand for where releases will be, and for what they are.
+  # Placeholders until there are releases.
   url "https://example.org/knockd/knockd-0.1.0.tar.gz"
   sha256 "0000000000000000000000000000000000000000000000000000000000000000"
   license "ISC"
@@ -37,11 +37,11 @@ class Knockd < Formula
 
   def caveats
     <<~EOS
-      As root, make the account of the engine and a configuration:
+      As root, create the account of the engine and a configuration:
         sysadminctl -roleAccount -UID 470 -addUser _knockd
         knockctl setup -f #{etc}/knockd.ron
-      and load what it prints into an anchor of pf:
-        #{opt_pkgshare}/pf.conf.macos says how.
+      and load its output into an anchor of pf, as described in
+        #{opt_pkgshare}/pf.conf.macos.
     EOS
   end
 
