@@ -1,5 +1,4 @@
-//! What tests do to a daemon that nobody can do from outside: kill it at a
-//! named step, and step its clocks.
+//! Steps of the daemon at which tests kill it.
 //!
 //! Only with the feature `faults`, which no package has. Without it everything
 //! here does nothing.
@@ -12,25 +11,11 @@ mod on {
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use nix::poll::PollTimeout;
     use nix::sys::signal::{Signal, kill};
     use nix::unistd::Pid;
 
-    use crate::core::time::{Monotonic, Now};
-    use crate::sys::test_clock;
-
-    /// The longest sleep of any process: stepped clocks announce nothing.
-    pub fn longest_sleep() -> PollTimeout {
-        if test_clock::is_there() { PollTimeout::from(20_u8) } else { PollTimeout::NONE }
-    }
-
     static ROLE: Mutex<&str> = Mutex::new("");
     static PASSED: AtomicU32 = AtomicU32::new(0);
-
-    /// Looks at what the environment asks for, before anything is confined.
-    pub fn init() {
-        test_clock::init();
-    }
 
     /// This process is called `name` from now on.
     pub fn role(name: &'static str) {
@@ -60,50 +45,15 @@ mod on {
         }
         let _ = kill(Pid::this(), Signal::SIGKILL);
     }
-
-    /// The time that the test wants it to be.
-    pub fn step(now: Now) -> Now {
-        test_clock::step(now)
-    }
-
-    /// The system's name for a moment of [`step`]'s clock.
-    pub fn real(moment: Monotonic) -> Monotonic {
-        test_clock::real(moment)
-    }
 }
 
 #[cfg(not(feature = "faults"))]
 mod off {
-    use nix::poll::PollTimeout;
-
-    use crate::core::time::{Monotonic, Now};
-
-    /// No bound.
-    #[must_use]
-    pub const fn longest_sleep() -> PollTimeout {
-        PollTimeout::NONE
-    }
-
-    /// Nothing.
-    pub const fn init() {}
-
     /// Nothing.
     pub const fn role(_name: &'static str) {}
 
     /// Nothing.
     pub const fn point(_name: &str) {}
-
-    /// The time that it is.
-    #[must_use]
-    pub const fn step(now: Now) -> Now {
-        now
-    }
-
-    /// The moment itself.
-    #[must_use]
-    pub const fn real(moment: Monotonic) -> Monotonic {
-        moment
-    }
 }
 
 #[cfg(not(feature = "faults"))]

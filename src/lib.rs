@@ -13,21 +13,21 @@
 //! |---|---|---|
 //! | [`capture`] | the filter in the kernel; a frame becomes a sighting | core, ioctl, sys |
 //! | [`client`] | `knock`: sends sequences and tokens | core, enrolment, keyfile, sys |
-//! | [`config`] | RON becomes a checked policy | capture, core, firewall, keyfile |
+//! | [`config`] | RON becomes a checked policy | core, firewall, keyfile |
 //! | [`control`] | requests, answers, and the server of the control socket | core |
 //! | [`core`] | the gate judges a sighting; what it lets through becomes a lease | nothing |
 //! | [`enrolment`] | the line that carries a server to a client | config, keyfile |
-//! | [`faults`] | where tests kill a process, and step its clocks | core, sys |
+//! | [`faults`] | where tests kill a process | nothing |
 //! | [`firewall`] | an address enters a table of the kernel, and leaves it on time | core, ioctl |
 //! | [`ioctl`] | requests to pf and bpf, checked against each system's headers | nothing |
 //! | [`keep`] | files of leases and of used tokens | core |
 //! | [`keyfile`] | files of secrets | nothing |
 //! | [`knockctl`] | `knockctl`: asks the daemon, sets up, examines | config, control, core, enrolment, firewall, keep, keyfile, ruleset, sys |
 //! | [`log`] | one line for each event | core |
-//! | [`message`] | what the daemon's processes send each other | capture, core, sys |
+//! | [`message`] | what the daemon's processes send each other | core, sys |
 //! | [`process`] | `knockd`: parent, keeper, engine and runner | capture, config, control, core, faults, firewall, keep, log, message, ruleset, sys |
 //! | [`ruleset`] | what the rules of pf make of the doors | capture, config, core, firewall |
-//! | [`sys`] | clocks, descriptors, and what else only the operating system can do | core, faults, keep |
+//! | [`sys`] | clocks, descriptors, and what else only the operating system can do | core |
 #![cfg_attr(test, allow(missing_docs))]
 
 pub mod capture;

@@ -9,7 +9,6 @@ pub mod descriptor;
 pub mod hostile;
 #[cfg(not(target_os = "linux"))]
 mod sysctl;
-#[cfg(feature = "faults")]
 pub mod test_clock;
 
 use std::fs::File;
@@ -22,7 +21,6 @@ use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{ForkResult, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork, pipe, write};
 
 use crate::core::time::{Monotonic, Now, Wall};
-use crate::faults;
 
 /// The clock for spans. It counts the time asleep: `CLOCK_BOOTTIME` on Linux;
 /// `CLOCK_MONOTONIC` elsewhere, which counts it on macOS, and on the BSDs as
@@ -39,7 +37,7 @@ const SPANS: ClockId = ClockId::CLOCK_MONOTONIC;
 pub fn now() -> io::Result<Now> {
     let spans = Duration::from(clock_gettime(SPANS)?);
     let nanos = u64::try_from(spans.as_nanos()).unwrap_or(u64::MAX);
-    Ok(faults::step(Now { monotonic: Monotonic::from_nanos(nanos), wall: wall() }))
+    Ok(test_clock::step(Now { monotonic: Monotonic::from_nanos(nanos), wall: wall() }))
 }
 
 /// Civil time; 1970 for a clock that stands before it.

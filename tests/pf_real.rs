@@ -7,11 +7,11 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use knockd::capture::interfaces::Selector;
-use knockd::capture::{Capture, Frames, Wanted};
+use knockd::capture::{Capture, Frames};
 use knockd::core::address::Entry;
 use knockd::core::door::Table;
 use knockd::core::interest::{Interest, Packets, Ports};
+use knockd::core::interface::{Selection, Selector};
 use knockd::core::sighting::{Port, Protocol};
 use knockd::firewall::{Added, Deleted, Firewall, Kill, Kind, Status, Warning, pf};
 use nix::sys::select::{FdSet, select};
@@ -295,7 +295,7 @@ fn capture_on_loopback_sees_what_its_filter_lets_through_and_nothing_else() {
         ports: Ports::Of(vec![to(&wanted).port()]),
         packets: Packets::Lengths(vec![16]),
     };
-    let lo0 = Wanted { selector: Selector::Name("lo0".into()), required: true };
+    let lo0 = Selection { selector: Selector::Name("lo0".into()), required: true };
     let (mut capture, _) = Capture::new(vec![lo0], vec![interest]).unwrap();
     assert_eq!(capture.names(), ["lo0"]);
     let sender = UdpSocket::bind("127.0.0.1:0").unwrap();

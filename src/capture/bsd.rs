@@ -4,11 +4,11 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::Link;
 use super::bpf::{self, Abi, device};
 use super::filter::{Direction, compile};
-use super::interfaces::Interface;
 use crate::core::interest::Interest;
+use crate::core::interface::Interface;
+use crate::core::link::Link;
 
 pub use super::watch_bsd::{Watch, egress};
 

@@ -9,11 +9,11 @@
 //! step, so what later steps need is kept there.
 #![forbid(unsafe_code)]
 
-use super::Link;
 use super::filter_headers::{self, END, Labels, PROTOCOL, offset};
 use super::program::{Assembler, Label, op};
 use super::wire::{LEAST_HEADER, TCP, UDP, UDP_HEADER};
 use crate::core::interest::{Interest, Packets, Ports};
+use crate::core::link::Link;
 use crate::core::sighting::{FlagMask, Protocol};
 
 pub use super::program::{Instruction, MAX_INSTRUCTIONS, Program, TooLong};

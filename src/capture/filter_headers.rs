@@ -1,7 +1,6 @@
 //! The first half of a filter: from the link header to the transport header.
 #![forbid(unsafe_code)]
 
-use super::Link;
 use super::program::{Assembler, Label, op};
 use super::wire::{
     ETHERNET_HEADER, ETHERTYPE_IPV4, ETHERTYPE_IPV6, EXTENSIONS, FAMILY_IPV4, FAMILY_IPV6,
@@ -9,6 +8,7 @@ use super::wire::{
     PFLOG_FAMILY, PFLOG_HEADER_LEAST, PFLOG_OUT, PPP_ADDRESS_CONTROL, PPP_IPV4, PPP_IPV6,
     SLL_HEADER, SLL_PROTOCOL, TAG, TAG_PROTOCOLS,
 };
+use crate::core::link::Link;
 
 /// Linux: `SKF_AD_OFF + SKF_AD_PKTTYPE` (linux/filter.h).
 const PACKET_TYPE: u32 = 0xffff_f004;

@@ -13,7 +13,6 @@ use pnet::packet::tcp::TcpPacket;
 use pnet::packet::udp::UdpPacket;
 use pnet::packet::vlan::VlanPacket;
 
-use super::Link;
 use super::wire::{
     ETHERNET_HEADER, ETHERTYPE_IPV4, ETHERTYPE_IPV6, EXTENSIONS, FAMILY_IPV4, FAMILY_IPV6,
     FRAGMENT, IPV6_HEADER, LEAST_HEADER, MAX_EXTENSIONS, MAX_TAGS, PFLOG_FAMILY,
@@ -21,6 +20,7 @@ use super::wire::{
     TAG_PROTOCOLS, TCP, UDP, UDP_HEADER,
 };
 use crate::core::address::{self, Loopback};
+use crate::core::link::Link;
 use crate::core::reason::Reason;
 use crate::core::sighting::{Segment, Sighting, TcpFlags};
 

@@ -5,7 +5,8 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use super::system::Reader;
-use super::{Capture, Handout, Link};
+use super::{Capture, Handout};
+use crate::core::link::Link;
 
 /// One descriptor, and what its frames are.
 struct Source {

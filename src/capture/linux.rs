@@ -10,10 +10,10 @@ use nix::sys::socket::sockopt::{RcvBufForce, SocketError};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, getsockopt, setsockopt, socket};
 use pnet::datalink::{self, Channel, DataLinkReceiver, NetworkInterface};
 
-use super::Link;
 use super::filter::{Direction, compile};
-use super::interfaces::Interface;
 use crate::core::interest::Interest;
+use crate::core::interface::Interface;
+use crate::core::link::Link;
 use crate::sys::packet_socket;
 
 pub use super::egress_linux::egress;

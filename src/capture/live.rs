@@ -5,19 +5,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::BorrowedFd;
 
-use super::Link;
-use super::interfaces::{self, Interface, Selector};
+use super::interfaces;
 use super::system::{self, Attachment, Watch};
 use crate::core::interest::Interest;
-
-/// Where to capture.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
-    /// On which interfaces.
-    pub selector: Selector,
-    /// Whether capture must not start without.
-    pub required: bool,
-}
+use crate::core::interface::{Interface, Selection, Selector};
+use crate::core::link::Link;
 
 /// Something that the log should say, once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +62,7 @@ struct Attached {
 
 /// Descriptors on all interfaces that are meant and there.
 pub struct Capture {
-    wanted: Vec<Wanted>,
+    wanted: Vec<Selection>,
     interests: Vec<Interest>,
     watch: Watch,
     attached: Vec<Attached>,
@@ -93,7 +85,7 @@ impl Capture {
     /// When interfaces cannot be watched, when the system forbids to capture,
     /// or when nothing could be attached for a required selector.
     pub fn new(
-        wanted: Vec<Wanted>,
+        wanted: Vec<Selection>,
         interests: Vec<Interest>,
     ) -> io::Result<(Self, Vec<Change>)> {
         Self::with_ids_from(0, wanted, interests)
@@ -106,7 +98,7 @@ impl Capture {
     /// As of [`new`](Self::new).
     pub fn beside(
         &self,
-        wanted: Vec<Wanted>,
+        wanted: Vec<Selection>,
         interests: Vec<Interest>,
     ) -> io::Result<(Self, Vec<Change>)> {
         Self::with_ids_from(self.next_id, wanted, interests)
@@ -114,7 +106,7 @@ impl Capture {
 
     fn with_ids_from(
         next_id: u32,
-        wanted: Vec<Wanted>,
+        wanted: Vec<Selection>,
         interests: Vec<Interest>,
     ) -> io::Result<(Self, Vec<Change>)> {
         // Watched before looked at: what changes in between is noticed.
@@ -235,7 +227,7 @@ impl Capture {
         let present = interfaces::list()?;
         let asks = self.wanted.iter().any(|wanted| wanted.selector == Selector::Egress);
         let egress = if asks { system::egress()? } else { Vec::new() };
-        let choose = |wanted: &Wanted| {
+        let choose = |wanted: &Selection| {
             let chosen = wanted.selector.choose(&present, &egress)?;
             Ok(chosen.into_iter().cloned().collect())
         };

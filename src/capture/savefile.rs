@@ -12,8 +12,8 @@ use std::path::Path;
 use pcap_parser::traits::PcapReaderIterator;
 use pcap_parser::{Block, PcapBlockOwned, PcapError, create_reader};
 
-use super::Link;
 use super::savefile_block::{Interface, Step};
+use crate::core::link::Link;
 
 /// The largest block, in bytes: tcpdump's largest packet and its header.
 const BUFFER: usize = 512 * 1024;

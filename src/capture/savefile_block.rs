@@ -3,7 +3,7 @@
 
 use pcap_parser::{Block, InterfaceDescriptionBlock, OptionCode, PcapBlockOwned, PcapHeader};
 
-use super::Link;
+use crate::core::link::Link;
 
 const NANOS_PER_SECOND: u32 = 1_000_000_000;
 

@@ -15,8 +15,8 @@ use ron::Options;
 use ron::extensions::Extensions;
 use zeroize::Zeroizing;
 
-use crate::capture::Wanted;
 use crate::core::hash;
+use crate::core::interface::Selection;
 use crate::core::policy::{OnRemove, Policy};
 use crate::firewall::Choice;
 use files::Source;
@@ -63,7 +63,7 @@ pub struct Config {
     /// What decisions are made by.
     pub policy: Arc<Policy>,
     /// Where to look for packets; at least one, none twice.
-    pub interfaces: Vec<Wanted>,
+    pub interfaces: Vec<Selection>,
     /// Which packet filter holds the tables.
     pub firewall: Choice,
     /// Whether tables that are missing are made.

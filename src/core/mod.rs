@@ -14,9 +14,11 @@ pub mod door;
 pub mod gate;
 pub mod hash;
 pub mod interest;
+pub mod interface;
 pub mod lease;
 #[cfg(feature = "legacy")]
 pub mod legacy;
+pub mod link;
 pub mod one_time;
 pub mod policy;
 pub mod rate;

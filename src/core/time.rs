@@ -3,6 +3,9 @@
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
+/// Identifies this boot of the machine, and so the run of its monotonic clock.
+pub type BootId = [u8; 16];
+
 /// A point on a clock that never steps and counts time asleep, in
 /// nanoseconds since an unspecified start (usually boot).
 ///

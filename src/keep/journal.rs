@@ -13,13 +13,12 @@ use std::time::Duration;
 
 use nix::unistd::geteuid;
 
-use super::BootId;
 use super::journal_file::{EMPTY, Found, Head, Line, find};
 pub use super::journal_file::{Loss, MAX_CAPACITY, NAME};
 use super::slots::{self, Durable, SlotFile};
 use crate::core::reason::Reason;
 use crate::core::replay::{Barrier, Replay, ReplayId, SHARE};
-use crate::core::time::{Now, Wall};
+use crate::core::time::{BootId, Now, Wall};
 use crate::core::token::UserId;
 
 /// How many tokens are to be remembered for so many credentials.

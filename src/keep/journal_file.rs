@@ -5,10 +5,9 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::BootId;
 use super::slots::{self, Content, SLOT};
 use crate::core::replay::ReplayId;
-use crate::core::time::{Monotonic, Wall};
+use crate::core::time::{BootId, Monotonic, Wall};
 use crate::core::token::UserId;
 
 /// The file's name.

@@ -10,13 +10,12 @@ use std::io;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
 
-use super::BootId;
 use super::slots::{self, Content, Durable, SLOT, SlotFile, UNUSED};
 use crate::core::address::{self, Entry};
 use crate::core::door::{Door, Table};
 use crate::core::hash;
 use crate::core::lease::LeaseKey;
-use crate::core::time::Monotonic;
+use crate::core::time::{BootId, Monotonic};
 use crate::core::token::UserId;
 
 /// The file's name.

@@ -13,6 +13,3 @@ pub mod leases;
 pub mod list;
 pub mod recovery;
 pub mod slots;
-
-/// What tells this boot of the machine from all others.
-pub type BootId = [u8; 16];

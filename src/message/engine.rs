@@ -7,9 +7,9 @@ use zeroize::Zeroizing;
 
 use super::packet::{Builder, Packet};
 use super::{Message, VERSION};
-use crate::capture::Link;
 use crate::core::door::DoorIndex;
 use crate::core::gate::{Claim, Refusal};
+use crate::core::link::Link;
 use crate::core::reason::Reason;
 use crate::core::replay::{Barrier, ReplayId};
 use crate::core::time::{Monotonic, Wall};

@@ -102,7 +102,8 @@ impl Display for Failure {
 /// wrong command line.
 #[must_use]
 pub fn main() -> ExitCode {
-    faults::init();
+    #[cfg(feature = "faults")]
+    sys::test_clock::init();
     if let Some(role) = Role::of_this_process() {
         return be(role);
     }

@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use nix::ifaddrs::getifaddrs;
 
 use super::share::{Entrance, Machine};
-use crate::capture::interfaces::{self, Interface, Selector};
-use crate::capture::{Wanted, system};
+use crate::capture::interfaces;
+use crate::capture::system;
+use crate::core::interface::{Interface, Selection, Selector};
 
 /// The most entrances that packets are followed from.
 pub const MAX_ENTRANCES: usize = 32;
@@ -33,10 +34,10 @@ pub fn look() -> Machine {
 
 /// The names of the interfaces that `wanted` means now.
 #[must_use]
-pub fn meant(wanted: &[Wanted]) -> Vec<String> {
+pub fn meant(wanted: &[Selection]) -> Vec<String> {
     let present = interfaces::list().unwrap_or_default();
     let mut names: Vec<String> = Vec::new();
-    for Wanted { selector, .. } in wanted {
+    for Selection { selector, .. } in wanted {
         let chosen = selector.choose(&present, &egress()).unwrap_or_default();
         let chosen = chosen.iter().map(|Interface { name, .. }| name.clone());
         names.extend(chosen);

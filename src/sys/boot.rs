@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use crate::core::hash;
-use crate::keep::BootId;
+use crate::core::time::BootId;
 
 /// The identity of this boot. Two boots never have the same; a boot may seem
 /// to be another one, which costs no more than doubts about tokens.

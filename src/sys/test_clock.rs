@@ -3,24 +3,28 @@
 //! `KNOCKD_CLOCK` names a file of 16 bytes: nanoseconds that are added to the
 //! clock for spans, and milliseconds that are added to civil time, both signed
 //! and little-endian. It is mapped, so that a process sees it change from where
-//! it cannot open files.
+//! it cannot open files. Only with the feature `faults`, which no package has;
+//! without it the clocks are the system's.
 
-use std::fs::File;
-use std::num::NonZeroUsize;
-use std::ptr::NonNull;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use nix::sys::mman::{MapFlags, ProtFlags, mmap};
+use nix::poll::PollTimeout;
 
 use crate::core::time::{Monotonic, Now, Wall};
 
 static CLOCK: OnceLock<Option<&'static [AtomicI64; 2]>> = OnceLock::new();
 
-/// Maps the file, if there is one.
+/// Maps the file, if there is one; before anything is confined.
+#[cfg(feature = "faults")]
 pub fn init() {
+    use std::num::NonZeroUsize;
+    use std::ptr::NonNull;
+
+    use nix::sys::mman::{MapFlags, ProtFlags, mmap};
+
     CLOCK.get_or_init(|| {
-        let file = File::open(std::env::var_os("KNOCKD_CLOCK")?).ok()?;
+        let file = std::fs::File::open(std::env::var_os("KNOCKD_CLOCK")?).ok()?;
         let length = NonZeroUsize::new(16)?;
         // SAFETY: the address is the kernel's choice, so nothing of ours is
         // mapped over.
@@ -33,9 +37,11 @@ pub fn init() {
     });
 }
 
-/// Whether a test has a hand on the clocks.
-pub fn is_there() -> bool {
-    CLOCK.get().is_some_and(Option::is_some)
+/// The longest sleep of any process: stepped clocks announce nothing.
+#[must_use]
+pub fn longest_sleep() -> PollTimeout {
+    let is_stepped = CLOCK.get().is_some_and(Option::is_some);
+    if is_stepped { PollTimeout::from(20_u8) } else { PollTimeout::NONE }
 }
 
 fn offsets() -> [i64; 2] {
@@ -46,6 +52,7 @@ fn offsets() -> [i64; 2] {
 }
 
 /// The time that the test wants it to be.
+#[must_use]
 pub fn step(now: Now) -> Now {
     let [nanos, millis] = offsets();
     Now {
@@ -55,6 +62,7 @@ pub fn step(now: Now) -> Now {
 }
 
 /// The system's name for a moment of [`step`]'s clock.
+#[must_use]
 pub fn real(moment: Monotonic) -> Monotonic {
     let [nanos, _] = offsets();
     Monotonic::from_nanos(moment.as_nanos().saturating_add_signed(nanos.saturating_neg()))

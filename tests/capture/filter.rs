@@ -1,7 +1,7 @@
-use knockd::capture::Link;
 use knockd::capture::filter::{Direction, MAX_INSTRUCTIONS, TooLong, compile};
 use knockd::capture::frame::sight;
 use knockd::core::interest::{Interest, Packets, Ports};
+use knockd::core::link::Link;
 use knockd::core::reason::Reason;
 use knockd::core::sighting::Protocol;
 use proptest::prelude::*;

@@ -1,7 +1,7 @@
 //! Frames as the wire may bring them, most of them right, some not.
 
-use knockd::capture::Link;
 use knockd::core::interest::{Interest, Packets, Ports};
+use knockd::core::link::Link;
 use knockd::core::sighting::Protocol;
 use proptest::prelude::*;
 

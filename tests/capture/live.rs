@@ -4,9 +4,10 @@
 
 use knockd::capture::filter::{Direction, compile};
 use knockd::capture::frame::sight;
-use knockd::capture::interfaces::Selector;
-use knockd::capture::{Capture, Change, Frames, Link, Wanted};
+use knockd::capture::{Capture, Change, Frames};
 use knockd::core::interest::{Interest, Packets, Ports};
+use knockd::core::interface::{Selection, Selector};
+use knockd::core::link::Link;
 use knockd::core::sighting::Protocol;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
@@ -18,8 +19,8 @@ const HOST: [u8; 4] = [198, 51, 100, 7];
 /// Only marks go there.
 const MARK_PORT: u16 = 4;
 
-fn on(name: &str) -> Vec<Wanted> {
-    vec![Wanted { selector: Selector::Name(name.to_owned()), required: true }]
+fn on(name: &str) -> Vec<Selection> {
+    vec![Selection { selector: Selector::Name(name.to_owned()), required: true }]
 }
 
 fn of(protocol: Protocol, ports: &[u16], packets: Packets) -> Interest {
@@ -233,8 +234,8 @@ fn what_is_required_and_missing_is_an_error_and_what_is_optional_is_waited_for()
         let error = Capture::new(on("late"), knocks()).err().unwrap().to_string();
         assert_eq!(error, "cannot capture on late: there is no such interface");
         let optional = vec![
-            Wanted { selector: Selector::Name("late".to_owned()), required: false },
-            Wanted { selector: Selector::Egress, required: false },
+            Selection { selector: Selector::Name("late".to_owned()), required: false },
+            Selection { selector: Selector::Egress, required: false },
         ];
         let (mut capture, changes) = Capture::new(optional, knocks()).unwrap();
         assert!(matches!(&changes[..], [Change::Waiting { .. }, Change::Waiting { .. }]));
@@ -264,7 +265,7 @@ fn any_leaves_loopback_out_and_takes_what_has_no_hardware_address() {
         namespace.cable("near", "far");
         namespace.ip("tuntap add mode tun name tun7");
         namespace.ip("link set tun7 up");
-        let any = vec![Wanted { selector: Selector::Any, required: true }];
+        let any = vec![Selection { selector: Selector::Any, required: true }];
         let (capture, changes) = Capture::new(any, knocks()).unwrap();
         assert_eq!(capture.names(), ["far", "near", "tun7"]);
         assert_eq!(changes.len(), 3);

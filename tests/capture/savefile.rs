@@ -1,9 +1,9 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use knockd::capture::Link;
 use knockd::capture::frame::sight;
 use knockd::capture::savefile::Savefile;
+use knockd::core::link::Link;
 use knockd::core::reason::Reason;
 use proptest::prelude::*;
 

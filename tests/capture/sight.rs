@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 
-use knockd::capture::Link;
 use knockd::capture::frame::sight;
+use knockd::core::link::Link;
 use knockd::core::reason::Reason;
 use knockd::core::sighting::{Port, Protocol, Segment};
 

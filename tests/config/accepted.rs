@@ -7,12 +7,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::house::{House, conf, sample};
-use knockd::capture::Wanted;
-use knockd::capture::interfaces::Selector;
 use knockd::config::{self, Problem, position};
 use knockd::core::address::Loopback;
 use knockd::core::credential::secret_id;
 use knockd::core::door::DoorIndex;
+use knockd::core::interface::{Selection, Selector};
 use knockd::core::policy::{Limits, OnRemove};
 use knockd::core::reason::Reason;
 use knockd::core::sighting::{FlagMask, TcpFlags};
@@ -58,7 +57,7 @@ fn a_full_configuration_arrives_as_it_was_written() {
     let config = house.parse(&sample("gateway.ron")).unwrap();
     let policy = &config.policy;
 
-    let interface = |selector, required| Wanted { selector, required };
+    let interface = |selector, required| Selection { selector, required };
     assert_eq!(
         config.interfaces,
         [
@@ -111,7 +110,7 @@ fn what_is_not_written_has_the_values_of_the_manual() {
     assert_eq!((door.open_for.as_secs(), door.max_open_for.as_secs()), (60, 60));
     assert_eq!(door.max_leases, 1_000);
     let config = House::new().parse(&sample("minimal.ron")).unwrap();
-    assert_eq!(config.interfaces, [Wanted { selector: Selector::Egress, required: false }]);
+    assert_eq!(config.interfaces, [Selection { selector: Selector::Egress, required: false }]);
     assert_eq!(config.policy.users[0].max_leases, 16);
     assert_eq!((config.on_remove, config.user.as_str()), (OnRemove::Close, "_knockd"));
     assert_eq!(config.policy.users[0].source, SourcePolicy::Bound);

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use knockd::core::reason::Reason;
 use knockd::core::replay::ReplayId;
+use knockd::core::time::BootId;
 use knockd::core::time::{Monotonic, Now, Wall};
-use knockd::keep::BootId;
 use knockd::keep::journal::{Journal, Loss, NAME};
 use tempfile::TempDir;
 

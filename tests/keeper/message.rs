@@ -7,11 +7,11 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use knockd::capture::Link;
 use knockd::core::address::Entry;
 use knockd::core::command::MAX_LENGTH;
 use knockd::core::door::{DoorIndex, Table};
 use knockd::core::gate::{Claim, Refusal};
+use knockd::core::link::Link;
 use knockd::core::reason::Reason;
 use knockd::core::replay::{Barrier, ReplayId};
 use knockd::core::time::{Monotonic, Wall};

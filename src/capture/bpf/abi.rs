@@ -1,7 +1,7 @@
 //! What differs between the bpf of one system and another, as one value.
 #![forbid(unsafe_code)]
 
-use crate::capture::Link;
+use crate::core::link::Link;
 use crate::ioctl::layout::{Field, Request};
 
 /// bpf on one system and word size.

@@ -6,8 +6,8 @@ use std::io;
 use nix::libc;
 
 use super::abi::Abi;
-use crate::capture::Link;
 use crate::capture::filter::Program;
+use crate::core::link::Link;
 use crate::ioctl::Device;
 use crate::ioctl::layout::Request;
 

@@ -11,8 +11,8 @@ use nix::libc;
 use super::abi::{Abi, Devices};
 use super::attach;
 use super::records::Records;
-use crate::capture::Link;
 use crate::capture::filter::Program;
+use crate::core::link::Link;
 use crate::ioctl::Descriptor;
 
 /// The most devices that macOS makes.

@@ -7,7 +7,7 @@ pub use super::freebsd::{
     BIOCSDIRECTION, BIOCSETIF, BPF_D_IN, BPF_D_INOUT, BpfHdr, BpfStat, DLT_EN10MB, DLT_LOOP,
     DLT_NULL, DLT_PFLOG, DLT_PPP, DLT_RAW, Ifreq, RTA_DST, RTM_GET, RTM_VERSION,
 };
-use crate::capture::Link;
+use crate::core::link::Link;
 use crate::ioctl::layout::{constants, field, requests, structs};
 
 constants! {

@@ -8,7 +8,7 @@ use super::freebsd32::{
     BpfProgram, BpfStat, DLT_EN10MB, DLT_LOOP, DLT_NULL, DLT_PFLOG, DLT_PPP, DLT_RAW, Ifreq,
     RTA_DST, RTM_GET, RTM_VERSION, RtMsghdr,
 };
-use crate::capture::Link;
+use crate::core::link::Link;
 use crate::ioctl::layout::{field, structs};
 
 structs! {

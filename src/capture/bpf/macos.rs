@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::abi::{self, Devices, bpf, program_pointer};
-use crate::capture::Link;
+use crate::core::link::Link;
 use crate::ioctl::layout::{Pointer, constants, field, requests, structs};
 
 constants! {

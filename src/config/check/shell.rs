@@ -6,19 +6,22 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::shape;
-use crate::capture::Wanted;
-use crate::capture::interfaces::Selector;
 use crate::config::position::Spot;
 use crate::config::problem::Report;
 use crate::config::raw;
 use crate::config::{Directories, NATIVE};
+use crate::core::interface::{Selection, Selector};
 use crate::firewall::Choice;
 
 /// The account that packages make.
 const USER: &str = "_knockd";
 
 /// The interfaces to watch; those with a default route unless written.
-pub fn interfaces(raw: &raw::Configuration, at: Spot<'_>, report: &mut Report) -> Vec<Wanted> {
+pub fn interfaces(
+    raw: &raw::Configuration,
+    at: Spot<'_>,
+    report: &mut Report,
+) -> Vec<Selection> {
     let default = [String::from("egress")];
     let watched = raw.interfaces.as_deref().unwrap_or(&default);
     let required = &raw.required_interfaces;
@@ -37,7 +40,7 @@ pub fn interfaces(raw: &raw::Configuration, at: Spot<'_>, report: &mut Report) -
             report.error(at.item(ordinal), text);
         }
     }
-    let interface = |name: &String| Wanted {
+    let interface = |name: &String| Selection {
         selector: match name.as_str() {
             "egress" => Selector::Egress,
             "any" => Selector::Any,

@@ -13,9 +13,9 @@ use nix::sys::socket::{
 use nix::unistd::{getegid, geteuid};
 
 use crate::capture::frame::sight;
-use crate::capture::interfaces::Selector;
-use crate::capture::{Capture, Frames, Wanted};
+use crate::capture::{Capture, Frames};
 use crate::core::interest::{Interest, Packets, Ports};
+use crate::core::interface::{Selection, Selector};
 use crate::core::sighting::{Protocol, Segment};
 
 /// Leaves the machine's network for a new one that has only a loopback.
@@ -91,7 +91,7 @@ pub struct Wiretap(Frames);
 impl Wiretap {
     /// Reads what goes to the UDP port `port` over the loopback.
     pub fn on(port: u16) -> io::Result<Self> {
-        let wanted = Wanted { selector: Selector::Name("lo".into()), required: true };
+        let wanted = Selection { selector: Selector::Name("lo".into()), required: true };
         let interest = Interest {
             protocol: Protocol::Udp,
             ports: Ports::Of(vec![port]),

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use crate::capture::Link;
 use crate::capture::frame::sight;
 use crate::core::gate::{Claim, Gate, Refusal, Verdict};
+use crate::core::link::Link;
 use crate::core::reason::Reason;
 use crate::core::time::Now;
 

@@ -18,7 +18,7 @@ use crate::capture::{Capture, Change};
 use crate::config::{Config, Files};
 use crate::control::server::Server;
 use crate::core::interest;
-use crate::core::time::{Monotonic, Now};
+use crate::core::time::{BootId, Monotonic, Now};
 use crate::log::Log;
 use crate::log::event::Event;
 use crate::message::VERSION;
@@ -103,7 +103,7 @@ pub(super) struct Service {
     pub(super) is_ready: bool,
     /// With the parent's, the sign that somebody looks after the doors.
     _lock: Option<OwnedFd>,
-    pub(super) boot: keep::BootId,
+    pub(super) boot: BootId,
 }
 
 impl Service {
@@ -173,7 +173,7 @@ impl Service {
     fn prepare(
         &mut self,
         changes: &[Change],
-        boot: keep::BootId,
+        boot: BootId,
         left: Result<keep::leases::Recovered, keep::leases::Nothing>,
         now: Now,
     ) -> Result<(), Failure> {

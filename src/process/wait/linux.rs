@@ -12,7 +12,7 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 
 use super::{Ready, Wish};
 use crate::core::time::Monotonic;
-use crate::faults;
+use crate::sys::test_clock;
 
 /// The one place where the daemon sleeps.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl Waiter {
         let mut polled: Vec<_> =
             wishes.iter().map(|wish| PollFd::new(wish.fd, flags(wish))).collect();
         polled.push(PollFd::new(self.timer.as_fd(), PollFlags::POLLIN));
-        match poll(&mut polled, faults::longest_sleep()) {
+        match poll(&mut polled, test_clock::longest_sleep()) {
             Ok(_) => {}
             Err(Errno::EINTR) => return Ok(vec![Ready::default(); wishes.len()]),
             Err(error) => return Err(error.into()),
@@ -60,7 +60,7 @@ impl Waiter {
             None => self.timer.unset()?,
             Some(moment) => {
                 // Zero would switch the timer off.
-                let span = Duration::from_nanos(faults::real(moment).as_nanos().max(1));
+                let span = Duration::from_nanos(test_clock::real(moment).as_nanos().max(1));
                 let at = Expiration::OneShot(TimeSpec::from_duration(span));
                 self.timer.set(at, TimerSetTimeFlags::TFD_TIMER_ABSTIME)?;
             }

@@ -2,10 +2,10 @@
 
 use std::io;
 
-use knockd::capture::Link;
 use knockd::capture::bpf::attach::{self, attach};
 use knockd::capture::filter::{Direction, Program, compile};
 use knockd::core::interest::{Interest, Packets, Ports};
+use knockd::core::link::Link;
 use knockd::core::sighting::Protocol;
 use nix::libc;
 

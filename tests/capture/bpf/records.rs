@@ -1,8 +1,9 @@
 //! Read buffers give exactly the packets that were put in, or stop.
 
+use knockd::capture::bpf::abi::Record;
 use knockd::capture::bpf::records::Records;
 use knockd::capture::frame::sight;
-use knockd::capture::{Link, bpf::abi::Record};
+use knockd::core::link::Link;
 use proptest::prelude::*;
 
 use super::abi;

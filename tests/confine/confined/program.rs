@@ -6,8 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
-use knockd::capture::Link;
 use knockd::config;
+use knockd::core::link::Link;
 use knockd::core::replay::Barrier;
 use knockd::core::time::Wall;
 use knockd::message::channel::Channel;

@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-use knockd::capture::Link;
+use knockd::core::link::Link;
 use knockd::capture::filter::{Direction, Program, compile};
 use knockd::capture::frame::sight;
 use knockd::core::interest::{Interest, Packets, Ports};

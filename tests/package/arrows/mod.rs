@@ -17,8 +17,6 @@ const CIRCLES: &[&str] = &[
     "process/confine/account",
     "process/keeper/once",
 ];
-/// The same of rooms.
-const ROOMS_IN_CIRCLES: &[&str] = &["faults"];
 
 fn house() -> Tree {
     Tree::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
@@ -95,8 +93,7 @@ fn no_rooms_import_each_other_in_a_circle() {
         list.iter().map(|to| Arrow { from: vec![from.clone()], to: vec![to.clone()] })
     });
     let found = circles(&arrows.collect::<Vec<_>>());
-    let first: Vec<_> = found.iter().map(|circle| circle[0].as_str()).collect();
-    assert_eq!(first, ROOMS_IN_CIRCLES, "{found:#?}");
+    assert!(found.is_empty(), "{found:#?}");
 }
 
 #[test]

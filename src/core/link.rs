@@ -1,0 +1,38 @@
+//! What a frame begins with.
+
+/// What precedes the network layer in a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Link {
+    /// Ethernet, with or without 802.1Q and 802.1ad tags (`DLT_EN10MB`).
+    Ethernet,
+    /// The address family in four bytes, host order (`DLT_NULL`).
+    Null,
+    /// The address family in four bytes, network order (OpenBSD's `DLT_LOOP`).
+    Loop,
+    /// Nothing: the IP header comes first (`DLT_RAW`).
+    Raw,
+    /// PPP, its address and control field there or compressed away (`DLT_PPP`).
+    Ppp,
+    /// pf's log interface (`DLT_PFLOG`).
+    Pflog,
+    /// Linux's cooked capture, version 1 (`DLT_LINUX_SLL`); in files only.
+    Sll,
+}
+
+impl Link {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Ethernet, Self::Null, Self::Loop, Self::Raw, Self::Ppp, Self::Pflog, Self::Sll];
+
+    /// What stands for it between processes.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The link type that this number stands for.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+}
