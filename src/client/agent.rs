@@ -2,7 +2,7 @@
 //!
 //! The protocol is that of draft-ietf-sshm-ssh-agent: messages behind their
 //! length, 4 bytes, big-endian, as are the lengths of strings within. All that
-//! the agent says is doubted; it may be anybody's behind a forwarded socket.
+//! the agent says is doubted: a forwarded socket may be anybody's.
 #![forbid(unsafe_code)]
 
 use std::env;
@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Error;
-use super::key::{Signed, Signs};
-use crate::core::ssh::{Attested, ED25519, SK_ED25519};
+use super::key::Signs;
+use crate::core::bytes::{Malformed, Reader, Writer};
 
 const FAILURE: u8 = 5;
 const REQUEST_IDENTITIES: u8 = 11;
@@ -24,7 +24,7 @@ const SIGNATURE: u8 = 14;
 /// The longest message that is read: as long as OpenSSH's agent makes any.
 const MAX_LENGTH: usize = 256 << 10;
 /// The most keys that are looked at.
-const MAX_IDENTITIES: usize = 2048;
+const MAX_IDENTITIES: u32 = 2048;
 /// How long an agent may take to say what it holds.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a signature may take: somebody has to find the key and touch it.
@@ -71,23 +71,18 @@ impl Agent {
     /// When it does not say so in 10 s, or says something else.
     pub fn identities(&mut self) -> Result<Vec<Identity>, Error> {
         let answer = self.ask(&[REQUEST_IDENTITIES], PATIENCE)?;
-        parse_identities(&answer).ok_or_else(|| self.confused())
+        parse_identities(&answer).map_err(|Malformed| self.confused())
     }
 
     /// Has the key `blob` sign `message`.
     ///
     /// # Errors
     /// When it refuses, takes more than two minutes, or answers with anything
-    /// but a signature of one of our types.
-    pub fn sign(&mut self, blob: &[u8], message: &[u8]) -> Result<Signed, Error> {
-        let mut request = vec![REQUEST_SIGNATURE];
-        for part in [blob, message] {
-            let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
-            request.extend_from_slice(&length.to_be_bytes());
-            request.extend_from_slice(part);
-        }
+    /// but a signature.
+    pub fn sign(&mut self, blob: &[u8], message: &[u8]) -> Result<Vec<u8>, Error> {
         // No flags: they choose between hashes of RSA.
-        request.extend_from_slice(&[0; 4]);
+        let request = Writer::new().u8(REQUEST_SIGNATURE).string(blob).string(message).u32(0);
+        let request = request.end();
         let answer = self.ask(&request, TOUCH)?;
         if answer == [FAILURE] {
             let socket = self.socket.display();
@@ -95,7 +90,7 @@ impl Agent {
                 "ssh-agent at {socket} does not sign: unlock it, or touch the security key in time"
             )));
         }
-        parse_signature(&answer).ok_or_else(|| self.confused())
+        parse_signature(&answer).map(<[u8]>::to_vec).map_err(|Malformed| self.confused())
     }
 
     fn ask(&mut self, request: &[u8], patience: Duration) -> Result<Vec<u8>, Error> {
@@ -112,8 +107,7 @@ impl Agent {
     fn exchange(&mut self, request: &[u8], patience: Duration) -> io::Result<Vec<u8>> {
         self.stream.set_read_timeout(Some(patience))?;
         self.stream.set_write_timeout(Some(patience))?;
-        let length = u32::try_from(request.len()).unwrap_or(u32::MAX);
-        self.stream.write_all(&[&length.to_be_bytes(), request].concat())?;
+        self.stream.write_all(&Writer::new().string(request).end())?;
         let mut length = [0; 4];
         self.stream.read_exact(&mut length)?;
         let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
@@ -131,7 +125,7 @@ impl Agent {
     }
 }
 
-/// A key in an agent, which is asked anew for each signature.
+/// A key in an agent, which is asked again for each signature.
 #[derive(Debug)]
 pub struct Kept {
     /// The agent's socket.
@@ -141,54 +135,36 @@ pub struct Kept {
 }
 
 impl Signs for Kept {
-    fn sign(&self, message: &[u8]) -> Result<Signed, Error> {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         Agent::connect(&self.socket)?.sign(&self.blob, message)
     }
 }
 
-/// The next string of a message.
-fn string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let (length, behind) = rest.split_first_chunk()?;
-    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
-    let (string, behind) = behind.split_at_checked(length)?;
-    *rest = behind;
-    Some(string)
-}
-
 /// The keys in the answer to a request for them.
-#[must_use]
-pub fn parse_identities(answer: &[u8]) -> Option<Vec<Identity>> {
-    let (&kind, rest) = answer.split_first()?;
-    let (count, mut rest) = rest.split_first_chunk()?;
-    let count = usize::try_from(u32::from_be_bytes(*count)).ok()?;
+///
+/// # Errors
+/// When it is another message.
+pub fn parse_identities(answer: &[u8]) -> Result<Vec<Identity>, Malformed> {
+    let mut answer = Reader::new(answer);
+    let (kind, count) = (answer.u8()?, answer.u32()?);
     if kind != IDENTITIES || count > MAX_IDENTITIES {
-        return None;
+        return Err(Malformed);
     }
     let mut identities = Vec::new();
     for _ in 0..count {
-        let (blob, comment) = (string(&mut rest)?, string(&mut rest)?);
+        let (blob, comment) = (answer.string()?.to_vec(), answer.string()?);
         let comment = String::from_utf8_lossy(comment).replace(char::is_control, "?");
-        identities.push(Identity { blob: blob.to_vec(), comment });
+        identities.push(Identity { blob, comment });
     }
-    rest.is_empty().then_some(identities)
+    answer.end().map(|()| identities)
 }
 
-/// The signature in the answer to a request for one.
-#[must_use]
-pub fn parse_signature(answer: &[u8]) -> Option<Signed> {
-    let (&kind, mut rest) = answer.split_first()?;
-    let mut inner = string(&mut rest)?;
-    if kind != SIGNATURE || !rest.is_empty() {
-        return None;
-    }
-    let algorithm = string(&mut inner)?;
-    let signature = string(&mut inner)?.try_into().ok()?;
-    let attested = match *inner {
-        [] if algorithm == ED25519.as_bytes() => None,
-        [flags, a, b, c, d] if algorithm == SK_ED25519.as_bytes() => {
-            Some(Attested::new(flags, u32::from_be_bytes([a, b, c, d])))
-        }
-        _ => return None,
-    };
-    Some(Signed { signature, attested })
+/// The signature in the answer to a request for one, as ssh encodes it.
+///
+/// # Errors
+/// As [`parse_identities`].
+pub fn parse_signature(answer: &[u8]) -> Result<&[u8], Malformed> {
+    let mut answer = Reader::new(answer);
+    let (kind, signature) = (answer.u8()?, answer.string()?);
+    if kind == SIGNATURE { answer.end().map(|()| signature) } else { Err(Malformed) }
 }

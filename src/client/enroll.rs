@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::hosts::{self, Host};
 use super::hosts_file::Put;
+use super::key::ed25519::Ed25519;
 use super::{Error, complain, hosts_file, keys, openssh};
 use crate::enrolment::{self, Enrolment, Source};
 use crate::keyfile::{self, Kind};
@@ -170,8 +171,7 @@ fn credential(user: &str, key: &Path) -> Result<(String, String), Error> {
     let read = keyfile::parse(key, &bytes).map_err(told)?;
     match read.kind {
         Kind::Ed25519 => {
-            let public = keys::public_of(&read.key);
-            let text = keyfile::public_to_text(&public);
+            let text = keyfile::public_to_text(&Ed25519::new(&read.key).public());
             Ok((format!("public key {text}"), format!("Ed25519({text:?})")))
         }
         Kind::Secret => {

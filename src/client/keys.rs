@@ -4,11 +4,12 @@
 use std::env;
 use std::path::Path;
 
-use ed25519_dalek::SigningKey;
 use zeroize::Zeroizing;
 
 use super::Error;
 use super::key::Key;
+use super::key::ed25519::Ed25519;
+use super::key::secret::Secret;
 use super::{openssh, terminal};
 use crate::core::token::GateKey;
 use crate::keyfile::{self, Kind};
@@ -31,7 +32,7 @@ pub fn read_gate(file: &Path) -> Result<GateKey, Error> {
 /// # Errors
 /// When the file cannot be read, is open to others, or holds another kind;
 /// those of [`openssh`].
-pub fn read_user(file: &Path) -> Result<Key, Error> {
+pub fn read_user(file: &Path) -> Result<Box<dyn Key>, Error> {
     let bytes = read_bytes(file)?;
     if openssh::is_public(&bytes) {
         return openssh::from_public(file, &bytes);
@@ -41,8 +42,8 @@ pub fn read_user(file: &Path) -> Result<Key, Error> {
     }
     let read = keyfile::parse(file, &bytes).map_err(|error| Error::new(error.to_string()))?;
     match read.kind {
-        Kind::Secret => Ok(Key::Secret(read.key)),
-        Kind::Ed25519 => Ok(Key::ed25519(&read.key)),
+        Kind::Secret => Ok(Box::new(Secret(read.key))),
+        Kind::Ed25519 => Ok(Box::new(Ed25519::new(&read.key))),
         Kind::Gate => Err(misplaced(file, read.kind, "the user's own key")),
     }
 }
@@ -57,12 +58,6 @@ pub fn read_bytes(file: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
         Ok(bytes) if openssh::is_public(&bytes) => Ok(bytes),
         _ => Err(Error::new(error.to_string())),
     })
-}
-
-/// The public half of an Ed25519 private key.
-#[must_use]
-pub fn public_of(seed: &keyfile::Key) -> [u8; 32] {
-    SigningKey::from_bytes(seed).verifying_key().to_bytes()
 }
 
 fn read(file: &Path) -> Result<keyfile::KeyFile, Error> {
@@ -90,7 +85,7 @@ fn stanza(file: &Path, kind: Kind, key: &keyfile::Key) -> String {
     let user = user_name();
     match kind {
         Kind::Ed25519 => {
-            let text = keyfile::public_to_text(&public_of(key));
+            let text = keyfile::public_to_text(&Ed25519::new(key).public());
             format!(
                 "// public key {text}\n\
                  {user:?}: (credential: Ed25519({text:?}), doors: [\"ssh\"]),\n"

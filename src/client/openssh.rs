@@ -1,6 +1,7 @@
 //! Keys that OpenSSH keeps in files.
 #![forbid(unsafe_code)]
 
+use std::fmt::Display;
 use std::path::Path;
 
 use ssh_key::public::KeyData;
@@ -8,9 +9,9 @@ use ssh_key::{PrivateKey, PublicKey};
 use zeroize::Zeroizing;
 
 use super::agent::{self, Agent, Kept};
-use super::key::{Key, Public};
+use super::key::{Held, Key, SSH_TYPES, SshType};
 use super::{Error, complain};
-use crate::core::ssh::{ED25519, SK_ED25519};
+use crate::core::credential;
 
 /// Whether the file holds a private key of OpenSSH.
 #[must_use]
@@ -54,10 +55,8 @@ pub fn private(file: &Path, bytes: &[u8]) -> Result<PrivateKey, Error> {
 ///
 /// # Errors
 /// When it is no key of ours, or no agent has it.
-pub fn from_public(file: &Path, bytes: &[u8]) -> Result<Key, Error> {
-    let key = public(file, bytes)?;
-    let public = ours(file, key.key_data())?;
-    held(file, &key, public)?.ok_or_else(|| {
+pub fn from_public(file: &Path, bytes: &[u8]) -> Result<Box<dyn Key>, Error> {
+    held(file, &public(file, bytes)?)?.ok_or_else(|| {
         let file = file.display();
         Error::new(format!(
             "no ssh-agent has the key of {file}, run ssh-add or name the private key"
@@ -75,32 +74,27 @@ pub fn from_private(
     file: &Path,
     bytes: &[u8],
     ask: impl FnMut(&str) -> Result<Zeroizing<String>, Error>,
-) -> Result<Key, Error> {
+) -> Result<Box<dyn Key>, Error> {
     let key = private(file, bytes)?;
-    let public = ours(file, key.public_key().key_data())?;
-    let is_token = matches!(public, Public::SecurityKey(..));
-    if is_token || key.is_encrypted() {
-        match held(file, key.public_key(), public) {
+    let needs_touch = ours(file, key.public_key().key_data())?.kind.needs_touch;
+    if needs_touch || key.is_encrypted() {
+        match held(file, key.public_key()) {
             Ok(Some(key)) => return Ok(key),
             Ok(None) => {}
             // An agent that is gone must not keep the passphrase from serving.
-            Err(error) if !is_token => complain(&error),
+            Err(error) if !needs_touch => complain(&error),
             Err(error) => return Err(error),
         }
     }
-    if is_token {
+    if needs_touch {
         let file = file.display();
         return Err(Error::new(format!(
             "{file} is a security key, which signs through ssh-agent: run ssh-add {file}"
         )));
     }
     let key = if key.is_encrypted() { decrypted(file, &key, ask)? } else { key };
-    key.key_data()
-        .ed25519()
-        .map(|pair| Key::ssh(&Zeroizing::new(pair.private.to_bytes())))
-        .ok_or_else(|| {
-            Error::new(format!("{} holds no private key of type {ED25519}", file.display()))
-        })
+    let found = SSH_TYPES.iter().find_map(|known| (known.private)(key.key_data()));
+    found.ok_or_else(|| Error::new(format!("{} holds no private key of ssh", file.display())))
 }
 
 #[cfg(feature = "client")]
@@ -131,29 +125,24 @@ fn decrypted(
 }
 
 /// The key in the agent of the environment, if there is one and it has it.
-fn held(file: &Path, key: &PublicKey, public: Public) -> Result<Option<Key>, Error> {
+fn held(file: &Path, key: &PublicKey) -> Result<Option<Box<dyn Key>>, Error> {
     let Some(socket) = agent::socket() else { return Ok(None) };
-    let blob = key
-        .to_bytes()
-        .map_err(|error| Error::new(format!("cannot encode {}: {error}", file.display())))?;
+    let cannot =
+        |why: &dyn Display| Error::new(format!("cannot use {}: {why}", file.display()));
+    let blob = key.to_bytes().map_err(|error| cannot(&error))?;
+    let public = credential::read_ssh(&blob, false).map_err(|_| cannot(&"it is a weak key"))?;
     let identities = Agent::connect(&socket)?.identities()?;
     let is_there = identities.iter().any(|identity| identity.blob == blob);
-    let kept = Kept { socket, blob };
-    Ok(is_there.then(|| Key::Held(public, Box::new(kept))))
+    let holder = Kept { socket, blob };
+    Ok(is_there.then(|| Box::new(Held { public, holder }) as Box<dyn Key>))
 }
 
-/// A public key of a type that knockd takes.
-fn ours(file: &Path, key: &KeyData) -> Result<Public, Error> {
-    match key {
-        KeyData::Ed25519(key) => Ok(Public::Ssh(key.0)),
-        KeyData::SkEd25519(key) => {
-            Ok(Public::SecurityKey(key.public_key().0, key.application().to_owned()))
-        }
-        other => {
-            let (file, kind) = (file.display(), other.algorithm());
-            let text =
-                format!("{file} is of type {kind}, knockd takes {ED25519} and {SK_ED25519}");
-            Err(Error::new(text))
-        }
-    }
+/// The type of a public key, if knockd takes it.
+fn ours(file: &Path, key: &KeyData) -> Result<&'static SshType, Error> {
+    let name = key.algorithm();
+    SSH_TYPES.iter().find(|known| known.kind.name == name.as_str()).ok_or_else(|| {
+        let names: Vec<_> = SSH_TYPES.iter().map(|known| known.kind.name).collect();
+        let (file, names) = (file.display(), names.join(" and "));
+        Error::new(format!("{file} is of type {name}, knockd takes {names}"))
+    })
 }

@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use super::Error;
 use super::key::Key;
+use crate::core::bytes::Writer;
 use crate::core::door;
 use crate::core::time::Wall;
 use crate::core::token::{GateKey, Request, SALT_LENGTH, Salt, Statement, Wanted};
 
 /// What a client holds to be let in by one server.
-#[derive(Debug)]
 pub struct Access {
     /// The key that the server shares with all its clients.
     pub gate_key: GateKey,
     /// The server's name, 1 to 64 bytes of `a-z 0-9 . -`.
     pub server_name: String,
     /// The user's own.
-    pub key: Key,
+    pub key: Box<dyn Key>,
 }
 
 /// What a client asks for.
@@ -76,6 +76,7 @@ impl Access {
         .encode();
         let server = self.gate_key.server_id(&self.server_name);
         let proof = self.key.prove(&Statement::new(&server, &random.salt, &claim))?;
-        Ok(self.gate_key.seal(&random.salt, &claim, &proof, &random.padding))
+        let field = Writer::new().bytes(&proof).padded();
+        Ok(self.gate_key.seal(&random.salt, &claim, &field, &random.padding))
     }
 }

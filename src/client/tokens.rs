@@ -10,7 +10,7 @@ use super::send::{self, Families};
 use super::source;
 use super::token::{Access, Ask};
 use super::{Error, complain, keys, own_address, relay, say, to_each, wait};
-use crate::core::token::{ProofKind, Wanted};
+use crate::core::token::Wanted;
 
 /// How long a door is tried before another token is sent.
 const INTERVAL: Duration = Duration::from_secs(3);
@@ -99,8 +99,8 @@ impl<'a> Knock<'a> {
         })?;
         let doors: Vec<_> =
             self.destinations.iter().map(|(to, _)| at(*to, port.get())).collect();
-        let needs_touch = self.access.key.kind() == ProofKind::SecurityKey;
-        let interval = if needs_touch { TOUCH_INTERVAL } else { INTERVAL };
+        let interval =
+            if self.access.key.kind().needs_touch { TOUCH_INTERVAL } else { INTERVAL };
         match wait::until_open(&doors, then.timeout, interval, || self.send(), complain)? {
             Some(connection) if then.relay => relay::relay(&connection),
             Some(_) => Ok(()),

@@ -6,13 +6,11 @@
 
 use std::net::IpAddr;
 
-use ssh_key::PublicKey;
-use ssh_key::public::KeyData;
+use base64ct::{Base64, Encoding};
 
 use super::date;
 use crate::core::address::{Entry, Networks};
-use crate::core::credential::{Credential, Key, WeakKey};
-use crate::core::ssh::{ED25519, SK_ED25519};
+use crate::core::credential::{self, BadKey, Credential, ProofKind};
 use crate::core::time::Wall;
 
 /// The most lines that count in one file.
@@ -62,25 +60,31 @@ pub fn parse_line(line: &str) -> Result<Credential, String> {
     let (Some(kind), Some(base64)) = (words.next(), words.next()) else {
         return Err("it is no line of authorized_keys, TYPE KEY COMMENT".into());
     };
-    if ![ED25519, SK_ED25519].contains(&kind) {
-        let kind = if is_type(kind) { kind } else { "others" };
-        return Err(format!("keys are {ED25519} or {SK_ED25519}, not {kind}"));
-    }
-    let key = PublicKey::from_openssh(&format!("{kind} {base64}"))
-        .map_err(|_| format!("behind {kind} stands no such public key"))?;
     let Options { from, not_after, verify } = options;
-    let key = match key.key_data() {
-        KeyData::Ed25519(_) if verify => {
-            return Err(format!("verify-required takes a key of type {SK_ED25519}"));
-        }
-        KeyData::Ed25519(key) => Key::ssh(&key.0),
-        KeyData::SkEd25519(key) => {
-            Key::security_key(&key.public_key().0, key.application(), verify)
-        }
-        _ => Err(WeakKey),
+    let Some(kind) = ProofKind::ssh().find(|known| known.name == kind) else {
+        let kind = if is_type(kind) { kind } else { "others" };
+        return Err(format!("keys are {}, not {kind}", names(|_| true)));
     };
-    let key = key.map_err(|_| "this public key is weak, anybody could sign for it")?;
-    Ok(Credential { key, from, not_after })
+    if verify && !kind.needs_touch {
+        let types = names(|kind| kind.needs_touch);
+        return Err(format!("verify-required takes a key of type {types}"));
+    }
+    let invalid = || format!("invalid {} public key", kind.name);
+    let blob = Base64::decode_vec(base64).map_err(|_| invalid())?;
+    let key = credential::read_ssh(&blob, verify).map_err(|bad| match bad {
+        BadKey::Malformed => invalid(),
+        BadKey::Weak => "this public key is weak, anybody could sign for it".into(),
+    })?;
+    if key.kind() != kind {
+        return Err(invalid());
+    }
+    Ok(Credential { from, not_after, ..key.into() })
+}
+
+/// The types of ssh keys that `are_meant`.
+fn names(are_meant: fn(&ProofKind) -> bool) -> String {
+    let kinds = ProofKind::ssh().filter(|kind| are_meant(kind));
+    kinds.map(|kind| kind.name).collect::<Vec<_>>().join(" or ")
 }
 
 /// The options and what comes behind them: the first space that stands in no

@@ -51,6 +51,15 @@ pub fn to_v6(address: IpAddr) -> Ipv6Addr {
     }
 }
 
+/// The address that a token asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// The address that the packet comes from.
+    Source,
+    /// This one. Not yet judged; IPv4 is no longer mapped.
+    Address(IpAddr),
+}
+
 /// What stands in a table: an address and how many of its leading bits count.
 ///
 /// Bits behind the prefix are zero; [`Entry::new`] sees to it, and pf demands

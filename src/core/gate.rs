@@ -270,7 +270,7 @@ impl Gate {
         if !rate.is_some_and(|rate| rate.admit(now.monotonic)) {
             return Err(Reason::Throttled);
         }
-        asker.credential.key.check(statement, body.proof())
+        asker.credential.check(statement, body.proof())
     }
 }
 

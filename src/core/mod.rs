@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod bytes;
 pub mod command;
 pub mod credential;
 pub mod door;
@@ -27,7 +28,8 @@ pub mod replay;
 pub mod rolling;
 pub mod sequence;
 pub mod sighting;
-pub mod ssh;
+pub mod sshsig;
+pub mod statement;
 pub mod time;
 pub mod token;
 pub mod user;

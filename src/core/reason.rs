@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::bytes::Malformed;
+
 /// What is known of a reason.
 #[derive(Debug)]
 struct Row {
@@ -165,6 +167,12 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())
+    }
+}
+
+impl From<Malformed> for Reason {
+    fn from(_: Malformed) -> Self {
+        Self::Invalid
     }
 }
 

@@ -72,7 +72,7 @@ impl Rolling {
     /// The id that a user with this secret would have.
     #[must_use]
     pub fn secret_id(&self) -> UserId {
-        credential::secret_id(&self.secret)
+        credential::secret::id(&self.secret)
     }
 
     /// How long a sequence holds.

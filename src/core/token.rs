@@ -12,19 +12,19 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::address;
+pub use super::address::Wanted;
+use super::bytes::{Reader, Writer};
+use super::credential::ProofKind;
 use super::door::DoorId;
 use super::hash;
 use super::reason::Reason;
+pub use super::statement::{CLAIM_LENGTH, SALT_LENGTH, Salt, ServerId, Statement, UserId};
 use super::time::Wall;
 
 /// Length of a token without its padding.
 pub const BASE_LENGTH: usize = 168;
-/// Length of the salt.
-pub const SALT_LENGTH: usize = 16;
 /// Length of the body.
 pub const BODY_LENGTH: usize = 120;
-/// Length of the body's part that is proven.
-pub const CLAIM_LENGTH: usize = 48;
 /// Length of the proof field.
 pub const PROOF_LENGTH: usize = BODY_LENGTH - CLAIM_LENGTH;
 /// The longest token: with 255 bytes of padding.
@@ -34,78 +34,12 @@ const TAG_LENGTH: usize = 32;
 const SEALED_END: usize = SALT_LENGTH + BODY_LENGTH;
 const VERSION: u8 = 1;
 const FLAG_OBSERVED: u16 = 1;
-const STATEMENT_LABEL: &[u8] = b"knockd spa 1 proof";
-const STATEMENT_LENGTH: usize = STATEMENT_LABEL.len() + 16 + SALT_LENGTH + CLAIM_LENGTH;
-
-/// Random bytes, unique per token.
-pub type Salt = [u8; SALT_LENGTH];
-/// A user's name on the wire.
-pub type UserId = [u8; 8];
-/// The server's name on the wire.
-pub type ServerId = [u8; 16];
-
-/// How a token is proven.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProofKind {
-    /// HMAC-SHA3-256 with the user's secret: 32 bytes.
-    Hmac,
-    /// Ed25519 signature: 64 bytes.
-    Ed25519,
-    /// SSH signature by a key of type ssh-ed25519: 64 bytes.
-    Ssh,
-    /// SSH signature by a security key, sk-ssh-ed25519: 69 bytes.
-    SecurityKey,
-}
-
-impl ProofKind {
-    /// The number on the wire.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        match self {
-            Self::Hmac => 1,
-            Self::Ed25519 => 2,
-            Self::Ssh => 3,
-            Self::SecurityKey => 4,
-        }
-    }
-
-    /// The kind with this number on the wire.
-    #[must_use]
-    pub const fn from_number(number: u8) -> Option<Self> {
-        match number {
-            1 => Some(Self::Hmac),
-            2 => Some(Self::Ed25519),
-            3 => Some(Self::Ssh),
-            4 => Some(Self::SecurityKey),
-            _ => None,
-        }
-    }
-
-    /// How many bytes of the proof field it fills.
-    #[must_use]
-    pub const fn length(self) -> usize {
-        match self {
-            Self::Hmac => 32,
-            Self::Ed25519 | Self::Ssh => 64,
-            Self::SecurityKey => 69,
-        }
-    }
-}
-
-/// The address that a token asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
-    /// The address that the packet comes from.
-    Source,
-    /// This one. Not yet judged; IPv4 is no longer mapped.
-    Address(IpAddr),
-}
 
 /// What a token asks for, and who.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request {
     /// How it is proven.
-    pub kind: ProofKind,
+    pub kind: &'static ProofKind,
     /// When it was made.
     pub issued: Wall,
     /// Who asks.
@@ -130,40 +64,16 @@ impl Request {
         let seconds = self.lifetime.map_or(0, |span| span.as_secs());
         let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
 
-        let mut claim = [0; CLAIM_LENGTH];
-        claim[0] = VERSION;
-        claim[1] = self.kind.number();
-        claim[2..4].copy_from_slice(&flags.to_be_bytes());
-        claim[4..12].copy_from_slice(&self.issued.as_millis().to_be_bytes());
-        claim[12..20].copy_from_slice(&self.user);
-        claim[20..28].copy_from_slice(&self.door);
-        claim[28..44].copy_from_slice(&address);
-        claim[44..48].copy_from_slice(&seconds.to_be_bytes());
-        claim
-    }
-}
-
-/// The bytes that a proof proves: label, server, salt and the claim.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Statement([u8; STATEMENT_LENGTH]);
-
-impl Statement {
-    /// The statement of a claim made under `salt` to `server`.
-    #[must_use]
-    pub fn new(server: &ServerId, salt: &Salt, claim: &[u8; CLAIM_LENGTH]) -> Self {
-        let mut bytes = [0; STATEMENT_LENGTH];
-        let (label, rest) = bytes.split_at_mut(STATEMENT_LABEL.len());
-        label.copy_from_slice(STATEMENT_LABEL);
-        rest[..16].copy_from_slice(server);
-        rest[16..32].copy_from_slice(salt);
-        rest[32..].copy_from_slice(claim);
-        Self(bytes)
-    }
-
-    /// The bytes to sign.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8] {
-        &self.0
+        Writer::new()
+            .u8(VERSION)
+            .u8(self.kind.number)
+            .u16(flags)
+            .wall(self.issued)
+            .bytes(&self.user)
+            .bytes(&self.door)
+            .bytes(&address)
+            .u32(seconds)
+            .padded()
     }
 }
 
@@ -195,39 +105,25 @@ impl Body {
     /// unknown kind or flag, a proof whose padding is not zero, or an address
     /// beside the flag that forbids one.
     pub fn decode(&self) -> Result<Request, Reason> {
-        let claim = self.claim();
-        if claim[0] != VERSION {
+        let mut claim = Reader::new(self.claim());
+        if claim.u8()? != VERSION {
             return Err(Reason::Version);
         }
-        let kind = ProofKind::from_number(claim[1]).ok_or(Reason::Invalid)?;
-        let flags = u16::from_be_bytes(field(claim, 2));
-        let address: [u8; 16] = field(claim, 28);
-        let wanted = match flags {
-            0 => Wanted::Address(IpAddr::V6(Ipv6Addr::from(address)).to_canonical()),
-            FLAG_OBSERVED if address == [0; 16] => Wanted::Source,
+        let kind = ProofKind::from_number(claim.u8()?).ok_or(Reason::Invalid)?;
+        let flags = claim.u16()?;
+        let (issued, user, door) = (claim.wall()?, claim.array()?, claim.array()?);
+        let wanted = match (flags, claim.address()?) {
+            (0, address) => Wanted::Address(address),
+            (FLAG_OBSERVED, IpAddr::V6(Ipv6Addr::UNSPECIFIED)) => Wanted::Source,
             _ => return Err(Reason::Invalid),
         };
-        if self.proof()[kind.length()..].iter().any(|byte| *byte != 0) {
+        let seconds = claim.u32()?;
+        let lifetime = (seconds != 0).then(|| Duration::from_secs(seconds.into()));
+        if self.proof()[kind.length..].iter().any(|byte| *byte != 0) {
             return Err(Reason::Invalid);
         }
-        let seconds = u32::from_be_bytes(field(claim, 44));
-        Ok(Request {
-            kind,
-            issued: Wall::from_millis(u64::from_be_bytes(field(claim, 4))),
-            user: field(claim, 12),
-            door: field(claim, 20),
-            wanted,
-            lifetime: (seconds != 0).then(|| Duration::from_secs(seconds.into())),
-        })
+        Ok(Request { kind, issued, user, door, wanted, lifetime })
     }
-}
-
-/// The `N` bytes of `claim` that start at `offset`, which is a constant of
-/// the format.
-fn field<const N: usize>(claim: &[u8; CLAIM_LENGTH], offset: usize) -> [u8; N] {
-    let mut bytes = [0; N];
-    bytes.copy_from_slice(&claim[offset..offset + N]);
-    bytes
 }
 
 /// The key that a server shares with all its clients, and what follows from

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use knockd::client::key::Key;
+use knockd::client::key::ed25519::Ed25519;
 use knockd::core::token::Wanted;
 
 use super::home::{Home, SEED, opened};
@@ -28,7 +28,7 @@ fn tokens(packets: Vec<Packet>) -> Vec<(IpAddr, Wanted)> {
             let Packet::Udp { from, port: 40123, payload, .. } = packet else {
                 panic!("{packet:?} is no token")
             };
-            let body = opened(&payload, &Key::ed25519(&SEED));
+            let body = opened(&payload, &Ed25519::new(&SEED));
             (from, body.decode().unwrap().wanted)
         })
         .collect()

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use base64ct::{Base64, Encoding};
-use knockd::client::key::Key;
+use knockd::client::key::ed25519::Ed25519;
 use knockd::core::token::MAX_LENGTH;
 use knockd::keyfile::{self, Kind};
 
@@ -31,8 +31,7 @@ fn a_new_user_key_is_announced_by_its_public_half() {
     let home = Home::empty();
     let said = said_as(&home, "--keygen", "carol");
     let seed = keyfile::read(&home.file("id.key")).unwrap().key;
-    let Key::Ed25519(key) = Key::ed25519(&seed) else { unreachable!() };
-    let public = keyfile::public_to_text(key.verifying_key().as_bytes());
+    let public = keyfile::public_to_text(&Ed25519::new(&seed).public());
     let expected = format!(
         "// public key {public}\n\"carol\": (credential: Ed25519({public:?}), doors: [\"ssh\"]),\n"
     );
@@ -120,7 +119,7 @@ fn key_files_that_others_can_read_are_refused() {
     home.knock("gw1 last").nothing();
     let mut buffer = [0; MAX_LENGTH + 1];
     let length = socket.recv(&mut buffer).unwrap();
-    let request = opened(&buffer[..length], &Key::ed25519(&SEED)).decode().unwrap();
+    let request = opened(&buffer[..length], &Ed25519::new(&SEED)).decode().unwrap();
     assert_eq!(request.door, knockd::core::door::wire_id("last"));
 }
 

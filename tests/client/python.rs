@@ -6,6 +6,8 @@ use std::process::Command;
 
 use crate::policy::{GATE_KEY, Key, Parts, SERVER, SPA_PORT, at, datagram, ip, outcome, user};
 use knockd::client::key::Key as ClientKey;
+use knockd::client::key::ed25519::Ed25519;
+use knockd::client::key::secret::Secret;
 use knockd::client::token::{Access, Ask, Random};
 use knockd::core::reason::Reason;
 use knockd::core::token::{GateKey, Wanted};
@@ -47,10 +49,10 @@ fn python(gate_key: &[u8; 32], arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn keys() -> [(&'static str, [u8; 32], ClientKey); 2] {
+fn keys() -> [(&'static str, [u8; 32], Box<dyn ClientKey>); 2] {
     [
-        ("--secret", SECRET, ClientKey::Secret(Zeroizing::new(SECRET))),
-        ("--ed25519", SEED, ClientKey::ed25519(&SEED)),
+        ("--secret", SECRET, Box::new(Secret(Zeroizing::new(SECRET)))),
+        ("--ed25519", SEED, Box::new(Ed25519::new(&SEED))),
     ]
 }
 

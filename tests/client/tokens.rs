@@ -4,6 +4,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use knockd::client::key::Key;
+use knockd::client::key::ed25519::Ed25519;
+use knockd::client::key::secret::Secret;
 use knockd::core::door;
 use knockd::core::token::{MAX_LENGTH, Request, Wanted};
 use zeroize::Zeroizing;
@@ -11,7 +13,7 @@ use zeroize::Zeroizing;
 use super::home::{Home, SECRET, SEED, opened, udp};
 
 /// Runs `knock` and reads the token that it sends to `gw1`.
-fn sent(home: &Home, more: &str, line: &str, key: &Key) -> Request {
+fn sent(home: &Home, more: &str, line: &str, key: &dyn Key) -> Request {
     let (socket, port) = udp("127.0.0.1");
     home.write_host("127.0.0.1", port, more);
     home.knock(line).nothing();
@@ -20,8 +22,8 @@ fn sent(home: &Home, more: &str, line: &str, key: &Key) -> Request {
     opened(&buffer[..length], key).decode().unwrap()
 }
 
-fn ed25519() -> Key {
-    Key::ed25519(&SEED)
+fn ed25519() -> Ed25519 {
+    Ed25519::new(&SEED)
 }
 
 #[test]
@@ -45,7 +47,7 @@ fn the_token_is_issued_now() {
 
 #[test]
 fn a_secret_proves_as_well_as_a_key() {
-    let secret = Key::Secret(Zeroizing::new(SECRET));
+    let secret = Secret(Zeroizing::new(SECRET));
     sent(&Home::with_keys(), "key: \"id.secret\"", "gw1 ssh", &secret);
 }
 

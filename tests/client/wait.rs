@@ -5,7 +5,7 @@ use std::net::UdpSocket;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use knockd::client::key::Key;
+use knockd::client::key::ed25519::Ed25519;
 use knockd::client::wait::until_open;
 use knockd::core::token::{Body, MAX_LENGTH};
 
@@ -15,7 +15,7 @@ use super::home::{Home, SEED, opened, said, udp};
 fn received(socket: &UdpSocket) -> Body {
     let mut buffer = [0; MAX_LENGTH + 1];
     let length = socket.recv(&mut buffer).unwrap();
-    opened(&buffer[..length], &Key::ed25519(&SEED))
+    opened(&buffer[..length], &Ed25519::new(&SEED))
 }
 
 #[track_caller]

@@ -11,7 +11,9 @@ use std::time::Duration;
 use ed25519_dalek::{Signer, SigningKey};
 use knockd::core::address::{Loopback, Networks};
 use knockd::core::command::Commands;
-use knockd::core::credential::{self, Credential};
+use knockd::core::credential::Credential;
+use knockd::core::credential::ed25519::Ed25519;
+use knockd::core::credential::secret::Secret;
 use knockd::core::door::{self, Door, DoorIndex, OnClose, Table};
 use knockd::core::gate::{Claim, Gate, Refusal, Verdict};
 use knockd::core::hash;
@@ -177,12 +179,9 @@ impl Key {
 
     pub fn credential(&self) -> Credential {
         match self {
-            Self::Secret(secret) => credential::Key::Secret(Zeroizing::new(*secret)),
-            Self::Ed25519(key) => {
-                credential::Key::ed25519(&key.verifying_key().to_bytes()).unwrap()
-            }
+            Self::Secret(secret) => Secret(Zeroizing::new(*secret)).into(),
+            Self::Ed25519(key) => Ed25519::new(&key.verifying_key().to_bytes()).unwrap().into(),
         }
-        .into()
     }
 
     pub fn prove(&self, statement: &Statement) -> [u8; PROOF_LENGTH] {

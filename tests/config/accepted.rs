@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::house::{House, conf, sample};
 use knockd::config::{self, Problem, position};
 use knockd::core::address::Loopback;
-use knockd::core::credential::secret_id;
+use knockd::core::credential::secret;
 use knockd::core::door::DoorIndex;
 use knockd::core::interface::{Selection, Selector};
 use knockd::core::policy::{Limits, OnRemove};
@@ -89,7 +89,7 @@ fn a_full_configuration_arrives_as_it_was_written() {
     assert_eq!(policy.sequences[1].flags, FlagMask::INITIAL_SYN);
 
     let secret = keyfile::read(&house.path("bob.key")).unwrap().key;
-    let (_, bob) = policy.user_by_id(&secret_id(&secret)).unwrap();
+    let (_, bob) = policy.user_by_id(&secret::id(&secret)).unwrap();
     assert_eq!((bob.name.as_str(), bob.source), ("bob", SourcePolicy::Observed));
     let end = Wall::from_millis(1_801_440_000_000);
     let validity = |at| bob.check_validity(&bob.credentials[0], at);

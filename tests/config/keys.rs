@@ -6,9 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::house::{House, PUBLIC, conf};
 use base64ct::{Base64, Encoding};
+use knockd::core::credential::{security_key, ssh};
 use knockd::core::reason::Reason;
 use knockd::core::time::Wall;
-use knockd::core::token::ProofKind;
 
 fn string(bytes: &[u8]) -> Vec<u8> {
     [&u32::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat()
@@ -44,11 +44,11 @@ fn with(line: &str) -> String {
 fn a_line_is_a_key_of_its_own_kind_and_no_other() {
     let house = House::new();
     for (line, kind) in [
-        (ssh(), ProofKind::Ssh),
-        (format!("{} ada at home, and more", ssh()), ProofKind::Ssh),
-        (format!("  {}\t", sk()), ProofKind::SecurityKey),
-        (format!("verify-required {} ada", sk()), ProofKind::SecurityKey),
-        (format!("from=\"192.0.2.0/24, 2001:db8::/32\" {}", ssh()), ProofKind::Ssh),
+        (ssh(), &ssh::KIND),
+        (format!("{} ada at home, and more", ssh()), &ssh::KIND),
+        (format!("  {}\t", sk()), &security_key::KIND),
+        (format!("verify-required {} ada", sk()), &security_key::KIND),
+        (format!("from=\"192.0.2.0/24, 2001:db8::/32\" {}", ssh()), &ssh::KIND),
     ] {
         let config = house.parse(&with(&line)).unwrap();
         assert_eq!(config.policy.users[0].credentials[0].kind(), Some(kind), "{line}");
@@ -117,8 +117,8 @@ fn what_would_mean_less_here_than_to_sshd_is_refused_with_the_reason() {
         (weak, "weak"),
         ("ssh-rsa AAAAB3NzaC1yc2E= ada".into(), "not ssh-rsa"),
         ("ssh-ed25519".into(), "no line of authorized_keys"),
-        ("ssh-ed25519 AAAA".into(), "behind ssh-ed25519 stands no such public key"),
-        (format!("ssh-ed25519 {}", &sk[27..]), "stands no such public key"),
+        ("ssh-ed25519 AAAA".into(), "invalid ssh-ed25519 public key"),
+        (format!("ssh-ed25519 {}", &sk[27..]), "invalid ssh-ed25519 public key"),
         (String::new(), "no line of authorized_keys"),
         ("from=\"192.0.2.1".into(), "no line of authorized_keys"),
     ] {

@@ -7,13 +7,16 @@ use crate::policy::{
 };
 use ed25519_dalek::{Signature, Signer, SigningKey, Verifier, VerifyingKey};
 use knockd::core::address::{Entry, Networks};
-use knockd::core::credential::{Credential, Key as Public};
+use knockd::core::credential::Credential;
+use knockd::core::credential::ed25519::Ed25519;
+use knockd::core::credential::security_key::SecurityKey;
+use knockd::core::credential::ssh::Ssh;
 use knockd::core::door::Door;
 use knockd::core::gate::{Gate, PROOF_BURST};
 use knockd::core::lease::{Admission, Holder, LeaseKey, Leases};
 use knockd::core::reason::Reason;
 use knockd::core::replay::{Replay, ReplayId};
-use knockd::core::ssh::{self, Attested};
+use knockd::core::sshsig::{self, Attested};
 use knockd::core::time::Wall;
 use knockd::core::token::{PROOF_LENGTH, Statement, Wanted};
 use knockd::core::user::{SourcePolicy, User};
@@ -212,9 +215,9 @@ fn a_counter_only_goes_up_and_never_ends() {
 /// A statement, its signature by the key 5e, and what the security key says.
 fn attested(flags: u8, counter: u32) -> (Statement, [u8; PROOF_LENGTH]) {
     let statement = Statement::new(&[1; 16], &[2; 16], &[3; 48]);
-    let attested = Attested::new(flags, counter);
+    let attested = Attested { flags, counter };
     let pair = SigningKey::from_bytes(&[0x5e; 32]);
-    let signature = pair.sign(&attested.signed("ssh:", &ssh::signed(&statement)));
+    let signature = pair.sign(&attested.signed("ssh:", &sshsig::blob(&statement)));
     let mut proof = [0; PROOF_LENGTH];
     proof[..64].copy_from_slice(&signature.to_bytes());
     proof[64] = flags;
@@ -225,7 +228,9 @@ fn attested(flags: u8, counter: u32) -> (Statement, [u8; PROOF_LENGTH]) {
 #[test]
 fn a_security_key_proves_by_touch_by_its_application_and_by_every_bit() {
     let public = SigningKey::from_bytes(&[0x5e; 32]).verifying_key().to_bytes();
-    let key = |application, verify| Public::security_key(&public, application, verify).unwrap();
+    let key = |application, verify| -> Credential {
+        SecurityKey::new(&public, application, verify).unwrap().into()
+    };
     for (flags, verify, expected) in [
         (1, false, Ok(7)),
         (5, false, Ok(7)),
@@ -321,12 +326,12 @@ fn keys_and_signatures_that_some_libraries_take_are_refused() {
         let (message, public) = (unhex::<32>(message), unhex::<32>(public));
         let signature = Signature::from_bytes(&unhex(signature));
         // By the rules that every credential is made and checked by.
-        let is_weak = Public::ed25519(&public).is_err();
+        let is_weak = Ed25519::new(&public).is_err();
         let key = VerifyingKey::from_bytes(&public).unwrap();
         assert!(is_weak || key.verify_strict(&message, &signature).is_err(), "{signature:?}");
         lax += u32::from(key.verify(&message, &signature).is_ok());
-        assert_eq!(Public::ssh(&public).is_err(), is_weak);
-        assert_eq!(Public::security_key(&public, "ssh:", false).is_err(), is_weak);
+        assert_eq!(Ssh::new(&public).is_err(), is_weak);
+        assert_eq!(SecurityKey::new(&public, "ssh:", false).is_err(), is_weak);
     }
     assert!(lax >= 3, "they are as they were published: {lax} pass where nobody is strict");
 }
@@ -339,21 +344,21 @@ fn a_signature_moved_by_the_order_of_the_group_is_another_and_refused() {
     let statement = Statement::new(&[1; 16], &[2; 16], &[3; 48]);
     for pair in (0..8).map(|seed| SigningKey::from_bytes(&[seed; 32])) {
         let public = pair.verifying_key().to_bytes();
-        for (key, message) in [
-            (Public::ed25519(&public).unwrap(), statement.as_bytes().to_vec()),
-            (Public::ssh(&public).unwrap(), ssh::signed(&statement).to_vec()),
-        ] {
+        let keys: [(Credential, _); 2] = [
+            (Ed25519::new(&public).unwrap().into(), statement.as_bytes().to_vec()),
+            (Ssh::new(&public).unwrap().into(), sshsig::blob(&statement).to_vec()),
+        ];
+        for (credential, message) in keys {
             let mut proof = [0; PROOF_LENGTH];
             proof[..64].copy_from_slice(&pair.sign(&message).to_bytes());
-            let credential: Credential = key.into();
-            assert!(credential.key.check(&statement, &proof).is_ok());
+            assert!(credential.check(&statement, &proof).is_ok());
             let mut carry = 0;
             for (byte, more) in proof[32..64].iter_mut().zip(order) {
                 let sum = u16::from(*byte) + u16::from(more) + carry;
                 *byte = sum as u8;
                 carry = sum >> 8;
             }
-            assert_eq!(credential.key.check(&statement, &proof), Err(Reason::Unproven));
+            assert_eq!(credential.check(&statement, &proof), Err(Reason::Unproven));
         }
     }
 }

@@ -5,25 +5,28 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ed25519_dalek::{Signer, SigningKey};
 use knockd::client::Error;
-use knockd::client::key::{Key, Public, Signed, Signs};
+use knockd::client::key::ed25519::Ed25519;
+use knockd::client::key::secret::Secret;
+use knockd::client::key::ssh::Ssh;
+use knockd::client::key::{Held, Key, Signs};
 use knockd::client::token::{Access, Ask, Random};
-use knockd::core::credential::{self, Credential};
+use knockd::core::bytes::Writer;
+use knockd::core::credential::security_key::SecurityKey;
+use knockd::core::credential::{self, Credential, ProofKind, secret};
 use knockd::core::door;
 use knockd::core::reason::Reason;
-use knockd::core::ssh::Attested;
+use knockd::core::sshsig::Attested;
 use knockd::core::time::Wall;
 use knockd::core::token::{
-    BASE_LENGTH, CLAIM_LENGTH, GateKey, MAX_LENGTH, PROOF_LENGTH, ProofKind, Request,
-    Statement, Wanted,
+    BASE_LENGTH, CLAIM_LENGTH, GateKey, MAX_LENGTH, PROOF_LENGTH, Request, Statement, Wanted,
 };
 use proptest::prelude::*;
 use zeroize::Zeroizing;
 
 /// One known answer, computed by an independent implementation.
 struct Known {
-    key: fn() -> Key,
+    key: fn() -> Box<dyn Key>,
     credential: fn() -> Credential,
     address: &'static str,
     token: &'static str,
@@ -38,8 +41,8 @@ const PADDING: usize = 53;
 
 const KNOWN: [Known; 4] = [
     Known {
-        key: || Key::Secret(Zeroizing::new(counting(0x20))),
-        credential: || credential::Key::Secret(Zeroizing::new(counting(0x20))).into(),
+        key: || Box::new(Secret(Zeroizing::new(counting(0x20)))),
+        credential: || secret::Secret(Zeroizing::new(counting(0x20))).into(),
         address: "192.0.2.7",
         token: "\
             808182838485868788898a8b8c8d8e8f42e80ec53157e69ef06a71b04cb86a3acb783aadd3bea147\
@@ -50,8 +53,8 @@ const KNOWN: [Known; 4] = [
             8a6de0934b6db8ad2a5365ef3cad495f2ddb4a234c",
     },
     Known {
-        key: || Key::ed25519(&counting(0x40)),
-        credential: || credential(&Key::ed25519(&counting(0x40))),
+        key: || Box::new(Ed25519::new(&counting(0x40))),
+        credential: || ed25519(0x40),
         address: "2001:db8::7",
         token: "\
             808182838485868788898a8b8c8d8e8f42eb0ec53157e69ef06a71b06328ff4534bf4c78d3bea147\
@@ -62,8 +65,8 @@ const KNOWN: [Known; 4] = [
             74fe55eeb085cc8609b13a79e05d644a54d9346cf4",
     },
     Known {
-        key: || Key::ssh(&counting(0x40)),
-        credential: || credential(&Key::ssh(&counting(0x40))),
+        key: || Box::new(Ssh::new(&counting(0x40))),
+        credential: || credential::ssh::Ssh::new(&public(0x40)).unwrap().into(),
         address: "",
         token: "\
             808182838485868788898a8b8c8d8e8f42ea0ec43157e69ef06a71b0b02554d495dcf5f9d3bea147\
@@ -75,7 +78,7 @@ const KNOWN: [Known; 4] = [
     },
     Known {
         key: security_key,
-        credential: || credential(&security_key()),
+        credential: || SecurityKey::new(&public(0x40), "ssh:", false).unwrap().into(),
         address: "192.0.2.7",
         token: "\
             808182838485868788898a8b8c8d8e8f42ed0ec53157e69ef06a71b01f0bc73c4b717ef3d3bea147\
@@ -89,18 +92,18 @@ const KNOWN: [Known; 4] = [
 
 /// A security key with the seed 40 to 5f, made for `ssh:`, that was touched and
 /// has signed seven times.
-fn security_key() -> Key {
-    struct Touched(SigningKey);
+fn security_key() -> Box<dyn Key> {
+    struct Touched(Ed25519);
     impl Signs for Touched {
-        fn sign(&self, message: &[u8]) -> Result<Signed, Error> {
-            let attested = Attested::new(1, 7);
-            let signature = self.0.sign(&attested.signed("ssh:", message)).to_bytes();
-            Ok(Signed { signature, attested: Some(attested) })
+        fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+            let attested = Attested { flags: 1, counter: 7 };
+            let signature = self.0.sign(&attested.signed("ssh:", message));
+            let begin = Writer::new().string(b"sk-ssh-ed25519@openssh.com").string(&signature);
+            Ok(begin.u8(1).u32(7).end().to_vec())
         }
     }
-    let key = SigningKey::from_bytes(&counting(0x40));
-    let public = Public::SecurityKey(key.verifying_key().to_bytes(), "ssh:".into());
-    Key::Held(public, Box::new(Touched(key)))
+    let public = Box::new(SecurityKey::new(&public(0x40), "ssh:", false).unwrap());
+    Box::new(Held { public, holder: Touched(Ed25519::new(&counting(0x40))) })
 }
 
 const fn counting<const N: usize>(first: u8) -> [u8; N] {
@@ -113,17 +116,13 @@ const fn counting<const N: usize>(first: u8) -> [u8; N] {
     bytes
 }
 
-fn credential(key: &Key) -> Credential {
-    let key = match key {
-        Key::Secret(secret) => Ok(credential::Key::Secret(secret.clone())),
-        Key::Ed25519(key) => credential::Key::ed25519(key.verifying_key().as_bytes()),
-        Key::Ssh(key) => credential::Key::ssh(key.verifying_key().as_bytes()),
-        Key::Held(Public::SecurityKey(public, application), _) => {
-            credential::Key::security_key(public, application, false)
-        }
-        Key::Held(Public::Ssh(public), _) => credential::Key::ssh(public),
-    };
-    key.expect("a strong key").into()
+/// The public half of the key whose seed begins with `first`.
+fn public(first: u8) -> [u8; 32] {
+    Ed25519::new(&counting(first)).public()
+}
+
+fn ed25519(first: u8) -> Credential {
+    credential::ed25519::Ed25519::new(&public(first)).unwrap().into()
 }
 
 fn gate_key() -> GateKey {
@@ -163,7 +162,7 @@ impl Known {
 fn is_proven(credential: &Credential, name: &str, datagram: &[u8]) -> bool {
     let body = gate_key().open(datagram).unwrap();
     let statement = Statement::new(&gate_key().server_id(name), &body.salt, body.claim());
-    credential.key.check(&statement, body.proof()).is_ok()
+    credential.check(&statement, body.proof()).is_ok()
 }
 
 #[test]
@@ -187,9 +186,9 @@ fn the_known_answers_of_the_manual_are_these() {
         let body = gate_key().open(&datagram).unwrap();
         let kind = (known.credential)().kind().unwrap();
         let user = format!("userid{}", hex(&(known.credential)().id()));
-        let proof = format!("proof{}", hex(&body.proof()[..kind.length()]));
+        let proof = format!("proof{}", hex(&body.proof()[..kind.length]));
         assert!(page.contains(&user) && page.contains(&proof), "{kind:?}");
-        let end = if kind == ProofKind::Hmac { 0 } else { datagram.len() - 32 };
+        let end = if kind == &secret::KIND { 0 } else { datagram.len() - 32 };
         assert!(page.contains(&hex(&datagram[end..])), "{kind:?}");
     }
 }
@@ -231,9 +230,7 @@ fn a_token_of_another_user_proves_nothing() {
             assert_eq!(is_own, number == place, "kinds {} and {}", number + 1, place + 1);
         }
     }
-    let ed25519 = &KNOWN[1];
-    let other = credential(&Key::ed25519(&counting(0x41)));
-    assert!(!is_proven(&other, SERVER, &ed25519.build(SERVER)));
+    assert!(!is_proven(&ed25519(0x41), SERVER, &KNOWN[1].build(SERVER)));
 }
 
 #[test]
@@ -311,7 +308,7 @@ fn a_claim_that_breaks_the_format_is_refused() {
 }
 
 fn requests() -> impl Strategy<Value = Request> {
-    let kind = prop_oneof![Just(ProofKind::Hmac), Just(ProofKind::Ed25519)];
+    let kind = prop::sample::select(&ProofKind::ALL[..]);
     let wanted = prop_oneof![
         Just(Wanted::Source),
         any::<IpAddr>().prop_map(|address| Wanted::Address(address.to_canonical())),
@@ -329,9 +326,9 @@ fn requests() -> impl Strategy<Value = Request> {
     )
 }
 
-fn proof_of(kind: ProofKind) -> [u8; PROOF_LENGTH] {
+fn proof_of(kind: &ProofKind) -> [u8; PROOF_LENGTH] {
     let mut proof = [0; PROOF_LENGTH];
-    proof[..kind.length()].fill(0xa5);
+    proof[..kind.length].fill(0xa5);
     proof
 }
 
@@ -373,12 +370,12 @@ proptest! {
         let datagram = gate_key().seal(&counting(0), &claim, &proof, &[0; 255]);
         let body = gate_key().open(&datagram).unwrap();
         if let Ok(request) = body.decode() {
-            prop_assert_eq!(request.kind.number(), kind);
+            prop_assert_eq!(request.kind.number, kind);
         }
         for known in &KNOWN {
             let server = gate_key().server_id(SERVER);
             let statement = Statement::new(&server, &body.salt, body.claim());
-            prop_assert!((known.credential)().key.check(&statement, body.proof()).is_err());
+            prop_assert!((known.credential)().check(&statement, body.proof()).is_err());
         }
     }
 }

@@ -6,7 +6,8 @@ use crate::policy::{
     outcome, spa, user,
 };
 use ed25519_dalek::SigningKey;
-use knockd::core::credential::{self, WeakKey, ed25519_id};
+use knockd::core::credential::BadKey;
+use knockd::core::credential::ed25519::{self, Ed25519};
 use knockd::core::door::DoorIndex;
 use knockd::core::gate::Gate;
 use knockd::core::reason::Reason;
@@ -187,7 +188,7 @@ fn a_credential_accepts_its_own_kind_alone() {
     let Key::Ed25519(pair) = Key::bob() else { unreachable!() };
     let public = pair.verifying_key().to_bytes();
     let mut confused = Draft::new(&Key::Secret(public));
-    confused.request.user = ed25519_id(&public);
+    confused.request.user = ed25519::id(&public);
     assert_eq!(alone(&confused.bytes()), Err(Reason::Invalid));
     let mut confused = Draft { key: Key::bob(), ..Draft::new(&Key::alice()) };
     confused.request.kind = bob.request.kind;
@@ -285,12 +286,12 @@ fn keys_for_which_anybody_can_sign_are_refused() {
         for sign in [0, 0x80] {
             let mut key = key;
             key[31] |= sign;
-            assert_eq!(credential::Key::ed25519(&key).err(), Some(WeakKey), "{key:02x?}");
+            assert_eq!(Ed25519::new(&key).err(), Some(BadKey::Weak), "{key:02x?}");
         }
     }
-    assert_eq!(credential::Key::ed25519(&small(2)).err(), Some(WeakKey), "no point at all");
+    assert_eq!(Ed25519::new(&small(2)).err(), Some(BadKey::Weak), "no point at all");
     let Key::Ed25519(pair) = Key::bob() else { unreachable!() };
-    assert!(credential::Key::ed25519(&pair.verifying_key().to_bytes()).is_ok());
+    assert!(Ed25519::new(&pair.verifying_key().to_bytes()).is_ok());
 }
 
 #[test]
@@ -299,10 +300,10 @@ fn a_secret_proves_by_all_its_32_bytes() {
     let statement = Statement::new(&[0; 16], &draft.salt, &draft.request.encode());
     let credential = Key::alice().credential();
     let proof = Key::alice().prove(&statement);
-    assert!(credential.key.check(&statement, &proof).is_ok());
+    assert!(credential.check(&statement, &proof).is_ok());
     for bit in 0..256 {
         let mut other = proof;
         other[bit / 8] ^= 1 << (bit % 8);
-        assert!(credential.key.check(&statement, &other).is_err());
+        assert!(credential.check(&statement, &other).is_err());
     }
 }

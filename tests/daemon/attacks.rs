@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crate::net::furnish::{SKEW, ahead, clock, named, token};
 use crate::net::*;
-use knockd::client::key::Key;
+use knockd::client::key::secret::Secret;
+use knockd::core::credential::secret;
 use knockd::core::time::Wall;
-use knockd::core::token::{GateKey, PROOF_LENGTH, ProofKind, Request, Wanted};
+use knockd::core::token::{GateKey, PROOF_LENGTH, Request, Wanted};
 use zeroize::Zeroizing;
 
 /// Marks keep door web open, so that they never race with its end.
@@ -88,7 +89,7 @@ fn bobs(lab: &Lab, door: &str, wanted: Wanted, issued: Wall) -> Vec<u8> {
 fn unproven(lab: &Lab, wanted: Wanted) -> Vec<u8> {
     let access = lab.access("bob");
     let request = Request {
-        kind: ProofKind::Hmac,
+        kind: &secret::KIND,
         issued: ahead(),
         user: access.key.user_id(),
         door: knockd::core::door::wire_id("ssh"),
@@ -114,7 +115,7 @@ fn other_gate_key(gate_key: &GateKey) -> GateKey {
 fn wrong_tokens(lab: &Lab, own: Wanted) -> Vec<(&'static str, Vec<u8>)> {
     let late = Duration::from_secs(2);
     let mut nobody = lab.access("bob");
-    nobody.key = Key::Secret(Zeroizing::new([9; 32]));
+    nobody.key = Box::new(Secret(Zeroizing::new([9; 32])));
     let mut elsewhere = lab.access("bob");
     elsewhere.server_name = "gw2.example.org".into();
     let mut old_key = lab.access("bob");

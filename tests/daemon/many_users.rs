@@ -6,7 +6,7 @@ use std::fmt::Write;
 use crate::net::furnish::{NAME, ahead, named, token};
 use crate::net::*;
 use ed25519_dalek::SigningKey;
-use knockd::client::key::Key;
+use knockd::client::key::ed25519::Ed25519;
 use knockd::keyfile;
 use nix::sys::signal::Signal;
 
@@ -53,7 +53,7 @@ fn the_last_of_ten_thousand_users_gets_in_before_and_after_a_reload() {
         let access = knockd::client::token::Access {
             gate_key: knockd::client::keys::read_gate(&lab.path("gate.key")).unwrap(),
             server_name: NAME.into(),
-            key: Key::ed25519(&seed(number)),
+            key: Box::new(Ed25519::new(&seed(number))),
         };
         lab.send(from, &token(&access, "ssh", named(from), ahead()));
         daemon.expect(&format!("door ssh opened for {from} by u{number}"));

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use knockd::core::address::{Entry, Loopback, Networks};
 use knockd::core::command::Commands;
-use knockd::core::credential::Key;
+use knockd::core::credential::secret::Secret;
 use knockd::core::door::{Door, DoorIndex, OnClose, Table};
 use knockd::core::gate::{Claim, Refusal};
 use knockd::core::policy::{Limits, Policy, Spa};
@@ -185,7 +185,7 @@ impl Scene {
         };
         let alice = User {
             name: "alice".into(),
-            credentials: vec![Key::Secret(Zeroizing::new([7; 32])).into()],
+            credentials: vec![Secret(Zeroizing::new([7; 32])).into()],
             doors: vec![SSH],
             source: SourcePolicy::Bound,
             networks: Networks {

@@ -13,7 +13,7 @@ use crate::config::raw::{self, Configuration, Hmac};
 use crate::core::credential::{Credential, Key};
 use crate::core::door::Door;
 use crate::core::gate::MAX_CLAIMS;
-use crate::core::legacy::{Digest, Format, Legacy, MAX_KEYS, Way, fwknop, pyknock};
+use crate::core::legacy::{self, Digest, Format, Legacy, MAX_KEYS, Way, fwknop, pyknock};
 use crate::core::policy::Policy;
 use crate::core::user::{User, UserIndex};
 
@@ -152,7 +152,7 @@ pub fn credential(
     keys: &mut Keys,
     report: &mut Report,
 ) -> Option<Credential> {
-    let key = match raw {
+    let key: Box<dyn legacy::Key> = match raw {
         raw::Credential::Fwknop { keys: path, hmac, legacy_digests } => {
             let digest = digest(*hmac);
             if digest.is_broken() && !legacy_digests {
@@ -163,17 +163,16 @@ pub fn credential(
             let parse = older_keys::fwknop;
             let (encryption, hmac) =
                 keys.read_lines(path, Content::Secret, parse, at, report)?;
-            let key = fwknop::Key::new(encryption, hmac, digest, *legacy_digests);
-            Key::Fwknop(Box::new(key))
+            Box::new(fwknop::Key::new(encryption, hmac, digest, *legacy_digests))
         }
         raw::Credential::Pyknock(path) => {
             let parse = older_keys::pyknock;
             let key = keys.read_lines(path, Content::Secret, parse, at, report)?;
-            Key::Pyknock(pyknock::Key::new(key))
+            Box::new(pyknock::Key::new(key))
         }
         _ => return None,
     };
-    Some(key.into())
+    Some(Key::Older(key).into())
 }
 
 const fn digest(raw: Hmac) -> Digest {

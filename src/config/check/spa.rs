@@ -8,7 +8,7 @@ use super::shape;
 use crate::config::position::Spot;
 use crate::config::problem::Report;
 use crate::config::raw;
-use crate::core::credential::secret_id;
+use crate::core::credential::secret;
 use crate::core::policy;
 use crate::core::token::{GateKey, UserId};
 use crate::keyfile::Kind;
@@ -51,7 +51,7 @@ pub fn check(
     let mut gate_ids = Vec::new();
     for (ordinal, path) in raw.gate_keys.iter().enumerate() {
         let Some(key) = keys.read(path, Kind::Gate, at.item(ordinal), report) else { continue };
-        let id = secret_id(&key);
+        let id = secret::id(&key);
         if gate_ids.contains(&id) {
             report.error(at.item(ordinal), "this gate key is the other one again, remove it");
         }

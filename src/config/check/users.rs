@@ -15,7 +15,9 @@ use crate::config::position::Spot;
 use crate::config::problem::Report;
 use crate::config::raw::{self, Configuration, Source};
 use crate::core::address::Networks;
-use crate::core::credential::{Credential, Key};
+use crate::core::credential::Credential;
+use crate::core::credential::ed25519::Ed25519;
+use crate::core::credential::secret::Secret;
 use crate::core::time::Wall;
 use crate::core::token::UserId;
 use crate::core::user::{PROOFS_PER_SECOND, SourcePolicy, User};
@@ -179,7 +181,7 @@ fn credentials(
     match raw {
         raw::Credential::Secret(path) => {
             let secret = keys.read(path, Kind::Secret, at, report);
-            secret.map(|secret| Key::Secret(secret).into()).into_iter().collect()
+            secret.map(|secret| Secret(secret).into()).into_iter().collect()
         }
         raw::Credential::Ed25519(text) => ed25519(text, at, report).into_iter().collect(),
         raw::Credential::AuthorizedKey(line) => match authorized::parse_line(line) {
@@ -207,7 +209,7 @@ fn ed25519(text: &str, at: Spot<'_>, report: &mut Report) -> Option<Credential> 
         report.error(at, "a public key must be the base64 of 32 bytes");
         return None;
     };
-    let key = Key::ed25519(&public);
+    let key = Ed25519::new(&public);
     if key.is_err() {
         report.error(at, "this public key is weak, anybody could sign for it");
     }

@@ -77,12 +77,8 @@ fn find<'p>(policy: &'p Policy, way: &Way, payload: &[u8]) -> Result<Asker<'p>, 
     for (index, place) in way.keys.iter().copied() {
         let Some(user) = policy.user(index) else { continue };
         let Some(credential) = user.credential(place) else { continue };
-        let made = match &credential.key {
-            Key::Fwknop(key) => key.authenticate(payload).map(|sealed| sealed.decode()),
-            Key::Pyknock(key) => key.authenticate(payload).map(|message| message.decode()),
-            _ => continue,
-        };
-        match made {
+        let Key::Older(key) = &credential.key else { continue };
+        match key.read(payload) {
             Ok(ask) => return Ok(Asker { index, user, place, credential, ask }),
             Err(other) => reason = reason.or_higher(other),
         }

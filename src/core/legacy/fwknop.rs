@@ -27,11 +27,12 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::{Ask, Digest, MAX_PORTS};
+use crate::core::address::Wanted;
 use crate::core::hash;
 use crate::core::reason::Reason;
 use crate::core::sighting::{Port, Protocol};
+use crate::core::statement::UserId;
 use crate::core::time::Wall;
-use crate::core::token::Wanted;
 
 /// The UDP port of fwknopd.
 pub const PORT: u16 = 62_201;
@@ -91,12 +92,6 @@ impl Key {
         broken_digests: bool,
     ) -> Self {
         Self { encryption, hmac, digest, broken_digests }
-    }
-
-    /// What the user is remembered by: the HMAC key alone tells users apart.
-    #[must_use]
-    pub fn id(&self) -> [u8; 8] {
-        hash::id("fwknop", &[super::significant(&self.hmac)])
     }
 
     /// Whether someone with this key made `datagram`: one HMAC, compared in
@@ -159,6 +154,17 @@ impl Key {
         key.copy_from_slice(&stream[..32]);
         iv.copy_from_slice(&stream[32..]);
         (key, iv)
+    }
+}
+
+impl super::Key for Key {
+    /// The HMAC key alone tells users apart.
+    fn id(&self) -> UserId {
+        hash::id("fwknop", &[super::significant(&self.hmac)])
+    }
+
+    fn read(&self, datagram: &[u8]) -> Result<Result<Ask, Reason>, Reason> {
+        self.authenticate(datagram).map(|sealed| sealed.decode())
     }
 }
 

@@ -7,16 +7,15 @@
 
 use std::time::Duration;
 
-use super::sighting::Port;
-use super::time::Wall;
-use super::token::Wanted;
 use super::user::{CredentialIndex, UserIndex};
 
 mod digest;
 pub mod fwknop;
+pub mod key;
 pub mod pyknock;
 
 pub use digest::Digest;
+pub use key::{Ask, Key};
 
 /// How many keys one format may have: a stranger's packet costs an HMAC each.
 pub const MAX_KEYS: usize = 32;
@@ -50,22 +49,6 @@ pub struct Legacy {
     pub ways: Vec<Way>,
     /// How far a packet's time may lie from ours, either way.
     pub max_skew: Duration,
-}
-
-/// What an authentic packet asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ask {
-    /// When it was made.
-    pub issued: Wall,
-    /// For which address. Not yet judged.
-    pub wanted: Wanted,
-    /// Which ports are to be opened; none is all that the user may.
-    pub ports: Option<Vec<Port>>,
-    /// For how long; `None` is the door's own lifetime.
-    pub lifetime: Option<Duration>,
-    /// What no other packet of the user has in common with it, whatever its
-    /// spelling.
-    pub once: [u8; 16],
 }
 
 /// A key of HMAC without the zeros at its end, which change nothing: HMAC pads

@@ -16,10 +16,11 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::{Ask, Digest};
+use crate::core::address::Wanted;
 use crate::core::hash;
 use crate::core::reason::Reason;
+use crate::core::statement::UserId;
 use crate::core::time::Wall;
-use crate::core::token::Wanted;
 
 /// The UDP port of pyknock.
 pub const PORT: u16 = 60_120;
@@ -46,7 +47,7 @@ impl fmt::Debug for Key {
     }
 }
 
-/// What stands behind an HMAC that holds.
+/// The bytes after an HMAC that holds.
 #[derive(Debug, Clone, Copy)]
 pub struct Message<'a>(&'a [u8]);
 
@@ -55,12 +56,6 @@ impl Key {
     #[must_use]
     pub const fn new(key: Zeroizing<Vec<u8>>) -> Self {
         Self(key)
-    }
-
-    /// What the user is remembered by.
-    #[must_use]
-    pub fn id(&self) -> [u8; 8] {
-        hash::id("pyknock", &[super::significant(&self.0)])
     }
 
     /// Whether someone with this key made `datagram`: one HMAC, compared in
@@ -79,6 +74,16 @@ impl Key {
         } else {
             Err(Reason::Stranger)
         }
+    }
+}
+
+impl super::Key for Key {
+    fn id(&self) -> UserId {
+        hash::id("pyknock", &[super::significant(&self.0)])
+    }
+
+    fn read(&self, datagram: &[u8]) -> Result<Result<Ask, Reason>, Reason> {
+        self.authenticate(datagram).map(|message| message.decode())
     }
 }
 

@@ -15,7 +15,7 @@ use crate::core::reason::Reason;
 use crate::core::replay::ReplayId;
 use crate::core::sequence::Sequence;
 use crate::core::time::{Monotonic, Now, Wall};
-use crate::core::token::{ProofKind, UserId};
+use crate::core::token::UserId;
 use crate::core::user::User;
 use crate::faults;
 use crate::firewall::Added;
@@ -291,9 +291,9 @@ fn user_may(
     if !user.may_be_at(credential, claim.address) {
         return Err(Reason::Network);
     }
-    // Only security keys count, and one in foreign hands could else be made to
-    // have counted to the end.
-    if token.counter != 0 && credential.kind() != Some(ProofKind::SecurityKey) {
+    // A key that counts, in foreign hands, could else be made to have counted to
+    // the end.
+    if token.counter != 0 && !credential.kind().is_some_and(|kind| kind.counts) {
         return Err(Reason::Invalid);
     }
     Ok(())

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use knockd::capture::system::Reader;
-use knockd::core::credential::Key;
+use knockd::core::credential::ed25519::Ed25519;
 use knockd::process::confine::{self, Account, Cell, KeeperPaths, ParentPaths};
 use knockd::{keyfile, sys};
 use nix::cmsg_space;
@@ -133,7 +133,7 @@ fn work() {
     // RFC 8032, section 7.1, test 1.
     let key = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
     let key = keyfile::public_from_text(key).unwrap();
-    assert!(Key::ed25519(&key).is_ok());
+    assert!(Ed25519::new(&key).is_ok());
     say("done");
     wait(stdin());
 }

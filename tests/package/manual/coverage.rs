@@ -13,7 +13,9 @@ use knockd::firewall::Warning;
 use knockd::log::{self, Level, event, summary};
 use knockd::process::{keeper, runner};
 
-use super::{CONFIGURATION, KNOCK, KNOCKD, MESSAGES, MIGRATE};
+#[cfg(feature = "legacy")]
+use super::MIGRATE;
+use super::{CONFIGURATION, KNOCK, KNOCKD, MESSAGES};
 
 /// What follows `.It` on every line of `page` that describes an item.
 pub fn items<'a>(page: &'a str, macro_name: &str) -> Vec<&'a str> {

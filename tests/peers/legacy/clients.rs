@@ -93,12 +93,12 @@ pub fn pyknock(command: &str, psk: &str, options: &[&str]) -> Vec<u8> {
 pub fn fwknop_credential(digest: Digest, broken_digests: bool) -> Credential {
     let decode = |text| Zeroizing::new(base64(text));
     let key = fwknop::Key::new(decode(KEY), decode(HMAC_KEY), digest, broken_digests);
-    Key::Fwknop(Box::new(key)).into()
+    Key::Older(Box::new(key)).into()
 }
 
 /// What we hold of a user of pyknock.
 pub fn pyknock_credential() -> Credential {
-    Key::Pyknock(pyknock::Key::new(Zeroizing::new(PSK.into()))).into()
+    Key::Older(Box::new(pyknock::Key::new(Zeroizing::new(PSK.into())))).into()
 }
 
 fn base64(text: &str) -> Vec<u8> {

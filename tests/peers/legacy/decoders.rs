@@ -17,12 +17,8 @@ fn is_strange(datagram: &[u8]) -> bool {
     ]
     .iter()
     .all(|credential| {
-        let judged = match &credential.key {
-            Key::Fwknop(key) => key.authenticate(datagram).map(drop),
-            Key::Pyknock(key) => key.authenticate(datagram).map(drop),
-            other => panic!("{other:?}"),
-        };
-        matches!(judged, Err(Reason::Length | Reason::Stranger))
+        let Key::Older(key) = &credential.key else { panic!("{credential:?}") };
+        matches!(key.read(datagram), Err(Reason::Length | Reason::Stranger))
     })
 }
 
