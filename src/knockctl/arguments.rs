@@ -14,7 +14,7 @@ use crate::core::address::{self, Loopback};
 /// Where the daemon listens unless `-s` names another place.
 pub const DEFAULT_SOCKET: &str = "/var/run/knockd/knockd.sock";
 
-/// Asks and orders a running knockd
+/// Controls a running knockd, and sets it up
 #[derive(Debug, Parser)]
 #[command(name = "knockctl", version, disable_help_subcommand = true)]
 pub struct Arguments {
@@ -29,15 +29,15 @@ pub struct Arguments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show doors and leases, or counters
+    /// Print doors and leases, or counters
     Show {
         /// Print one JSON document
         #[arg(short)]
         json: bool,
-        /// The counters instead
+        /// Print the counters instead
         what: Option<Counters>,
     },
-    /// Show what is logged, as it happens
+    /// Print what is logged, as it happens
     Monitor,
     /// Open a door for an address
     Open {
@@ -51,7 +51,7 @@ pub enum Command {
         #[arg(value_parser = seconds())]
         seconds: Option<u32>,
     },
-    /// Have a lease last so long from now on; never shortens
+    /// Let a lease last this long from now; never shortens it
     Extend {
         /// Name of the door
         #[arg(value_parser = name)]
@@ -63,7 +63,7 @@ pub enum Command {
         #[arg(value_parser = seconds())]
         seconds: u32,
     },
-    /// Close one lease, those of a user, or all
+    /// End one lease, those of a user, or all
     #[command(override_usage = "knockctl close DOOR ADDRESS
        knockctl close user NAME
        knockctl close all")]
@@ -72,33 +72,33 @@ pub enum Command {
         #[arg(value_name = "WORD", required = true, num_args = 1..=2)]
         words: Vec<String>,
     },
-    /// Have the configuration read again
+    /// Let the daemon read its configuration again
     Reload,
-    /// Log what strangers do, too, or do not
+    /// Also log what strangers do, or do not
     Log {
         /// How much
         much: Much,
     },
-    /// Print what a client must know, as one line for knock --enroll
+    /// Print what a client needs, as one line for knock --enroll
     Enroll(Enroll),
-    /// Write a first configuration where none stands
+    /// Write a first configuration
     Setup(Setup),
-    /// Print the configuration of another daemon as one for knockd
+    /// Print the configuration of another daemon in the format of knockd
     Import {
-        /// Of which daemon it is
+        /// The other daemon
         from: Imported,
         /// The file; - for standard input
         file: PathBuf,
     },
-    /// Make a new key beside the old one
+    /// Create a new key next to the old one
     Rotate {
-        /// Which key.
+        /// The key to replace
         what: Rotated,
         /// The configuration that names it
         #[arg(short = 'f', value_name = "FILE", default_value = DEFAULT_CONFIG)]
         config: PathBuf,
     },
-    /// Shut a user out: close its leases, and say what to change
+    /// End the leases of a user, and print where to remove it
     Revoke {
         /// Name of the user
         #[arg(value_name = "NAME", value_parser = name)]
@@ -109,15 +109,15 @@ pub enum Command {
     },
     /// Print counters as OpenMetrics
     Metrics,
-    /// Look at the live system and say what is wrong with it
+    /// Check the live system, and print what is wrong
     Doctor {
-        /// The configuration to look at
+        /// The configuration to check
         #[arg(short = 'f', value_name = "FILE", default_value = DEFAULT_CONFIG)]
         config: PathBuf,
     },
 }
 
-/// What a client is to be told.
+/// What `enroll` takes.
 #[derive(Debug, Args)]
 pub struct Enroll {
     /// Name of the user
@@ -126,13 +126,13 @@ pub struct Enroll {
     /// Doors that a new user may open
     #[arg(long, value_name = "DOOR", value_delimiter = ',', value_parser = name)]
     pub doors: Vec<String>,
-    /// For which addresses a new user may open
+    /// The addresses that a new user may open doors for
     #[arg(long)]
     pub source: Option<Source>,
     /// Where the client sends to [default: the server's name]
     #[arg(long, value_name = "HOST")]
     pub address: Option<String>,
-    /// Draw the line for a telephone instead
+    /// Draw the line as a QR code instead
     #[arg(long)]
     pub qr: bool,
     /// The configuration
@@ -140,7 +140,7 @@ pub struct Enroll {
     pub config: PathBuf,
 }
 
-/// What the first configuration is to have.
+/// What `setup` takes.
 #[derive(Debug, Args)]
 pub struct Setup {
     /// The server's own name [default: the host's]
@@ -149,10 +149,10 @@ pub struct Setup {
     /// Name of a first user
     #[arg(long, value_name = "NAME", value_parser = name, requires = "key")]
     pub user: Option<String>,
-    /// The first user's public key, as ssh-keygen makes it
+    /// The first user's public key, as ssh-keygen writes it
     #[arg(long, value_name = "FILE", requires = "user")]
     pub key: Option<PathBuf>,
-    /// For which addresses the first user may open
+    /// The addresses that the first user may open doors for
     #[arg(long, requires = "user")]
     pub source: Option<Source>,
     /// The configuration to write
@@ -195,7 +195,7 @@ pub enum Counters {
 pub enum Much {
     /// Doors and their users.
     Brief,
-    /// Strangers and half-done knocks, too.
+    /// Also strangers and unfinished sequences.
     Verbose,
 }
 
@@ -237,14 +237,14 @@ fn name(text: &str) -> Result<String, String> {
     if config::is_name(text) {
         Ok(text.into())
     } else {
-        Err("a name is a letter a-z, then up to 31 of a-z 0-9 _ and -".into())
+        Err("a name is a letter a-z, followed by up to 31 of a-z 0-9 _ and -".into())
     }
 }
 
 /// Whether loopback addresses are hosts is the daemon's to say.
 fn host(text: &str) -> Result<IpAddr, String> {
     let address: IpAddr =
-        text.parse().map_err(|_| "an address is one as in 192.0.2.7 or 2001:db8::7")?;
+        text.parse().map_err(|_| "an address must be like 192.0.2.7 or 2001:db8::7")?;
     address::host(address, Loopback::Allowed)
         .ok_or_else(|| format!("{address} is not the address of a host"))
 }

@@ -13,22 +13,22 @@ pub struct Options {
     /// Stay in the foreground and log to standard error.
     #[arg(short = 'd')]
     pub foreground: bool,
-    /// Configuration file.
+    /// Use this configuration file.
     #[arg(short = 'f', value_name = "FILE", default_value = DEFAULT_CONFIG)]
     pub config: PathBuf,
-    /// Check the configuration and exit.
+    /// Only check the configuration for validity.
     #[arg(short = 'n', conflicts_with = "savefile")]
     pub check: bool,
     /// Judge the packets of a capture file, print each verdict and exit.
     #[arg(short = 'r', value_name = "FILE")]
     pub savefile: Option<PathBuf>,
-    /// Keep the process id in a file.
+    /// Write the process ID to a file and lock it.
     #[arg(short = 'p', value_name = "FILE")]
     pub pidfile: Option<PathBuf>,
-    /// Log what strangers and half-done knocks do, too.
+    /// Also log what strangers and unfinished sequences do.
     #[arg(short = 'v')]
     pub verbose: bool,
-    /// Show the whole path at work in a network of its own, and exit.
+    /// Show client, stranger and daemon in a network of their own, and exit.
     #[cfg(feature = "demo")]
     #[arg(long, exclusive = true)]
     pub demo: bool,
