@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use crate::core::hash;
 use crate::core::interface::Selection;
 use crate::core::policy::{OnRemove, Policy};
+use crate::core::sequence::SequenceIndex;
 use crate::firewall::Choice;
 use files::Source;
 use position::{Index, Place};
@@ -59,7 +60,7 @@ pub struct Config {
     /// The files of the gate keys, as they are written; the newest first.
     pub gate_keys: Vec<String>,
     /// The lists of sequences that are used once, by the place of their sequence.
-    pub lists: Vec<(u16, PathBuf)>,
+    pub lists: Vec<(SequenceIndex, PathBuf)>,
     /// What decisions are made by.
     pub policy: Arc<Policy>,
     /// Where to look for packets; at least one, none twice.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::address;
+use super::claim::{Authorization, Claim, Ground};
 use super::credential::{Credential, Proven};
-use super::door::DoorIndex;
 use super::policy::{Policy, Spa};
 use super::rate::Rate;
 use super::reason::Reason;
@@ -17,7 +17,7 @@ use super::sighting::{Segment, Sighting};
 use super::time::{Monotonic, Now, Wall};
 use super::token::{Body, ServerId, Statement, UserId, Wanted};
 use super::user::{CredentialIndex, SourcePolicy, User, UserIndex};
-use knock::{Listed, Turn};
+use knock::Awaited;
 
 mod knock;
 #[cfg(feature = "legacy")]
@@ -34,26 +34,6 @@ pub const PROOF_BURST: u32 = 32;
 /// Within what time a used token that comes in by another interface is a
 /// copy of the same packet, and no replay.
 const COPY_WINDOW: Duration = Duration::from_secs(1);
-
-/// What a decoder makes of a sighting that may open a door.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Claim {
-    /// Which door.
-    pub door: DoorIndex,
-    /// For which host.
-    pub address: IpAddr,
-    /// For how long; `None` is the door's own lifetime.
-    pub lifetime: Option<Duration>,
-    /// Who asks; nobody in particular behind a sequence.
-    pub user: Option<UserIndex>,
-    /// By which of the user's credentials; 0 behind a sequence.
-    pub credential: CredentialIndex,
-    /// Behind which sequence, where its steps change.
-    pub sequence: Option<u16>,
-    /// What must not come twice; sequences whose steps stay have none. Of a
-    /// list, its counter is where the line stands.
-    pub replay: Option<ReplayId>,
-}
 
 /// What the gate decided about one sighting.
 #[must_use]
@@ -124,8 +104,8 @@ struct FirstSeen {
 pub struct Gate {
     policy: Arc<Policy>,
     attempts: Attempts,
-    turns: Vec<Turn>,
-    lists: Vec<Listed>,
+    /// By sequence.
+    awaited: Vec<Awaited>,
     replay: Replay<FirstSeen>,
     proofs: Vec<Rate>,
 }
@@ -155,8 +135,7 @@ impl Gate {
         let attempts = usize::try_from(policy.limits.max_attempts).unwrap_or(usize::MAX);
         Self {
             attempts: Attempts::new(attempts),
-            turns: Turn::all(&policy),
-            lists: Listed::all(&policy),
+            awaited: Awaited::all(&policy),
             replay,
             proofs: policy
                 .users
@@ -231,15 +210,13 @@ impl Gate {
         };
         let first = FirstSeen { interface: packet.interface, at: now.monotonic };
         self.replay.record(request.user, token, first, now).map_err(refuse)?;
-        Ok(Claim {
-            door: index_of_door,
-            address,
-            lifetime: request.lifetime,
-            user: Some(index),
+        let ground = Ground::Token(Authorization {
+            user: index,
             credential: place,
-            sequence: None,
-            replay: Some(token),
-        })
+            lifetime: request.lifetime,
+            replay: token,
+        });
+        Ok(Claim { door: index_of_door, address, ground })
     }
 
     fn check_new(

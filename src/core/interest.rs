@@ -3,7 +3,7 @@
 #[cfg(feature = "legacy")]
 use super::legacy::{Format, fwknop, pyknock};
 use super::policy::Policy;
-use super::sequence::Sequence;
+use super::sequence::{Sequence, Steps};
 use super::sighting::{FlagMask, Protocol, Segment, Sighting};
 
 /// Some packets of one protocol.
@@ -95,7 +95,7 @@ pub fn of(policy: &Policy) -> Vec<Interest> {
             .sequences
             .iter()
             .filter(|sequence| (sequence.flags == FlagMask::INITIAL_SYN) == initial_syn)
-            .flat_map(Sequence::all_steps)
+            .flat_map(|sequence| sequence.steps.ports())
             .filter(|step| step.protocol == protocol)
             .map(|step| step.number)
             .collect();
@@ -105,7 +105,8 @@ pub fn of(policy: &Policy) -> Vec<Interest> {
     };
     // A strict sequence is ended by an initial SYN to any other port, and one
     // that rolls goes on at any port.
-    let sees_all = |sequence: &Sequence| sequence.strict || sequence.rolling().is_some();
+    let sees_all =
+        |sequence: &Sequence| sequence.strict || matches!(sequence.steps, Steps::Rolling(_));
     let syns = if policy.sequences.iter().any(sees_all) {
         Ports::Any
     } else {

@@ -9,6 +9,7 @@
 
 pub mod address;
 pub mod bytes;
+pub mod claim;
 pub mod command;
 pub mod credential;
 pub mod door;
@@ -21,6 +22,7 @@ pub mod lease;
 pub mod legacy;
 pub mod link;
 pub mod one_time;
+pub mod permit;
 pub mod policy;
 pub mod rate;
 pub mod reason;

@@ -10,7 +10,7 @@ use super::credential::Credential;
 use super::door::{self, Door, DoorId, DoorIndex};
 #[cfg(feature = "legacy")]
 use super::legacy::{Legacy, Way};
-use super::sequence::Sequence;
+use super::sequence::{Sequence, SequenceIndex, Steps};
 use super::token::{GateKey, ServerId, UserId};
 use super::user::{CredentialIndex, User, UserIndex};
 
@@ -85,7 +85,7 @@ impl Policy {
         let user_ids = (0..)
             .zip(&users)
             .flat_map(|(index, user)| {
-                let ids = (0..=CredentialIndex::MAX).zip(&user.credentials);
+                let ids = (0..=u8::MAX).map(CredentialIndex).zip(&user.credentials);
                 ids.map(move |(place, each)| (each.id(), (UserIndex(index), place)))
             })
             .collect();
@@ -191,14 +191,23 @@ impl Policy {
     /// credentials of all users, and the sequences that roll.
     #[must_use]
     pub fn remembered_count(&self) -> usize {
-        let rolling = self.sequences.iter().filter(|each| each.rolling().is_some());
+        let rolling =
+            self.sequences.iter().filter(|each| matches!(each.steps, Steps::Rolling(_)));
         self.user_ids.len() + rolling.count()
     }
 
-    /// The sequence at `place`.
+    /// The sequence at `index`.
     #[must_use]
-    pub fn sequence(&self, place: u16) -> Option<&Sequence> {
-        self.sequences.get(usize::from(place))
+    pub fn sequence(&self, index: SequenceIndex) -> Option<&Sequence> {
+        self.sequences.get(usize::from(index.0))
+    }
+
+    /// The sequence called `name`.
+    #[must_use]
+    pub fn sequence_by_name(&self, name: &str) -> Option<SequenceIndex> {
+        let mut sequences = (0..).zip(&self.sequences);
+        let found = sequences.find(|(_, sequence)| sequence.name == name);
+        found.map(|(index, _)| SequenceIndex(index))
     }
 
     /// Where the credential stands that tokens call `id`.

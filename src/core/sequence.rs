@@ -23,15 +23,17 @@ pub const MAX_STEPS: usize = 32;
 /// holds it in three ordered maps, whose nodes may be half empty.
 pub const ATTEMPT_SIZE: usize = 448;
 
+/// A sequence by its place in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SequenceIndex(pub u16);
+
 /// Ordered knocks that open doors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sequence {
     /// As logs call it.
     pub name: String,
-    /// 1 to [`MAX_STEPS`] ports, in order; none where they change.
-    pub steps: Vec<Port>,
-    /// What the steps follow from, where they change.
-    pub changing: Option<Changing>,
+    /// What is to be knocked.
+    pub steps: Steps,
     /// From the first knock to the last.
     pub within: Duration,
     /// Which TCP segments count as knocks.
@@ -40,61 +42,50 @@ pub struct Sequence {
     pub strict: bool,
     /// The doors that the last knock opens.
     pub doors: Vec<DoorIndex>,
-    /// To which of our addresses it is knocked; empty is any. Other packets
-    /// do not matter to it.
+    /// Our addresses that it may be knocked at; empty is any. Other packets do
+    /// not matter to it.
     pub targets: Vec<IpAddr>,
 }
 
-/// What the steps of a sequence follow from that changes.
+/// Where the steps of a sequence come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Changing {
+pub enum Steps {
+    /// The configuration: 1 to [`MAX_STEPS`] ports, in order.
+    Fixed(Vec<Port>),
     /// A secret and the time.
     Rolling(Rolling),
     /// A list, whose lines are used once each.
     OneTime(OneTime),
 }
 
+impl Steps {
+    /// Every port that is a step now or may be one later. Those of a rolling
+    /// sequence are left out.
+    pub fn ports(&self) -> impl Iterator<Item = &Port> {
+        let (fixed, lines) = match self {
+            Self::Fixed(steps) => (&steps[..], &[][..]),
+            Self::OneTime(list) => (&[][..], &list.lines[..]),
+            Self::Rolling(_) => (&[][..], &[][..]),
+        };
+        fixed.iter().chain(lines.iter().flat_map(|line| &line.steps))
+    }
+
+    /// The steps, if they stay.
+    #[must_use]
+    pub fn fixed(&self) -> Option<&[Port]> {
+        match self {
+            Self::Fixed(steps) => Some(steps),
+            Self::Rolling(_) | Self::OneTime(_) => None,
+        }
+    }
+}
+
 impl Sequence {
-    /// What its steps follow from, if they roll.
-    #[must_use]
-    pub const fn rolling(&self) -> Option<&Rolling> {
-        match &self.changing {
-            Some(Changing::Rolling(rolling)) => Some(rolling),
-            _ => None,
-        }
-    }
-
-    /// The list of its steps, if it has one.
-    #[must_use]
-    pub const fn one_time(&self) -> Option<&OneTime> {
-        match &self.changing {
-            Some(Changing::OneTime(list)) => Some(list),
-            _ => None,
-        }
-    }
-
-    /// Every step that it has now or may have later, but for those of a rolling
-    /// one.
-    pub fn all_steps(&self) -> impl Iterator<Item = &Port> {
-        let listed = self.one_time().into_iter().flat_map(|list| &list.lines);
-        self.steps.iter().chain(listed.flat_map(|line| &line.steps))
-    }
-
-    /// The same with steps that do not change.
-    #[must_use]
-    pub fn fixed(&self, steps: Vec<Port>) -> Self {
-        Self { steps, changing: None, ..self.clone() }
-    }
-
     fn is_knock(&self, sighting: &Sighting<'_>) -> bool {
         match sighting.segment {
             Segment::Tcp { flags, .. } => self.flags.matches(flags),
             Segment::Udp { .. } => true,
         }
-    }
-
-    fn is_step(&self, place: usize, port: Port) -> bool {
-        self.steps.get(place) == Some(&port)
     }
 }
 
@@ -109,8 +100,12 @@ pub enum Progress {
     Not(Reason),
 }
 
-/// One source at one sequence, by the sequence's place.
-type Key = (Ipv6Addr, u16);
+/// The steps of a sequence at one time: the number of the period or the offset of
+/// the line, 0 where they stay.
+pub type Turn = (SequenceIndex, u64);
+
+/// One source at one turn of a sequence.
+type Key = (Ipv6Addr, Turn);
 
 /// What a copy of a knock has in common with it: the source port and, for TCP,
 /// the sequence number, scattered (by 2^32 over the golden ratio) and cut.
@@ -143,11 +138,11 @@ impl Attempt {
     /// retransmission, or a copy that another interface saw, perhaps read
     /// only after later knocks. Two UDP datagrams cannot be told apart, so
     /// of those only one from another interface is a copy.
-    fn has_seen(&self, sequence: &Sequence, sighting: &Sighting<'_>) -> bool {
+    fn has_seen(&self, steps: &[Port], sighting: &Sighting<'_>) -> bool {
         let (port, mark) = (sighting.port(), mark(sighting));
         let may_be_copy =
             port.protocol == Protocol::Tcp || sighting.interface != self.interface;
-        let mut done = sequence.steps.iter().zip(&self.marks).take(self.advanced.into());
+        let mut done = steps.iter().zip(&self.marks).take(self.advanced.into());
         may_be_copy && done.any(|step| step == (&port, &mark))
     }
 }
@@ -185,33 +180,34 @@ impl Attempts {
         self.by_key.is_empty()
     }
 
-    /// Follows `sighting` through the sequence at `place`. The time it takes
-    /// grows with the logarithm of the capacity.
+    /// Follows `sighting` through `steps`, those of `sequence` at `turn`. The time
+    /// it takes grows with the logarithm of the capacity.
     pub fn observe(
         &mut self,
-        place: u16,
+        turn: Turn,
         sequence: &Sequence,
+        steps: &[Port],
         sighting: &Sighting<'_>,
         now: Monotonic,
     ) -> Progress {
-        let key = (source_key(sighting.source), place);
+        let key = (source_key(sighting.source), turn);
         let port = sighting.port();
         let is_knock = sequence.is_knock(sighting);
         let Some(attempt) = self.under_way(key, now) else {
-            return self.begin(key, sequence, sighting, now);
+            return self.begin(key, sequence, steps, sighting, now);
         };
         let advanced = usize::from(attempt.advanced);
-        let is_copy = is_knock && attempt.has_seen(sequence, sighting);
-        if is_knock && !is_copy && sequence.is_step(advanced, port) {
-            return self.advance(key, attempt, sequence, sighting);
+        let is_copy = is_knock && attempt.has_seen(steps, sighting);
+        if is_knock && !is_copy && steps.get(advanced) == Some(&port) {
+            return self.advance(key, attempt, steps, sighting);
         }
-        if is_copy || (is_knock && sequence.is_step(advanced - 1, port)) {
+        if is_copy || (is_knock && steps.get(advanced - 1) == Some(&port)) {
             return Progress::Not(Reason::Duplicate);
         }
-        let is_any_step = sequence.steps.contains(&port);
+        let is_any_step = steps.contains(&port);
         if is_any_step && is_knock {
             self.forget(key);
-            return match self.begin(key, sequence, sighting, now) {
+            return match self.begin(key, sequence, steps, sighting, now) {
                 Progress::Not(Reason::Idle) => Progress::Not(Reason::Reset),
                 begun => begun,
             };
@@ -237,13 +233,14 @@ impl Attempts {
         &mut self,
         key: Key,
         sequence: &Sequence,
+        steps: &[Port],
         sighting: &Sighting<'_>,
         now: Monotonic,
     ) -> Progress {
-        if !sequence.is_knock(sighting) || !sequence.is_step(0, sighting.port()) {
+        if !sequence.is_knock(sighting) || steps.first() != Some(&sighting.port()) {
             return Progress::Not(Reason::Idle);
         }
-        if sequence.steps.len() == 1 {
+        if steps.len() == 1 {
             return Progress::Complete;
         }
         self.make_room(now);
@@ -264,12 +261,12 @@ impl Attempts {
         &mut self,
         key: Key,
         mut attempt: Attempt,
-        sequence: &Sequence,
+        steps: &[Port],
         sighting: &Sighting<'_>,
     ) -> Progress {
         self.forget(key);
         let place = usize::from(attempt.advanced);
-        if place + 1 == sequence.steps.len() {
+        if place + 1 == steps.len() {
             return Progress::Complete;
         }
         if let Some(slot) = attempt.marks.get_mut(place) {

@@ -31,7 +31,8 @@ pub enum SourcePolicy {
 pub const PROOFS_PER_SECOND: u32 = 20;
 
 /// A credential by its place among its user's.
-pub type CredentialIndex = u8;
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CredentialIndex(pub u8);
 
 /// Who holds credentials, and what they are good for.
 #[derive(Debug)]
@@ -70,7 +71,7 @@ impl User {
     /// The credential at `index`.
     #[must_use]
     pub fn credential(&self, index: CredentialIndex) -> Option<&Credential> {
-        self.credentials.get(usize::from(index))
+        self.credentials.get(usize::from(index.0))
     }
 
     /// Whether the user may open `door`.

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::packet::{Builder, Packet};
+use super::packet::{Builder, Fields, Packet};
 use super::{Message, VERSION};
+use crate::core::claim::{Authorization, Claim, Ground};
 use crate::core::door::DoorIndex;
-use crate::core::gate::{Claim, Refusal};
+use crate::core::gate::Refusal;
 use crate::core::link::Link;
 use crate::core::reason::Reason;
 use crate::core::replay::{Barrier, ReplayId};
+use crate::core::sequence::SequenceIndex;
 use crate::core::time::{Monotonic, Wall};
-use crate::core::user::UserIndex;
+use crate::core::user::{CredentialIndex, UserIndex};
 
 /// What the engine may say. All that it says is doubted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,19 +98,14 @@ impl Message for FromEngine {
         let begin = Builder::default();
         match self {
             Self::Serving => begin.packet(1),
-            Self::Open { claim, source, seen } => begin
-                .bytes(&claim.door.0.to_be_bytes())
-                .address(claim.address)
-                .option(claim.lifetime.map(|span| span.as_secs()))
-                .bytes(&user(claim.user))
-                .bytes(&[claim.credential])
-                .bytes(&place(claim.sequence))
-                .bytes(&claim.replay.map_or([0; 16], |replay| replay.id))
-                .bytes(&claim.replay.map_or(0, |replay| replay.counter).to_be_bytes())
-                .option(claim.replay.map(|replay| replay.issued.as_millis()))
-                .address(*source)
-                .number(seen.as_nanos())
-                .packet(2),
+            Self::Open { claim, source, seen } => {
+                let begin = begin
+                    .bytes(&claim.door.0.to_be_bytes())
+                    .address(claim.address)
+                    .address(*source)
+                    .number(seen.as_nanos());
+                ground(begin, &claim.ground).packet(2)
+            }
             Self::Refused { source, refusal } => begin
                 .address(*source)
                 .bytes(&[refusal.reason.number()])
@@ -129,19 +126,10 @@ impl Message for FromEngine {
             2 => {
                 let door = DoorIndex(u16::from_be_bytes(fields.bytes()?));
                 let address = fields.address()?;
-                let lifetime = fields.option()?.map(Duration::from_secs);
-                let user = to_user(fields.bytes()?)?;
-                let [credential] = fields.bytes()?;
-                let sequence = to_place(fields.bytes()?)?;
-                let id = fields.bytes()?;
-                let counter = u32::from_be_bytes(fields.bytes()?);
-                let issued = fields.option()?.map(Wall::from_millis);
-                let replay =
-                    issued.map(|issued| ReplayId { id, issued, expires: issued, counter });
-                let claim =
-                    Claim { door, address, lifetime, user, credential, sequence, replay };
                 let source = fields.address()?;
-                Self::Open { claim, source, seen: Monotonic::from_nanos(fields.number()?) }
+                let seen = Monotonic::from_nanos(fields.number()?);
+                let claim = Claim { door, address, ground: to_ground(&mut fields)? };
+                Self::Open { claim, source, seen }
             }
             3 => {
                 let source = fields.address()?;
@@ -248,18 +236,53 @@ fn to_user([is_there, a, b, c, d]: [u8; 5]) -> Option<Option<UserIndex>> {
     }
 }
 
-/// Whether there is a place, and which.
-fn place(place: Option<u16>) -> [u8; 3] {
-    let [a, b] = place.unwrap_or_default().to_be_bytes();
-    [u8::from(place.is_some()), a, b]
+/// A tag and the fields of that ground.
+fn ground(begin: Builder, ground: &Ground) -> Builder {
+    let sequence = |tag, index: &SequenceIndex| {
+        let [a, b] = index.0.to_be_bytes();
+        [tag, a, b]
+    };
+    match ground {
+        Ground::Token(said) => authorization(begin.bytes(&[1]), said),
+        Ground::Older(said) => authorization(begin.bytes(&[2]), said),
+        Ground::Fixed(index) => begin.bytes(&sequence(3, index)),
+        Ground::Rolling(index, period) => begin.bytes(&sequence(4, index)).number(*period),
+        Ground::Line(index, offset) => begin.bytes(&sequence(5, index)).number(*offset),
+    }
 }
 
-fn to_place([is_there, a, b]: [u8; 3]) -> Option<Option<u16>> {
-    match is_there {
-        0 => Some(None),
-        1 => Some(Some(u16::from_be_bytes([a, b]))),
-        _ => None,
-    }
+fn to_ground(fields: &mut Fields<'_>) -> Option<Ground> {
+    let [tag] = fields.bytes()?;
+    let mut sequence = || Some(SequenceIndex(u16::from_be_bytes(fields.bytes()?)));
+    Some(match tag {
+        1 => Ground::Token(to_authorization(fields)?),
+        2 => Ground::Older(to_authorization(fields)?),
+        3 => Ground::Fixed(sequence()?),
+        4 => Ground::Rolling(sequence()?, fields.number()?),
+        5 => Ground::Line(sequence()?, fields.number()?),
+        _ => return None,
+    })
+}
+
+fn authorization(begin: Builder, said: &Authorization) -> Builder {
+    let Authorization { user, credential, lifetime, replay } = said;
+    begin
+        .bytes(&user.0.to_be_bytes())
+        .bytes(&[credential.0])
+        .option(lifetime.map(|span| span.as_secs()))
+        .bytes(&replay.id)
+        .bytes(&replay.counter.to_be_bytes())
+        .number(replay.issued.as_millis())
+}
+
+fn to_authorization(fields: &mut Fields<'_>) -> Option<Authorization> {
+    let user = UserIndex(u32::from_be_bytes(fields.bytes()?));
+    let [credential] = fields.bytes()?;
+    let lifetime = fields.option()?.map(Duration::from_secs);
+    let (id, counter) = (fields.bytes()?, u32::from_be_bytes(fields.bytes()?));
+    let issued = Wall::from_millis(fields.number()?);
+    let replay = ReplayId { id, issued, expires: issued, counter };
+    Some(Authorization { user, credential: CredentialIndex(credential), lifetime, replay })
 }
 
 fn to_reason([number]: [u8; 1]) -> Option<Reason> {

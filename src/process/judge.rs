@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::engine::{Decider, Decision};
 use crate::capture::savefile::Savefile;
-use crate::core::gate::{Claim, Gate};
+use crate::core::claim::Claim;
+use crate::core::gate::Gate;
 use crate::core::policy::Policy;
 use crate::core::time::{Monotonic, Now, Wall};
 
@@ -56,8 +57,8 @@ struct Told<'a> {
 impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(door) = self.policy.door(self.claim.door) else { return Ok(()) };
-        let seconds = door.lifetime(self.claim.lifetime).as_secs();
-        let user = self.claim.user.and_then(|index| self.policy.user(index));
+        let seconds = door.lifetime(self.claim.ground.lifetime()).as_secs();
+        let user = self.claim.ground.user().and_then(|index| self.policy.user(index));
         let user = user.map_or("-", |user| &user.name);
         let (name, address) = (&door.name, self.claim.address);
         write!(f, "door={name} address={address} seconds={seconds} user={user}")

@@ -10,15 +10,16 @@ use std::time::Duration;
 
 use ed25519_dalek::{Signer, SigningKey};
 use knockd::core::address::{Loopback, Networks};
+use knockd::core::claim::Claim;
 use knockd::core::command::Commands;
 use knockd::core::credential::Credential;
 use knockd::core::credential::ed25519::Ed25519;
 use knockd::core::credential::secret::Secret;
 use knockd::core::door::{self, Door, DoorIndex, OnClose, Table};
-use knockd::core::gate::{Claim, Gate, Refusal, Verdict};
+use knockd::core::gate::{Gate, Refusal, Verdict};
 use knockd::core::hash;
 use knockd::core::policy::{Limits, Policy, Spa};
-use knockd::core::sequence::Sequence;
+use knockd::core::sequence::{Sequence, Steps};
 use knockd::core::sighting::{FlagMask, Port, Protocol, Segment, Sighting, TcpFlags};
 use knockd::core::time::{Monotonic, Now, Wall};
 use knockd::core::token::{CLAIM_LENGTH, GateKey, PROOF_LENGTH, Request, Statement, Wanted};
@@ -83,13 +84,12 @@ pub fn door(name: &str) -> Door {
 pub fn sequence(steps: &[Port]) -> Sequence {
     Sequence {
         name: "knocks".to_owned(),
-        steps: steps.to_vec(),
+        steps: Steps::Fixed(steps.to_vec()),
         within: Duration::from_secs(5),
         flags: FlagMask::INITIAL_SYN,
         strict: true,
         doors: vec![SSH],
         targets: Vec::new(),
-        changing: None,
     }
 }
 

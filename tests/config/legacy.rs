@@ -44,7 +44,7 @@ mod built_in {
     use std::time::Duration;
 
     use knockd::core::legacy::{Format, MAX_KEYS};
-    use knockd::core::user::UserIndex;
+    use knockd::core::user::{CredentialIndex, UserIndex};
 
     use super::*;
 
@@ -68,8 +68,8 @@ mod built_in {
         assert_eq!(
             ways,
             [
-                (Format::Fwknop, 62_201, vec![(UserIndex(0), 0)]),
-                (Format::Pyknock, 60_120, vec![(UserIndex(1), 0)]),
+                (Format::Fwknop, 62_201, vec![(UserIndex(0), CredentialIndex(0))]),
+                (Format::Pyknock, 60_120, vec![(UserIndex(1), CredentialIndex(0))]),
             ]
         );
         assert_eq!(legacy.max_skew, Duration::from_secs(30));

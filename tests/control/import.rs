@@ -110,9 +110,9 @@ fn what_debian_ships_becomes_two_doors() {
     let minute = Duration::from_secs(60);
     assert_eq!((ssh.open_for, ssh.max_open_for), (minute, 480 * minute));
     let [knock, other] = &config.policy.sequences[..] else { panic!("{text}") };
-    assert_eq!(knock.steps, [tcp(7000), tcp(8000), tcp(9000)]);
+    assert_eq!(knock.steps.fixed().unwrap(), [tcp(7000), tcp(8000), tcp(9000)]);
     assert_eq!((knock.within, knock.flags), (Duration::from_secs(5), FlagMask::INITIAL_SYN));
-    assert_eq!(other.steps, [tcp(12345), tcp(54321), tcp(24680), tcp(13579)]);
+    assert_eq!(other.steps.fixed().unwrap(), [tcp(12345), tcp(54321), tcp(24680), tcp(13579)]);
     assert_eq!(text.matches("weak: Allowed").count(), 1);
     let refused = House::new().problems(&text.replace("weak: Allowed,", ""));
     assert!(refused[0].contains("weak sequence"), "{refused:?}");
@@ -159,7 +159,7 @@ fn the_examples_of_the_manual_keep_what_they_mean() {
     let five = Duration::from_secs(5);
     assert_eq!((both.open_for, both.max_open_for, &both.ports[..]), (five, five, &[][..]));
     let knock = sequence(&config, "openclosessh");
-    assert_eq!(knock.steps, [udp(2222), tcp(3333), udp(4444)]);
+    assert_eq!(knock.steps.fixed().unwrap(), [udp(2222), tcp(3333), udp(4444)]);
     let set = TcpFlags::SYN.union(TcpFlags::ACK);
     assert_eq!(knock.flags, FlagMask { set, clear: TcpFlags::default() });
     assert_says(&second, &["pass in on egress proto tcp from <knock_openclosessh>"]);
@@ -188,7 +188,7 @@ fn tables_targets_and_times_are_taken_over() {
     assert_eq!((&*office.table.name, office.on_close), ("office", OnClose::KillStates));
     assert_eq!(office.open_for, Duration::from_secs(86_400));
     let knock = sequence(&config, "office_vpn");
-    assert_eq!(knock.steps, [udp(4000), tcp(1200), tcp(9100)]);
+    assert_eq!(knock.steps.fixed().unwrap(), [udp(4000), tcp(1200), tcp(9100)]);
     assert_eq!((knock.within, knock.flags), (Duration::from_secs(600), FlagMask::INITIAL_SYN));
     let web = door(&config, "office_vpn_2");
     assert_eq!(
@@ -274,7 +274,7 @@ fn whatever_the_old_daemon_accepts_is_read() {
     let text = import(old);
     let config = checked(&text);
     let knock = sequence(&config, "a");
-    assert_eq!(knock.steps, [udp(900), tcp(40), tcp(70)]);
+    assert_eq!(knock.steps.fixed().unwrap(), [udp(900), tcp(40), tcp(70)]);
     assert_eq!(knock.within, Duration::from_secs(7));
     assert_eq!(sequence(&config, "a_2").within, Duration::from_secs(25));
     assert_says(

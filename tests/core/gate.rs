@@ -8,8 +8,9 @@ use crate::policy::{
     Draft, EPOCH, Key, Parts, SPA_PORT, WEB, at, datagram, ip, mono, on, outcome, syn, user,
 };
 use knockd::core::address::Loopback;
+use knockd::core::claim::Claim;
 use knockd::core::door;
-use knockd::core::gate::{Claim, Gate, PROOF_BURST, Refusal};
+use knockd::core::gate::{Gate, PROOF_BURST, Refusal};
 use knockd::core::reason::Reason;
 use knockd::core::replay::SHARE;
 use knockd::core::sighting::Sighting;
@@ -72,9 +73,10 @@ fn a_proven_token_opens_one_door_for_its_user() {
         draft.request.door = door::wire_id("web");
         draft.request.lifetime = Some(Duration::from_secs(90));
         let claim = knock(&mut gate(), &draft, at(0)).unwrap();
-        let replay = claim.replay.unwrap();
-        assert_eq!((claim.door, claim.address, claim.user), (WEB, home(), Some(index)));
-        assert_eq!(claim.lifetime, Some(Duration::from_secs(90)));
+        let said = claim.ground.authorization().unwrap();
+        let replay = said.replay;
+        assert_eq!((claim.door, claim.address, said.user), (WEB, home(), index));
+        assert_eq!(said.lifetime, Some(Duration::from_secs(90)));
         assert_eq!((replay.id, replay.issued), (draft.salt, at(0).wall));
         assert_eq!(replay.expires, at(30_000).wall);
     }
@@ -185,7 +187,7 @@ fn a_lifetime_is_the_doors_own_or_cut_to_its_maximum() {
         let set = |claim: &mut [u8; 48]| claim[44..].copy_from_slice(&seconds.to_be_bytes());
         let bytes = alice().changed(set, |_| {});
         let claim = outcome(gate().judge(&from(home(), &bytes), at(0))).unwrap()[0];
-        assert_eq!(ssh.lifetime(claim.lifetime), Duration::from_secs(lifetime));
+        assert_eq!(ssh.lifetime(claim.ground.lifetime()), Duration::from_secs(lifetime));
     }
 }
 

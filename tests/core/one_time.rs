@@ -6,11 +6,12 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::house::{House, conf};
 use crate::policy::{Parts, SSH, at, ip, outcome, sequence, syn, tcp};
+use knockd::core::claim::Ground;
 use knockd::core::gate::Gate;
 use knockd::core::interest::{self, Ports};
 use knockd::core::one_time::{Line, OneTime};
 use knockd::core::reason::Reason;
-use knockd::core::sequence::{Changing, Sequence};
+use knockd::core::sequence::{Sequence, SequenceIndex, Steps};
 use knockd::keep::list;
 
 fn parts() -> Parts {
@@ -21,11 +22,11 @@ fn parts() -> Parts {
         steps: ports.map(tcp).to_vec(),
     };
     let lines = vec![line(0, [7, 1, 9]), line(40, [8, 2, 6]), line(90, [9, 3, 5])];
-    let changing = Some(Changing::OneTime(OneTime { lines }));
-    Parts { sequences: vec![Sequence { changing, ..sequence(&[]) }], ..Parts::default() }
+    let steps = Steps::OneTime(OneTime { lines });
+    Parts { sequences: vec![Sequence { steps, ..sequence(&[]) }], ..Parts::default() }
 }
 
-/// Where the line stands that these knocks opened by.
+/// The offset of the line that these knocks opened by.
 fn knock(gate: &mut Gate, ports: [u16; 3], second: u64) -> Result<u32, Reason> {
     let mut last = Err(Reason::Idle);
     for (number, port) in (0..).zip(ports) {
@@ -35,8 +36,10 @@ fn knock(gate: &mut Gate, ports: [u16; 3], second: u64) -> Result<u32, Reason> {
             .map_err(|refusal| refusal.reason)
             .map(|claims| {
                 assert_eq!((claims.len(), claims[0].door), (1, SSH));
-                assert_eq!(claims[0].sequence, Some(0));
-                claims[0].replay.unwrap().counter
+                let Ground::Line(SequenceIndex(0), offset) = claims[0].ground else {
+                    panic!("{:?}", claims[0])
+                };
+                offset
             });
     }
     last

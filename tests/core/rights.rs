@@ -7,6 +7,7 @@ use crate::policy::{
 };
 use ed25519_dalek::{Signature, Signer, SigningKey, Verifier, VerifyingKey};
 use knockd::core::address::{Entry, Networks};
+use knockd::core::claim::Claim;
 use knockd::core::credential::Credential;
 use knockd::core::credential::ed25519::Ed25519;
 use knockd::core::credential::security_key::SecurityKey;
@@ -19,7 +20,7 @@ use knockd::core::replay::{Replay, ReplayId};
 use knockd::core::sshsig::{self, Attested};
 use knockd::core::time::Wall;
 use knockd::core::token::{PROOF_LENGTH, Statement, Wanted};
-use knockd::core::user::{SourcePolicy, User};
+use knockd::core::user::{CredentialIndex, SourcePolicy, User, UserIndex};
 
 fn alice() -> Draft {
     Draft::new(&Key::alice())
@@ -46,6 +47,12 @@ fn hear_from(gate: &mut Gate, source: &str, draft: &Draft, millis: u64) -> Optio
     let bytes = draft.bytes();
     let verdict = gate.judge(&datagram(ip(source), SPA_PORT, &bytes), at(millis));
     outcome(verdict).err().map(|refusal| refusal.reason)
+}
+
+/// Whose claim it is, and by which credential.
+fn author(claim: &Claim) -> (UserIndex, CredentialIndex) {
+    let said = claim.ground.authorization().unwrap();
+    (said.user, said.credential)
 }
 
 #[test]
@@ -106,13 +113,13 @@ fn each_key_of_a_user_proves_it_by_itself_and_within_its_own_bounds() {
     assert_eq!(hear(&mut gate, &bob, 0), Some(Reason::Network));
     let bytes = alice().bytes();
     let verdict = gate.judge(&datagram(ip("192.0.2.7"), SPA_PORT, &bytes), at(0));
-    assert_eq!(outcome(verdict).unwrap()[0].credential, 0);
+    assert_eq!(author(&outcome(verdict).unwrap()[0]), (UserIndex(0), CredentialIndex(0)));
     let mut there = bob.salted(1);
     there.request.wanted = Wanted::Address(ip("198.51.100.7"));
     let bytes = there.bytes();
     let verdict = gate.judge(&datagram(ip("198.51.100.7"), SPA_PORT, &bytes), at(0));
     let claim = outcome(verdict).unwrap()[0];
-    assert_eq!((claim.user.unwrap().0, claim.credential), (0, 1));
+    assert_eq!(author(&claim), (UserIndex(0), CredentialIndex(1)));
 }
 
 #[test]

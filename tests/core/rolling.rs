@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use crate::house::{House, conf};
 use crate::policy::{EPOCH, Parts, SSH, WEB, at, ip, outcome, sequence, syn, tcp};
-use knockd::core::gate::{Claim, Gate};
+use knockd::core::claim::{Claim, Ground};
+use knockd::core::gate::Gate;
 use knockd::core::interest::{self, Packets, Ports};
 use knockd::core::reason::Reason;
 use knockd::core::rolling::{PERIOD, PORTS, Rolling, STEPS};
-use knockd::core::sequence::{Changing, Sequence};
+use knockd::core::sequence::{Sequence, SequenceIndex, Steps};
 use knockd::core::sighting::Port;
 use knockd::core::time::{Monotonic, Now, Wall};
 use proptest::prelude::*;
@@ -24,8 +25,8 @@ fn rolling() -> Rolling {
 }
 
 fn parts() -> Parts {
-    let changing = Some(Changing::Rolling(rolling()));
-    let front = Sequence { changing, doors: vec![SSH, WEB], ..sequence(&[]) };
+    let steps = Steps::Rolling(rolling());
+    let front = Sequence { steps, doors: vec![SSH, WEB], ..sequence(&[]) };
     Parts { sequences: vec![sequence(&[tcp(1), tcp(2), tcp(3)]), front], ..Parts::default() }
 }
 
@@ -72,8 +73,9 @@ fn the_knocks_of_the_period_open_every_door_once_for_each_source() {
     let claims = knock(&mut gate, client(), &steps, now).unwrap();
     assert_eq!(claims.iter().map(|claim| claim.door).collect::<Vec<_>>(), [SSH, WEB]);
     for claim in &claims {
-        assert_eq!((claim.address, claim.sequence, claim.user), (client(), Some(1), None));
-        assert!(claim.replay.is_some());
+        assert_eq!(claim.address, client());
+        let period = rolling().period_at(now.wall);
+        assert_eq!(claim.ground, Ground::Rolling(SequenceIndex(1), period));
     }
     assert_eq!(knock(&mut gate, client(), &steps, now), Err(Reason::Replayed));
     assert!(knock(&mut gate, ip("2001:db8::7"), &steps, now).is_ok(), "another source");

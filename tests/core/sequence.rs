@@ -8,10 +8,11 @@ use crate::policy::{
     Parts, SSH, WEB, at, datagram, door, ip, mono, on, outcome, segment, sequence, syn, tcp,
     udp,
 };
+use knockd::core::claim::{Claim, Ground};
 use knockd::core::door::DoorIndex;
-use knockd::core::gate::{Claim, Gate, MAX_CLAIMS};
+use knockd::core::gate::{Gate, MAX_CLAIMS};
 use knockd::core::reason::Reason::{self, Duplicate, Idle, Reset, Step};
-use knockd::core::sequence::Sequence;
+use knockd::core::sequence::{Sequence, SequenceIndex};
 use knockd::core::sighting::{FlagMask, Sighting, TcpFlags};
 use knockd::core::time::{Monotonic, Now};
 use proptest::prelude::*;
@@ -57,15 +58,7 @@ fn knocks_in_order_open_the_door_to_their_source() {
     assert_eq!(see(&mut gate, at(0), syn(client(), 7_000, 1)), Err(Step));
     assert_eq!(see(&mut gate, at(10), syn(client(), 9_000, 2)), Err(Step));
     let claims = outcome(gate.judge(&syn(client(), 8_000, 3), at(20))).unwrap();
-    let claim = Claim {
-        door: SSH,
-        address: client(),
-        lifetime: None,
-        user: None,
-        credential: 0,
-        sequence: None,
-        replay: None,
-    };
+    let claim = Claim { door: SSH, address: client(), ground: Ground::Fixed(SequenceIndex(0)) };
     assert_eq!(claims, [claim]);
     assert_eq!(see(&mut gate, at(30), syn(client(), 8_000, 4)), Err(Idle), "it is over");
 }

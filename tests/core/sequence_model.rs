@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::policy::{ip, mono, sequence, tcp, udp};
 use knockd::core::reason::Reason;
-use knockd::core::sequence::{Attempts, Progress, Sequence};
+use knockd::core::sequence::{Attempts, Progress, Sequence, SequenceIndex};
 use knockd::core::sighting::{FlagMask, Port, Protocol, Segment, Sighting, TcpFlags};
 use knockd::core::time::Monotonic;
 use proptest::prelude::*;
@@ -22,6 +22,10 @@ struct Try {
 }
 
 /// The tries in the order in which they began.
+fn steps(sequence: &Sequence) -> &[Port] {
+    sequence.steps.fixed().unwrap()
+}
+
 struct Model {
     capacity: usize,
     tries: Vec<Try>,
@@ -46,7 +50,7 @@ impl Model {
             Segment::Udp { .. } => true,
         };
         let Some(found) = found else {
-            if !is_knock || packet.port() != sequence.steps[0] {
+            if !is_knock || packet.port() != steps(sequence)[0] {
                 return Progress::Not(Reason::Idle);
             }
             return self.begin(place, sequence, packet, now);
@@ -56,21 +60,21 @@ impl Model {
         if is_knock && it.knocks.iter().any(|knock| is_copy(packet, knock, &it.knocks[0])) {
             return Progress::Not(Reason::Duplicate);
         }
-        if is_knock && packet.port() == sequence.steps[done] {
+        if is_knock && packet.port() == steps(sequence)[done] {
             it.knocks.push(*packet);
-            if it.knocks.len() < sequence.steps.len() {
+            if it.knocks.len() < steps(sequence).len() {
                 return Progress::Not(Reason::Step);
             }
             self.tries.remove(found);
             return Progress::Complete;
         }
-        if is_knock && packet.port() == sequence.steps[done - 1] {
+        if is_knock && packet.port() == steps(sequence)[done - 1] {
             return Progress::Not(Reason::Duplicate);
         }
-        let is_step = sequence.steps.contains(&packet.port());
+        let is_step = steps(sequence).contains(&packet.port());
         if is_step && is_knock {
             self.tries.remove(found);
-            if packet.port() == sequence.steps[0] {
+            if packet.port() == steps(sequence)[0] {
                 return self.begin(place, sequence, packet, now);
             }
             return Progress::Not(Reason::Reset);
@@ -89,7 +93,7 @@ impl Model {
         packet: &Sighting<'static>,
         now: Monotonic,
     ) -> Progress {
-        if sequence.steps.len() == 1 {
+        if steps(sequence).len() == 1 {
             return Progress::Complete;
         }
         if self.tries.len() == self.capacity {
@@ -187,8 +191,8 @@ proptest! {
         for (packet, gap) in packets {
             millis += gap;
             for (place, sequence) in sequences.iter().enumerate() {
-                let number = u16::try_from(place).unwrap();
-                let real = attempts.observe(number, sequence, &packet, mono(millis));
+                let turn = (SequenceIndex(u16::try_from(place).unwrap()), 0);
+                let real = attempts.observe(turn, sequence, steps(sequence), &packet, mono(millis));
                 let expected = model.observe(place, sequence, &packet, mono(millis));
                 prop_assert_eq!(real, expected, "{:?} at {} ms", packet, millis);
                 prop_assert_eq!(attempts.len(), model.tries.len());

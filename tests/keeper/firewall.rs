@@ -8,18 +8,19 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use knockd::core::address::{Entry, Loopback, Networks};
+use knockd::core::claim::{Authorization, Claim, Ground};
 use knockd::core::command::Commands;
 use knockd::core::credential::secret::Secret;
 use knockd::core::door::{Door, DoorIndex, OnClose, Table};
-use knockd::core::gate::{Claim, Refusal};
+use knockd::core::gate::Refusal;
 use knockd::core::policy::{Limits, Policy, Spa};
 use knockd::core::reason::Reason;
 use knockd::core::replay::ReplayId;
 use knockd::core::rolling::{PERIOD, PORTS, Rolling, STEPS};
-use knockd::core::sequence::{Changing, Sequence};
+use knockd::core::sequence::{Sequence, SequenceIndex, Steps};
 use knockd::core::sighting::{FlagMask, Port, Protocol};
 use knockd::core::time::{Monotonic, Now, Wall};
-use knockd::core::user::{PROOFS_PER_SECOND, SourcePolicy, User, UserIndex};
+use knockd::core::user::{CredentialIndex, PROOFS_PER_SECOND, SourcePolicy, User, UserIndex};
 use knockd::firewall::{Added, Deleted, Error, Firewall, Kill, Kind, Status};
 use knockd::keep::journal::Journal;
 use knockd::log::{LINE_BURST, Log};
@@ -151,6 +152,10 @@ impl Lines {
 }
 
 const SERVICE: Port = Port { protocol: Protocol::Tcp, number: 22 };
+/// By the first sequence, whose steps stay.
+const FRONT: Ground = Ground::Fixed(SequenceIndex(0));
+/// The first sequence that rolls.
+const REAR: SequenceIndex = SequenceIndex(1);
 const ALICE: UserIndex = UserIndex(0);
 const SSH: DoorIndex = DoorIndex(0);
 const WEB: DoorIndex = DoorIndex(1);
@@ -201,16 +206,15 @@ impl Scene {
         };
         let front = Sequence {
             name: "front".into(),
-            steps: vec![Port { protocol: Protocol::Udp, number: 7 }],
+            steps: Steps::Fixed(vec![Port { protocol: Protocol::Udp, number: 7 }]),
             within: Duration::from_secs(5),
             flags: FlagMask::INITIAL_SYN,
             strict: true,
             doors: vec![WEB],
             targets: Vec::new(),
-            changing: None,
         };
-        let changing = Some(Changing::Rolling(rolling()));
-        let rear = Sequence { name: "rear".into(), changing, ..front.fixed(Vec::new()) };
+        let steps = Steps::Rolling(rolling());
+        let rear = Sequence { name: "rear".into(), steps, ..front.clone() };
         let wide = Sequence { name: "wide".into(), doors: vec![WEB, SSH], ..rear.clone() };
         let max_skew = Duration::from_secs(60);
         let policy = Policy::new(
@@ -246,16 +250,10 @@ impl Scene {
             expires: Wall::from_millis(61_000),
             counter: 0,
         };
-        let is_token = door == SSH;
-        Claim {
-            door,
-            address: address.parse().unwrap(),
-            lifetime: None,
-            user: is_token.then_some(ALICE),
-            credential: 0,
-            sequence: None,
-            replay: is_token.then_some(replay),
-        }
+        let credential = CredentialIndex(0);
+        let said = Authorization { user: ALICE, credential, lifetime: None, replay };
+        let ground = if door == SSH { Ground::Token(said) } else { FRONT };
+        Claim { door, address: address.parse().unwrap(), ground }
     }
 
     fn open(&mut self, door: DoorIndex, address: &str, second: u64) -> Vec<String> {
@@ -332,7 +330,9 @@ fn doors_that_share_an_entry_close_each_in_its_time() {
 fn knocking_again_extends_and_never_shortens() {
     let mut scene = Scene::new();
     let mut long = scene.claim(SSH, "192.0.2.7");
-    long.lifetime = Some(Duration::from_secs(100));
+    let said = *long.ground.authorization().unwrap();
+    let lifetime = Some(Duration::from_secs(100));
+    long.ground = Ground::Token(Authorization { lifetime, ..said });
     scene.submit(&long, 0);
     assert!(scene.open(SSH, "192.0.2.7", 10).is_empty(), "60 s from 10 s on end before 100 s");
     let lines = scene.open(SSH, "192.0.2.7", 90);
@@ -567,31 +567,26 @@ fn stopping_shuts_everything_and_says_what_it_could_not() {
 fn an_engine_in_foreign_hands_gets_no_more_than_the_configuration_gives() {
     let mut scene = Scene::new();
     let honest = scene.claim(SSH, "192.0.2.7");
-    let counted = honest.replay.map(|token| ReplayId { counter: u32::MAX, ..token });
+    let said = *honest.ground.authorization().unwrap();
+    let by = |ground| Claim { ground, ..honest };
+    let saying = |said| by(Ground::Token(said));
+    let with = |index| Authorization { credential: CredentialIndex(index), ..said };
+    let counted = ReplayId { counter: u32::MAX, ..said.replay };
     let forged = [
-        (Claim { credential: 1, ..honest }, Reason::Unknown),
-        (Claim { credential: u8::MAX, ..honest }, Reason::Unknown),
-        (Claim { replay: counted, ..honest }, Reason::Invalid),
+        (saying(with(1)), Reason::Unknown),
+        (saying(with(u8::MAX)), Reason::Unknown),
+        (saying(Authorization { replay: counted, ..said }), Reason::Invalid),
+        (by(Ground::Older(said)), Reason::Invalid),
         (Claim { address: "203.0.113.7".parse().unwrap(), ..honest }, Reason::Network),
         (Claim { door: DoorIndex(9), ..honest }, Reason::Forbidden),
         (Claim { door: WEB, ..honest }, Reason::Forbidden),
-        (Claim { user: Some(UserIndex(5)), ..honest }, Reason::Unknown),
-        (Claim { user: None, replay: None, ..honest }, Reason::Forbidden),
-        (Claim { replay: None, ..honest }, Reason::Forbidden),
+        (saying(Authorization { user: UserIndex(5), ..said }), Reason::Unknown),
+        (by(FRONT), Reason::Forbidden),
+        (by(Ground::Fixed(SequenceIndex(9))), Reason::Forbidden),
         (Claim { address: "224.0.0.1".parse().unwrap(), ..honest }, Reason::Address),
         (Claim { address: "0.0.0.0".parse().unwrap(), ..honest }, Reason::Address),
         (Claim { address: "::ffff:192.0.2.7".parse().unwrap(), ..honest }, Reason::Address),
         (Claim { address: "127.0.0.1".parse().unwrap(), ..honest }, Reason::Address),
-        (
-            Claim {
-                door: WEB,
-                user: None,
-                replay: None,
-                lifetime: Some(Duration::from_secs(600)),
-                ..honest
-            },
-            Reason::Forbidden,
-        ),
     ];
     for (place, (claim, reason)) in (1..).zip(forged) {
         let source = IpAddr::from([198, 51, 100, place]);
@@ -604,7 +599,8 @@ fn an_engine_in_foreign_hands_gets_no_more_than_the_configuration_gives() {
         );
         assert!(scene.kernel.entries().is_empty());
     }
-    let lines = scene.submit(&Claim { lifetime: Some(Duration::MAX), ..honest }, 0);
+    let forever = Authorization { lifetime: Some(Duration::MAX), ..said };
+    let lines = scene.submit(&saying(forever), 0);
     assert_eq!(lines, ["door ssh opened for 192.0.2.7 by alice, 600s"]);
     let lines = scene.submit(&honest, 1);
     assert!(lines[0].ends_with("refused, replayed"), "{lines:?}");
@@ -721,15 +717,7 @@ fn what_was_left_out_and_refused_is_summed_up_after_a_minute_or_at_the_end() {
 
 impl Scene {
     fn claim_for(&self, address: IpAddr) -> Claim {
-        Claim {
-            door: WEB,
-            address,
-            lifetime: None,
-            user: None,
-            credential: 0,
-            sequence: None,
-            replay: None,
-        }
+        Claim { door: WEB, address, ground: FRONT }
     }
 }
 
@@ -737,22 +725,19 @@ impl Scene {
 fn an_engine_in_foreign_hands_opens_by_a_rolling_sequence_once_per_source_and_period() {
     let mut scene = Scene::new();
     let source: IpAddr = "192.0.2.7".parse().unwrap();
-    let policy = scene.keeper.policy().clone();
-    let token = |period, source| Some(rolling().token(period, source, policy.max_skew()));
-    // The tests' clock stands in the first second of period 0.
-    let honest =
-        Claim { sequence: Some(1), replay: token(0, source), ..scene.claim_for(source) };
+    let by = |ground| Claim { door: WEB, address: source, ground };
+    // The tests' clock is in the first second of period 0.
+    let honest = by(Ground::Rolling(REAR, 0));
     let other: IpAddr = "192.0.2.8".parse().unwrap();
     for (number, (claim, reason)) in [
-        (Claim { sequence: None, ..honest }, Reason::Forbidden),
-        (Claim { sequence: Some(0), ..honest }, Reason::Forbidden),
-        (Claim { sequence: Some(9), ..honest }, Reason::Forbidden),
-        (Claim { replay: None, ..honest }, Reason::Forbidden),
+        (by(Ground::Fixed(REAR)), Reason::Forbidden),
+        (by(Ground::Line(REAR, 0)), Reason::Forbidden),
+        (by(Ground::Rolling(SequenceIndex(0), 0)), Reason::Forbidden),
+        (by(Ground::Rolling(SequenceIndex(9), 0)), Reason::Forbidden),
         (Claim { door: SSH, ..honest }, Reason::Forbidden),
-        (Claim { lifetime: Some(Duration::from_secs(1)), ..honest }, Reason::Forbidden),
-        (Claim { replay: token(1, source), ..honest }, Reason::Stale),
-        (Claim { replay: token(7, source), ..honest }, Reason::Stale),
-        (Claim { replay: token(0, other), ..honest }, Reason::Stale),
+        (by(Ground::Rolling(REAR, 1)), Reason::Stale),
+        (by(Ground::Rolling(REAR, 7)), Reason::Stale),
+        (by(Ground::Rolling(REAR, u64::MAX)), Reason::Stale),
     ]
     .into_iter()
     .enumerate()
@@ -773,15 +758,8 @@ fn an_engine_in_foreign_hands_opens_by_a_rolling_sequence_once_per_source_and_pe
         ["door web opened for 192.0.2.7 by a sequence, 60s"]
     );
     scene.tick(1_100);
-    let later = honest.replay.map(|token| ReplayId {
-        issued: Wall::from_millis(1_500),
-        expires: Wall::from_millis(u64::MAX),
-        ..token
-    });
-    for again in [honest, Claim { replay: later, ..honest }] {
-        scene.submit(&again, 1_200);
-        assert!(scene.kernel.entries().is_empty(), "{again:?}");
-    }
+    scene.submit(&honest, 1_200);
+    assert!(scene.kernel.entries().is_empty());
 }
 
 #[test]
@@ -811,9 +789,8 @@ fn another_reason_or_user_behind_an_address_is_said_at_once_and_the_same_is_not(
 fn a_knock_opens_each_of_its_doors_once_and_no_other_knock_does() {
     let mut scene = Scene::new();
     let source: IpAddr = "192.0.2.7".parse().unwrap();
-    let policy = scene.keeper.policy().clone();
-    let replay = Some(rolling().token(0, source, policy.max_skew()));
-    let web = Claim { sequence: Some(2), replay, ..scene.claim_for(source) };
+    let wide = Ground::Rolling(SequenceIndex(2), 0);
+    let web = Claim { ground: wide, ..scene.claim_for(source) };
     let ssh = Claim { door: SSH, ..web };
     let first = origin(source);
     let later = Origin { seen: at(2).monotonic, ..first };

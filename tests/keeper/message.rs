@@ -8,14 +8,16 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use knockd::core::address::Entry;
+use knockd::core::claim::{Authorization, Claim, Ground};
 use knockd::core::command::MAX_LENGTH;
 use knockd::core::door::{DoorIndex, Table};
-use knockd::core::gate::{Claim, Refusal};
+use knockd::core::gate::Refusal;
 use knockd::core::link::Link;
 use knockd::core::reason::Reason;
 use knockd::core::replay::{Barrier, ReplayId};
+use knockd::core::sequence::SequenceIndex;
 use knockd::core::time::{Monotonic, Wall};
-use knockd::core::user::UserIndex;
+use knockd::core::user::{CredentialIndex, UserIndex};
 use knockd::message::Message;
 use knockd::message::channel::{Broken, Channel};
 use knockd::message::engine::{FromEngine, ToEngine};
@@ -42,24 +44,27 @@ fn address() -> IpAddr {
 /// The largest of everything that the engine may say.
 fn from_engine() -> Vec<FromEngine> {
     let issued = Wall::from_millis(u64::MAX);
-    let claim = Claim {
-        door: DoorIndex(u16::MAX),
-        address: address(),
+    let user = UserIndex(u32::MAX);
+    let said = Authorization {
+        user,
+        credential: CredentialIndex(u8::MAX),
         lifetime: Some(Duration::from_secs(u64::from(u32::MAX))),
-        user: Some(UserIndex(u32::MAX)),
-        credential: u8::MAX,
-        sequence: Some(u16::MAX),
-        replay: Some(ReplayId { id: [0xff; 16], issued, expires: issued, counter: u32::MAX }),
+        replay: ReplayId { id: [0xff; 16], issued, expires: issued, counter: u32::MAX },
     };
-    let refusal = |reason, offset| Refusal { reason, user: claim.user, offset: Some(offset) };
+    let last = SequenceIndex(u16::MAX);
+    let open = |ground| FromEngine::Open {
+        claim: Claim { door: DoorIndex(u16::MAX), address: address(), ground },
+        source: address(),
+        seen: Monotonic::from_nanos(u64::MAX),
+    };
+    let refusal = |reason, offset| Refusal { reason, user: Some(user), offset: Some(offset) };
     vec![
         FromEngine::Serving,
-        FromEngine::Open { claim, source: address(), seen: Monotonic::from_nanos(u64::MAX) },
-        FromEngine::Open {
-            claim: Claim { lifetime: None, user: None, sequence: None, replay: None, ..claim },
-            source: "192.0.2.7".parse().unwrap(),
-            seen: Monotonic::default(),
-        },
+        open(Ground::Token(said)),
+        open(Ground::Older(Authorization { lifetime: None, ..said })),
+        open(Ground::Fixed(last)),
+        open(Ground::Rolling(last, u64::MAX)),
+        open(Ground::Line(last, u32::MAX)),
         FromEngine::Refused { source: address(), refusal: refusal(Reason::Failed, i64::MIN) },
         FromEngine::Refused { source: address(), refusal: Reason::Truncated.into() },
         FromEngine::Count { reason: Reason::Failed, times: u32::MAX },

@@ -15,7 +15,7 @@ use crate::config::problem::Report;
 use crate::config::raw::{self, Configuration, Permission};
 use crate::core::one_time::OneTime;
 use crate::core::rolling::{self, Rolling};
-use crate::core::sequence::{Changing, MAX_STEPS, Sequence};
+use crate::core::sequence::{MAX_STEPS, Sequence, SequenceIndex, Steps};
 use crate::core::token::UserId;
 use crate::keyfile::Kind;
 
@@ -61,10 +61,10 @@ pub fn check(
     at: Spot<'_>,
     keys: &mut Keys,
     report: &mut Report,
-) -> Option<Changing> {
+) -> Option<Steps> {
     let (secret, ports, steps, period) = match raw {
         raw::Changing::OneTime(path) => {
-            return list(path, at.item(0), keys, report).map(Changing::OneTime);
+            return list(path, at.item(0), keys, report).map(Steps::OneTime);
         }
         raw::Changing::Rolling { secret, ports, steps, period } => {
             (secret, ports, steps, period)
@@ -88,7 +88,7 @@ pub fn check(
         report.error(at.field("steps"), text);
     }
     let secret = keys.read(secret, Kind::Secret, at.field("secret"), report)?;
-    Some(Changing::Rolling(Rolling::new(secret, ports, steps, period)))
+    Some(Steps::Rolling(Rolling::new(secret, ports, steps, period)))
 }
 
 /// The lines of a list that were not used yet.
@@ -109,13 +109,13 @@ fn list(path: &str, at: Spot<'_>, keys: &mut Keys, report: &mut Report) -> Optio
     Some(list)
 }
 
-/// Where the lists lie, by the place of their sequence; each is of one alone.
+/// The files of lists, by their sequence. Each belongs to one.
 pub fn lists(
     raw: &Configuration,
     secrets: &Path,
     at: Spot<'_>,
     report: &mut Report,
-) -> Vec<(u16, PathBuf)> {
+) -> Vec<(SequenceIndex, PathBuf)> {
     let mut lists = Vec::new();
     let mut seen = HashSet::new();
     for (place, (ordinal, _, raw)) in (0..).zip(raw.sequences.iter()).take(MAX_SEQUENCES) {
@@ -124,7 +124,7 @@ pub fn lists(
             let text = "another sequence uses this list, give each its own";
             report.error(at.entry(ordinal).field("changing").item(0), text);
         }
-        lists.push((place, secrets.join(path)));
+        lists.push((SequenceIndex(place), secrets.join(path)));
     }
     lists
 }
@@ -133,7 +133,7 @@ pub fn lists(
 pub fn secrets(list: &[Sequence], taken: &HashSet<UserId>, at: Spot<'_>, report: &mut Report) {
     let mut own = HashSet::new();
     for (ordinal, sequence) in list.iter().enumerate() {
-        let Some(rolling) = sequence.rolling() else { continue };
+        let Steps::Rolling(rolling) = &sequence.steps else { continue };
         let id = rolling.secret_id();
         if taken.contains(&id) || !own.insert(id) {
             let at = at.entry(ordinal).field("changing").field("secret");

@@ -15,7 +15,7 @@ use crate::core::door::Door;
 use crate::core::gate::MAX_CLAIMS;
 use crate::core::legacy::{self, Digest, Format, Legacy, MAX_KEYS, Way, fwknop, pyknock};
 use crate::core::policy::Policy;
-use crate::core::user::{User, UserIndex};
+use crate::core::user::{CredentialIndex, User, UserIndex};
 
 const MAX_SKEW: Duration = Duration::from_secs(30);
 
@@ -108,13 +108,13 @@ fn keys(
     doors: &[Door],
     at: Spot<'_>,
     report: &mut Report,
-) -> Vec<(UserIndex, u8)> {
+) -> Vec<(UserIndex, CredentialIndex)> {
     let mut keys = Vec::new();
     for ((ordinal, name, raw), (index, user)) in raw.users.iter().zip((0..).zip(users)) {
         if format_of(&raw.credential) != Some(format) {
             continue;
         }
-        keys.push((UserIndex(index), 0));
+        keys.push((UserIndex(index), CredentialIndex(0)));
         let at = at.entry(ordinal).field("doors");
         let name = shape::quoted(name);
         if format == Format::Pyknock && user.doors.len() > MAX_CLAIMS {

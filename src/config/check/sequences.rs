@@ -13,7 +13,7 @@ use crate::config::problem::Report;
 use crate::config::raw::{self, Configuration, Flag, Permission};
 use crate::core::door::DoorIndex;
 use crate::core::gate::MAX_CLAIMS;
-use crate::core::sequence::{Changing, MAX_STEPS, Sequence};
+use crate::core::sequence::{MAX_STEPS, Sequence, Steps};
 use crate::core::sighting::{FlagMask, Port, Protocol, TcpFlags};
 
 /// Every packet is compared with all of them.
@@ -39,18 +39,20 @@ pub fn check(
     for (ordinal, name, raw) in raw.sequences.iter().take(MAX_SEQUENCES) {
         let at = at.entry(ordinal);
         let sequence = sequence(name, raw, at, doors, keys, report);
-        if let Some(step) = sequence.one_time().and(sequence.all_steps().find(is_token)) {
+        let taken = sequence.steps.ports().enumerate().find(|(_, step)| is_token(step));
+        if let Some((ordinal, step)) = taken {
+            let at = match sequence.steps {
+                Steps::Fixed(_) => at.field("steps").item(ordinal),
+                _ => at.field("changing").item(0),
+            };
             let text = format!("{step} is where tokens go and cannot be a step, use another");
-            report.error(at.field("changing").item(0), text);
+            report.error(at, text);
         }
-        for (ordinal, step) in sequence.steps.iter().enumerate() {
-            if is_token(&step) {
-                let text =
-                    format!("{step} is where tokens go and cannot be a step, use another");
-                report.error(at.field("steps").item(ordinal), text);
-            }
-        }
-        if let Some(twin) = list.iter().find(|other| is_prefix(&other.steps, &sequence.steps)) {
+        let begins_alike = |other: &&Sequence| {
+            let both = sequence.steps.fixed().zip(other.steps.fixed());
+            both.is_some_and(|(one, other)| is_prefix(one, other))
+        };
+        if let Some(twin) = list.iter().find(begins_alike) {
             let (name, other) = (shape::quoted(name), shape::quoted(&twin.name));
             let text = format!("sequences {name} and {other} begin alike to the end of one");
             report.error(at.field("steps"), format!("{text}, change a step"));
@@ -77,7 +79,7 @@ fn sequence(
     let steps = shape::ports(steps, at.field("steps"), report);
     if raw.changing.is_some() {
         changing::beside(raw, at, report);
-        if let Some(Changing::OneTime(list)) = &changing {
+        if let Some(Steps::OneTime(list)) = &changing {
             changing::weak_lines(list, raw, at.field("changing").item(0), report);
         }
     } else if !(1..=MAX_STEPS).contains(&steps.len()) {
@@ -94,7 +96,7 @@ fn sequence(
     let range = Duration::from_millis(100)..=Duration::from_secs(600);
     let (text, place) = (raw.within.as_deref(), at.field("within"));
     let within = shape::span(text, WITHIN, range, place, "within", report);
-    if let Some(Changing::Rolling(rolling)) = &changing
+    if let Some(Steps::Rolling(rolling)) = &changing
         && within > rolling.period()
     {
         report.error(place, "within is longer than the period, shorten it");
@@ -102,12 +104,11 @@ fn sequence(
     Sequence {
         name: name.to_owned(),
         within,
-        changing,
         flags: flags(raw.flags.as_ref(), &steps, at.field("flags"), report),
         strict: raw.strict,
         targets: targets(&opened, doors, at.field("opens"), report),
         doors: opened,
-        steps,
+        steps: changing.unwrap_or(Steps::Fixed(steps)),
     }
 }
 
@@ -187,7 +188,7 @@ fn union(flags: &[Flag]) -> TcpFlags {
 fn claims(list: &[Sequence], at: Spot<'_>, report: &mut Report) {
     let mut opened: HashMap<Port, usize> = HashMap::new();
     for (ordinal, sequence) in list.iter().enumerate() {
-        let Some(last) = sequence.steps.last() else { continue };
+        let Some(last) = sequence.steps.fixed().and_then(<[Port]>::last) else { continue };
         let opened = opened.entry(*last).or_default();
         *opened += sequence.doors.len();
         if *opened > MAX_CLAIMS {

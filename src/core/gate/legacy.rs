@@ -2,7 +2,8 @@
 //! native tokens, but for the proof: the HMAC that keeps strangers out is
 //! the user's own.
 
-use super::{Claim, FirstSeen, Gate, MAX_CLAIMS, Packet, Refusal, check_time, granted};
+use super::{FirstSeen, Gate, MAX_CLAIMS, Packet, Refusal, check_time, granted};
+use crate::core::claim::{Authorization, Claim, Ground};
 use crate::core::credential::{Credential, Key};
 use crate::core::door::{Door, DoorIndex};
 use crate::core::legacy::{Ask, Legacy, Way};
@@ -58,16 +59,13 @@ impl Gate {
         }
         let first = FirstSeen { interface: packet.interface, at: now.monotonic };
         self.replay.record(owner, token, first, now).map_err(refuse)?;
-        let claim = |(door, _)| Claim {
-            door,
-            address,
-            lifetime: ask.lifetime,
-            user: Some(asker.index),
+        let ground = Ground::Older(Authorization {
+            user: asker.index,
             credential: asker.place,
-            sequence: None,
-            replay: Some(token),
-        };
-        Ok(doors.into_iter().map(claim).collect())
+            lifetime: ask.lifetime,
+            replay: token,
+        });
+        Ok(doors.into_iter().map(|(door, _)| Claim { door, address, ground }).collect())
     }
 }
 

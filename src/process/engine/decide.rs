@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use crate::capture::frame::sight;
-use crate::core::gate::{Claim, Gate, Refusal, Verdict};
+use crate::core::claim::Claim;
+use crate::core::gate::{Gate, Refusal, Verdict};
 use crate::core::link::Link;
 use crate::core::reason::Reason;
 use crate::core::time::Now;

@@ -3,13 +3,15 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use crate::core::claim::{Authorization, Claim, Ground};
 use crate::core::door::DoorIndex;
-use crate::core::gate::{Claim, Refusal};
+use crate::core::gate::Refusal;
 use crate::core::policy::Policy;
 use crate::core::reason::Reason;
 use crate::core::replay::ReplayId;
+use crate::core::sequence::SequenceIndex;
 use crate::core::time::{Monotonic, Now, Wall};
-use crate::core::user::UserIndex;
+use crate::core::user::{CredentialIndex, UserIndex};
 use crate::message::engine::FromEngine;
 
 /// Whom all lies name for their packets' source.
@@ -42,9 +44,9 @@ pub fn of(name: &str, policy: &Policy, now: Now) -> Option<Vec<FromEngine>> {
         "rights" => liar.rights(),
         "addresses" => liar.addresses(),
         "lifetime" => {
-            let forever = Some(Duration::from_secs(u64::MAX));
-            let claim = liar.token("bob", "ssh", host(1), 1);
-            vec![liar.open(Claim { lifetime: forever, ..claim })]
+            let lifetime = Some(Duration::from_secs(u64::MAX));
+            let said = Authorization { lifetime, ..liar.said("bob", 1) };
+            vec![liar.open(liar.claim("ssh", host(1), Ground::Token(said)))]
         }
         "quota" => (1..=60).map(|n| liar.open(liar.token("bob", "ssh", host(n), n))).collect(),
         "rate" => {
@@ -113,20 +115,29 @@ impl Liar<'_> {
         UserIndex(found.map_or(u32::MAX, |(index, _)| index))
     }
 
-    /// A claim behind a fresh token, as if it had been proven.
-    fn token(&self, user: &str, door: &str, address: IpAddr, number: u32) -> Claim {
+    fn claim(&self, door: &str, address: IpAddr, ground: Ground) -> Claim {
+        Claim { door: self.door(door), address, ground }
+    }
+
+    /// A fresh token, as if it had been proven.
+    fn said(&self, user: &str, number: u32) -> Authorization {
         let mut id = [0; 16];
         id[..4].copy_from_slice(&number.to_be_bytes());
         // As far ahead as may be: a start leaves what is older uncertain.
         let skew = self.policy.max_skew();
         let issued = self.now.wall + skew - Duration::from_millis(50);
-        let replay = Some(ReplayId { id, issued, expires: issued, counter: 0 });
-        let (door, user) = (self.door(door), Some(self.user(user)));
-        Claim { door, address, lifetime: None, user, credential: 0, sequence: None, replay }
+        let replay = ReplayId { id, issued, expires: issued, counter: 0 };
+        let (user, credential) = (self.user(user), CredentialIndex(0));
+        Authorization { user, credential, lifetime: None, replay }
     }
 
+    fn token(&self, user: &str, door: &str, address: IpAddr, number: u32) -> Claim {
+        self.claim(door, address, Ground::Token(self.said(user, number)))
+    }
+
+    /// A claim by the only sequence.
     fn sequence(&self, door: &str, address: IpAddr) -> Claim {
-        Claim { user: None, replay: None, ..self.token("", door, address, 0) }
+        self.claim(door, address, Ground::Fixed(SequenceIndex(0)))
     }
 
     /// Doors and users that are not configured.
@@ -136,24 +147,26 @@ impl Liar<'_> {
         let users = u32::try_from(self.policy.users.len()).unwrap_or(u32::MAX);
         let sequence = self.sequence("web", host(1));
         let doors = [doors, u16::MAX].map(DoorIndex);
-        let users = [users, u32::MAX].map(|user| Some(UserIndex(user)));
+        let users = [users, u32::MAX].map(UserIndex);
         let by_door = doors.map(|door| [Claim { door, ..claim }, Claim { door, ..sequence }]);
-        let by_user = users.map(|user| Claim { user, ..claim });
+        let by_user = users.map(|user| {
+            let said = Authorization { user, ..self.said("bob", 1) };
+            self.claim("ssh", host(1), Ground::Token(said))
+        });
         by_door.concat().into_iter().chain(by_user).map(|claim| self.open(claim)).collect()
     }
 
     /// What users and sequences have no right to.
     fn rights(&self) -> Vec<FromEngine> {
-        let token = self.token("bob", "ssh", host(1), 1);
-        let sequence = self.sequence("web", host(1));
-        let lifetime = Some(Duration::from_secs(1));
+        let web = |ground| self.claim("web", host(1), ground);
         [
             self.token("bob", "web", host(1), 1),
             self.token("carol", "ssh", host(1), 1),
-            Claim { replay: None, ..token },
             self.sequence("ssh", host(1)),
-            Claim { lifetime, ..sequence },
-            Claim { replay: token.replay, ..sequence },
+            web(Ground::Fixed(SequenceIndex(u16::MAX))),
+            web(Ground::Rolling(SequenceIndex(0), 0)),
+            web(Ground::Line(SequenceIndex(0), 0)),
+            self.claim("ssh", host(1), Ground::Older(self.said("bob", 1))),
         ]
         .map(|claim| self.open(claim))
         .to_vec()
@@ -173,11 +186,11 @@ impl Liar<'_> {
     fn replay(&self) -> Vec<FromEngine> {
         let first = self.token("bob", "ssh", host(1), 1);
         let again = Claim { address: host(2), ..first };
-        let later = first.replay.map(|token| {
-            let issued = token.issued + Duration::from_millis(1);
-            ReplayId { issued, ..token }
-        });
-        let later = Claim { address: host(3), replay: later, ..first };
+        let said = self.said("bob", 1);
+        let issued = said.replay.issued + Duration::from_millis(1);
+        let replay = ReplayId { issued, ..said.replay };
+        let ground = Ground::Token(Authorization { replay, ..said });
+        let later = Claim { address: host(3), ground, ..first };
         [first, first, again, later].map(|claim| self.open(claim)).to_vec()
     }
 
@@ -188,9 +201,10 @@ impl Liar<'_> {
         let mut messages: Vec<_> = (1..)
             .zip([Wall::default(), wall - hour, wall + hour, Wall::from_millis(u64::MAX)])
             .map(|(number, issued)| {
-                let claim = self.token("bob", "ssh", host(1), number);
-                let replay = claim.replay.map(|token| ReplayId { issued, ..token });
-                self.open(Claim { replay, ..claim })
+                let said = self.said("bob", number);
+                let replay = ReplayId { issued, ..said.replay };
+                let ground = Ground::Token(Authorization { replay, ..said });
+                self.open(self.claim("ssh", host(1), ground))
             })
             .collect();
         for (number, seen) in [(10, 0), (11, u64::MAX)] {

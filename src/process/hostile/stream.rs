@@ -10,6 +10,10 @@ use crate::message::Message;
 use crate::message::channel::Broken;
 use crate::message::engine::FromEngine;
 
+/// The offset of a claim's ground in its record, after the door, the address, the
+/// source and the time.
+const GROUND: usize = 8 + 2 + 16 + 16 + 8;
+
 /// Sends them by their name, and behind them what would be a good message.
 pub fn send(
     channel: BorrowedFd<'_>,
@@ -23,8 +27,10 @@ pub fn send(
     let mut copies = 0;
     match name {
         "tag" => record[0] = u8::try_from(number).map_err(|_| Broken::Senseless)?,
-        // An address that is marked as neither there nor missing.
-        "flag" => record[8 + 2 + 16] = 2,
+        // A claim on no known ground.
+        "ground" => record[GROUND] = 9,
+        // A lifetime that is marked as neither there nor missing.
+        "flag" => record[GROUND + 1 + 4 + 1] = 2,
         "reserved" => record[1] = 1,
         "blob" => record[7] = 1,
         "descriptors" => copies = number,

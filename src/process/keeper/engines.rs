@@ -5,7 +5,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::core::gate::{Claim, Refusal};
+use crate::core::claim::{Authorization, Claim, Ground};
+use crate::core::gate::Refusal;
 use crate::core::policy::Policy;
 use crate::core::time::Monotonic;
 use crate::core::user::UserIndex;
@@ -50,39 +51,33 @@ impl Engine {
         &self.channel
     }
 
-    /// A claim of this engine in terms of `policy`; `None` when that knows no
-    /// such door or user.
+    /// A claim of this engine in terms of `policy`; `None` when that has no such
+    /// door, user or sequence.
     pub fn translate(&self, claim: Claim, policy: &Arc<Policy>) -> Option<Claim> {
         if Arc::ptr_eq(&self.policy, policy) {
             return Some(claim);
         }
-        let name = &self.policy.door(claim.door)?.name;
-        let (door, _) = policy.door_by_name(name)?;
-        let (user, credential) = match claim.user {
-            Some(user) => {
-                let id = self.policy.user(user)?.credential(claim.credential)?.id();
-                let (user, credential) = policy.credential_by_id(&id)?;
-                (Some(user), credential)
-            }
-            None => (None, 0),
+        let (door, _) = policy.door_by_name(&self.policy.door(claim.door)?.name)?;
+        let sequence = |index| policy.sequence_by_name(&self.policy.sequence(index)?.name);
+        let author = |said: Authorization| {
+            let id = self.policy.user(said.user)?.credential(said.credential)?.id();
+            let (user, credential) = policy.credential_by_id(&id)?;
+            Some(Authorization { user, credential, ..said })
         };
-        let sequence = match claim.sequence {
-            Some(place) => Some(self.translate_sequence(place, policy)?),
-            None => None,
+        let ground = match claim.ground {
+            Ground::Token(said) => Ground::Token(author(said)?),
+            Ground::Older(said) => Ground::Older(author(said)?),
+            Ground::Fixed(index) => Ground::Fixed(sequence(index)?),
+            Ground::Rolling(index, period) => Ground::Rolling(sequence(index)?, period),
+            Ground::Line(index, offset) => Ground::Line(sequence(index)?, offset),
         };
-        Some(Claim { door, user, credential, sequence, ..claim })
+        Some(Claim { door, ground, ..claim })
     }
 
     /// A refusal of this engine in terms of `policy`.
     pub fn translate_refusal(&self, refusal: Refusal, policy: &Arc<Policy>) -> Refusal {
         let user = refusal.user.and_then(|user| self.translate_user(user, policy));
         Refusal { user, ..refusal }
-    }
-
-    fn translate_sequence(&self, place: u16, policy: &Policy) -> Option<u16> {
-        let name = &self.policy.sequence(place)?.name;
-        let mut sequences = (0..).zip(&policy.sequences);
-        sequences.find(|(_, sequence)| sequence.name == *name).map(|(place, _)| place)
     }
 
     fn translate_user(&self, user: UserIndex, policy: &Arc<Policy>) -> Option<UserIndex> {

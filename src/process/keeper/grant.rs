@@ -5,18 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Brought, CHECK_INTERVAL, Keeper, LastPacket, Origin, by, record};
-use crate::core::address::{self, Entry};
-use crate::core::credential::Credential;
-use crate::core::door::{Door, DoorIndex, Table};
-use crate::core::gate::{Claim, MAX_CLAIMS, Refusal};
+use crate::core::address::Entry;
+use crate::core::claim::Claim;
+use crate::core::door::{DoorIndex, Table};
+use crate::core::gate::{MAX_CLAIMS, Refusal};
 use crate::core::lease::{Admission, Holder, Lease, LeaseKey};
-use crate::core::policy::Policy;
+use crate::core::permit::{self, Permit};
 use crate::core::reason::Reason;
 use crate::core::replay::ReplayId;
-use crate::core::sequence::Sequence;
-use crate::core::time::{Monotonic, Now, Wall};
+use crate::core::time::{Monotonic, Now};
 use crate::core::token::UserId;
-use crate::core::user::User;
 use crate::faults;
 use crate::firewall::Added;
 use crate::log::event::Event;
@@ -35,7 +33,7 @@ impl Keeper {
                 self.say_not_opened(claim, reason, now.monotonic);
             }
             Err(reason) => {
-                let refusal = Refusal { reason, user: claim.user, offset: None };
+                let refusal = Refusal { reason, user: claim.ground.user(), offset: None };
                 self.refuse(origin.source, refusal, now.monotonic);
             }
         }
@@ -51,29 +49,14 @@ impl Keeper {
 
     fn try_open(&mut self, claim: &Claim, origin: &Origin, now: Now) -> Result<(), Reason> {
         let policy = Arc::clone(&self.policy);
-        let (door, asker) = permitted(&policy, claim, now.wall)?;
-        self.rates.admit(claim.user, now.monotonic)?;
-        if let (Some((_, credential)), Some(token)) = (asker, claim.replay) {
-            // When it is stale is ours to say.
-            let token = ReplayId { expires: token.issued + policy.max_skew(), ..token };
-            let id = credential.id();
-            match credential.kind() {
-                Some(_) => self.record(id, token, origin.engine, now)?,
-                // A packet of an older program may be for several doors.
-                None => self.record_for_one(id, token, claim.door, origin, now)?,
-            }
-            faults::point("recorded");
-        } else if claim.sequence.is_some() {
-            self.use_up(&policy, claim, origin, now)?;
-            faults::point("recorded");
-        }
+        let Permit { span, once } = permit::permit(&policy, claim, origin.source, now.wall)?;
+        let user = claim.ground.user();
+        self.rates.admit(user, now.monotonic)?;
+        self.use_up(&policy, &once, claim.door, origin, now)?;
+        faults::point("recorded");
         let key = LeaseKey { door: claim.door, address: claim.address };
-        let holder = claim.user.map_or(Holder::Sequence, Holder::User);
+        let holder = user.map_or(Holder::Sequence, Holder::User);
         let admission = self.leases.admit(key, holder)?;
-        let span = match asker {
-            Some((user, _)) => user.lifetime(door, claim.lifetime),
-            None => door.lifetime(claim.lifetime),
-        };
         self.grant(key, holder, admission, span, now.monotonic)
     }
 
@@ -223,78 +206,9 @@ impl Keeper {
     fn say_not_opened(&mut self, claim: &Claim, reason: Reason, now: Monotonic) {
         if let Some(door) = self.policy.door(claim.door) {
             let (door, address) = (door.name.as_str(), claim.address);
-            let by = by(&self.policy, claim.user.map_or(Holder::Sequence, Holder::User));
+            let by =
+                by(&self.policy, claim.ground.user().map_or(Holder::Sequence, Holder::User));
             self.log.say_often(&Event::NotOpened { door, address, by, reason }, now);
         }
     }
-}
-
-/// Who asks, and by which credential.
-type Asker<'p> = (&'p User, &'p Credential);
-
-/// The claim's door and who asks, if the claim is within the user's rights.
-fn permitted<'a>(
-    policy: &'a Policy,
-    claim: &Claim,
-    wall: Wall,
-) -> Result<(&'a Door, Option<Asker<'a>>), Reason> {
-    let door = policy.door(claim.door).ok_or(Reason::Forbidden)?;
-    if address::host(claim.address, policy.loopback) != Some(claim.address) {
-        return Err(Reason::Address);
-    }
-    if let Some(index) = claim.user {
-        let user = policy.user(index).ok_or(Reason::Unknown)?;
-        let credential = user.credential(claim.credential).ok_or(Reason::Unknown)?;
-        user_may(policy, user, credential, claim, wall)?;
-        return Ok((door, Some((user, credential))));
-    }
-    let opens = |sequence: &Sequence| sequence.doors.contains(&claim.door);
-    let is_behind_one = match claim.sequence {
-        // Its steps change, so the same ones are not knocked twice.
-        Some(place) => {
-            let sequence = policy.sequence(place).filter(|each| each.changing.is_some());
-            sequence.is_some_and(opens) && claim.replay.is_some()
-        }
-        None => {
-            let mut fixed = policy.sequences.iter().filter(|each| each.changing.is_none());
-            fixed.any(opens) && claim.replay.is_none()
-        }
-    };
-    if !is_behind_one || claim.lifetime.is_some() {
-        return Err(Reason::Forbidden);
-    }
-    Ok((door, None))
-}
-
-/// What the gate asked already: an engine in foreign hands would not.
-fn user_may(
-    policy: &Policy,
-    user: &User,
-    credential: &Credential,
-    claim: &Claim,
-    wall: Wall,
-) -> Result<(), Reason> {
-    user.check_validity(credential, wall)?;
-    // A user's claim without a token could be made any number of times.
-    let token = claim.replay.ok_or(Reason::Forbidden)?;
-    let max_skew = policy.max_skew_of(credential).ok_or(Reason::Forbidden)?;
-    if token.issued + max_skew < wall {
-        return Err(Reason::Stale);
-    }
-    // From the future it would be remembered for ever.
-    if wall + max_skew < token.issued {
-        return Err(Reason::Early);
-    }
-    if !user.may_open(claim.door) {
-        return Err(Reason::Forbidden);
-    }
-    if !user.may_be_at(credential, claim.address) {
-        return Err(Reason::Network);
-    }
-    // A key that counts, in foreign hands, could else be made to have counted to
-    // the end.
-    if token.counter != 0 && !credential.kind().is_some_and(|kind| kind.counts) {
-        return Err(Reason::Invalid);
-    }
-    Ok(())
 }

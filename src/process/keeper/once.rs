@@ -5,20 +5,18 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::grant::COPY_WINDOW;
 use super::service::Service;
 use super::{Keeper, Origin};
 use crate::config::{self, Config, Files, Problems};
-use crate::core::gate::Claim;
+use crate::core::door::DoorIndex;
 use crate::core::one_time::{Line, OneTime};
+use crate::core::permit::Once;
 use crate::core::policy::Policy;
 use crate::core::reason::Reason;
-use crate::core::replay::ReplayId;
-use crate::core::sequence::Sequence;
+use crate::core::sequence::{SequenceIndex, Steps};
 use crate::core::time::{Monotonic, Now};
-use crate::core::token::UserId;
 use crate::keep::list;
 use crate::log::event::Event;
 use crate::message::parent::FromKeeper;
@@ -26,8 +24,7 @@ use crate::message::parent::FromKeeper;
 /// A list in use.
 #[derive(Debug)]
 pub struct List {
-    /// Its sequence, by place.
-    sequence: u16,
+    sequence: SequenceIndex,
     path: PathBuf,
     /// The line that is awaited.
     next: usize,
@@ -52,9 +49,11 @@ pub struct Struck {
 pub fn understand(mut files: Files) -> Result<Config, Problems> {
     let config = config::parse_files(&files)?;
     let mut is_stale = false;
-    for (place, path) in &config.lists {
-        let sequence = config.policy.sequence(*place);
-        let lines = sequence.and_then(Sequence::one_time).map_or(&[][..], |list| &list.lines);
+    for (index, path) in &config.lists {
+        let lines = match config.policy.sequence(*index).map(|sequence| &sequence.steps) {
+            Some(Steps::OneTime(list)) => &list.lines[..],
+            _ => &[],
+        };
         // What cannot be read now is said when a line of it is knocked.
         for line in list::struck(path, lines).unwrap_or_default() {
             files.strike(path, line.offset);
@@ -82,9 +81,9 @@ impl Service {
 }
 
 impl Keeper {
-    /// Looks after these lists from now on, each of the sequence at a place.
-    pub fn use_lists(&mut self, lists: &[(u16, PathBuf)]) {
-        let fresh = |(sequence, path): &(u16, PathBuf)| List {
+    /// Looks after these lists from now on, each of one sequence.
+    pub fn use_lists(&mut self, lists: &[(SequenceIndex, PathBuf)]) {
+        let fresh = |(sequence, path): &(SequenceIndex, PathBuf)| List {
             sequence: *sequence,
             path: path.clone(),
             next: 0,
@@ -93,39 +92,44 @@ impl Keeper {
         self.lists = lists.iter().map(fresh).collect();
     }
 
-    /// Sees to it that what was knocked opens nothing again.
+    /// Records what a grant uses up, so that it opens nothing again.
     pub(super) fn use_up(
         &mut self,
-        policy: &Arc<Policy>,
-        claim: &Claim,
+        policy: &Policy,
+        once: &Once<'_>,
+        door: DoorIndex,
         origin: &Origin,
         now: Now,
     ) -> Result<(), Reason> {
-        if claim.address != origin.source {
-            return Err(Reason::Address);
+        match *once {
+            Once::Nothing => Ok(()),
+            Once::Token(owner, token) => self.record(owner, token, origin.engine, now),
+            Once::Packet(owner, token) => self.record_for_one(owner, token, door, origin, now),
+            Once::Period(begin, ..) if !self.journal.knows_since(begin, now) => {
+                Err(Reason::Uncertain)
+            }
+            Once::Period(_, owner, token) => {
+                self.record_for_one(owner, token, door, origin, now)
+            }
+            Once::Line(index, list, place) => {
+                let name = policy.sequence(index).map_or("", |sequence| &sequence.name);
+                self.strike(index, name, list, place, origin, now)
+            }
         }
-        let sequence = claim.sequence.and_then(|place| policy.sequence(place));
-        let sequence = sequence.ok_or(Reason::Forbidden)?;
-        if let Some(list) = sequence.one_time() {
-            return self.strike(sequence, list, claim, origin, now);
-        }
-        let (id, token) = self.rolling_token(policy, sequence, claim, now)?;
-        self.record_for_one(id, token, claim.door, origin, now)
     }
 
     /// Strikes out the line of a list, and those before it that were knocked
     /// and came to nothing.
     fn strike(
         &mut self,
-        sequence: &Sequence,
+        index: SequenceIndex,
+        name: &str,
         list: &OneTime,
-        claim: &Claim,
+        place: usize,
         origin: &Origin,
         now: Now,
     ) -> Result<(), Reason> {
-        let offset = claim.replay.map_or(u32::MAX, |token| token.counter);
-        let place = list.place(offset).ok_or(Reason::Forbidden)?;
-        let used = self.lists.iter_mut().find(|used| Some(used.sequence) == claim.sequence);
+        let used = self.lists.iter_mut().find(|used| used.sequence == index);
         let used = used.ok_or(Reason::Failed)?;
         if place < used.next {
             let is_copy = used.last.is_some_and(|(source, engine, at)| {
@@ -143,8 +147,7 @@ impl Keeper {
         let left = list.lines.len() - used.next;
         self.strike_lines(&path, lines, now.monotonic)?;
         if left == 0 {
-            let (sequence, list) = (sequence.name.as_str(), path.display());
-            self.log.say(&Event::ListUsedUp { sequence, list: &list });
+            self.log.say(&Event::ListUsedUp { sequence: name, list: &path.display() });
         }
         Ok(())
     }
@@ -168,30 +171,5 @@ impl Keeper {
                 Err(Reason::Failed)
             }
         }
-    }
-
-    /// What is remembered of a rolling sequence, worked out anew: of what the
-    /// engine says, only the period is taken, and that only if it holds.
-    fn rolling_token(
-        &self,
-        policy: &Policy,
-        sequence: &Sequence,
-        claim: &Claim,
-        now: Now,
-    ) -> Result<(UserId, ReplayId), Reason> {
-        let rolling = sequence.rolling().ok_or(Reason::Forbidden)?;
-        let current = rolling.period_at(now.wall);
-        let periods = [current, current.saturating_sub(1)];
-        let tokens = periods
-            .map(|period| (period, rolling.token(period, claim.address, policy.max_skew())));
-        let claimed = claim.replay.map(|token| token.id);
-        let (period, token) = tokens
-            .into_iter()
-            .find(|(_, token)| Some(token.id) == claimed)
-            .ok_or(Reason::Stale)?;
-        if !self.journal.knows_since(rolling.begin(period), now) {
-            return Err(Reason::Uncertain);
-        }
-        Ok((rolling.id(), token))
     }
 }

@@ -20,6 +20,7 @@ fn nothing_that_a_user_or_a_sequence_has_no_right_to() {
     let told = attack.end();
     assert_eq!(refusals(&told, "forbidden"), 5, "{told:#?}");
     assert_eq!(refusals(&told, "expired"), 1, "{told:#?}");
+    assert_eq!(refusals(&told, "invalid"), 1, "{told:#?}");
 }
 
 #[test]

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use knockd::core::claim::Claim;
 use knockd::core::door::DoorIndex;
-use knockd::core::gate::{Claim, Gate, Refusal};
+use knockd::core::gate::{Gate, Refusal};
 use knockd::core::legacy::{Digest, Format, Legacy, Way, fwknop};
 use knockd::core::reason::Reason;
 use knockd::core::sighting::Sighting;
 use knockd::core::time::{Monotonic, Now, Wall};
-use knockd::core::user::{SourcePolicy, UserIndex};
+use knockd::core::user::{CredentialIndex, SourcePolicy, UserIndex};
 
 use super::clients::{DIGESTS, Home, fwknop_credential};
 use crate::policy::{
@@ -41,7 +42,7 @@ fn parts(digest: Digest, source: SourcePolicy) -> Parts {
 }
 
 fn legacy() -> Legacy {
-    let keys = vec![(UserIndex(0), 0)];
+    let keys = vec![(UserIndex(0), CredentialIndex(0))];
     let way = Way { format: Format::Fwknop, port: fwknop::PORT, keys };
     Legacy { ways: vec![way], max_skew: SKEW }
 }
@@ -92,7 +93,10 @@ fn every_hmac_that_the_client_offers_opens_the_door_it_asks_for_once() {
             panic!("{name}: {why:?}");
         });
         let [claim] = &claims[..] else { panic!("{name}: {claims:?}") };
-        assert_eq!((claim.door, claim.address, claim.lifetime), (SSH, ip(CLIENT), None));
+        assert_eq!(
+            (claim.door, claim.address, claim.ground.lifetime()),
+            (SSH, ip(CLIENT), None)
+        );
         assert_eq!(reason(judge(&mut gate, &packet, now())), (Reason::Replayed, true));
     }
 }
@@ -118,8 +122,8 @@ fn the_client_asks_for_so_many_seconds_and_for_several_ports() {
     let ports = ["-A", "tcp/443,tcp/22,tcp/80", "-a", CLIENT, "-f", "7"];
     let claims = judge(&mut gate(Digest::Sha256), &home.fwknop(&ports), now()).unwrap();
     assert_eq!(claims.iter().map(|claim| claim.door).collect::<Vec<_>>(), [WEB, SSH]);
-    assert!(claims.iter().all(|claim| claim.lifetime == Some(Duration::from_secs(7))));
-    assert_eq!(claims[0].replay, claims[1].replay, "one packet, whatever it opens");
+    assert!(claims.iter().all(|claim| claim.ground.lifetime() == Some(Duration::from_secs(7))));
+    assert_eq!(claims[0].ground, claims[1].ground, "one packet, whatever it opens");
 }
 
 #[test]

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use knockd::core::gate::{Claim, Gate, Refusal};
+use knockd::core::claim::Claim;
+use knockd::core::gate::{Gate, Refusal};
 use knockd::core::legacy::{Format, Legacy, Way, pyknock};
 use knockd::core::reason::Reason;
 use knockd::core::time::{Monotonic, Now, Wall};
-use knockd::core::user::{SourcePolicy, UserIndex};
+use knockd::core::user::{CredentialIndex, SourcePolicy, UserIndex};
 
 use super::clients::{PSK, pyknock as packet, pyknock_credential};
 use crate::policy::{Key, Parts, SKEW, SSH, WEB, datagram, ip, outcome, user};
@@ -22,8 +23,11 @@ fn gate(source: SourcePolicy) -> Gate {
     pat.credentials = vec![pyknock_credential()];
     pat.source = source;
     let parts = Parts { users: vec![pat], ..Parts::default() };
-    let way =
-        Way { format: Format::Pyknock, port: pyknock::PORT, keys: vec![(UserIndex(0), 0)] };
+    let way = Way {
+        format: Format::Pyknock,
+        port: pyknock::PORT,
+        keys: vec![(UserIndex(0), CredentialIndex(0))],
+    };
     let policy = std::sync::Arc::into_inner(parts.policy()).unwrap();
     let legacy = Legacy { ways: vec![way], max_skew: SKEW };
     Gate::new(policy.with_legacy(Some(legacy)).into(), Wall::default())
