@@ -64,21 +64,11 @@ impl Interest {
     }
 }
 
-/// What `policy` waits for, in as few entries as say it.
+/// What `policy` waits for, in as few entries as possible.
 #[must_use]
 pub fn of(policy: &Policy) -> Vec<Interest> {
     let mut interests = Vec::new();
-    if let Some(spa) = &policy.spa {
-        let mut lengths: Vec<_> =
-            spa.gate_keys.iter().map(|(key, _)| key.token_length()).collect();
-        lengths.sort_unstable();
-        lengths.dedup();
-        interests.push(Interest {
-            protocol: Protocol::Udp,
-            ports: Ports::Of(vec![spa.port]),
-            packets: Packets::Lengths(lengths),
-        });
-    }
+    interests.extend(tokens(policy));
     #[cfg(feature = "legacy")]
     interests.extend(policy.legacy.iter().flat_map(|legacy| &legacy.ways).map(|way| {
         Interest {
@@ -90,42 +80,51 @@ pub fn of(policy: &Policy) -> Vec<Interest> {
             },
         }
     }));
-    let ports_where = |protocol, initial_syn: bool| {
-        let mut ports: Vec<_> = policy
-            .sequences
-            .iter()
-            .filter(|sequence| (sequence.flags == FlagMask::INITIAL_SYN) == initial_syn)
-            .flat_map(|sequence| sequence.steps.ports())
-            .filter(|step| step.protocol == protocol)
-            .map(|step| step.number)
-            .collect();
-        ports.sort_unstable();
-        ports.dedup();
-        ports
+    interests.extend(knocks(&policy.sequences));
+    interests
+}
+
+/// Datagrams that have the length of a token under one of the gate keys.
+fn tokens(policy: &Policy) -> Option<Interest> {
+    let spa = policy.spa.as_ref()?;
+    let lengths = spa.gate_keys.iter().map(|(key, _)| key.token_length());
+    Some(Interest {
+        protocol: Protocol::Udp,
+        ports: Ports::Of(vec![spa.port]),
+        packets: Packets::Lengths(in_order(lengths)),
+    })
+}
+
+/// What may be a knock, or may end an attempt.
+fn knocks(sequences: &[Sequence]) -> impl Iterator<Item = Interest> {
+    let ports = |protocol, counts: fn(&Sequence) -> bool| {
+        let counting = sequences.iter().filter(move |sequence| counts(sequence));
+        let steps = counting.flat_map(|sequence| sequence.steps.ports());
+        let to = steps.filter(|step| step.protocol == protocol).map(|step| step.number);
+        Ports::Of(in_order(to))
     };
-    // A strict sequence is ended by an initial SYN to any other port, and one
-    // that rolls goes on at any port.
+    let by_syn = |sequence: &Sequence| sequence.flags == FlagMask::INITIAL_SYN;
+    // An initial SYN to any other port ends an attempt at a strict sequence, and
+    // a rolling one may go on at any port.
     let sees_all =
         |sequence: &Sequence| sequence.strict || matches!(sequence.steps, Steps::Rolling(_));
-    let syns = if policy.sequences.iter().any(sees_all) {
-        Ports::Any
-    } else {
-        Ports::Of(ports_where(Protocol::Tcp, true))
-    };
-    let mut udp = ports_where(Protocol::Udp, true);
-    udp.extend(ports_where(Protocol::Udp, false));
-    udp.sort_unstable();
-    udp.dedup();
-    let others = [
+    let syns =
+        if sequences.iter().any(sees_all) { Ports::Any } else { ports(Protocol::Tcp, by_syn) };
+    let others = ports(Protocol::Tcp, |sequence| sequence.flags != FlagMask::INITIAL_SYN);
+    let interests = [
         (Protocol::Tcp, syns, Packets::InitialSyn),
-        (Protocol::Tcp, Ports::Of(ports_where(Protocol::Tcp, false)), Packets::All),
-        (Protocol::Udp, Ports::Of(udp), Packets::All),
+        (Protocol::Tcp, others, Packets::All),
+        (Protocol::Udp, ports(Protocol::Udp, |_| true), Packets::All),
     ];
-    interests.extend(
-        others
-            .into_iter()
-            .filter(|(_, ports, _)| *ports != Ports::Of(Vec::new()))
-            .map(|(protocol, ports, packets)| Interest { protocol, ports, packets }),
-    );
     interests
+        .into_iter()
+        .filter(|(_, ports, _)| *ports != Ports::Of(Vec::new()))
+        .map(|(protocol, ports, packets)| Interest { protocol, ports, packets })
+}
+
+fn in_order<T: Ord>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut all: Vec<T> = all.collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
