@@ -14,7 +14,7 @@
 //! | [`capture`] | the filter in the kernel; a frame becomes a sighting | core, ioctl, sys |
 //! | [`client`] | `knock`: sends sequences and tokens | core, enrolment, keyfile, sys |
 //! | [`config`] | RON becomes a checked policy | core, firewall, keyfile |
-//! | [`control`] | requests, answers, and the server of the control socket | core |
+//! | [`control`] | requests, answers, and the server of the control socket | core, sys |
 //! | [`core`] | the gate judges a sighting; what it lets through becomes a lease | nothing |
 //! | [`enrolment`] | the line that carries a server to a client | config, keyfile |
 //! | [`faults`] | where tests kill a process | nothing |
@@ -26,8 +26,8 @@
 //! | [`log`] | one line for each event | core |
 //! | [`message`] | what the daemon's processes send each other | core, sys |
 //! | [`process`] | `knockd`: parent, keeper, engine and runner | capture, config, control, core, faults, firewall, keep, log, message, ruleset, sys |
-//! | [`ruleset`] | what the rules of pf make of the doors | capture, config, core, firewall |
-//! | [`sys`] | clocks, descriptors, and what else only the operating system can do | core |
+//! | [`ruleset`] | what the rules of pf make of the doors | capture, config, core, firewall, sys |
+//! | [`sys`] | what each operating system does its own way: clocks, waiting, confinement | core |
 #![cfg_attr(test, allow(missing_docs))]
 
 pub mod capture;

@@ -19,17 +19,12 @@ mod savefile_block;
 mod wire;
 
 #[cfg(target_os = "linux")]
-mod egress_linux;
-#[cfg(target_os = "linux")]
-#[path = "linux.rs"]
-pub mod system;
+pub mod linux;
+
 #[cfg(not(target_os = "linux"))]
-#[path = "bsd.rs"]
-pub mod system;
-#[cfg(not(target_os = "linux"))]
-mod watch_bsd;
+pub use bpf::attachment as system;
 #[cfg(target_os = "linux")]
-mod watch_linux;
+pub use linux as system;
 
 pub use frames::Frames;
 pub use live::{Capture, Change, Handout};

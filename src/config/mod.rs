@@ -43,12 +43,6 @@ pub use check::{
 pub use files::{Files, MAX_TOTAL};
 pub use problem::{Problem, Problems};
 
-/// Where the configuration stands unless `-f` names another file.
-#[cfg(any(target_os = "openbsd", target_os = "linux"))]
-pub const DEFAULT_CONFIG: &str = "/etc/knockd.ron";
-/// Where the configuration stands unless `-f` names another file.
-#[cfg(not(any(target_os = "openbsd", target_os = "linux")))]
-pub const DEFAULT_CONFIG: &str = "/usr/local/etc/knockd.ron";
 /// Larger files are refused; ten thousand users fit.
 pub const MAX_LENGTH: u64 = 4 << 20;
 

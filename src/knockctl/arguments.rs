@@ -7,9 +7,10 @@ use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::config::{self, DEFAULT_CONFIG};
+use crate::config;
 use crate::control::request::Order;
 use crate::core::address::{self, Loopback};
+use crate::sys::SYSTEM;
 
 /// Where the daemon listens unless `-s` names another place.
 pub const DEFAULT_SOCKET: &str = "/var/run/knockd/knockd.sock";
@@ -95,7 +96,7 @@ pub enum Command {
         /// The key to replace
         what: Rotated,
         /// The configuration that names it
-        #[arg(short = 'f', value_name = "FILE", default_value = DEFAULT_CONFIG)]
+        #[arg(short = 'f', value_name = "FILE", default_value = SYSTEM.config)]
         config: PathBuf,
     },
     /// End the leases of a user, and print where to remove it
@@ -104,7 +105,7 @@ pub enum Command {
         #[arg(value_name = "NAME", value_parser = name)]
         user: String,
         /// The configuration that has the user
-        #[arg(short = 'f', value_name = "FILE", default_value = DEFAULT_CONFIG)]
+        #[arg(short = 'f', value_name = "FILE", default_value = SYSTEM.config)]
         config: PathBuf,
     },
     /// Print counters as OpenMetrics
@@ -112,7 +113,7 @@ pub enum Command {
     /// Check the live system, and print what is wrong
     Doctor {
         /// The configuration to check
-        #[arg(short = 'f', value_name = "FILE", default_value = DEFAULT_CONFIG)]
+        #[arg(short = 'f', value_name = "FILE", default_value = SYSTEM.config)]
         config: PathBuf,
     },
 }
@@ -136,7 +137,7 @@ pub struct Enroll {
     #[arg(long)]
     pub qr: bool,
     /// The configuration
-    #[arg(short = 'f', value_name = "FILE", default_value = DEFAULT_CONFIG)]
+    #[arg(short = 'f', value_name = "FILE", default_value = SYSTEM.config)]
     pub config: PathBuf,
 }
 
@@ -156,7 +157,7 @@ pub struct Setup {
     #[arg(long, requires = "user")]
     pub source: Option<Source>,
     /// The configuration to write
-    #[arg(short = 'f', value_name = "FILE", default_value = DEFAULT_CONFIG)]
+    #[arg(short = 'f', value_name = "FILE", default_value = SYSTEM.config)]
     pub config: PathBuf,
 }
 

@@ -9,9 +9,10 @@ use zeroize::Zeroizing;
 
 use super::arguments::{Setup, Source};
 use super::{Error, hint};
-use crate::config::{self, Config, DEFAULT_CONFIG, is_server_name};
+use crate::config::{self, Config, is_server_name};
 use crate::keep::journal;
 use crate::keyfile::{self, Kind};
+use crate::sys::SYSTEM;
 
 /// SPA ports are drawn from here: above those of services, below those that
 /// systems take for connections of their own.
@@ -59,7 +60,7 @@ pub(super) fn setup(order: &Setup, out: &mut dyn Write) -> Result<(), Error> {
     }
     let config = config?;
     // A configuration elsewhere is for a look, and the machine's journal not.
-    if is_new && file == Path::new(DEFAULT_CONFIG) {
+    if is_new && file == Path::new(SYSTEM.config) {
         // Without it the daemon would doubt every token for a while.
         if let Err(error) = journal::lay_first(&config.directories.state) {
             let state = config.directories.state.display();

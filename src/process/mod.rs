@@ -7,7 +7,6 @@
 #![forbid(unsafe_code)]
 
 mod backoff;
-pub mod confine;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod engine;
@@ -23,7 +22,6 @@ pub mod reference;
 pub mod runner;
 mod signals;
 pub mod tables;
-mod wait;
 
 use std::fmt::{self, Display};
 use std::fs::File;
@@ -38,7 +36,7 @@ use crate::config::{self, Config};
 use crate::core::interest;
 use crate::core::policy::Policy;
 use crate::firewall::Choice;
-use crate::sys::Side;
+use crate::sys::{Side, confine};
 use crate::{faults, firewall, ruleset, sys};
 use options::Options;
 
@@ -167,11 +165,9 @@ fn check_filter(policy: &Policy) -> Result<(), Failure> {
 
 /// What a process that the parent started does.
 fn be(role: Role) -> ExitCode {
-    #[cfg(target_os = "linux")]
-    // Its file is called exe there. Without a name of its own it works, too.
-    let _ = nix::sys::prctl::set_name(c"knockd");
+    sys::name_process();
     // Before any key is read.
-    if let Err(error) = confine::close_inherited().and_then(|()| sys::forbid_core_files()) {
+    if let Err(error) = sys::close_inherited().and_then(|()| sys::forbid_core_files()) {
         complain(format_args!("cannot begin: {error}"));
         return ExitCode::FAILURE;
     }

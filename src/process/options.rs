@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use crate::config::DEFAULT_CONFIG;
+use crate::sys::SYSTEM;
 
 /// Opens doors in pf for addresses that prove themselves.
 #[derive(Debug, Parser)]
@@ -14,7 +14,7 @@ pub struct Options {
     #[arg(short = 'd')]
     pub foreground: bool,
     /// Use this configuration file.
-    #[arg(short = 'f', value_name = "FILE", default_value = DEFAULT_CONFIG)]
+    #[arg(short = 'f', value_name = "FILE", default_value = SYSTEM.config)]
     pub config: PathBuf,
     /// Only check the configuration for validity.
     #[arg(short = 'n', conflicts_with = "savefile")]

@@ -9,12 +9,10 @@ use super::share::{Entrance, Machine};
 use crate::capture::interfaces;
 use crate::capture::system;
 use crate::core::interface::{Interface, Selection, Selector};
+use crate::sys::SYSTEM;
 
 /// The most entrances that packets are followed from.
 pub const MAX_ENTRANCES: usize = 32;
-
-/// The kernel keeps a group `egress` of the interfaces with a default route.
-const HAS_EGRESS_GROUP: bool = cfg!(target_os = "openbsd");
 
 /// What the system knows of itself; what it does not tell stays empty.
 #[must_use]
@@ -58,7 +56,7 @@ fn egress() -> Vec<String> {
 /// none, of which nothing is known.
 #[must_use]
 pub fn entrances(names: &[String]) -> Vec<Entrance> {
-    let egress = if HAS_EGRESS_GROUP { egress() } else { Vec::new() };
+    let egress = if SYSTEM.has_egress_group { egress() } else { Vec::new() };
     if names.is_empty() {
         return vec![Entrance::default()];
     }

@@ -7,16 +7,10 @@ use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 
+use super::here::RECEIVE;
+
 /// Descriptors that one call takes; a message of ours carries one.
 const MOST: usize = 4;
-
-/// No descriptor of ours outlives an exec. macOS cannot be asked for that
-/// here; there only the process that starts others execs, and what it receives
-/// is a child's channel, which it gives away at once.
-#[cfg(not(target_os = "macos"))]
-const RECEIVE: MsgFlags = MsgFlags::MSG_DONTWAIT.union(MsgFlags::MSG_CMSG_CLOEXEC);
-#[cfg(target_os = "macos")]
-const RECEIVE: MsgFlags = MsgFlags::MSG_DONTWAIT;
 
 /// Sends some of `bytes`, without waiting, and `descriptor` with them.
 /// Returns how many bytes went.

@@ -196,7 +196,7 @@ fn the_filter_cannot_be_taken_off() {
         namespace.cable("near", "far");
         let (capture, _) = Capture::new(on("far"), knocks()).unwrap();
         let fd = capture.attached().next().unwrap().fd;
-        let error = knockd::sys::packet_socket::attach_filter(
+        let error = knockd::sys::linux::packet_socket::attach_filter(
             fd,
             &[libc::sock_filter { code: 6, jt: 0, jf: 0, k: u32::MAX }],
         );

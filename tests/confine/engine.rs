@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::ExitStatusExt;
 
-use knockd::process::confine::{Account, empty_directory};
+use knockd::sys::confine::{Account, empty_directory};
 use nix::libc;
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 

@@ -12,8 +12,8 @@ use crate::house::{self, House, PATIENCE, is_gone, until};
 use knockd::message::channel::Channel;
 use knockd::message::packet::LENGTH;
 use knockd::message::runner::{FromRunner, Occasion, Outcome, Run, ToRunner};
-use knockd::process::confine::Account;
 use knockd::process::runner::{LAST_PATIENCE, MAX_RUNNING, MAX_WAITING, UNTOLD};
+use knockd::sys::confine::Account;
 use nix::unistd::geteuid;
 
 /// Long enough never to be over within a test.

@@ -7,6 +7,8 @@
 
 pub mod abi;
 pub mod attach;
+#[cfg(not(target_os = "linux"))]
+pub mod attachment;
 pub mod device;
 pub mod freebsd;
 pub mod freebsd32;
@@ -15,5 +17,18 @@ pub mod macos;
 pub mod openbsd;
 pub mod records;
 pub mod route;
+#[cfg(not(target_os = "linux"))]
+mod watch;
+
+#[cfg(all(target_os = "freebsd", target_pointer_width = "64"))]
+use freebsd as native;
+#[cfg(all(target_os = "freebsd", target_arch = "x86"))]
+use freebsd_i386 as native;
+#[cfg(all(target_os = "freebsd", target_pointer_width = "32", not(target_arch = "x86")))]
+use freebsd32 as native;
+#[cfg(target_os = "macos")]
+use macos as native;
+#[cfg(target_os = "openbsd")]
+use openbsd as native;
 
 pub use abi::Abi;

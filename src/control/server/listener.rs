@@ -12,8 +12,8 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, soc
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Group, Uid, User, geteuid};
 
-use super::peer;
 use crate::control::SOCKET;
+use crate::sys;
 
 /// Mode of the socket: root and the group.
 const MODE: u32 = 0o660;
@@ -85,7 +85,7 @@ impl Listener {
     pub fn accept(&self) -> io::Result<(UnixStream, Option<Peer>)> {
         let (stream, _) = self.socket.accept()?;
         stream.set_nonblocking(true)?;
-        let peer = peer::of(&stream).ok();
+        let peer = sys::peer(&stream).ok().map(|(uid, gid)| Peer { uid, gid });
         Ok((stream, peer))
     }
 

@@ -12,9 +12,6 @@ use std::time::Duration;
 mod client;
 mod desk;
 mod listener;
-#[cfg_attr(target_os = "linux", path = "peer_linux.rs")]
-#[cfg_attr(not(target_os = "linux"), path = "peer_bsd.rs")]
-mod peer;
 
 pub use client::{MAX_OUTPUT, PATIENCE};
 pub use desk::{Desk, LeaseLine, Reply, Ticket};

@@ -7,23 +7,14 @@ use std::io;
 use nix::libc;
 
 use crate::ruleset::finding::Finding;
-
-/// What gives packets: bpf(4) on the BSDs and macOS, where the first of many
-/// stands for all, or the capability of packet(7) on Linux.
-const DEVICE: Option<&str> = if cfg!(target_os = "linux") {
-    None
-} else if cfg!(target_os = "macos") {
-    Some("/dev/bpf0")
-} else {
-    Some("/dev/bpf")
-};
+use crate::sys::SYSTEM;
 
 /// `CAP_NET_RAW` (linux/capability.h).
 const CAP_NET_RAW: u32 = 13;
 
 /// Looks at this system.
 pub fn look() -> Finding {
-    match DEVICE {
+    match SYSTEM.bpf {
         Some(path) => device(path, &File::open(path).map(drop)),
         None => capability(std::fs::read_to_string("/proc/self/status").as_deref().ok()),
     }

@@ -10,9 +10,7 @@ use std::process::ExitCode;
 use nix::poll::PollTimeout;
 use nix::unistd::{Gid, Uid};
 
-use super::confine::{self, Account, Cell};
 use super::signals;
-use super::wait::{Waiter, Wish};
 use crate::capture::Frames;
 use crate::config::{self, Files};
 use crate::core::gate::Gate;
@@ -22,6 +20,8 @@ use crate::log::event::Event;
 use crate::message::channel::{Broken, Channel};
 use crate::message::engine::{FromEngine, ToEngine};
 use crate::message::packet::MAX_BLOB;
+use crate::sys::confine::{self, Account, Cell};
+use crate::sys::wait::{Waiter, Wish};
 use crate::{faults, sys};
 
 pub use decide::{Decider, Decision};

@@ -8,8 +8,8 @@ use crate::capture::{Change, Handout};
 use crate::core::time::Monotonic;
 use crate::log::event::Event;
 use crate::message::engine::ToEngine;
-use crate::process::confine;
 use crate::sys;
+use crate::sys::confine;
 
 impl Service {
     /// An engine could not read what it was given.

@@ -16,7 +16,7 @@ use crate::log::event::Event;
 use crate::message::channel::{Broken, Channel};
 use crate::message::runner::{FromRunner, Occasion, Outcome, Run, ToRunner};
 use crate::process::runner::MAX_WAITING;
-use crate::process::wait::Wish;
+use crate::sys::wait::Wish;
 
 /// Commands under way at once, those that run among them. More are dropped.
 pub const MAX_COMMANDS: usize = MAX_WAITING;

@@ -10,9 +10,9 @@ use crate::log::event::Event;
 use crate::message::channel::Broken;
 use crate::message::engine::{FromEngine, ToEngine};
 use crate::message::parent::FromKeeper;
-use crate::process::confine;
-use crate::process::wait::Ready;
 use crate::sys;
+use crate::sys::confine;
+use crate::sys::wait::Ready;
 
 impl Service {
     pub(super) fn hear_engines(&mut self, ready: &[Ready], now: Now) {

@@ -9,8 +9,8 @@ use crate::core::time::Monotonic;
 use crate::log::event::Event;
 use crate::message::channel::{Broken, Channel};
 use crate::message::parent::FromKeeper;
-use crate::process::wait::{Ready, Wish};
 use crate::sys;
+use crate::sys::wait::{Ready, Wish};
 
 /// How long the last commands may take to reach the runner.
 const LAST_PATIENCE: Duration = Duration::from_secs(1);

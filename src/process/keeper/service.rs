@@ -25,9 +25,9 @@ use crate::message::VERSION;
 use crate::message::channel::{Broken, Channel};
 use crate::message::packet::MAX_BLOB;
 use crate::message::parent::ToKeeper;
-use crate::process::confine::{self, Account, KeeperPaths};
-use crate::process::wait::{Ready, Waiter, Wish};
 use crate::process::{Failure, complain, signals};
+use crate::sys::confine::{self, Account, KeeperPaths};
+use crate::sys::wait::{Ready, Waiter, Wish};
 use crate::{faults, firewall, keep, sys};
 
 /// How soon interfaces are looked for again when the system could not be

@@ -16,6 +16,7 @@ use crate::message::channel::{Broken, Channel};
 use crate::message::packet::MAX_BLOB;
 use crate::message::parent::{FromKeeper, ToKeeper};
 use crate::process::Role;
+use crate::sys;
 
 /// This program, as it is started again.
 #[derive(Debug, Clone)]
@@ -24,18 +25,12 @@ pub struct Program {
 }
 
 impl Program {
-    /// The program that runs. On Linux it stays the same when another is
-    /// installed in its place.
+    /// The program that runs.
     ///
     /// # Errors
-    /// When the system does not tell.
+    /// When the system does not know.
     pub fn current() -> io::Result<Self> {
-        let path = if cfg!(target_os = "linux") {
-            PathBuf::from("/proc/self/exe")
-        } else {
-            std::env::current_exe()?
-        };
-        Ok(Self { path })
+        Ok(Self { path: sys::program()? })
     }
 
     /// Where it lies.

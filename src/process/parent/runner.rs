@@ -15,11 +15,12 @@ use crate::log::event::Event;
 use crate::message::channel::{Broken, Channel};
 use crate::message::parent::ToKeeper;
 use crate::message::runner::ToRunner;
+use crate::process::Role;
 use crate::process::backoff::Backoff;
-use crate::process::confine::{Account, Error};
 use crate::process::runner::{LAST_PATIENCE, UNTOLD};
-use crate::process::{Role, wait::Wish};
 use crate::sys;
+use crate::sys::confine::{Account, Error};
+use crate::sys::wait::Wish;
 
 /// How long a runner may go on without a keeper before it is killed: it ends
 /// by itself before, unless it is stuck.

@@ -17,14 +17,14 @@ use std::time::Duration;
 
 use nix::unistd::{Gid, Uid};
 
-use super::confine::{self, Account};
 use super::signals::Signals;
-use super::wait::{Waiter, Wish};
 use crate::core::time::Monotonic;
 use crate::log::Log;
 use crate::log::event::Event;
 use crate::message::channel::{Broken, Channel};
 use crate::message::runner::{FromRunner, MAX_BLOB, Outcome, Run, ToRunner};
+use crate::sys::confine::{self, Account};
+use crate::sys::wait::{Waiter, Wish};
 use crate::{faults, sys};
 use program::Program;
 use queue::Queue;

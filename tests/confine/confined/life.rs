@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use knockd::capture::system::Reader;
 use knockd::core::credential::ed25519::Ed25519;
-use knockd::process::confine::{self, Account, Cell, KeeperPaths, ParentPaths};
+use knockd::sys::confine::{self, Account, Cell, KeeperPaths, ParentPaths};
 use knockd::{keyfile, sys};
 use nix::cmsg_space;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};

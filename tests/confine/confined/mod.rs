@@ -15,7 +15,7 @@ use knockd::capture::interfaces;
 use knockd::capture::system::Attachment;
 use knockd::core::interest::{Interest, Packets, Ports};
 use knockd::core::sighting::Protocol;
-use knockd::process::confine::empty_directory;
+use knockd::sys::confine::empty_directory;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
 use crate::net::{Lab, PATIENCE, SPA_PORT};

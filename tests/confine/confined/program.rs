@@ -14,7 +14,7 @@ use knockd::message::channel::Channel;
 use knockd::message::engine::ToEngine;
 use knockd::message::packet::MAX_BLOB;
 use knockd::process::Role;
-use knockd::process::confine::{Account, empty_directory};
+use knockd::sys::confine::{Account, empty_directory};
 
 use super::Captured;
 use crate::net::{KNOCKD, Lab, PATIENCE, Plan};

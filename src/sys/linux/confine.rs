@@ -12,10 +12,9 @@ use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::prctl::set_no_new_privs;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 
-pub use super::common::{become_user, forbid_processes, is_only};
-use super::{Error, KeeperPaths, ParentPaths, seccomp};
-
-pub const USERADD: &str = "useradd -r -M -U -d /nonexistent -s /usr/sbin/nologin";
+use super::seccomp;
+use crate::sys::confine::{Error, KeeperPaths, ParentPaths};
+pub use crate::sys::shared::ids::{become_user, forbid_processes, is_only};
 
 /// Nothing to do: the filter is compiled in memory.
 pub fn prepare() {}

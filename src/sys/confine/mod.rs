@@ -16,25 +16,6 @@
 #![forbid(unsafe_code)]
 
 mod account;
-#[cfg(not(target_os = "macos"))]
-mod common;
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
-mod seccomp;
-#[cfg(all(target_os = "linux", not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
-#[path = "no_seccomp.rs"]
-mod seccomp;
-#[cfg(target_os = "freebsd")]
-#[path = "freebsd.rs"]
-mod system;
-#[cfg(target_os = "linux")]
-#[path = "linux.rs"]
-mod system;
-#[cfg(target_os = "macos")]
-#[path = "macos.rs"]
-mod system;
-#[cfg(target_os = "openbsd")]
-#[path = "openbsd.rs"]
-mod system;
 mod way_back;
 
 use std::fmt::{self, Display};
@@ -50,8 +31,8 @@ use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{chroot, geteuid};
 
-pub use crate::sys::confine::close_inherited;
-use crate::sys::forbid_core_files;
+use super::forbid_core_files;
+use super::here::confine as system;
 pub use account::Account;
 
 /// Descriptors that the engine may have: one per interface, and a duplicate
@@ -63,7 +44,7 @@ const DESCRIPTORS: rlim_t = 256;
 pub struct Error(String);
 
 impl Error {
-    fn new(step: impl Display, error: impl Into<io::Error>) -> Self {
+    pub(super) fn new(step: impl Display, error: impl Into<io::Error>) -> Self {
         Self(format!("cannot {step}: {}", error.into()))
     }
 
@@ -73,7 +54,7 @@ impl Error {
     }
 
     /// Names the step that fails, if it does.
-    fn at<E: Into<io::Error>>(step: impl Display) -> impl FnOnce(E) -> Self {
+    pub(super) fn at<E: Into<io::Error>>(step: impl Display) -> impl FnOnce(E) -> Self {
         move |error| Self::new(step, error)
     }
 }

@@ -9,10 +9,15 @@ use nix::errno::Errno;
 use nix::libc::timespec;
 use nix::sys::event::{EvFlags, EventFilter, FilterFlag, KEvent, Kqueue};
 use nix::sys::time::TimeSpec;
+use nix::time::ClockId;
 
-use super::{Ready, Wish};
 use crate::core::time::Monotonic;
 use crate::sys;
+use crate::sys::wait::{Ready, Wish};
+
+/// The clock for spans. `CLOCK_MONOTONIC` counts the time asleep on macOS, and
+/// on the BSDs as far as their suspend keeps the timecounter.
+pub const SPANS: ClockId = ClockId::CLOCK_MONOTONIC;
 
 /// The longest sleep towards a deadline. The kernel's timers stand still
 /// while the machine is suspended; this is how late a deadline that passed

@@ -2,7 +2,8 @@
 
 use nix::unistd::{Gid, Uid, setegid, seteuid, setgid, setuid};
 
-use super::{Account, Error, system};
+use super::{Account, Error};
+use crate::sys::here::confine as system;
 
 /// Tries every way back to root, and looks whether any of it is left.
 ///

@@ -10,9 +10,9 @@ use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
-use super::{Ready, Wish};
 use crate::core::time::Monotonic;
 use crate::sys::test_clock;
+use crate::sys::wait::{Ready, Wish};
 
 /// The one place where the daemon sleeps.
 #[derive(Debug)]

@@ -1,6 +1,9 @@
 //! Capture on Linux: one packet(7) socket per interface.
 #![forbid(unsafe_code)]
 
+mod egress;
+mod watch;
+
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 use std::time::Duration;
@@ -14,10 +17,10 @@ use super::filter::{Direction, compile};
 use crate::core::interest::Interest;
 use crate::core::interface::Interface;
 use crate::core::link::Link;
-use crate::sys::packet_socket;
+use crate::sys::linux::packet_socket;
 
-pub use super::egress_linux::egress;
-pub use super::watch_linux::Watch;
+pub use egress::egress;
+pub use watch::Watch;
 
 /// Room for the largest IP packet and its link header.
 const FRAME: usize = 65536 + 64;

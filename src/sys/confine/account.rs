@@ -2,7 +2,8 @@
 
 use nix::unistd::{Gid, Uid, User};
 
-use super::{Error, system};
+use super::Error;
+use crate::sys::SYSTEM;
 
 /// An ordinary user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +23,7 @@ impl Account {
         let user = User::from_name(name)
             .map_err(|error| Error::new(format_args!("look up user {name}"), error))?;
         let Some(User { uid, gid, .. }) = user else {
-            let command = system::USERADD;
+            let command = SYSTEM.add_user;
             return Err(Error::because(format_args!(
                 "no user {name}, create it with `{command} {name}`"
             )));

@@ -8,12 +8,9 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{getegid, geteuid, getgid, getuid, setgid, setuid};
 
-use super::{Account, Error, KeeperPaths, ParentPaths};
-pub use crate::sys::confine::forbid_processes;
-use crate::sys::confine::{groups, load_sandbox, set_group};
-
-/// Names of such users begin with `_`.
-pub const USERADD: &str = "sysadminctl -roleAccount -UID 470 -addUser";
+pub use super::sandbox::forbid_processes;
+use super::sandbox::{groups, load_sandbox, set_group};
+use crate::sys::confine::{Account, Error, KeeperPaths, ParentPaths};
 
 /// What is open already may be used; nothing else may be done.
 const PROFILE: &std::ffi::CStr = c"(version 1) (deny default)";
@@ -24,7 +21,7 @@ pub fn prepare() {
 }
 
 pub fn sandbox() -> Result<(), Error> {
-    crate::sys::confine::sandbox(PROFILE).map_err(Error::at("enter the sandbox"))
+    super::sandbox::sandbox(PROFILE).map_err(Error::at("enter the sandbox"))
 }
 
 /// For root, setuid(2) and setgid(2) set the saved ids, too.

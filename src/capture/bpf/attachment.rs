@@ -4,25 +4,14 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::bpf::{self, Abi, device};
-use super::filter::{Direction, compile};
+use super::device;
+use super::native::ABI;
+use crate::capture::filter::{Direction, compile};
 use crate::core::interest::Interest;
 use crate::core::interface::Interface;
 use crate::core::link::Link;
 
-pub use super::watch_bsd::{Watch, egress};
-
-/// The bpf of this system.
-#[cfg(all(target_os = "freebsd", target_pointer_width = "64"))]
-pub(super) const ABI: &Abi = &bpf::freebsd::ABI;
-#[cfg(all(target_os = "freebsd", target_pointer_width = "32", not(target_arch = "x86")))]
-pub(super) const ABI: &Abi = &bpf::freebsd32::ABI;
-#[cfg(all(target_os = "freebsd", target_arch = "x86"))]
-pub(super) const ABI: &Abi = &bpf::freebsd_i386::ABI;
-#[cfg(target_os = "openbsd")]
-pub(super) const ABI: &Abi = &bpf::openbsd::ABI;
-#[cfg(target_os = "macos")]
-pub(super) const ABI: &Abi = &bpf::macos::ABI;
+pub use super::watch::{Watch, egress};
 
 /// A descriptor that delivers the frames of one interface that the filter
 /// lets pass, and only those that came in. Whoever has a copy of it can read
@@ -50,8 +39,8 @@ impl Attachment {
             };
             compile(link, interests, direction).map_err(io::Error::other)
         };
-        let (fd, link) = device::open(ABI, &interface.name, interface.loopback, program)?;
-        let mut counter = device::Counter::new(ABI, fd);
+        let (fd, link) = device::open(&ABI, &interface.name, interface.loopback, program)?;
+        let mut counter = device::Counter::new(&ABI, fd);
         let buffer = counter.buffer_length()?;
         Ok(Self { link, buffer, counter })
     }
@@ -91,7 +80,7 @@ impl Reader {
     /// # Errors
     /// None here.
     pub fn adopt(fd: OwnedFd, _index: u32, buffer: u32) -> io::Result<Self> {
-        Ok(Self(device::Reader::new(ABI, fd, buffer)))
+        Ok(Self(device::Reader::new(&ABI, fd, buffer)))
     }
 
     /// The descriptor, to wait on.

@@ -12,8 +12,8 @@ use nix::net::if_::if_indextoname;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socket};
 
-use super::bpf::route::{self, Asker, Family};
-use super::system::ABI;
+use super::native::ABI;
+use super::route::{self, Asker, Family};
 
 /// A routing socket, used as a bell: what its messages say is not read, only
 /// that there are some.
@@ -82,7 +82,7 @@ pub fn egress() -> io::Result<Vec<String>> {
 }
 
 fn ask(fd: BorrowedFd<'_>, family: Family, asker: Asker) -> io::Result<Option<u32>> {
-    let question = route::question(ABI, family, asker);
+    let question = route::question(&ABI, family, asker);
     match send(fd.as_raw_fd(), &question, MsgFlags::empty()) {
         // No such route, or a kernel without the family.
         Err(Errno::ESRCH | Errno::EAFNOSUPPORT | Errno::ENETUNREACH) => return Ok(None),
@@ -94,7 +94,7 @@ fn ask(fd: BorrowedFd<'_>, family: Family, asker: Asker) -> io::Result<Option<u3
         match recv(fd.as_raw_fd(), &mut message, MsgFlags::empty()) {
             Ok(length) => {
                 let message = message.get(..length).unwrap_or_default();
-                if let Some(index) = route::answer(ABI, message, asker) {
+                if let Some(index) = route::answer(&ABI, message, asker) {
                     return Ok(index);
                 }
             }

@@ -7,11 +7,9 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
-pub use super::common::{become_user, forbid_processes, is_only};
-use super::{Error, KeeperPaths, ParentPaths};
-use crate::sys::confine::{lock_unveil, pledge, unveil};
-
-pub const USERADD: &str = "useradd -L daemon -d /var/empty -s /sbin/nologin";
+use super::pledge::{lock_unveil, pledge, unveil};
+use crate::sys::confine::{Error, KeeperPaths, ParentPaths};
+pub use crate::sys::shared::ids::{become_user, forbid_processes, is_only};
 
 /// What root's processes open by themselves: to say something, to look up
 /// users and groups, to reach the packet filter.

@@ -6,10 +6,11 @@ use std::os::unix::net::UnixStream;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::{Gid, Uid};
 
-use super::listener::Peer;
-
-/// Who is at the other end.
-pub fn of(stream: &UnixStream) -> io::Result<Peer> {
+/// User and group of the process at the other end.
+///
+/// # Errors
+/// The system's.
+pub fn peer(stream: &UnixStream) -> io::Result<(Uid, Gid)> {
     let credentials = getsockopt(stream, PeerCredentials)?;
-    Ok(Peer { uid: Uid::from_raw(credentials.uid()), gid: Gid::from_raw(credentials.gid()) })
+    Ok((Uid::from_raw(credentials.uid()), Gid::from_raw(credentials.gid())))
 }

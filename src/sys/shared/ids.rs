@@ -6,7 +6,7 @@ use std::io;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::{getgroups, getresgid, getresuid, setgroups, setresgid, setresuid};
 
-use super::{Account, Error};
+use crate::sys::confine::{Account, Error};
 
 /// Does not bind root.
 pub fn forbid_processes() -> io::Result<()> {

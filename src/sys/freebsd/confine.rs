@@ -11,11 +11,9 @@ use nix::libc;
 use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 
-pub use super::common::{become_user, forbid_processes, is_only};
-use super::{Error, KeeperPaths, ParentPaths};
-use crate::sys::confine::{enter_capability_mode, limit};
-
-pub const USERADD: &str = "pw useradd -d /nonexistent -s /usr/sbin/nologin -n";
+use super::capsicum::{enter_capability_mode, limit};
+use crate::sys::confine::{Error, KeeperPaths, ParentPaths};
+pub use crate::sys::shared::ids::{become_user, forbid_processes, is_only};
 
 /// Reading a bpf(4) device starts with the length of its buffer; its own
 /// counters are the only other thing a reader asks for (net/bpf.h).

@@ -1,16 +1,8 @@
 //! Sleeps until a descriptor is ready or a moment has come.
 
-#[cfg(target_os = "linux")]
-mod linux;
-#[cfg(target_os = "linux")]
-pub use linux::Waiter;
-
-#[cfg(not(target_os = "linux"))]
-mod kqueue;
-#[cfg(not(target_os = "linux"))]
-pub use kqueue::Waiter;
-
 use std::os::fd::{AsFd, BorrowedFd};
+
+pub use super::here::Waiter;
 
 /// A descriptor to wait on, and for what.
 #[derive(Debug, Clone, Copy)]

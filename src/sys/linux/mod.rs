@@ -1,0 +1,33 @@
+//! Linux: the platform of development and tests.
+
+#[cfg(target_os = "linux")]
+pub(super) mod confine;
+#[cfg(target_os = "linux")]
+pub(super) mod native;
+#[cfg(all(target_os = "linux", not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+mod no_seccomp;
+#[cfg(target_os = "linux")]
+pub mod packet_socket;
+#[cfg(target_os = "linux")]
+mod peer;
+#[cfg(target_os = "linux")]
+mod poll;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod seccomp;
+
+#[cfg(all(
+    target_os = "linux",
+    not(any(target_arch = "x86_64", target_arch = "aarch64"))
+))]
+use no_seccomp as seccomp;
+
+use super::System;
+
+/// Its words and paths.
+pub static SYSTEM: System = System {
+    name: "Linux",
+    config: "/etc/knockd.ron",
+    add_user: "useradd -r -M -U -d /nonexistent -s /usr/sbin/nologin",
+    bpf: None,
+    has_egress_group: false,
+};

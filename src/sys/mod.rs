@@ -1,0 +1,145 @@
+//! What the operating system gives: clocks, waiting, confinement, becoming a
+//! daemon.
+//!
+//! Each system has a folder: `native` is what its kernel does, and its
+//! [`System`] what differs in words and paths, which compiles on every host.
+//! `shared` holds what several have. `unsafe` is in these folders, in the
+//! ioctls of pf and bpf, and nowhere else.
+
+pub mod boot;
+pub mod confine;
+pub mod descriptor;
+pub mod freebsd;
+#[cfg(all(feature = "faults", target_os = "linux"))]
+pub mod hostile;
+pub mod linux;
+pub mod macos;
+pub mod openbsd;
+mod shared;
+mod system;
+pub mod test_clock;
+pub mod wait;
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nix::sys::resource::{Resource, setrlimit};
+use nix::time::clock_gettime;
+use nix::unistd::{ForkResult, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork, pipe, write};
+
+use crate::core::time::{Monotonic, Now, Wall};
+
+pub use here::{close_inherited, name_process, peer, program};
+pub use system::System;
+
+/// Chooses the system that this is compiled for, of all that are known.
+macro_rules! systems {
+    ($($target:literal => $folder:ident,)+) => {
+        $(
+            #[cfg(target_os = $target)]
+            use $folder::native as here;
+            /// The system that this is compiled for.
+            #[cfg(target_os = $target)]
+            pub static SYSTEM: &System = &$folder::SYSTEM;
+        )+
+        /// All systems.
+        pub static SYSTEMS: &[&System] = &[$(&$folder::SYSTEM),+];
+    };
+}
+
+systems! {
+    "freebsd" => freebsd,
+    "linux" => linux,
+    "macos" => macos,
+    "openbsd" => openbsd,
+}
+
+/// Both clocks.
+///
+/// # Errors
+/// When the kernel has no such clock.
+pub fn now() -> io::Result<Now> {
+    let spans = Duration::from(clock_gettime(here::SPANS)?);
+    let nanos = u64::try_from(spans.as_nanos()).unwrap_or(u64::MAX);
+    Ok(test_clock::step(Now { monotonic: Monotonic::from_nanos(nanos), wall: wall() }))
+}
+
+/// Civil time; 1970 for a clock that stands before it.
+#[must_use]
+pub fn wall() -> Wall {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Wall::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// No core file may hold a key.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn forbid_core_files() -> io::Result<()> {
+    here::forbid_dumps()?;
+    Ok(setrlimit(Resource::RLIMIT_CORE, 0, 0)?)
+}
+
+/// Which side of a [`split`] one is on.
+#[derive(Debug)]
+pub enum Side {
+    /// The command that was typed. It reads how its child fared.
+    Command(File),
+    /// The daemon to be. It writes a byte when it is ready; when it ends
+    /// before, the other side reads nothing.
+    Daemon(OwnedFd),
+}
+
+/// Splits the process into the command, which waits, and the daemon. To be
+/// called while there is one thread.
+///
+/// # Errors
+/// When there is no room for another process.
+pub fn split() -> io::Result<Side> {
+    let (reader, writer) = pipe()?;
+    // SAFETY: there is no other thread that could hold a lock across the fork.
+    match unsafe { fork() }? {
+        ForkResult::Parent { .. } => Ok(Side::Command(reader.into())),
+        ForkResult::Child => {
+            nix::unistd::setsid()?;
+            Ok(Side::Daemon(writer))
+        }
+    }
+}
+
+/// Which of our standard streams to give up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Silence {
+    /// Output and errors.
+    Output,
+    /// Errors alone: the others are gone already.
+    Errors,
+}
+
+/// Replaces standard streams by /dev/null.
+///
+/// # Errors
+/// When there is no /dev/null.
+pub fn silence(which: Silence) -> io::Result<()> {
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    if which == Silence::Output {
+        dup2_stdout(&null)?;
+    }
+    Ok(dup2_stderr(&null)?)
+}
+
+/// Leaves the terminal, and lets the command that waits at the other end of
+/// `command` return.
+///
+/// # Errors
+/// The system's.
+pub fn detach(command: &OwnedFd) -> io::Result<()> {
+    chdir("/")?;
+    let null = File::options().read(true).open("/dev/null")?;
+    dup2_stdin(&null)?;
+    silence(Silence::Output)?;
+    write(command, b"\n")?;
+    Ok(())
+}

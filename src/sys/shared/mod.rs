@@ -1,0 +1,12 @@
+//! What several systems have in common.
+
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+pub mod boot;
+#[cfg(not(target_os = "macos"))]
+pub mod ids;
+#[cfg(not(target_os = "linux"))]
+pub mod kqueue;
+#[cfg(not(target_os = "linux"))]
+pub mod peer;
+#[cfg(not(target_os = "linux"))]
+pub mod process;

@@ -1,0 +1,18 @@
+//! What differs between systems in words and paths.
+
+/// A system's words and paths.
+#[derive(Debug)]
+pub struct System {
+    /// Its name.
+    pub name: &'static str,
+    /// The configuration, unless `-f` names another file.
+    pub config: &'static str,
+    /// The command that creates a user without rights, up to the user's name.
+    pub add_user: &'static str,
+    /// The device that gives packets, the first one where there are many; none
+    /// where a capability does.
+    pub bpf: Option<&'static str>,
+    /// Whether the kernel keeps a group `egress` of the interfaces with a
+    /// default route.
+    pub has_egress_group: bool,
+}
