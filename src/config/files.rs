@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::MAX_LENGTH;
+use crate::core::bytes::{Malformed, Reader, Writer};
 use crate::keyfile::{self, KeyFile};
 
 /// The most bytes that the files take together, encoded; more are refused.
@@ -176,52 +177,40 @@ impl Files {
     }
 
     /// As bytes: the path, the directory and the text, then path and content
-    /// of each key file in the order of their paths. Each part stands behind
-    /// its length, 4 bytes, big-endian. At most [`MAX_TOTAL`].
+    /// of each key file in the order of their paths, each a string. At most [`MAX_TOTAL`].
     #[must_use]
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
-        // Never grown, or copies of keys would stay behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(self.length));
-        let mut put = |part: &[u8]| {
-            let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
-            bytes.extend_from_slice(&length.to_be_bytes());
-            bytes.extend_from_slice(part);
+        let begin = Writer::with_capacity(self.length);
+        let begin = begin.string(bytes_of(&self.path)).string(bytes_of(&self.directory));
+        let keys = self.keys.iter();
+        let write = |writer: Writer, (path, key): (&PathBuf, &Bytes)| {
+            writer.string(bytes_of(path)).string(key)
         };
-        put(bytes_of(&self.path));
-        put(bytes_of(&self.directory));
-        put(&self.text);
-        for (path, key) in &self.keys {
-            put(bytes_of(path));
-            put(key);
-        }
-        bytes
+        keys.fold(begin.string(&self.text), write).end()
     }
 
-    /// What [`encode`](Self::encode) made; `None` for anything else, and for
-    /// what exceeds a bound.
-    #[must_use]
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
-        if bytes.len() > MAX_TOTAL {
-            return None;
-        }
-        let mut rest = bytes;
-        let path = path_of(part(&mut rest)?);
-        let directory = path_of(part(&mut rest)?);
-        let text = part(&mut rest)?;
-        if text.len() as u64 > MAX_LENGTH {
-            return None;
+    /// What [`encode`](Self::encode) made.
+    ///
+    /// # Errors
+    /// For anything else, and for what exceeds a bound.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut read = Reader::new(bytes);
+        let (path, directory) = (path_of(read.string()?), path_of(read.string()?));
+        let text = read.string()?;
+        if bytes.len() > MAX_TOTAL || text.len() as u64 > MAX_LENGTH {
+            return Err(Malformed);
         }
         let mut files = Self::new(&path, &directory, text);
-        while !rest.is_empty() {
-            let (path, key) = (path_of(part(&mut rest)?), part(&mut rest)?);
+        while read.end().is_err() {
+            let (path, key) = (path_of(read.string()?), read.string()?);
             // In order, so that there is one encoding only and none comes twice.
             let is_next = files.keys.last_key_value().is_none_or(|(last, _)| *last < path);
             if !is_next || key.len() > keyfile::MAX_PUBLIC_LENGTH {
-                return None;
+                return Err(Malformed);
             }
             files.insert(&path, Zeroizing::new(key.to_vec()));
         }
-        Some(files)
+        Ok(files)
     }
 }
 
@@ -232,15 +221,6 @@ pub enum Unread {
     File(keyfile::Error),
     /// Because all files together are too large.
     Large,
-}
-
-/// The next part of an encoding.
-fn part<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let (length, behind) = rest.split_first_chunk::<PREFIX>()?;
-    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
-    let (part, behind) = behind.split_at_checked(length)?;
-    *rest = behind;
-    Some(part)
 }
 
 fn key_length(path: &Path, bytes: &[u8]) -> usize {

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::field::{Reader, Writer};
 use super::record::Message;
+use crate::core::bytes::{Malformed, Reader, Writer};
 use crate::core::door::Table;
 
 /// An answer. A request gets any number of them, and [`Answer::Done`] or
@@ -103,12 +103,11 @@ impl Answer {
     /// As it travels.
     #[must_use]
     pub fn encode(&self) -> Message {
-        let write = Writer::new(self.tag());
-        match self {
+        Message::of(self.tag(), |write| match self {
             Self::Door(door) => write
                 .text(&door.name)
                 .text(&door.table.name)
-                .maybe_text(door.table.anchor.as_deref())
+                .option(door.table.anchor.as_deref(), Writer::text)
                 .u32(door.leases)
                 .flag(door.usable),
             Self::Lease(lease) => lease
@@ -124,27 +123,28 @@ impl Answer {
             | Self::Line { text }
             | Self::Done { text }
             | Self::Failed { text } => write.text(text),
-        }
-        .end()
+        })
     }
 
-    /// From what came; `None` for what is no answer.
-    #[must_use]
-    pub fn decode(message: &Message) -> Option<Self> {
+    /// From what came.
+    ///
+    /// # Errors
+    /// When it is no answer.
+    pub fn decode(message: &Message) -> Result<Self, Malformed> {
         let mut read = Reader::new(&message.body);
         let answer = match message.tag {
             1 => Self::Door(Door::read(&mut read)?),
             2 => Self::Lease(Lease::read(&mut read)?),
-            3 => Self::Stat { name: read.text()?, value: read.u64()? },
-            4 => Self::Fact { key: read.text()?, value: read.text()? },
-            5 => Self::Event { text: read.text()? },
+            3 => Self::Stat { name: text(&mut read)?, value: read.u64()? },
+            4 => Self::Fact { key: text(&mut read)?, value: text(&mut read)? },
+            5 => Self::Event { text: text(&mut read)? },
             6 => Self::Missed { lines: read.u64()? },
-            7 => Self::Line { text: read.text()? },
-            8 => Self::Done { text: read.text()? },
-            9 => Self::Failed { text: read.text()? },
-            _ => return None,
+            7 => Self::Line { text: text(&mut read)? },
+            8 => Self::Done { text: text(&mut read)? },
+            9 => Self::Failed { text: text(&mut read)? },
+            _ => return Err(Malformed),
         };
-        read.end(answer)
+        read.end().map(|()| answer)
     }
 
     const fn tag(&self) -> u8 {
@@ -163,17 +163,17 @@ impl Answer {
 }
 
 impl Door {
-    fn read(read: &mut Reader<'_>) -> Option<Self> {
-        let (name, table) = (read.text()?, read.text()?);
-        let table = Table { name: table, anchor: read.maybe_text()? };
-        Some(Self { name, table, leases: read.u32()?, usable: read.flag()? })
+    fn read(read: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let (name, table) = (text(read)?, text(read)?);
+        let table = Table { name: table, anchor: read.option(text)? };
+        Ok(Self { name, table, leases: read.u32()?, usable: read.flag()? })
     }
 }
 
 impl Lease {
-    fn read(read: &mut Reader<'_>) -> Option<Self> {
-        Some(Self {
-            door: read.text()?,
+    fn read(read: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            door: text(read)?,
             address: read.address()?,
             holder: Holder::read(read)?,
             age: read.span()?,
@@ -193,15 +193,19 @@ impl Holder {
         }
     }
 
-    fn read(read: &mut Reader<'_>) -> Option<Self> {
-        Some(match read.u8()? {
-            1 => Self::User(read.text()?),
+    fn read(read: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(match read.u8()? {
+            1 => Self::User(text(read)?),
             2 => Self::Sequence,
             3 => Self::Administrator,
             4 => Self::Former,
-            _ => return None,
+            _ => return Err(Malformed),
         })
     }
+}
+
+fn text(read: &mut Reader<'_>) -> Result<String, Malformed> {
+    read.text().map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -249,7 +253,7 @@ mod tests {
         let table = Table { name: "t".repeat(31), anchor: Some("a".repeat(1023)) };
         let door = Door { name: "d".repeat(32), table, leases: 1, usable: true };
         let answer = Answer::Door(door);
-        assert_eq!(Answer::decode(&answer.encode()), Some(answer));
+        assert_eq!(Answer::decode(&answer.encode()), Ok(answer));
         let lease = Lease {
             door: "d".repeat(32),
             address: "2001:db8::7".parse().unwrap(),
@@ -265,14 +269,14 @@ mod tests {
     fn a_text_without_end_is_cut_and_still_understood() {
         let message = Answer::Failed { text: "ä".repeat(MAX_MESSAGE) }.encode();
         assert!(message.records().count() <= MAX_RECORDS);
-        assert!(matches!(Answer::decode(&message), Some(Answer::Failed { text })
+        assert!(matches!(Answer::decode(&message), Ok(Answer::Failed { text })
             if text.len() > 1_800));
     }
 
     proptest! {
         #[test]
         fn what_is_said_is_understood(answer in answers()) {
-            prop_assert_eq!(Answer::decode(&answer.encode()), Some(answer));
+            prop_assert_eq!(Answer::decode(&answer.encode()), Ok(answer));
         }
 
         #[test]
@@ -280,7 +284,7 @@ mod tests {
             tag in 0_u8..12,
             body in proptest::collection::vec(any::<u8>(), 0..300),
         ) {
-            if let Some(answer) = Answer::decode(&Message { tag, body: body.clone() }) {
+            if let Ok(answer) = Answer::decode(&Message { tag, body: body.clone() }) {
                 prop_assert_eq!(answer.encode().body.len(), body.len());
             }
         }

@@ -6,7 +6,6 @@
 #![forbid(unsafe_code)]
 
 pub mod answer;
-mod field;
 pub mod health;
 pub mod record;
 pub mod request;

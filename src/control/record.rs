@@ -13,6 +13,8 @@
 
 use std::fmt;
 
+use crate::core::bytes::Writer;
+
 /// Of this description. Both ends are of one installation, so there is nothing
 /// to negotiate: another version is refused.
 pub const VERSION: u8 = 1;
@@ -32,26 +34,30 @@ const MORE: u8 = 1;
 
 /// Something that one of us would not have sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Malformed {
+pub enum BadRecord {
     /// It has another version.
     Version(u8),
     /// It is no record, or not the one that had to follow.
-    Senseless,
+    Malformed,
 }
 
-impl fmt::Display for Malformed {
+impl fmt::Display for BadRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Version(version) => write!(
                 f,
                 "version {VERSION} of the protocol met version {version}, restart knockd"
             ),
-            Self::Senseless => f.write_str("what came is no message of knockd"),
+            Self::Malformed => f.write_str("what came is no message of knockd"),
         }
     }
 }
 
-impl std::error::Error for Malformed {}
+impl std::error::Error for BadRecord {}
+
+/// Bytes of a message that texts leave to what comes after them. A text that is
+/// too long for the rest is cut.
+const RESERVE: usize = 128;
 
 /// A whole message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +69,12 @@ pub struct Message {
 }
 
 impl Message {
+    /// The message of what `write` writes.
+    pub fn of(tag: u8, write: impl FnOnce(Writer) -> Writer) -> Self {
+        let body = write(Writer::within(MAX_MESSAGE - RESERVE)).end().to_vec();
+        Self { tag, body }
+    }
+
     /// The records that carry it, at least one. What exceeds
     /// [`MAX_MESSAGE`] is left out.
     pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
@@ -78,15 +90,9 @@ impl Message {
 
 /// A record of as much of `rest` as it holds.
 fn record(tag: u8, flags: u8, rest: &[u8]) -> Record {
-    let mut record = [0; SIZE];
-    let (head, body) = record.split_at_mut(SIZE - BODY);
-    let mut length = 0_u8;
-    for (place, byte) in body.iter_mut().zip(rest) {
-        *place = *byte;
-        length += 1;
-    }
-    head.copy_from_slice(&[VERSION, tag, flags, length]);
-    record
+    let body = rest.get(..BODY).unwrap_or(rest);
+    let length = u8::try_from(body.len()).unwrap_or(u8::MAX);
+    Writer::new().u8(VERSION).u8(tag).u8(flags).u8(length).bytes(body).padded()
 }
 
 /// Puts messages together again.
@@ -99,19 +105,19 @@ impl Joiner {
     /// # Errors
     /// When it is no record, or does not go on where the last one ended. What
     /// was joined so far is lost then.
-    pub fn take(&mut self, record: &Record) -> Result<Option<Message>, Malformed> {
+    pub fn take(&mut self, record: &Record) -> Result<Option<Message>, BadRecord> {
         let (tag, more, body) = split(record)?;
         let mut message = match self.0.take() {
             None => Message { tag, body: Vec::new() },
             Some(message) if message.tag == tag => message,
-            Some(_) => return Err(Malformed::Senseless),
+            Some(_) => return Err(BadRecord::Malformed),
         };
         message.body.extend_from_slice(body);
         if !more {
             return Ok(Some(message));
         }
         if body.len() < BODY || message.body.len() >= MAX_MESSAGE {
-            return Err(Malformed::Senseless);
+            return Err(BadRecord::Malformed);
         }
         self.0 = Some(message);
         Ok(None)
@@ -119,15 +125,15 @@ impl Joiner {
 }
 
 /// Tag, whether more comes, and body.
-fn split(record: &Record) -> Result<(u8, bool, &[u8]), Malformed> {
+fn split(record: &Record) -> Result<(u8, bool, &[u8]), BadRecord> {
     let [version, tag, flags, length, rest @ ..] = record;
     if *version != VERSION {
-        return Err(Malformed::Version(*version));
+        return Err(BadRecord::Version(*version));
     }
     let (body, padding) =
-        rest.split_at_checked((*length).into()).ok_or(Malformed::Senseless)?;
+        rest.split_at_checked((*length).into()).ok_or(BadRecord::Malformed)?;
     if *flags > MORE || padding.iter().any(|byte| *byte != 0) {
-        return Err(Malformed::Senseless);
+        return Err(BadRecord::Malformed);
     }
     Ok((*tag, *flags == MORE, body))
 }
@@ -137,7 +143,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn join(records: &[Record]) -> Result<Option<Message>, Malformed> {
+    fn join(records: &[Record]) -> Result<Option<Message>, BadRecord> {
         let mut joiner = Joiner::default();
         let mut last = None;
         for record in records {
@@ -166,12 +172,12 @@ mod tests {
             records[1][place] = byte;
             join(&records)
         };
-        assert_eq!(with(0, 2), Err(Malformed::Version(2)));
+        assert_eq!(with(0, 2), Err(BadRecord::Version(2)));
         for (place, byte) in [(1, 4), (2, 2), (2, 1), (3, 253), (3, 0), (SIZE - 1, 1)] {
-            assert_eq!(with(place, byte), Err(Malformed::Senseless), "{place}");
+            assert_eq!(with(place, byte), Err(BadRecord::Malformed), "{place}");
         }
         let endless = vec![good[0]; MAX_RECORDS];
-        assert_eq!(join(&endless), Err(Malformed::Senseless));
+        assert_eq!(join(&endless), Err(BadRecord::Malformed));
     }
 
     proptest! {

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::field::{Reader, Writer};
 use super::record::Message;
+use crate::core::bytes::{Malformed, Reader, Writer};
 
 /// A request: one message of one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,17 +71,17 @@ impl Request {
     /// As it travels.
     #[must_use]
     pub fn encode(&self) -> Message {
-        let write = Writer::new(self.tag());
-        match self {
+        Message::of(self.tag(), |write| match self {
             Self::Order(order) => order.write(write),
             _ => write,
-        }
-        .end()
+        })
     }
 
-    /// From what came; `None` for what is no request.
-    #[must_use]
-    pub fn decode(message: &Message) -> Option<Self> {
+    /// From what came.
+    ///
+    /// # Errors
+    /// When it is no request.
+    pub fn decode(message: &Message) -> Result<Self, Malformed> {
         let mut read = Reader::new(&message.body);
         let request = match message.tag {
             1 => Self::Leases,
@@ -91,7 +91,7 @@ impl Request {
             5 => Self::Monitor,
             tag => Self::Order(Order::read(tag, &mut read)?),
         };
-        read.end(request)
+        read.end().map(|()| request)
     }
 
     const fn tag(&self) -> u8 {
@@ -135,24 +135,24 @@ impl Order {
         }
     }
 
-    fn read(tag: u8, read: &mut Reader<'_>) -> Option<Self> {
-        Some(match tag {
+    fn read(tag: u8, read: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(match tag {
             16 => Self::Open {
-                door: read.text()?,
+                door: read.text()?.to_owned(),
                 address: read.address()?,
                 seconds: Some(read.u32()?).filter(|seconds| *seconds > 0),
             },
             17 => Self::Extend {
-                door: read.text()?,
+                door: read.text()?.to_owned(),
                 address: read.address()?,
                 seconds: read.u32()?,
             },
-            18 => Self::CloseLease { door: read.text()?, address: read.address()? },
-            19 => Self::CloseUser { name: read.text()? },
+            18 => Self::CloseLease { door: read.text()?.to_owned(), address: read.address()? },
+            19 => Self::CloseUser { name: read.text()?.to_owned() },
             20 => Self::CloseAll,
             21 => Self::Reload,
             22 => Self::Log { verbose: read.flag()? },
-            _ => return None,
+            _ => return Err(Malformed),
         })
     }
 }
@@ -186,7 +186,7 @@ mod tests {
         for request in
             [Request::Leases, Request::Doors, Request::Stats, Request::Health, Request::Monitor]
         {
-            assert_eq!(Request::decode(&request.encode()), Some(request));
+            assert_eq!(Request::decode(&request.encode()), Ok(request));
         }
         let (door, address) = ("d".repeat(32), "2001:db8::7".parse().unwrap());
         let order = Order::Open { door, address, seconds: Some(u32::MAX) };
@@ -197,7 +197,7 @@ mod tests {
         #[test]
         fn what_is_asked_is_understood(order in orders()) {
             let request = Request::Order(order);
-            prop_assert_eq!(Request::decode(&request.encode()), Some(request));
+            prop_assert_eq!(Request::decode(&request.encode()), Ok(request));
         }
 
         #[test]
@@ -208,7 +208,7 @@ mod tests {
             let message = Message { tag, body };
             // Whatever is understood is said again in the same bytes, but for
             // addresses, which have two forms.
-            if let Some(request) = Request::decode(&message) {
+            if let Ok(request) = Request::decode(&message) {
                 prop_assert_eq!(request.encode().body.len(), message.body.len());
             }
         }

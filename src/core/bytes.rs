@@ -118,10 +118,13 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Puts one thing after the other. May hold keys: it is wiped when dropped.
+/// Puts one thing after the other. It is wiped when dropped.
 #[must_use]
 #[derive(Default)]
-pub struct Writer(Zeroizing<Vec<u8>>);
+pub struct Writer {
+    bytes: Zeroizing<Vec<u8>>,
+    most: Option<usize>,
+}
 
 #[expect(missing_docs, reason = "the methods are named after what they write")]
 impl Writer {
@@ -129,8 +132,19 @@ impl Writer {
         Self::default()
     }
 
+    /// One for `length` bytes: as it does not grow, no copies of keys stay
+    /// where it was before.
+    pub fn with_capacity(length: usize) -> Self {
+        Self { bytes: Zeroizing::new(Vec::with_capacity(length)), most: None }
+    }
+
+    /// One that cuts texts where it would exceed `most` bytes.
+    pub fn within(most: usize) -> Self {
+        Self { most: Some(most), ..Self::default() }
+    }
+
     pub fn bytes(mut self, bytes: &[u8]) -> Self {
-        self.0.extend_from_slice(bytes);
+        self.bytes.extend_from_slice(bytes);
         self
     }
 
@@ -179,9 +193,10 @@ impl Writer {
         self.bytes(&address::to_bytes(address))
     }
 
-    /// A text after its length in two bytes; cut where it has more than 65535.
+    /// A text after its length in two bytes.
     pub fn text(self, text: &str) -> Self {
-        let text = cut(text, u16::MAX.into());
+        let room = self.most.map_or(usize::MAX, |most| most.saturating_sub(self.len()));
+        let text = cut(text, room.min(u16::MAX.into()));
         self.u16(u16::try_from(text.len()).unwrap_or(u16::MAX)).bytes(text.as_bytes())
     }
 
@@ -190,18 +205,12 @@ impl Writer {
         self.u32(u32::try_from(bytes.len()).unwrap_or(u32::MAX)).bytes(bytes)
     }
 
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    fn len(&self) -> usize {
+        self.bytes.len()
     }
 
     pub fn end(self) -> Zeroizing<Vec<u8>> {
-        self.0
+        self.bytes
     }
 
     /// The same with zeros up to a fixed length, which it must not exceed.
@@ -209,7 +218,7 @@ impl Writer {
     pub fn padded<const N: usize>(&self) -> [u8; N] {
         debug_assert!(self.len() <= N, "{} bytes do not fit {N}", self.len());
         let mut bytes = [0; N];
-        for (place, byte) in bytes.iter_mut().zip(self.0.iter()) {
+        for (place, byte) in bytes.iter_mut().zip(self.bytes.iter()) {
             *place = *byte;
         }
         bytes
@@ -217,8 +226,7 @@ impl Writer {
 }
 
 /// As much of `text` as fits into `most` bytes.
-#[must_use]
-pub fn cut(text: &str, most: usize) -> &str {
+fn cut(text: &str, most: usize) -> &str {
     let most = most.min(text.len());
     // A character takes up to four bytes.
     let ends = (most.saturating_sub(3)..=most).rev();

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::slots::{self, Content, SLOT};
+use crate::core::bytes::{Malformed, Reader, Writer};
 use crate::core::replay::ReplayId;
 use crate::core::time::{BootId, Monotonic, Wall};
 use crate::core::token::UserId;
@@ -94,7 +95,7 @@ fn understand(bytes: &[u8], boot: BootId) -> (Found, Option<Loss>) {
     let mut found = Found::default();
     let damaged = Some(Loss::Damaged);
     let Some((head, rest)) = bytes.split_first_chunk() else { return (found, damaged) };
-    found.head = Head::decode(head);
+    found.head = Head::decode(head).ok();
     // One that was cut off between two slots has no damaged one.
     let slots = found.head.and_then(|head| usize::try_from(head.slots).ok());
     let mut is_whole = slots.and_then(|slots| slots.checked_mul(SLOT)) == Some(rest.len());
@@ -105,7 +106,7 @@ fn understand(bytes: &[u8], boot: BootId) -> (Found, Option<Loss>) {
                 found.barrier = found.barrier.max(barrier);
             }
             Some(Ok(None)) => {}
-            Some(Err(())) | None => is_whole = false,
+            Some(Err(Malformed)) | None => is_whole = false,
         }
     }
     let loss = match found.head {
@@ -118,39 +119,23 @@ fn understand(bytes: &[u8], boot: BootId) -> (Found, Option<Loss>) {
 
 impl Head {
     pub fn encode(&self) -> [u8; SLOT] {
-        let mut content = [0; slots::CONTENT];
-        content[..8].copy_from_slice(MAGIC);
-        content[8..24].copy_from_slice(&self.boot);
-        content[24] = u8::from(self.is_clean);
-        content[25] = u8::from(self.loss.is_some());
-        content[26..34].copy_from_slice(&self.barrier.as_millis().to_be_bytes());
         let (started, skew) = self.loss.unwrap_or_default();
-        content[34..42].copy_from_slice(&started.as_nanos().to_be_bytes());
-        let skew = u64::try_from(skew.as_millis()).unwrap_or(u64::MAX);
-        content[42..50].copy_from_slice(&skew.to_be_bytes());
-        content[50..54].copy_from_slice(&self.slots.to_be_bytes());
+        let begin = Writer::new().bytes(MAGIC).bytes(&self.boot);
+        let begin = begin.flag(self.is_clean).flag(self.loss.is_some()).wall(self.barrier);
         // No slot has this number.
-        slots::seal(u32::MAX, &content)
+        slots::seal(u32::MAX, &begin.moment(started).span(skew).u32(self.slots).padded())
     }
 
-    pub fn decode(slot: &[u8; SLOT]) -> Option<Self> {
+    pub fn decode(slot: &[u8; SLOT]) -> Result<Self, Malformed> {
         let content = slots::unseal(u32::MAX, slot)?;
-        let (magic, rest) = content.split_first_chunk::<8>()?;
-        let (boot, rest) = rest.split_first_chunk()?;
-        let ([is_clean, has_loss], rest) = rest.split_first_chunk::<2>()?;
-        let (barrier, rest) = rest.split_first_chunk()?;
-        let (started, rest) = rest.split_first_chunk()?;
-        let (skew, rest) = rest.split_first_chunk()?;
-        let (slots, _) = rest.split_first_chunk()?;
-        let started = Monotonic::from_nanos(u64::from_be_bytes(*started));
-        let loss = (started, Duration::from_millis(u64::from_be_bytes(*skew)));
-        (magic == MAGIC).then_some(Self {
-            boot: *boot,
-            is_clean: *is_clean == 1,
-            barrier: Wall::from_millis(u64::from_be_bytes(*barrier)),
-            loss: (*has_loss == 1).then_some(loss),
-            slots: u32::from_be_bytes(*slots),
-        })
+        let mut fields = Reader::new(&content);
+        if fields.array()? != *MAGIC {
+            return Err(Malformed);
+        }
+        let (boot, is_clean, has_loss) = (fields.array()?, fields.flag()?, fields.flag()?);
+        let barrier = fields.wall()?;
+        let loss = Some((fields.moment()?, fields.span()?)).filter(|_| has_loss);
+        Ok(Self { boot, is_clean, barrier, loss, slots: fields.u32()? })
     }
 
     /// The loss, by a clock that still goes.
@@ -164,52 +149,35 @@ pub(super) const EMPTY: Content = [0; slots::CONTENT];
 
 impl Line {
     pub fn encode(&self, barrier: Wall) -> Content {
-        let mut content = EMPTY;
-        match self {
+        let begin = |kind, user| Writer::new().u8(kind).bytes(&[0; 7]).bytes(user);
+        let line = match self {
             Self::Token { user, token } => {
-                content[0] = 1;
-                content[8..16].copy_from_slice(user);
-                content[16..32].copy_from_slice(&token.id);
-                content[32..40].copy_from_slice(&token.issued.as_millis().to_be_bytes());
-                content[40..48].copy_from_slice(&token.expires.as_millis().to_be_bytes());
+                begin(1, user).bytes(&token.id).wall(token.issued).wall(token.expires)
             }
-            Self::Counter { user, counter } => {
-                content[0] = 2;
-                content[8..16].copy_from_slice(user);
-                content[16..20].copy_from_slice(&counter.to_be_bytes());
-            }
-        }
-        content[48..56].copy_from_slice(&barrier.as_millis().to_be_bytes());
-        content
+            Self::Counter { user, counter } => begin(2, user).u32(*counter).bytes(&[0; 28]),
+        };
+        line.wall(barrier).padded()
     }
 
     /// What a slot tells and the barrier, or that it tells nothing.
-    pub fn decode(content: &Content) -> Result<Option<(Self, Wall)>, ()> {
+    pub fn decode(content: &Content) -> Result<Option<(Self, Wall)>, Malformed> {
         if *content == EMPTY {
             return Ok(None);
         }
-        let fields = || {
-            let (kind, rest) = content.split_first_chunk::<8>()?;
-            let (user, rest) = rest.split_first_chunk()?;
-            let (id, rest) = rest.split_first_chunk::<16>()?;
-            let (issued, rest) = rest.split_first_chunk()?;
-            let (expires, rest) = rest.split_first_chunk()?;
-            let (barrier, _) = rest.split_first_chunk()?;
-            let wall = |bytes: &[u8; 8]| Wall::from_millis(u64::from_be_bytes(*bytes));
-            let line = match kind {
-                [1, 0, 0, 0, 0, 0, 0, 0] => {
-                    let (issued, expires) = (wall(issued), wall(expires));
-                    let token = ReplayId { id: *id, issued, expires, counter: 0 };
-                    Self::Token { user: *user, token }
-                }
-                [2, 0, 0, 0, 0, 0, 0, 0] => {
-                    let counter = u32::from_be_bytes(*id.first_chunk()?);
-                    Self::Counter { user: *user, counter }
-                }
-                _ => return None,
-            };
-            Some((line, wall(barrier)))
+        let mut fields = Reader::new(content);
+        let (kind, user) = (fields.array()?, fields.array()?);
+        let line = match kind {
+            [1, 0, 0, 0, 0, 0, 0, 0] => {
+                let (id, issued, expires) = (fields.array()?, fields.wall()?, fields.wall()?);
+                Self::Token { user, token: ReplayId { id, issued, expires, counter: 0 } }
+            }
+            [2, 0, 0, 0, 0, 0, 0, 0] => {
+                let counter = fields.u32()?;
+                fields.bytes(28)?;
+                Self::Counter { user, counter }
+            }
+            _ => return Err(Malformed),
         };
-        fields().map(Some).ok_or(())
+        Ok(Some((line, fields.wall()?)))
     }
 }

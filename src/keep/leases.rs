@@ -7,12 +7,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::path::Path;
 
 use super::slots::{self, Content, Durable, SLOT, SlotFile, UNUSED};
-use crate::core::address::{self, Entry};
-use crate::core::door::{Door, Table};
+use crate::core::address::Entry;
+use crate::core::bytes::{Malformed, Reader, Writer};
+use crate::core::door::{Door, DoorIndex, Table};
 use crate::core::hash;
 use crate::core::lease::LeaseKey;
 use crate::core::time::{BootId, Monotonic};
@@ -22,8 +23,6 @@ use crate::core::token::UserId;
 pub const NAME: &str = "leases";
 
 const MAGIC: &[u8; 8] = b"knockdL2";
-/// Length of the head before the doors.
-const HEAD: usize = SLOT;
 /// Slots beyond those of leases, for what is on its way out.
 const SLACK: u32 = 1024;
 /// More doors than any configuration has.
@@ -33,7 +32,7 @@ const MAX_DOORS: usize = 1 << 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// Its entry is about to be added.
-    Intended,
+    Intended = 1,
     /// Its entry stands.
     Live,
     /// It ended; its entry is about to be deleted.
@@ -126,83 +125,65 @@ pub fn recover(run: &Path, boot: BootId) -> Result<Recovered, Nothing> {
             return Err(Nothing::Broken(format!("cannot read {}: {error}", path.display())));
         }
     };
-    understand(&bytes, boot)?
-        .ok_or_else(|| Nothing::Broken(format!("{} is damaged", path.display())))
+    let left = understand(&bytes, boot);
+    left.unwrap_or_else(|Malformed| {
+        Err(Nothing::Broken(format!("{} is damaged", path.display())))
+    })
 }
 
-/// What `bytes` say; `None` when they are damaged.
-fn understand(bytes: &[u8], boot: BootId) -> Result<Option<Recovered>, Nothing> {
-    let Some((head, rest)) = bytes.split_first_chunk::<HEAD>() else { return Ok(None) };
-    let Some(content) = slots::unseal(u32::MAX, head) else { return Ok(None) };
-    let Some((magic, content)) = content.split_first_chunk::<8>() else { return Ok(None) };
-    let Some((found, content)) = content.split_first_chunk::<16>() else { return Ok(None) };
-    if magic != MAGIC {
-        return Ok(None);
+fn understand(bytes: &[u8], boot: BootId) -> Result<Result<Recovered, Nothing>, Malformed> {
+    let mut file = Reader::new(bytes);
+    let content = slots::unseal(u32::MAX, &file.array()?)?;
+    let mut head = Reader::new(&content);
+    if head.array()? != *MAGIC {
+        return Err(Malformed);
     }
-    if *found != boot {
-        return Err(Nothing::OtherBoot);
+    if head.array()? != boot {
+        return Ok(Err(Nothing::OtherBoot));
     }
-    Ok(read_body(content, rest))
-}
-
-fn read_body(head: &[u8], rest: &[u8]) -> Option<Recovered> {
-    let (length, head) = head.split_first_chunk()?;
-    let (checksum, _) = head.split_first_chunk::<8>()?;
-    let (doors, rest) =
-        rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
-    if hash::id("doors", &[doors]) != *checksum {
-        return None;
+    let (length, checksum) = (head.u32()?, head.array()?);
+    let doors = file.bytes(usize::try_from(length).map_err(|_| Malformed)?)?;
+    if hash::id("doors", &[doors]) != checksum {
+        return Err(Malformed);
     }
     let doors = read_doors(doors)?;
     // A damaged slot is one lease's loss, not all others'.
-    let records = slots::all(rest).flatten().filter_map(|content| Record::decode(&content));
+    let records = slots::all(file.rest()).flatten();
+    let records = records.filter_map(|content| Record::decode(&content).ok());
     let records =
         records.filter(|record| usize::from(record.key.door.0) < doors.len()).collect();
-    Some(Recovered { doors, records })
+    Ok(Ok(Recovered { doors, records }))
 }
 
-/// Doors as bytes: name, table and anchor, each behind its length in two.
+/// Doors as bytes: name, table and anchor, each after its length, and the two
+/// prefixes.
 fn write_doors(doors: &[Door]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for Door { name, table, v4_prefix, v6_prefix, .. } in doors {
+    let write = |writer: Writer, door: &Door| {
         // No door has an empty anchor.
-        for part in
-            [name, &table.name, table.anchor.as_deref().unwrap_or_default()] as [&str; 3]
-        {
-            let length = u16::try_from(part.len()).unwrap_or(u16::MAX);
-            bytes.extend_from_slice(&length.to_be_bytes());
-            bytes.extend_from_slice(part.as_bytes());
-        }
-        bytes.extend_from_slice(&[*v4_prefix, *v6_prefix]);
-    }
+        let anchor = door.table.anchor.as_deref().unwrap_or_default();
+        let writer = writer.text(&door.name).text(&door.table.name).text(anchor);
+        writer.u8(door.v4_prefix).u8(door.v6_prefix)
+    };
+    let mut bytes = doors.iter().fold(Writer::new(), write).end().to_vec();
     bytes.resize(bytes.len().next_multiple_of(SLOT), 0);
     bytes
 }
 
-fn read_doors(mut bytes: &[u8]) -> Option<Vec<Site>> {
+fn read_doors(bytes: &[u8]) -> Result<Vec<Site>, Malformed> {
+    let mut bytes = Reader::new(bytes);
     let mut doors = Vec::new();
-    // Behind the last door there is nothing but zeros.
-    while bytes.iter().any(|byte| *byte != 0) {
-        doors.push(read_door(&mut bytes)?);
-        if doors.len() > MAX_DOORS {
-            return None;
+    // After the last door there is nothing but zeros.
+    while bytes.clone().rest().iter().any(|byte| *byte != 0) {
+        if doors.len() == MAX_DOORS {
+            return Err(Malformed);
         }
+        let mut text = || bytes.text().map(str::to_owned);
+        let (name, table, anchor) = (text()?, text()?, text()?);
+        let anchor = (!anchor.is_empty()).then_some(anchor);
+        let table = Table { anchor, name: table };
+        doors.push(Site { name, table, v4_prefix: bytes.u8()?, v6_prefix: bytes.u8()? });
     }
-    Some(doors)
-}
-
-fn read_door(bytes: &mut &[u8]) -> Option<Site> {
-    let mut part = || {
-        let (length, rest) = bytes.split_first_chunk()?;
-        let (part, rest) = rest.split_at_checked(u16::from_be_bytes(*length).into())?;
-        *bytes = rest;
-        Some(std::str::from_utf8(part).ok()?.to_owned())
-    };
-    let (name, table, anchor) = (part()?, part()?, part()?);
-    let anchor = (!anchor.is_empty()).then_some(anchor);
-    let (&[v4_prefix, v6_prefix], rest) = bytes.split_first_chunk()?;
-    *bytes = rest;
-    Some(Site { name, table: Table { anchor, name: table }, v4_prefix, v6_prefix })
+    Ok(doors)
 }
 
 /// The file of a run.
@@ -303,80 +284,47 @@ impl LeaseFile {
 
 fn head(boot: BootId, doors: &[Door]) -> Vec<u8> {
     let doors = write_doors(doors);
-    let mut content = EMPTY;
-    content[..8].copy_from_slice(MAGIC);
-    content[8..24].copy_from_slice(&boot);
     let length = u32::try_from(doors.len()).unwrap_or(u32::MAX);
-    content[24..28].copy_from_slice(&length.to_be_bytes());
-    content[28..36].copy_from_slice(&hash::id("doors", &[&doors]));
-    let mut head = slots::seal(u32::MAX, &content).to_vec();
-    head.extend_from_slice(&doors);
-    head
+    let begin = Writer::new().bytes(MAGIC).bytes(&boot).u32(length);
+    let head = begin.bytes(&hash::id("doors", &[&doors])).padded();
+    [&slots::seal(u32::MAX, &head)[..], &doors].concat()
 }
-
-/// A slot without a lease.
-const EMPTY: Content = [0; slots::CONTENT];
 
 impl Record {
     fn encode(&self) -> Content {
-        let mut content = EMPTY;
-        content[0] = match self.state {
-            State::Intended => 1,
-            State::Live => 2,
-            State::Closing => 3,
-            State::Resting => 4,
+        let (holder, user) = match self.holder {
+            Holder::User(id) => (1, id),
+            Holder::Sequence => (2, [0; 8]),
+            Holder::Administrator => (3, [0; 8]),
+            Holder::Former => (4, [0; 8]),
         };
-        content[1] = u8::from(self.foreign);
-        content[2..4].copy_from_slice(&self.key.door.0.to_be_bytes());
-        let user = match self.holder {
-            Holder::User(id) => id,
-            _ => [0; 8],
-        };
-        content[4] = match self.holder {
-            Holder::User(_) => 1,
-            Holder::Sequence => 2,
-            Holder::Administrator => 3,
-            Holder::Former => 4,
-        };
-        content[8..16].copy_from_slice(&user);
-        content[16..32].copy_from_slice(&address::to_bytes(self.key.address));
-        content[32..40].copy_from_slice(&self.opened.as_nanos().to_be_bytes());
-        content[40..48].copy_from_slice(&self.deadline.as_nanos().to_be_bytes());
-        content
+        let begin = Writer::new().u8(self.state as u8).flag(self.foreign);
+        let begin = begin.u16(self.key.door.0).u8(holder).bytes(&[0; 3]).bytes(&user);
+        begin.address(self.key.address).moment(self.opened).moment(self.deadline).padded()
     }
 
-    /// `None` for an empty slot, or for what no slot of ours holds.
-    fn decode(content: &Content) -> Option<Self> {
-        let ([state, foreign, a, b, holder, ..], rest) = content.split_first_chunk::<8>()?;
-        let (user, rest) = rest.split_first_chunk()?;
-        let (address, rest) = rest.split_first_chunk::<16>()?;
-        let (opened, rest) = rest.split_first_chunk()?;
-        let (deadline, _) = rest.split_first_chunk()?;
-        let address: IpAddr = IpAddr::V6(Ipv6Addr::from(*address)).to_canonical();
-        let moment = |bytes: &[u8; 8]| Monotonic::from_nanos(u64::from_be_bytes(*bytes));
-        Some(Self {
-            state: match state {
-                1 => State::Intended,
-                2 => State::Live,
-                3 => State::Closing,
-                4 => State::Resting,
-                _ => return None,
-            },
-            key: LeaseKey {
-                door: crate::core::door::DoorIndex(u16::from_be_bytes([*a, *b])),
-                address,
-            },
-            holder: match holder {
-                1 => Holder::User(*user),
-                2 => Holder::Sequence,
-                3 => Holder::Administrator,
-                4 => Holder::Former,
-                _ => return None,
-            },
-            opened: moment(opened),
-            deadline: moment(deadline),
-            foreign: *foreign == 1,
-        })
+    fn decode(content: &Content) -> Result<Self, Malformed> {
+        let mut fields = Reader::new(content);
+        let state = match fields.u8()? {
+            1 => State::Intended,
+            2 => State::Live,
+            3 => State::Closing,
+            4 => State::Resting,
+            _ => return Err(Malformed),
+        };
+        let (foreign, door, holder) = (fields.flag()?, DoorIndex(fields.u16()?), fields.u8()?);
+        fields.bytes(3)?;
+        let user = fields.array()?;
+        let holder = match holder {
+            1 => Holder::User(user),
+            2 => Holder::Sequence,
+            3 => Holder::Administrator,
+            4 => Holder::Former,
+            _ => return Err(Malformed),
+        };
+        let key = LeaseKey { door, address: fields.address()? };
+        let (opened, deadline) = (fields.moment()?, fields.moment()?);
+        Ok(Self { state, key, holder, opened, deadline, foreign })
     }
 }
 

@@ -11,6 +11,7 @@ use std::path::Path;
 use nix::libc;
 use nix::unistd::geteuid;
 
+use crate::core::bytes::{Malformed, Reader, Writer};
 use crate::core::hash;
 
 /// Length of a slot, and what the head is a multiple of.
@@ -31,18 +32,17 @@ pub type Content = [u8; CONTENT];
 /// number, and a label of its own.
 #[must_use]
 pub fn seal(number: u32, content: &Content) -> [u8; SLOT] {
-    let mut slot = [0; SLOT];
-    let (place, checksum) = slot.split_at_mut(CONTENT);
-    place.copy_from_slice(content);
-    checksum.copy_from_slice(&sum(number, content));
-    slot
+    Writer::new().bytes(content).bytes(&sum(number, content)).padded()
 }
 
-/// What the bytes of slot `number` hold; `None` when they are damaged.
-#[must_use]
-pub fn unseal(number: u32, slot: &[u8; SLOT]) -> Option<Content> {
-    let (content, checksum) = slot.split_first_chunk()?;
-    (sum(number, content) == *checksum).then_some(*content)
+/// What the bytes of slot `number` hold.
+///
+/// # Errors
+/// When they are damaged.
+pub fn unseal(number: u32, slot: &[u8; SLOT]) -> Result<Content, Malformed> {
+    let mut slot = Reader::new(slot);
+    let (content, checksum) = (slot.array()?, slot.array()?);
+    if sum(number, &content) == checksum { Ok(content) } else { Err(Malformed) }
 }
 
 /// Bound to the number, so that a slot that was written to a wrong place is
@@ -175,7 +175,7 @@ pub fn all(bytes: &[u8]) -> impl Iterator<Item = Option<Content>> + '_ {
     (0..).zip(bytes.chunks(SLOT)).map(|(number, slot)| {
         let slot: &[u8; SLOT] = slot.try_into().ok()?;
         // Most are, and a checksum takes its time.
-        if *slot == UNUSED { None } else { unseal(number, slot) }
+        if *slot == UNUSED { None } else { unseal(number, slot).ok() }
     })
 }
 
@@ -187,12 +187,12 @@ mod tests {
     fn a_slot_with_any_bit_changed_or_in_another_place_is_damaged() {
         let content: Content = std::array::from_fn(|at| at as u8);
         let slot = seal(7, &content);
-        assert_eq!(unseal(7, &slot), Some(content));
-        assert_eq!(unseal(8, &slot), None);
+        assert_eq!(unseal(7, &slot), Ok(content));
+        assert_eq!(unseal(8, &slot), Err(Malformed));
         for bit in 0..8 * SLOT {
             let mut changed = slot;
             changed[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(unseal(7, &changed), None, "bit {bit}");
+            assert_eq!(unseal(7, &changed), Err(Malformed), "bit {bit}");
         }
     }
 }

@@ -65,10 +65,10 @@ impl Connection {
             let message = joiner.take(&record).map_err(Error::from_display)?;
             let Some(message) = message else { continue };
             match Answer::decode(&message).map(tame) {
-                Some(Answer::Done { text }) => return Ok(text),
-                Some(Answer::Failed { text }) => return Err(Error::Because(text)),
-                Some(answer) => each(answer)?,
-                None => return Err(Error::Because("knockd gave no sensible answer".into())),
+                Ok(Answer::Done { text }) => return Ok(text),
+                Ok(Answer::Failed { text }) => return Err(Error::Because(text)),
+                Ok(answer) => each(answer)?,
+                Err(_) => return Err(Error::Because("knockd gave no sensible answer".into())),
             }
         }
     }

@@ -13,6 +13,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::Message;
 use super::packet::{LENGTH, Packet};
+use crate::core::bytes::Malformed;
 use crate::sys::descriptor;
 
 /// Bytes read in one call.
@@ -43,6 +44,12 @@ impl std::fmt::Display for Broken {
             Self::Deaf => f.write_str("it does not read its messages"),
             Self::System(error) => write!(f, "{error}"),
         }
+    }
+}
+
+impl From<Malformed> for Broken {
+    fn from(_: Malformed) -> Self {
+        Self::Senseless
     }
 }
 

@@ -150,7 +150,7 @@ fn parts(mut bytes: &[u8]) -> (Vec<u8>, Vec<u8>, Vec<u8>, Keys) {
 fn what_exceeds_a_bound_is_not_decoded() {
     let with = |text: &[u8], key: &[u8]| {
         let keys = Keys::from([(b"k".to_vec(), key.to_vec())]);
-        Files::decode(&encode(b"f", b"/", text, &keys)).is_some()
+        Files::decode(&encode(b"f", b"/", text, &keys)).is_ok()
     };
     let most = usize::try_from(config::MAX_LENGTH).unwrap();
     assert!(with(&vec![b' '; most], &[b'k'; keyfile::MAX_PUBLIC_LENGTH]));
@@ -162,8 +162,8 @@ fn what_exceeds_a_bound_is_not_decoded() {
         encode(b"f", b"/", &[b' '; 4_096 - 14], &(0..count).map(key).collect())
     };
     assert_eq!(keys(4_095).len(), config::MAX_TOTAL);
-    assert!(Files::decode(&keys(4_095)).is_some());
-    assert!(Files::decode(&keys(4_096)).is_none());
+    assert!(Files::decode(&keys(4_095)).is_ok());
+    assert!(Files::decode(&keys(4_096)).is_err());
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn keys_out_of_order_or_twice_are_not_decoded() {
         for path in [first, second] {
             bytes.extend([&1_u32.to_be_bytes(), path, &0_u32.to_be_bytes()].concat());
         }
-        Files::decode(&bytes).is_some()
+        Files::decode(&bytes).is_ok()
     };
     assert!(two(b"a", b"b"));
     assert!(!two(b"b", b"a") && !two(b"a", b"a"));
@@ -193,7 +193,7 @@ proptest! {
 
     #[test]
     fn bytes_are_decoded_to_what_encodes_to_them_or_not_at_all(bytes: Vec<u8>) {
-        if let Some(files) = Files::decode(&bytes) {
+        if let Ok(files) = Files::decode(&bytes) {
             prop_assert_eq!(&files.encode()[..], &bytes[..]);
         }
     }
@@ -210,7 +210,7 @@ proptest! {
             bytes[at] = value;
         }
         for length in [bytes.len(), cut.index(bytes.len())] {
-            if let Some(files) = Files::decode(&bytes[..length]) {
+            if let Ok(files) = Files::decode(&bytes[..length]) {
                 prop_assert_eq!(&files.encode()[..], &bytes[..length]);
                 let _ = config::parse_files(&files);
             }

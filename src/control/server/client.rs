@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Counts;
 use super::desk::{Desk, Reply, Ticket};
 use crate::control::answer::Answer;
-use crate::control::record::{Joiner, MAX_RECORDS, Malformed, Record, SIZE};
+use crate::control::record::{BadRecord, Joiner, MAX_RECORDS, Record, SIZE};
 use crate::control::request::Request;
 use crate::core::lease::LeaseKey;
 use crate::core::time::Monotonic;
@@ -144,11 +144,11 @@ impl Client {
     fn take(&mut self, record: &Record, desk: &mut dyn Desk, counts: &mut Counts) {
         let message = match Joiner::default().take(record) {
             Ok(Some(message)) => message,
-            Ok(None) => return self.refuse(&Malformed::Senseless.to_string()),
+            Ok(None) => return self.refuse(&BadRecord::Malformed.to_string()),
             Err(malformed) => return self.refuse(&malformed.to_string()),
         };
-        let Some(request) = Request::decode(&message) else {
-            return self.refuse(&Malformed::Senseless.to_string());
+        let Ok(request) = Request::decode(&message) else {
+            return self.refuse(&BadRecord::Malformed.to_string());
         };
         self.task = match request {
             Request::Leases => Task::Leases(None),

@@ -89,7 +89,7 @@ impl Engine {
             return Err(Broken::System(io::Error::other(error.to_string())));
         }
         drop(log);
-        let files = Files::decode(&files).ok_or(Broken::Senseless)?;
+        let files = Files::decode(&files).map_err(Broken::from)?;
         #[cfg(feature = "faults")]
         if let Some(deed) = deed {
             super::hostile::live(channel, &files, &deed)?;

@@ -113,7 +113,7 @@ impl Service {
         signals::leave_to_parent().map_err(cannot("cannot leave signals alone"))?;
         let now = sys::now().map_err(cannot("cannot read the clock"))?;
         let files = Files::decode(&files)
-            .ok_or_else(|| Failure::Because("the parent sent no configuration".into()))?;
+            .map_err(|_| Failure::Because("the parent sent no configuration".into()))?;
         let config = once::understand(files)
             .map_err(|problems| Failure::Because(problems.to_string()))?;
         let account = account(&config)?;
