@@ -127,8 +127,8 @@ impl Gate {
 
     /// A gate that believes only what another store of tokens would.
     #[must_use]
-    pub fn behind(policy: Arc<Policy>, barrier: Barrier) -> Self {
-        Self::remembering(policy, Replay::behind(barrier))
+    pub fn with_barrier(policy: Arc<Policy>, barrier: Barrier) -> Self {
+        Self::remembering(policy, Replay::with_barrier(barrier))
     }
 
     fn remembering(policy: Arc<Policy>, replay: Replay<FirstSeen>) -> Self {

@@ -75,12 +75,12 @@ impl<N> Replay<N> {
     /// An empty store that refuses everything issued at or before `barrier`.
     #[must_use]
     pub fn new(barrier: Wall) -> Self {
-        Self::behind(Barrier { forgotten: barrier, loss: None })
+        Self::with_barrier(Barrier { forgotten: barrier, loss: None })
     }
 
     /// An empty store behind the barrier of another.
     #[must_use]
-    pub fn behind(barrier: Barrier) -> Self {
+    pub fn with_barrier(barrier: Barrier) -> Self {
         let loss = barrier.loss.map(|(started, max_skew)| Loss { started, max_skew });
         Self {
             users: BTreeMap::new(),

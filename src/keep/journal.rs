@@ -66,7 +66,7 @@ impl<N: Default> Journal<N> {
         let mut replay = match (&loss, found.head.and_then(|head| head.loss_in(boot))) {
             (Some(_), _) => Replay::after_loss(now, max_skew),
             (None, Some(loss)) => {
-                Replay::behind(Barrier { forgotten: barrier, loss: Some(loss) })
+                Replay::with_barrier(Barrier { forgotten: barrier, loss: Some(loss) })
             }
             (None, None) => Replay::new(barrier),
         };
@@ -274,7 +274,7 @@ impl<N> Journal<N> {
 ///
 /// # Errors
 /// The system's. What is there is never touched.
-pub fn lay_first(directory: &Path) -> io::Result<()> {
+pub fn create_empty(directory: &Path) -> io::Result<()> {
     prepare(directory)?;
     if directory.join(NAME).try_exists()? {
         return Ok(());

@@ -38,7 +38,7 @@ pub enum State {
     /// It ended; its entry is about to be deleted.
     Closing,
     /// The daemon stopped: its entry was deleted, its time goes on.
-    Resting,
+    Suspended,
 }
 
 /// Who has a door open, by names that outlive a configuration.
@@ -267,9 +267,9 @@ impl LeaseFile {
     ///
     /// # Errors
     /// The system's.
-    pub fn rest(&mut self, key: LeaseKey) -> io::Result<()> {
+    pub fn suspend(&mut self, key: LeaseKey) -> io::Result<()> {
         let Some((_, record)) = self.records.get(&key) else { return Ok(()) };
-        self.put(Record { state: State::Resting, ..*record })
+        self.put(Record { state: State::Suspended, ..*record })
     }
 
     fn put(&mut self, record: Record) -> io::Result<()> {
@@ -309,7 +309,7 @@ impl Record {
             1 => State::Intended,
             2 => State::Live,
             3 => State::Closing,
-            4 => State::Resting,
+            4 => State::Suspended,
             _ => return Err(Malformed),
         };
         let (foreign, door, holder) = (fields.flag()?, DoorIndex(fields.u16()?), fields.u8()?);

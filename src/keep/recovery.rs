@@ -29,7 +29,7 @@ pub struct Restore {
     pub foreign: bool,
     /// Whether its entry was taken out when the daemon stopped: one that
     /// stands there now is somebody else's.
-    pub rested: bool,
+    pub suspended: bool,
 }
 
 /// What is to be done, in this order.
@@ -57,14 +57,14 @@ pub fn plan(left: &Recovered, now: Monotonic) -> Plan {
         let slot = (site.table.clone(), site.entry(record.key.address));
         let lives = record.deadline > now;
         match record.state {
-            State::Live | State::Resting if lives => {
+            State::Live | State::Suspended if lives => {
                 if record.state == State::Live {
                     held.insert(slot);
                 }
                 plan.restore.push(restore(site, record));
             }
             // Its entry was taken out.
-            State::Resting => {}
+            State::Suspended => {}
             State::Live | State::Intended | State::Closing => {
                 if !record.foreign {
                     plan.delete.insert(slot);
@@ -76,7 +76,7 @@ pub fn plan(left: &Recovered, now: Monotonic) -> Plan {
         }
     }
     plan.delete.retain(|slot| !held.contains(slot));
-    plan.restore.sort_by_key(|restore| restore.rested);
+    plan.restore.sort_by_key(|restore| restore.suspended);
     plan
 }
 
@@ -90,6 +90,6 @@ fn restore(site: &Site, record: &Record) -> Restore {
         opened: record.opened,
         deadline: record.deadline,
         foreign: record.foreign,
-        rested: record.state == State::Resting,
+        suspended: record.state == State::Suspended,
     }
 }

@@ -62,7 +62,7 @@ pub(super) fn setup(order: &Setup, out: &mut dyn Write) -> Result<(), Error> {
     // A configuration elsewhere is for a look, and the machine's journal not.
     if is_new && file == Path::new(SYSTEM.config) {
         // Without it the daemon would doubt every token for a while.
-        if let Err(error) = journal::lay_first(&config.directories.state) {
+        if let Err(error) = journal::create_empty(&config.directories.state) {
             let state = config.directories.state.display();
             hint(&format!("no journal in {state}, the first start will doubt tokens: {error}"));
         }

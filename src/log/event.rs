@@ -98,7 +98,7 @@ events! {
         "cannot go on: {error}";
     Warning Doubtful { text: &'a str }
         "{text}";
-    Notice Unsaid { lines: u64 }
+    Notice Omitted { lines: u64 }
         "{lines} lines about doors left out, too many";
 
     // Doors.

@@ -46,12 +46,12 @@ pub struct Log {
     verbose: bool,
     lines: Rate,
     summary: Summary,
-    /// What was said since it was last heard, if somebody listens.
-    heard: Option<VecDeque<String>>,
+    /// What was said since it was last followed, if somebody listens.
+    followed: Option<VecDeque<String>>,
 }
 
 /// Lines that wait for those who listen; later ones are lost for them.
-const MAX_HEARD: usize = 1024;
+const MAX_FOLLOWED: usize = 1024;
 
 /// Lines about doors: so many at once, and one more each
 /// [`LINE_INTERVAL`].
@@ -91,7 +91,7 @@ impl Log {
 
     fn to(sink: Sink, verbose: bool) -> Self {
         let lines = Rate::new(LINE_BURST, LINE_INTERVAL);
-        Self { sink, verbose, lines, summary: Summary::default(), heard: None }
+        Self { sink, verbose, lines, summary: Summary::default(), followed: None }
     }
 
     /// Whether to say what strangers and half-done knocks do.
@@ -100,25 +100,25 @@ impl Log {
     }
 
     /// Whether somebody listens to what is said.
-    pub fn be_heard(&mut self, wanted: bool) {
-        match (wanted, &self.heard) {
-            (true, None) => self.heard = Some(VecDeque::new()),
-            (false, _) => self.heard = None,
+    pub fn set_followed(&mut self, wanted: bool) {
+        match (wanted, &self.followed) {
+            (true, None) => self.followed = Some(VecDeque::new()),
+            (false, _) => self.followed = None,
             (true, Some(_)) => {}
         }
     }
 
     /// What was said since this was last asked, the oldest first.
-    pub fn hear(&mut self) -> Option<String> {
-        self.heard.as_mut()?.pop_front()
+    pub fn next_line(&mut self) -> Option<String> {
+        self.followed.as_mut()?.pop_front()
     }
 
     /// Says `event`.
     pub fn say(&mut self, event: &Event<'_>) {
-        if let Some(heard) = &mut self.heard
-            && heard.len() < MAX_HEARD
+        if let Some(followed) = &mut self.followed
+            && followed.len() < MAX_FOLLOWED
         {
-            heard.push_back(event.to_string());
+            followed.push_back(event.to_string());
         }
         match &mut self.sink {
             // Nowhere is left to say that nobody listens. One call, so that a
@@ -147,7 +147,7 @@ impl Log {
         if self.lines.admit(now) {
             self.say(event);
         } else {
-            self.summary.note_unsaid(now);
+            self.summary.note_omitted(now);
         }
     }
 
@@ -199,7 +199,7 @@ impl Log {
 
     /// Says the sums so far.
     pub fn finish(&mut self) {
-        let Summary { known, strangers, others, dropped, unsaid, commands, .. } =
+        let Summary { known, strangers, others, dropped, omitted, commands, .. } =
             std::mem::take(&mut self.summary);
         for (source, tally) in known.into_iter().chain(strangers) {
             if !tally.is_empty() {
@@ -212,8 +212,8 @@ impl Log {
         if dropped > 0 {
             self.say(&Event::Dropped { packets: dropped });
         }
-        if unsaid > 0 {
-            self.say(&Event::Unsaid { lines: unsaid });
+        if omitted > 0 {
+            self.say(&Event::Omitted { lines: omitted });
         }
         if let Some(commands @ 1..) = commands {
             self.say(&Event::CommandsDropped { commands });

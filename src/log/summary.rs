@@ -28,7 +28,7 @@ pub struct Summary {
     ends: Option<Monotonic>,
     /// What was said of those with a gate key: another reason, or another user
     /// behind the same address, is news.
-    said: HashSet<(IpAddr, UserIndex, Reason)>,
+    logged: HashSet<(IpAddr, UserIndex, Reason)>,
     /// What came after that, by source.
     pub known: BTreeMap<IpAddr, Tally>,
     /// The same of those without.
@@ -38,7 +38,7 @@ pub struct Summary {
     /// Packets that were lost before anyone saw them.
     pub dropped: u64,
     /// Lines that were left out.
-    pub unsaid: u64,
+    pub omitted: u64,
     /// Commands that were not run after the first of them; none if there was
     /// no first.
     pub commands: Option<u64>,
@@ -63,7 +63,7 @@ impl Summary {
         let is_first = match user {
             None => is_new,
             Some(user) => {
-                self.said.len() < MAX_KNOWN && self.said.insert((source, user, reason))
+                self.logged.len() < MAX_KNOWN && self.logged.insert((source, user, reason))
             }
         };
         if !is_first {
@@ -79,9 +79,9 @@ impl Summary {
     }
 
     /// Notes that a line was left out, for there were too many.
-    pub fn note_unsaid(&mut self, now: Monotonic) {
+    pub fn note_omitted(&mut self, now: Monotonic) {
         self.begin(now);
-        self.unsaid = self.unsaid.saturating_add(1);
+        self.omitted = self.omitted.saturating_add(1);
     }
 
     /// Notes that a command was not run. Whether it is the first in this

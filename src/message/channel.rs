@@ -31,7 +31,7 @@ pub enum Broken {
     /// It sent what no process of ours sends.
     Senseless,
     /// It does not read what it is sent.
-    Deaf,
+    Stuck,
     /// The system's word.
     System(io::Error),
 }
@@ -41,7 +41,7 @@ impl std::fmt::Display for Broken {
         match self {
             Self::Ended => f.write_str("it closed its channel"),
             Self::Senseless => f.write_str("it sent an unknown message"),
-            Self::Deaf => f.write_str("it does not read its messages"),
+            Self::Stuck => f.write_str("it does not read its messages"),
             Self::System(error) => write!(f, "{error}"),
         }
     }
@@ -99,7 +99,7 @@ impl Channel<UnixStream> {
     ///
     /// # Errors
     /// None are expected.
-    pub fn stop_hearing(&self) -> io::Result<()> {
+    pub fn shut_read(&self) -> io::Result<()> {
         self.socket.shutdown(Shutdown::Read)
     }
 }
@@ -139,7 +139,7 @@ impl<S: AsFd> Channel<S> {
     ///
     /// # Errors
     /// [`Broken`]; then there is no next message.
-    pub fn hear<M: Message>(&mut self) -> Result<Option<M>, Broken> {
+    pub fn recv<M: Message>(&mut self) -> Result<Option<M>, Broken> {
         loop {
             if let Some(packet) = self.take()? {
                 return M::decode(&packet).map(Some).ok_or(Broken::Senseless);
@@ -159,14 +159,14 @@ impl<S: AsFd> Channel<S> {
     /// [`Broken`].
     pub fn wait<M: Message>(&mut self) -> Result<M, Broken> {
         loop {
-            if let Some(message) = self.hear()? {
+            if let Some(message) = self.recv()? {
                 return Ok(message);
             }
             self.await_event(PollFlags::POLLIN, PollTimeout::NONE)?;
         }
     }
 
-    /// Whether something was received that [`hear`](Self::hear) has not told
+    /// Whether something was received that [`recv`](Self::recv) has not told
     /// yet: the socket may have nothing more to announce.
     #[must_use]
     pub fn has_input(&self) -> bool {
@@ -199,7 +199,7 @@ impl<S: AsFd> Channel<S> {
         while self.has_output() {
             self.flush()?;
             if self.has_output() && !self.await_event(PollFlags::POLLOUT, patience)? {
-                return Err(Broken::Deaf);
+                return Err(Broken::Stuck);
             }
         }
         Ok(())
@@ -208,7 +208,7 @@ impl<S: AsFd> Channel<S> {
     /// Puts a message behind those that [`flush`](Self::flush) will send.
     ///
     /// # Errors
-    /// [`Broken::Deaf`] when too many wait already.
+    /// [`Broken::Stuck`] when too many wait already.
     pub fn queue(
         &mut self,
         message: &impl Message,
@@ -216,7 +216,7 @@ impl<S: AsFd> Channel<S> {
     ) -> Result<(), Broken> {
         let packet = message.encode();
         if self.waiting + packet.blob.len() > MAX_QUEUE {
-            return Err(Broken::Deaf);
+            return Err(Broken::Stuck);
         }
         let mut bytes = Zeroizing::new(Vec::with_capacity(LENGTH + packet.blob.len()));
         bytes.extend_from_slice(&packet.record());

@@ -55,7 +55,7 @@ pub enum FromKeeper {
         /// Which entry.
         entry: Entry,
         /// Whether it was there before us, and is to stay.
-        stood: bool,
+        foreign: bool,
     },
     /// An entry is out, or not ours.
     Gone {
@@ -131,8 +131,8 @@ impl Message for FromKeeper {
                 .blob(table.name.as_bytes())
                 .blob(table.anchor.as_deref().unwrap_or_default().as_bytes())
                 .packet(2),
-            Self::Intend { table, entry, stood } => {
-                slot(begin, *table, entry).bytes(&[u8::from(*stood)]).packet(3)
+            Self::Intend { table, entry, foreign } => {
+                slot(begin, *table, entry).bytes(&[u8::from(*foreign)]).packet(3)
             }
             Self::Gone { table, entry } => slot(begin, *table, entry).packet(4),
             Self::Engine { id } => begin.number(*id).packet(5),
@@ -156,7 +156,7 @@ impl Message for FromKeeper {
             }
             3 => {
                 let (table, entry) = to_slot(&mut fields)?;
-                Self::Intend { table, entry, stood: fields.flag()? }
+                Self::Intend { table, entry, foreign: fields.flag()? }
             }
             4 => {
                 let (table, entry) = to_slot(&mut fields)?;

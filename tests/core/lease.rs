@@ -224,9 +224,9 @@ impl Model {
             return;
         }
         let slot = self.slot(key);
-        let stood = !self.kernel.insert(slot);
+        let foreign = !self.kernel.insert(slot);
         let span = end.deadline.since(end.opened);
-        let deadline = leases.commit(key, holder, span, end.opened, stood);
+        let deadline = leases.commit(key, holder, span, end.opened, foreign);
         match self.held.iter_mut().find(|held| held.key == key) {
             Some(held) if held.deadline < end.deadline => {
                 (held.holder, held.deadline) = (holder, end.deadline);

@@ -275,7 +275,7 @@ mod live {
         let config = plan.furnish(&lab);
         // A journal of a run that ended well: nothing is uncertain.
         fs::create_dir(lab.path("state")).unwrap();
-        knockd::keep::journal::lay_first(&lab.path("state")).unwrap();
+        knockd::keep::journal::create_empty(&lab.path("state")).unwrap();
         let daemon = lab.daemon(&config);
         let secret = lab.path("rolling.key").display().to_string();
         let knock = |server| {

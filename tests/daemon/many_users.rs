@@ -46,7 +46,7 @@ fn the_last_of_ten_thousand_users_gets_in_before_and_after_a_reload() {
     needs!(root);
     let lab = Lab::new();
     lab.keygen("gate.key", &["--gate"]);
-    knockd::keep::journal::lay_first(&lab.path("state")).unwrap();
+    knockd::keep::journal::create_empty(&lab.path("state")).unwrap();
     let config = lab.write("knockd.ron", &configuration(&lab));
     let daemon = lab.daemon(&config);
     let knock = |number: u32, from: &str| {

@@ -100,13 +100,13 @@ fn leases_that_rest_are_restored_and_have_nothing_to_take_out() {
     file.commit(record(SSH, 60, false)).unwrap();
     file.commit(record(WEB, 10, false)).unwrap();
     for door in [SSH, WEB] {
-        file.rest(record(door, 60, false).key).unwrap();
+        file.suspend(record(door, 60, false).key).unwrap();
     }
     let left = recover(directory.path(), BOOT).unwrap();
     let plan = plan(&left, mono(10));
     assert!(plan.delete.is_empty());
     assert_eq!(plan.restore.len(), 1);
-    assert!(plan.restore[0].rested);
+    assert!(plan.restore[0].suspended);
 }
 
 #[test]

@@ -103,7 +103,7 @@ fn every_message_is_understood_as_it_was_meant() {
         FromKeeper::Ready,
         FromKeeper::Table { number: u16::MAX, table: table(Some("knockd/inner")) },
         FromKeeper::Table { number: 0, table: table(None) },
-        FromKeeper::Intend { table: u16::MAX, entry, stood: true },
+        FromKeeper::Intend { table: u16::MAX, entry, foreign: true },
         FromKeeper::Gone { table: 0, entry: Entry::new([192, 0, 2, 0].into(), 24).unwrap() },
         FromKeeper::Engine { id: u32::MAX },
         FromKeeper::End { id: 0 },
@@ -215,17 +215,17 @@ fn messages_come_whole_however_they_were_cut() {
     let all = from_engine();
     for message in &all {
         for byte in message.encode().record() {
-            assert!(channel.hear::<FromEngine>().unwrap().is_none());
+            assert!(channel.recv::<FromEngine>().unwrap().is_none());
             theirs.write_all(&[byte]).unwrap();
         }
-        assert_eq!(channel.hear::<FromEngine>().unwrap().as_ref(), Some(message));
+        assert_eq!(channel.recv::<FromEngine>().unwrap().as_ref(), Some(message));
     }
-    assert!(channel.hear::<FromEngine>().unwrap().is_none());
+    assert!(channel.recv::<FromEngine>().unwrap().is_none());
     // Half a message is none, and then there is no more.
     theirs.write_all(&[1; LENGTH / 2]).unwrap();
-    assert!(channel.hear::<FromEngine>().unwrap().is_none());
+    assert!(channel.recv::<FromEngine>().unwrap().is_none());
     drop(theirs);
-    assert!(matches!(channel.hear::<FromEngine>(), Err(Broken::Ended)));
+    assert!(matches!(channel.recv::<FromEngine>(), Err(Broken::Ended)));
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn what_nobody_says_is_not_listened_to() {
         let mut record = [0; LENGTH];
         record[..8].copy_from_slice(&head);
         UnixStream::from(theirs).write_all(&record).unwrap();
-        assert!(matches!(channel.hear::<FromEngine>(), Err(Broken::Senseless)), "{head:?}");
+        assert!(matches!(channel.recv::<FromEngine>(), Err(Broken::Senseless)), "{head:?}");
     }
 }
 
@@ -253,7 +253,7 @@ fn descriptors_come_in_order_with_their_messages() {
         std::mem::forget(near);
     }
     // Who takes no blobs takes no descriptors either.
-    assert!(matches!(theirs.hear::<FromKeeper>(), Err(Broken::Senseless)));
+    assert!(matches!(theirs.recv::<FromKeeper>(), Err(Broken::Senseless)));
 }
 
 #[test]
@@ -263,7 +263,7 @@ fn who_does_not_read_is_not_waited_for_without_end() {
     let keep = FromKeeper::Keep { files };
     let queued = (0..10).take_while(|_| channel.queue(&keep, None).is_ok()).count();
     assert_eq!(queued, 2, "what waits is bounded");
-    assert!(matches!(channel.queue(&keep, None), Err(Broken::Deaf)));
+    assert!(matches!(channel.queue(&keep, None), Err(Broken::Stuck)));
     channel.flush().unwrap();
     assert!(channel.has_output());
 }

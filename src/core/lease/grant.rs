@@ -40,7 +40,7 @@ impl Leases {
     }
 
     /// Puts back a lease that lived before, by no limit; `foreign` tells that
-    /// its entry stood before us then. One that lives already is at most
+    /// its entry foreign before us then. One that lives already is at most
     /// extended.
     ///
     /// # Errors
@@ -69,7 +69,7 @@ impl Leases {
     }
 
     /// Opens `key` for `span` from `now` on, after [`Self::admit`] said yes
-    /// and the entry stands in the table; `stood` tells that it did before we
+    /// and the entry stands in the table; `foreign` tells that it did before we
     /// put it there. A live lease is extended, never shortened; who extends
     /// it, holds it. Returns the deadline.
     pub fn commit(
@@ -78,15 +78,15 @@ impl Leases {
         holder: Holder,
         span: Duration,
         now: Monotonic,
-        stood: bool,
+        foreign: bool,
     ) -> Monotonic {
-        self.note_owner(key, stood);
+        self.note_owner(key, foreign);
         let deadline = now + span;
         let opened = match self.live.get(&key) {
             Some(lease) if lease.deadline >= deadline => return lease.deadline,
             Some(lease) => lease.opened,
             None => {
-                self.hold_entry(key, stood);
+                self.hold_entry(key, foreign);
                 now
             }
         };
@@ -165,10 +165,10 @@ impl Leases {
 
     /// A held entry that had to be put in again is ours from now on, whoever
     /// put it there before and took it out.
-    fn note_owner(&mut self, key: LeaseKey, stood: bool) {
+    fn note_owner(&mut self, key: LeaseKey, foreign: bool) {
         let slot = self.slot(&key);
         if let Some(holders) = slot.and_then(|slot| self.entries.get_mut(&slot)) {
-            holders.foreign &= stood;
+            holders.foreign &= foreign;
         }
     }
 

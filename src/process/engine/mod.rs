@@ -100,7 +100,7 @@ impl Engine {
             channel,
             waiter,
             frames: Frames::default(),
-            decider: Decider::new(Gate::behind(config.policy, barrier)),
+            decider: Decider::new(Gate::with_barrier(config.policy, barrier)),
             tally: Tally::default(),
             verbose,
             is_retired: false,
@@ -132,7 +132,7 @@ impl Engine {
     }
 
     fn listen(&mut self) -> Result<(), Broken> {
-        while let Some(message) = self.channel.hear()? {
+        while let Some(message) = self.channel.recv()? {
             match message {
                 ToEngine::Start { .. } => return Err(Broken::Senseless),
                 ToEngine::Capture { id, index, link, buffer } => {

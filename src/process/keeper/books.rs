@@ -96,9 +96,9 @@ impl Books {
     ///
     /// # Errors
     /// The parent's.
-    pub fn note_owner(&mut self, (table, entry): &Slot, stood: bool) -> Result<(), Broken> {
+    pub fn note_owner(&mut self, (table, entry): &Slot, foreign: bool) -> Result<(), Broken> {
         let Some(table) = self.numbers.get(table).copied() else { return Ok(()) };
-        self.tell(&FromKeeper::Intend { table, entry: *entry, stood })
+        self.tell(&FromKeeper::Intend { table, entry: *entry, foreign })
     }
 
     /// A lease lives, or lives longer.
@@ -121,7 +121,7 @@ impl Books {
     pub fn gone(&mut self, slot: &Slot) {
         for key in self.pending.remove(slot).unwrap_or_default() {
             if self.rests {
-                self.write(|file| file.rest(key));
+                self.write(|file| file.suspend(key));
             } else {
                 self.free(key);
             }

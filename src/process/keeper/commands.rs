@@ -112,9 +112,9 @@ impl Commands {
     ///
     /// # Errors
     /// [`Broken`]: it is not to be listened to any more.
-    pub fn hear(&mut self, log: &mut Log, now: Monotonic) -> Result<(), Broken> {
+    pub fn recv(&mut self, log: &mut Log, now: Monotonic) -> Result<(), Broken> {
         let Some((_, channel)) = &mut self.runner else { return Ok(()) };
-        while let Some(FromRunner::Ended { id, outcome }) = channel.hear()? {
+        while let Some(FromRunner::Ended { id, outcome }) = channel.recv()? {
             let (command, door) = self.given.remove(&id).ok_or(Broken::Senseless)?;
             let (command, door) = (command.as_str(), door.as_str());
             match outcome {
@@ -130,12 +130,12 @@ impl Commands {
     /// hears the rest; says what no runner came for.
     pub fn give_up(&mut self, log: &mut Log, now: Monotonic) {
         // One that is gone has nothing to say.
-        drop(self.hear(log, now));
-        drop(self.channel().map(Channel::stop_hearing));
+        drop(self.recv(log, now));
+        drop(self.channel().map(Channel::shut_read));
         if self.channel().is_some_and(Channel::has_output) {
             log.say(&Event::CommandsUntold);
         }
-        drop(self.hear(log, now));
+        drop(self.recv(log, now));
         for run in self.waiting.drain(..) {
             let program = run.words.first().map_or("", String::as_str);
             log.drop_command(program, &run.door, now);
@@ -179,7 +179,7 @@ impl Keeper {
     /// # Errors
     /// [`Broken`].
     pub(super) fn hear_runner(&mut self, now: Monotonic) -> Result<(), Broken> {
-        self.commands.hear(&mut self.log, now)
+        self.commands.recv(&mut self.log, now)
     }
 
     pub(super) fn run(
@@ -262,7 +262,7 @@ mod tests {
         let ToRunner::Run(first) = runner.wait().unwrap() else { unreachable!() };
         tell(&mut runner, first.id);
         assert_eq!(ask(&mut commands, 300), 0, "it was not heard yet");
-        commands.hear(&mut log(), now()).unwrap();
+        commands.recv(&mut log(), now()).unwrap();
         assert_eq!(ask(&mut commands, 300), 1);
     }
 
@@ -271,7 +271,7 @@ mod tests {
         let mut commands = commands();
         let _runner = adopted(&mut commands);
         assert_eq!(ask(&mut commands, 300), MAX_COMMANDS);
-        commands.hear(&mut log(), now()).unwrap();
+        commands.recv(&mut log(), now()).unwrap();
         assert_eq!(commands.lose(), Some((1, MAX_COMMANDS)));
     }
 
@@ -282,9 +282,9 @@ mod tests {
             let mut runner = adopted(&mut commands);
             assert_eq!(ask(&mut commands, 1), 1);
             tell(&mut runner, 1);
-            commands.hear(&mut log(), now()).unwrap();
+            commands.recv(&mut log(), now()).unwrap();
             tell(&mut runner, lie);
-            let heard = commands.hear(&mut log(), now());
+            let heard = commands.recv(&mut log(), now());
             assert!(matches!(heard, Err(Broken::Senseless)), "{lie}");
         }
     }

@@ -44,11 +44,11 @@ impl Service {
 
     /// Passes on what was said to those who listen.
     fn publish(&mut self, now: Monotonic) {
-        while let Some(line) = self.keeper.log().hear() {
+        while let Some(line) = self.keeper.log().next_line() {
             self.control.publish(&line, now);
         }
         let is_monitored = self.control.is_monitored();
-        self.keeper.log().be_heard(is_monitored);
+        self.keeper.log().set_followed(is_monitored);
     }
 }
 

@@ -42,8 +42,8 @@ impl Engine {
     ///
     /// # Errors
     /// [`Broken`]: it is not to be listened to any more.
-    pub fn hear(&mut self) -> Result<Option<FromEngine>, Broken> {
-        self.channel.hear()
+    pub fn recv(&mut self) -> Result<Option<FromEngine>, Broken> {
+        self.channel.recv()
     }
 
     /// The channel, to wait on.

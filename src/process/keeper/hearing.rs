@@ -36,7 +36,7 @@ impl Service {
     pub(super) fn hear_engine(&mut self, place: usize, now: Now) -> Result<(), Broken> {
         for _ in 0..MESSAGE_BUDGET {
             let Some(engine) = self.engines.get(place) else { return Ok(()) };
-            let Some(message) = engine.hear()? else { return Ok(()) };
+            let Some(message) = engine.recv()? else { return Ok(()) };
             let (id, policy) = (engine.id, self.keeper.policy());
             match message {
                 FromEngine::Serving => self.be_served(id, now.monotonic),
@@ -92,7 +92,7 @@ impl Service {
 
     pub(super) fn engine_chores(&mut self, now: Now) {
         for id in self.engines.overdue(now.monotonic) {
-            self.lose_engine(id, &Broken::Deaf, now.monotonic);
+            self.lose_engine(id, &Broken::Stuck, now.monotonic);
         }
         if self.engines.is_wanted(now.monotonic)
             && let Err(error) = self.start_engine(now)

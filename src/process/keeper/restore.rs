@@ -67,10 +67,10 @@ impl Keeper {
                     let foreign = self.is_foreign(left, &key, now);
                     let Lease { holder, opened, deadline } = lease;
                     let put = self.leases.restore(key, holder, opened, deadline, foreign);
-                    restored.extend(put.is_ok().then_some((key, left.rested)));
+                    restored.extend(put.is_ok().then_some((key, left.suspended)));
                 }
                 // The configuration changed meanwhile.
-                None if left.rested => {}
+                None if left.suspended => {}
                 None => {
                     if !left.foreign {
                         self.sweep(&(left.table.clone(), left.entry), now);
@@ -81,10 +81,10 @@ impl Keeper {
         }
         // On disk before any entry is put back.
         self.open_lease_file(run, boot);
-        for (key, rested) in restored {
+        for (key, suspended) in restored {
             self.put_back(key, now);
             if let Some(lease) = self.leases.get(&key).copied()
-                && rested
+                && suspended
             {
                 // What closed it was run when the daemon stopped.
                 let (policy, left) = (self.policy(), lease.deadline.since(now));
@@ -136,7 +136,7 @@ impl Keeper {
         }
         let mut stands =
             || self.tables.stands(&left.table, left.entry, now, &mut self.log).unwrap_or(false);
-        left.foreign || (left.rested && stands())
+        left.foreign || (left.suspended && stands())
     }
 
     /// Takes out an entry that is ours and that nobody holds any more.

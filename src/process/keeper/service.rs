@@ -289,7 +289,7 @@ impl Service {
     fn hear_parent(&mut self, now: Now) -> bool {
         loop {
             let heard = match self.keeper.books.parent() {
-                Some(parent) => parent.hear(),
+                Some(parent) => parent.recv(),
                 None => return false,
             };
             match heard {

@@ -139,8 +139,8 @@ impl Children {
     ///
     /// # Errors
     /// When it is gone, or not the keeper that we know.
-    pub fn hear(&mut self) -> Result<Option<FromKeeper>, Broken> {
-        self.keeper.as_mut().map_or(Ok(None), |(_, channel)| channel.hear())
+    pub fn recv(&mut self) -> Result<Option<FromKeeper>, Broken> {
+        self.keeper.as_mut().map_or(Ok(None), |(_, channel)| channel.recv())
     }
 
     /// Makes sure that the keeper is dead, and its engines too: they would

@@ -238,7 +238,7 @@ impl Parent {
     /// Hears the keeper out. Returns the daemon's end, if this is it.
     fn listen(&mut self, now: Monotonic) -> io::Result<Option<Result<(), Failure>>> {
         loop {
-            match self.children.hear() {
+            match self.children.recv() {
                 Ok(Some(message)) => self.heed(message)?,
                 Ok(None) => return Ok(None),
                 Err(broken) => return Ok(self.bury(&broken, now)),
@@ -250,8 +250,8 @@ impl Parent {
         match message {
             FromKeeper::Ready => self.be_ready()?,
             FromKeeper::Table { number, table } => self.owned.name(number, table),
-            FromKeeper::Intend { table, entry, stood } => {
-                self.owned.intend(table, entry, stood);
+            FromKeeper::Intend { table, entry, foreign } => {
+                self.owned.intend(table, entry, foreign);
                 if let Some(table) = self.owned.table(table) {
                     self.tables.forget(table, entry);
                 }

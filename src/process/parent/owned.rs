@@ -26,10 +26,10 @@ impl Owned {
     }
 
     /// An entry is about to be ours, or is found to be somebody else's.
-    pub fn intend(&mut self, number: u16, entry: Entry, stood: bool) {
+    pub fn intend(&mut self, number: u16, entry: Entry, foreign: bool) {
         let Some(table) = self.tables.get(&number) else { return };
         let slot = (Arc::clone(table), entry);
-        if stood {
+        if foreign {
             self.entries.remove(&slot);
         } else {
             self.entries.insert(slot);

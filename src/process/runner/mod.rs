@@ -149,7 +149,7 @@ impl Runner {
     /// Hears the keeper out, and tells it what it could not be told before.
     fn listen(&mut self, now: Monotonic) -> Result<(), Broken> {
         loop {
-            match self.channel.hear() {
+            match self.channel.recv() {
                 Ok(Some(ToRunner::Run(run))) => {
                     if let Err(run) = self.queue.push(run) {
                         self.tell(run.id, Outcome::Dropped);

@@ -71,7 +71,7 @@ impl SshLab {
     /// Writes both ends' files and starts the daemon.
     pub fn daemon(&self) -> Daemon {
         // No token was ever honoured here.
-        knockd::keep::journal::lay_first(&self.path("state")).unwrap();
+        knockd::keep::journal::create_empty(&self.path("state")).unwrap();
         self.lab.daemon(&self.configure())
     }
 
