@@ -1,4 +1,4 @@
-//! One end of a stream socket that joins two processes of the daemon.
+//! One end of a stream socket between two processes of the daemon.
 
 use std::collections::VecDeque;
 use std::io::{self, Stdin};
@@ -18,21 +18,21 @@ use crate::sys::descriptor;
 
 /// Bytes read in one call.
 const CHUNK: usize = 64 * LENGTH;
-/// Bytes that may wait to be sent: the largest configuration, and some.
+/// The most bytes queued to be sent: twice the largest configuration.
 const MAX_QUEUE: usize = 2 * super::packet::MAX_BLOB;
-/// How long a sender waits for a receiver that does not read.
+/// How long [`Channel::send`] waits for room each time.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What is wrong with the other end.
+/// Why a channel cannot be used any more.
 #[derive(Debug)]
 pub enum Broken {
-    /// It closed the channel; half a message, if there is one, is lost.
+    /// The peer closed it. An incomplete message is lost.
     Ended,
-    /// It sent what no process of ours sends.
+    /// The peer sent an unknown message.
     Senseless,
-    /// It does not read what it is sent.
+    /// The peer does not read its messages.
     Stuck,
-    /// The system's word.
+    /// A system call failed.
     System(io::Error),
 }
 
@@ -69,43 +69,42 @@ struct Parcel {
     descriptor: Option<OwnedFd>,
 }
 
-/// One end. `S` is the socket: our standard input in a child.
+/// One end. `S` is the socket, which is standard input in a child.
 pub struct Channel<S> {
     socket: S,
-    /// Received, not yet taken.
     input: Zeroizing<Vec<u8>>,
+    /// How many bytes of `input` were decoded.
     taken: usize,
     descriptors: VecDeque<OwnedFd>,
     max_blob: usize,
     has_ended: bool,
     output: VecDeque<Parcel>,
-    /// Bytes in them.
+    /// Bytes in `output`.
     waiting: usize,
 }
 
 impl Channel<UnixStream> {
-    /// Our end, and the other, to be a child's standard input. Blobs longer
-    /// than `max_blob` are not accepted.
+    /// Makes our end and the one that becomes a child's standard input. Our end
+    /// accepts no blob longer than `max_blob`.
     ///
     /// # Errors
-    /// The system's, when it is out of descriptors say.
+    /// Those of socketpair(2).
     pub fn pair(max_blob: usize) -> io::Result<(Self, OwnedFd)> {
         let (ours, theirs) = UnixStream::pair()?;
         Ok((Self::new(ours, max_blob), theirs.into()))
     }
 
-    /// Has the other end's sending fail from now on: what it says is heard, or
-    /// it knows that it is not.
+    /// Makes later sends of the peer fail, so it knows which messages got lost.
     ///
     /// # Errors
-    /// None are expected.
+    /// Those of shutdown(2).
     pub fn shut_read(&self) -> io::Result<()> {
         self.socket.shutdown(Shutdown::Read)
     }
 }
 
 impl Channel<Stdin> {
-    /// The end that our parent gave us.
+    /// The end that the parent passed as standard input.
     #[must_use]
     pub fn of_child(max_blob: usize) -> Self {
         Self::new(io::stdin(), max_blob)
@@ -113,7 +112,7 @@ impl Channel<Stdin> {
 }
 
 impl<S: AsFd> Channel<S> {
-    /// A channel over `socket`.
+    /// Accepts no blob longer than `max_blob`.
     #[must_use]
     pub fn new(socket: S, max_blob: usize) -> Self {
         Self {
@@ -128,17 +127,16 @@ impl<S: AsFd> Channel<S> {
         }
     }
 
-    /// The socket, for somebody else; what waits to be sent is lost.
+    /// Gives up the socket. Queued messages are lost.
     #[must_use]
     pub fn into_socket(self) -> S {
         self.socket
     }
 
-    /// The next message and the descriptor that came before it or with it, if
-    /// a whole message is there; does not wait.
+    /// The next message, if a whole one has arrived. Does not wait.
     ///
     /// # Errors
-    /// [`Broken`]; then there is no next message.
+    /// [`Broken`]; then the channel gives no more messages.
     pub fn recv<M: Message>(&mut self) -> Result<Option<M>, Broken> {
         loop {
             if let Some(packet) = self.take()? {
@@ -153,7 +151,7 @@ impl<S: AsFd> Channel<S> {
         }
     }
 
-    /// The next message, waited for.
+    /// Waits for the next message.
     ///
     /// # Errors
     /// [`Broken`].
@@ -166,19 +164,19 @@ impl<S: AsFd> Channel<S> {
         }
     }
 
-    /// Whether something was received that [`recv`](Self::recv) has not told
-    /// yet: the socket may have nothing more to announce.
+    /// Whether [`recv`](Self::recv) may return something although poll(2)
+    /// reports nothing to read.
     #[must_use]
     pub fn has_input(&self) -> bool {
         self.input.len() - self.taken >= LENGTH || self.has_ended
     }
 
-    /// The descriptor that came with the last message that has one.
+    /// The oldest received descriptor. It came with the last message or before.
     pub fn descriptor(&mut self) -> Option<OwnedFd> {
         self.descriptors.pop_front()
     }
 
-    /// Sends a message, and waits for room a while where there is none.
+    /// Sends a message. Waits up to 5 s for room each time.
     ///
     /// # Errors
     /// [`Broken`].
@@ -191,7 +189,7 @@ impl<S: AsFd> Channel<S> {
         self.finish(PollTimeout::try_from(PATIENCE).unwrap_or(PollTimeout::MAX))
     }
 
-    /// Sends all that waits, and waits for room up to `patience` at a time.
+    /// Sends all queued messages. Waits up to `patience` for room each time.
     ///
     /// # Errors
     /// [`Broken`].
@@ -205,10 +203,10 @@ impl<S: AsFd> Channel<S> {
         Ok(())
     }
 
-    /// Puts a message behind those that [`flush`](Self::flush) will send.
+    /// Queues a message for [`flush`](Self::flush).
     ///
     /// # Errors
-    /// [`Broken::Stuck`] when too many wait already.
+    /// [`Broken::Stuck`] when the queue is full.
     pub fn queue(
         &mut self,
         message: &impl Message,
@@ -226,13 +224,13 @@ impl<S: AsFd> Channel<S> {
         Ok(())
     }
 
-    /// Whether messages wait for [`flush`](Self::flush).
+    /// Whether messages are queued.
     #[must_use]
     pub fn has_output(&self) -> bool {
         !self.output.is_empty()
     }
 
-    /// Sends of what waits as much as there is room for.
+    /// Sends queued messages until the socket has no more room.
     ///
     /// # Errors
     /// [`Broken`].
@@ -244,7 +242,7 @@ impl<S: AsFd> Channel<S> {
                 Ok(count) => {
                     parcel.sent += count;
                     self.waiting = self.waiting.saturating_sub(count);
-                    // It goes with the first byte.
+                    // It was sent with the first byte.
                     parcel.descriptor = None;
                     if parcel.sent == parcel.bytes.len() {
                         self.output.pop_front();
@@ -258,7 +256,7 @@ impl<S: AsFd> Channel<S> {
         Ok(())
     }
 
-    /// Takes a whole packet out of what was received.
+    /// Takes a whole packet out of `input`.
     fn take(&mut self) -> Result<Option<Packet>, Broken> {
         let unread = self.input.get(self.taken..).unwrap_or_default();
         let Some((record, rest)) = unread.split_first_chunk() else { return Ok(None) };
@@ -274,12 +272,13 @@ impl<S: AsFd> Channel<S> {
         Ok(Some(packet))
     }
 
-    /// Receives what is there; whether that was something.
+    /// Reads the socket once. False when it has nothing to read.
     fn receive(&mut self) -> Result<bool, Broken> {
         self.input.drain(..self.taken);
         self.taken = 0;
         let mut chunk = Zeroizing::new([0; CHUNK]);
-        // Who may send no blob may send no descriptor either, lest ours run out.
+        // A peer that may send no blob may send no descriptor either: it could
+        // use up ours.
         let received = if self.max_blob == 0 {
             match descriptor::receive_bytes(self.socket.as_fd(), &mut *chunk) {
                 Ok((_, true)) => return Err(Broken::Senseless),
@@ -304,7 +303,7 @@ impl<S: AsFd> Channel<S> {
         }
     }
 
-    /// Whether the event came in time.
+    /// Waits for `event`. False after `timeout`.
     fn await_event(&self, event: PollFlags, timeout: PollTimeout) -> io::Result<bool> {
         loop {
             match poll(&mut [PollFd::new(self.socket.as_fd(), event)], timeout) {

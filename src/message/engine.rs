@@ -1,4 +1,4 @@
-//! Between keeper and engine.
+//! Messages between keeper and engine.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -17,79 +17,80 @@ use crate::core::sequence::SequenceIndex;
 use crate::core::time::{Monotonic, Wall};
 use crate::core::user::{CredentialIndex, UserIndex};
 
-/// What the engine may say. All that it says is doubted.
+/// What the engine sends. The keeper trusts none of it: the engine may be
+/// compromised.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FromEngine {
-    /// It is confined, and reads what it captures.
+    /// It is confined and reads packets.
     Serving,
-    /// The gate lets somebody in. When a token expires is not carried: the
-    /// keeper knows better.
+    /// The gate accepted a packet. The message carries no expiry of the token:
+    /// the keeper computes it.
     Open {
         /// What the gate claims.
         claim: Claim,
-        /// Where the packet came from.
+        /// The source address of the packet.
         source: IpAddr,
         /// When it was read.
         seen: Monotonic,
     },
-    /// A packet that somebody could be told about.
+    /// A refused packet, for the log.
     Refused {
-        /// Where it came from.
+        /// The source address of the packet.
         source: IpAddr,
-        /// Why.
+        /// Why, and of which user.
         refusal: Refusal,
     },
-    /// Packets that opened nothing, since this was last said.
+    /// Packets that opened nothing since the last such message.
     Count {
-        /// Why.
+        /// Why they opened nothing.
         reason: Reason,
-        /// How many.
+        /// How many packets.
         times: u32,
     },
-    /// A capture descriptor could not be read any more.
+    /// Reading from a capture descriptor failed.
     Failed {
-        /// Which.
+        /// The id that [`ToEngine::Capture`] gave it.
         capture: u32,
     },
 }
 
-/// What the keeper tells the engine.
+/// What the keeper sends the engine.
 #[derive(Clone, PartialEq, Eq)]
 pub enum ToEngine {
     /// The first message. Its blob is the configuration, as files.
     Start {
-        /// Whether to complain to standard error.
+        /// Whether to log errors to standard error.
         foreground: bool,
-        /// Whether to tell what strangers do.
+        /// Whether to report packets of strangers.
         verbose: bool,
-        /// The account to become; none where nothing is at stake.
+        /// The user and group id to become; `None` with `firewall: Memory`.
         account: Option<(u32, u32)>,
-        /// Which tokens are too old to be believed.
+        /// Tokens issued at or before it are refused.
         barrier: Barrier,
         /// [`crate::config::Files`], encoded.
         files: Zeroizing<Vec<u8>>,
-        /// The directory to be locked into.
+        /// The directory for chroot(2).
         cell: String,
     },
-    /// Here is a capture descriptor.
+    /// Capture with the descriptor that comes with this.
     Capture {
-        /// What the keeper calls it.
+        /// The keeper's number for the descriptor.
         id: u32,
         /// The interface's index.
         index: u32,
-        /// What its frames begin with.
+        /// The link type of its frames.
         link: Link,
-        /// The size of the kernel's buffer, where reading takes it.
+        /// The size of the kernel's buffer, which a read from bpf(4) needs.
         buffer: u32,
     },
-    /// Close that descriptor.
+    /// Close a capture descriptor.
     Release {
-        /// Which.
+        /// The id that [`Self::Capture`] gave it.
         id: u32,
     },
-    /// Read what is left, then end.
+    /// Process the packets that are captured already, then end.
     Retire,
-    /// Whether to tell what strangers do.
+    /// Whether to report packets of strangers.
     Verbose(bool),
 }
 
@@ -243,8 +244,8 @@ fn ground(begin: Builder, ground: &Ground) -> Builder {
         [tag, a, b]
     };
     match ground {
-        Ground::Token(said) => authorization(begin.bytes(&[1]), said),
-        Ground::Older(said) => authorization(begin.bytes(&[2]), said),
+        Ground::Token(claimed) => authorization(begin.bytes(&[1]), claimed),
+        Ground::Older(claimed) => authorization(begin.bytes(&[2]), claimed),
         Ground::Fixed(index) => begin.bytes(&sequence(3, index)),
         Ground::Rolling(index, period) => begin.bytes(&sequence(4, index)).number(*period),
         Ground::Line(index, offset) => begin.bytes(&sequence(5, index)).number(*offset),
@@ -264,8 +265,8 @@ fn to_ground(fields: &mut Fields<'_>) -> Option<Ground> {
     })
 }
 
-fn authorization(begin: Builder, said: &Authorization) -> Builder {
-    let Authorization { user, credential, lifetime, replay } = said;
+fn authorization(begin: Builder, claimed: &Authorization) -> Builder {
+    let Authorization { user, credential, lifetime, replay } = claimed;
     begin
         .bytes(&user.0.to_be_bytes())
         .bytes(&[credential.0])

@@ -1,9 +1,9 @@
-//! What the processes of the daemon tell each other.
+//! What the processes of the daemon send each other.
 //!
 //! A [`channel::Channel`] carries [`packet::Packet`]s: records of one size,
-//! some with a blob behind them, some with a descriptor. [`engine`],
-//! [`parent`] and [`runner`] give them meaning. Nothing that the engine sends has a blob or a
-//! descriptor; who sends something unknown is not listened to any more.
+//! some followed by a blob, some with a descriptor. [`engine`], [`parent`] and
+//! [`runner`] give them meaning. The engine sends no blob and no descriptor. A
+//! peer that sends an unknown message is ended.
 #![forbid(unsafe_code)]
 
 pub mod channel;
@@ -12,8 +12,8 @@ pub mod packet;
 pub mod parent;
 pub mod runner;
 
-/// The program that speaks. Processes of two versions do not understand each
-/// other: an upgrade takes a restart.
+/// The version of this program. A process ends when its peer is of another
+/// version, so an upgrade needs a restart.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// A message of one direction of one channel.
@@ -21,6 +21,6 @@ pub trait Message: Sized {
     /// The packet that carries it.
     fn encode(&self) -> packet::Packet;
 
-    /// What the packet says; `None` for a tag or a value that does not exist.
+    /// Reads a packet; `None` for an unknown tag or value.
     fn decode(packet: &packet::Packet) -> Option<Self>;
 }

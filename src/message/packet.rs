@@ -1,4 +1,4 @@
-//! The bytes of a message: tag, length of the blob, body; then the blob.
+//! A message as bytes: tag, length of the blob, body, blob.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -8,7 +8,7 @@ use crate::core::address;
 
 /// Length of a record without its blob.
 pub const LENGTH: usize = 104;
-/// Length of what the tag says how to read.
+/// Length of the body.
 pub const BODY: usize = LENGTH - 8;
 /// The longest blob: a configuration and all its keys.
 pub const MAX_BLOB: usize = 32 << 20;
@@ -16,11 +16,11 @@ pub const MAX_BLOB: usize = 32 << 20;
 /// One message as it travels. Integers are big-endian.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Packet {
-    /// What it is, in its direction.
+    /// Which message of its direction it is.
     pub tag: u8,
-    /// Its fields, zero-padded.
+    /// The fields, zero-padded.
     pub body: [u8; BODY],
-    /// What has no fixed length; may hold keys.
+    /// Data of variable length; may hold keys.
     pub blob: Zeroizing<Vec<u8>>,
 }
 
@@ -36,9 +36,8 @@ impl Packet {
         record
     }
 
-    /// The packet that a record begins, without its blob, and how long that
-    /// is. `None` when it is longer than `max_blob`, or when reserved bytes
-    /// are not zero.
+    /// Reads a record: the packet without its blob, and the blob's length.
+    /// `None` when that exceeds `max_blob` or reserved bytes are not zero.
     #[must_use]
     pub fn begin(record: &[u8; LENGTH], max_blob: usize) -> Option<(Self, usize)> {
         let [tag, 0, 0, 0, a, b, c, d, ..] = *record else { return None };

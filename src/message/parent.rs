@@ -1,4 +1,4 @@
-//! Between parent and keeper.
+//! Messages between parent and keeper.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ use super::packet::{Builder, Fields, Packet};
 use crate::core::address::Entry;
 use crate::core::door::Table;
 
-/// What the parent tells the keeper.
+/// What the parent sends the keeper.
 #[derive(Clone, PartialEq, Eq)]
 pub enum ToKeeper {
     /// The first message; the lock on the run directory comes with it. Its
@@ -18,70 +18,70 @@ pub enum ToKeeper {
     Start {
         /// Whether to log to standard error.
         foreground: bool,
-        /// Whether to log what strangers do.
+        /// Whether to log packets of strangers.
         verbose: bool,
-        /// How many died before it.
+        /// How many keepers died before this one.
         deaths: u32,
         /// [`crate::config::Files`], encoded.
         files: Zeroizing<Vec<u8>>,
     },
     /// Read the configuration again.
     Reload,
-    /// Shut everything, and end.
+    /// Close all doors and end.
     Stop,
-    /// Commands go to this runner from now on; its channel comes with this.
+    /// Send commands to this runner from now on; its channel comes with this.
     Runner {
-        /// What the parent calls it.
+        /// The parent's number for it.
         id: u32,
     },
 }
 
-/// What the keeper tells the parent.
+/// What the keeper sends the parent.
 #[derive(Clone, PartialEq, Eq)]
 pub enum FromKeeper {
-    /// It serves.
+    /// The doors can open.
     Ready,
-    /// What intents call a table from now on.
+    /// Gives a table the number that later messages name it by.
     Table {
-        /// Its number.
+        /// The number.
         number: u16,
-        /// Which.
+        /// The table.
         table: Table,
     },
-    /// An entry is about to be put into a table, or was found there.
+    /// The keeper is about to add an entry to a table, or found it there.
     Intend {
         /// The table's number.
         table: u16,
-        /// Which entry.
+        /// The entry.
         entry: Entry,
-        /// Whether it was there before us, and is to stay.
+        /// Whether it was there before us and has to stay.
         foreign: bool,
     },
-    /// An entry is out, or not ours.
+    /// An entry was removed, or is not ours.
     Gone {
         /// The table's number.
         table: u16,
-        /// Which entry.
+        /// The entry.
         entry: Entry,
     },
     /// Start an engine; its channel comes with this.
     Engine {
-        /// What the keeper calls it.
+        /// The keeper's number for it.
         id: u32,
     },
-    /// End that engine, whatever it does.
+    /// Kill an engine.
     End {
-        /// Which.
+        /// The id that [`Self::Engine`] gave it.
         id: u32,
     },
-    /// The configuration to begin with if the keeper dies.
+    /// The configuration for the next keeper, if this one dies.
     Keep {
         /// [`crate::config::Files`], encoded.
         files: Zeroizing<Vec<u8>>,
     },
-    /// End that runner, whatever it does.
+    /// Kill a runner.
     EndRunner {
-        /// Which.
+        /// The id that [`ToKeeper::Runner`] gave it.
         id: u32,
     },
 }

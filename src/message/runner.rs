@@ -1,4 +1,4 @@
-//! Between keeper and runner; the first message is the parent's.
+//! Messages between keeper and runner. The parent sends the first one.
 
 use std::fmt::{self, Display};
 use std::io;
@@ -10,12 +10,12 @@ use super::engine::version;
 use super::packet::{Builder, LENGTH, Packet};
 use crate::core::command::MAX_WORDS;
 
-/// The longest message, its blob and all.
+/// The longest message, blob included.
 pub const MAX_MESSAGE: usize = 8192;
 /// The longest blob of a message.
 pub const MAX_BLOB: usize = MAX_MESSAGE - LENGTH;
 
-/// What becomes of the door.
+/// Whether a command runs for a door that opened or closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Occasion {
     /// It opened.
@@ -25,7 +25,7 @@ pub enum Occasion {
 }
 
 impl Occasion {
-    /// What `KNOCKD_EVENT` says.
+    /// The value of `KNOCKD_EVENT`.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -35,37 +35,36 @@ impl Occasion {
     }
 }
 
-/// A command to be run, whole: nothing is left to fill in or to look up.
+/// A command to run, with all places filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
-    /// What the keeper calls it; any number that no other has meanwhile.
+    /// The keeper's number for it, unique among commands that have not ended.
     pub id: u32,
-    /// Why.
+    /// Whether the door opened or closed.
     pub occasion: Occasion,
-    /// How long it may take.
+    /// How long it may run.
     pub limit: Duration,
     /// The door's name.
     pub door: String,
-    /// For whom it opened or closed.
+    /// The address that the door opened or closed for.
     pub address: IpAddr,
-    /// Who opened it, or `-`.
+    /// The user that opened the door, or `-`.
     pub user: String,
-    /// For how long it opened, or how long it was open.
+    /// The lifetime of the lease, or how long the door was open.
     pub seconds: u64,
     /// The program, by an absolute path, and its arguments; 1 to
     /// [`MAX_WORDS`], none with a NUL.
     pub words: Vec<String>,
 }
 
-/// What the runner is told.
+/// What the runner receives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToRunner {
     /// The first message.
     Start {
-        /// Whether to complain to standard error.
+        /// Whether to log errors to standard error.
         foreground: bool,
-        /// The account to become, user and group; none where nothing is at
-        /// stake.
+        /// The user and group id to become; `None` with `firewall: Memory`.
         account: Option<(u32, u32)>,
     },
     /// Run a command.
@@ -75,26 +74,26 @@ pub enum ToRunner {
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// With this code; 0 is well.
+    /// With this exit code.
     Exited(u8),
-    /// By this signal, which was not the runner's.
+    /// By this signal, which the runner did not send.
     Signalled(u8),
-    /// Its time was over.
+    /// The runner killed it at its time limit.
     Killed,
-    /// The system did not start it, by this error number.
+    /// It could not be started; the error number.
     NotStarted(u32),
-    /// Too many were waiting.
+    /// The runner's queue was full.
     Dropped,
 }
 
-/// What the runner says.
+/// What the runner sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FromRunner {
-    /// A command is over.
+    /// A command ended.
     Ended {
-        /// Which.
+        /// The id in [`Run`].
         id: u32,
-        /// How.
+        /// How it ended.
         outcome: Outcome,
     },
 }
@@ -104,12 +103,12 @@ impl Display for Outcome {
         match self {
             Self::Exited(code) => write!(f, "exit {code}"),
             Self::Signalled(number) => write!(f, "signal {number}"),
-            Self::Killed => f.write_str("killed, its time was over"),
+            Self::Killed => f.write_str("killed after its time limit"),
             Self::NotStarted(number) => {
                 let number = i32::try_from(*number).unwrap_or_default();
                 write!(f, "{}", io::Error::from_raw_os_error(number))
             }
-            Self::Dropped => f.write_str("left out, too many wait"),
+            Self::Dropped => f.write_str("dropped, too many are queued"),
         }
     }
 }
@@ -197,14 +196,14 @@ impl Message for FromRunner {
     }
 }
 
-/// Adds a text behind its length. None is longer than a blob may be.
+/// Adds a text after its length. [`MAX_BLOB`] bounds both.
 fn text(begin: Builder, text: &str) -> Builder {
     let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
     begin.blob(&length.to_be_bytes()).blob(text.as_bytes())
 }
 
-/// All texts; none if a length is wrong, or if one is no text that a program
-/// could be given.
+/// All texts; `None` when a length is wrong, or a text is not UTF-8 or has a
+/// NUL.
 fn to_texts(mut blob: &[u8]) -> Option<Vec<String>> {
     let mut texts = Vec::new();
     while let Some((length, rest)) = blob.split_first_chunk() {

@@ -26,7 +26,7 @@ fn commands_that_hang_delay_no_door_and_are_killed_with_their_children() {
     let began = Instant::now();
     for _ in 0..6 {
         let pids = stage.heard();
-        daemon.expect("failed: killed, its time was over");
+        daemon.expect("failed: killed after its time limit");
         for pid in pids.split(' ') {
             until("the group's end", || is_gone(pid));
         }
