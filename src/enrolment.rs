@@ -13,7 +13,7 @@ use ron::extensions::Extensions;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::config::{is_name, is_server_name};
+use crate::core::name;
 use crate::keyfile;
 
 /// The longest line, in bytes.
@@ -146,28 +146,20 @@ impl Enrolment {
 
 impl Line<'_> {
     fn check(&self) -> Result<(), &'static str> {
-        if !is_address(&self.address) {
+        if !name::is_host(&self.address) {
             Err("address is no name or address to send to")
-        } else if !is_server_name(&self.name) {
+        } else if !name::is_server(&self.name) {
             Err("name is no server name")
-        } else if !is_name(&self.user) {
+        } else if !name::is_plain(&self.user) {
             Err("user is no name of a user")
-        } else if self.doors.len() > MAX_DOORS || !self.doors.keys().all(|name| is_name(name)) {
+        } else if self.doors.len() > MAX_DOORS
+            || !self.doors.keys().all(|name| name::is_plain(name))
+        {
             Err("doors are no names of doors, or too many")
         } else {
             Ok(())
         }
     }
-}
-
-/// Whether `text` can be the name or address of a host: letters, digits and
-/// `. - :`, at most 255 bytes.
-#[must_use]
-pub fn is_address(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-:".contains(&byte);
-    (1..=255).contains(&text.len())
-        && !text.starts_with(['-', '.'])
-        && text.bytes().all(allowed)
 }
 
 #[cfg(test)]

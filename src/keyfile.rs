@@ -7,12 +7,16 @@
 use std::fmt;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use base64ct::{Base64, Encoding};
 use nix::libc;
+use nix::unistd::geteuid;
 use zeroize::Zeroizing;
+
+use crate::core::printable::is_unprintable;
+use crate::sys::ours::{self, Fault};
 
 /// Larger files are refused.
 pub const MAX_LENGTH: usize = 4096;
@@ -97,7 +101,7 @@ impl fmt::Display for Error {
             What::Irregular => write!(f, "{path} is not a regular file, name a key file"),
             What::NoDirectory => write!(f, "{path} is not a directory, name one"),
             What::Owner(uid) => {
-                write!(f, "{path} belongs to user id {uid}, run chown {} {path}", own_uid())
+                write!(f, "{path} belongs to user id {uid}, run chown {} {path}", geteuid())
             }
             What::Open { mode, wanted } => {
                 write!(
@@ -144,10 +148,6 @@ impl Error {
     }
 }
 
-fn own_uid() -> u32 {
-    nix::unistd::geteuid().as_raw()
-}
-
 /// Reads a key file.
 ///
 /// Judged by the opened file, not by its name, so a symbolic link is fine and
@@ -191,8 +191,7 @@ fn read_guarded(
     if !metadata.is_file() {
         return Err(Error::new(path, What::Irregular));
     }
-    check_owner(path, &metadata)?;
-    check_mode(path, &metadata, allowed, wanted)?;
+    check(path, &metadata, allowed, wanted)?;
 
     let mut buffer = Zeroizing::new(vec![0; most + 1]);
     let length = fill(file, &mut buffer).map_err(Error::system(path, "read key file"))?;
@@ -217,29 +216,22 @@ pub fn check_directory(path: &Path) -> Result<(), Error> {
     if !metadata.is_dir() {
         return Err(Error::new(path, What::NoDirectory));
     }
-    check_owner(path, &metadata)?;
-    check_mode(path, &metadata, 0o7755, "700")
+    check(path, &metadata, 0o7755, "700")
 }
 
-fn check_owner(path: &Path, metadata: &Metadata) -> Result<(), Error> {
-    match metadata.uid() {
-        0 => Ok(()),
-        uid if uid == own_uid() => Ok(()),
-        uid => Err(Error::new(path, What::Owner(uid))),
-    }
-}
-
-fn check_mode(
+fn check(
     path: &Path,
     metadata: &Metadata,
     allowed: u32,
     wanted: &'static str,
 ) -> Result<(), Error> {
-    let mode = metadata.mode() & 0o7777;
-    if mode & !allowed == 0 {
-        return Ok(());
-    }
-    Err(Error::new(path, What::Open { mode, wanted }))
+    ours::check(metadata, allowed).map_err(|fault| {
+        let what = match fault {
+            Fault::Owner(uid) => What::Owner(uid),
+            Fault::Mode(mode) => What::Open { mode, wanted },
+        };
+        Error::new(path, what)
+    })
 }
 
 /// Reads until the end or until `buffer` is full; how many bytes.
@@ -290,7 +282,7 @@ pub fn write_new(path: &Path, kind: Kind, key: &Key, comment: &str) -> Result<()
     let parts =
         [kind.word(), " ", text, if comment.is_empty() { "" } else { " " }, comment, "\n"];
     let length: usize = parts.iter().map(|part| part.len()).sum();
-    if length > MAX_LENGTH || comment.chars().any(char::is_control) {
+    if length > MAX_LENGTH || comment.chars().any(is_unprintable) {
         return Err(Error::new(path, What::Comment));
     }
     line.extend(parts);

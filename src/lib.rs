@@ -16,12 +16,12 @@
 //! | [`config`] | RON becomes a checked policy | core, firewall, keyfile |
 //! | [`control`] | requests, answers, and the server of the control socket | core, sys |
 //! | [`core`] | the gate judges a sighting; what it lets through becomes a lease | nothing |
-//! | [`enrolment`] | the line that carries a server to a client | config, keyfile |
+//! | [`enrolment`] | the line that carries a server to a client | core, keyfile |
 //! | [`faults`] | where tests kill a process | nothing |
 //! | [`firewall`] | an address enters a table of the kernel, and leaves it on time | core, ioctl |
 //! | [`ioctl`] | requests to pf and bpf, checked against each system's headers | nothing |
-//! | [`keep`] | files of leases and of used tokens | core |
-//! | [`keyfile`] | files of secrets | nothing |
+//! | [`keep`] | files of leases and of used tokens | core, sys |
+//! | [`keyfile`] | files of secrets | core, sys |
 //! | [`knockctl`] | `knockctl`: asks the daemon, sets up, examines | config, control, core, enrolment, firewall, keep, keyfile, ruleset, sys |
 //! | [`log`] | one line for each event | core |
 //! | [`message`] | what the daemon's processes send each other | core, sys |

@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::Error;
 use super::key::Signs;
 use crate::core::bytes::{Malformed, Reader, Writer};
+use crate::core::printable::is_unprintable;
 
 const FAILURE: u8 = 5;
 const REQUEST_IDENTITIES: u8 = 11;
@@ -153,7 +154,7 @@ pub fn parse_identities(answer: &[u8]) -> Result<Vec<Identity>, Malformed> {
     let mut identities = Vec::new();
     for _ in 0..count {
         let (blob, comment) = (answer.string()?.to_vec(), answer.string()?);
-        let comment = String::from_utf8_lossy(comment).replace(char::is_control, "?");
+        let comment = String::from_utf8_lossy(comment).replace(is_unprintable, "?");
         identities.push(Identity { blob, comment });
     }
     answer.end().map(|()| identities)

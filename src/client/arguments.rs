@@ -10,14 +10,14 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
-use super::keys::is_name;
 use super::order::{Action, Named, Order, Then, Token};
+use super::own_address;
 use super::rolling::Course;
 use super::send::Families;
 use super::token::Ask;
-use super::{own_address, sequence};
 use crate::core::sequence::MAX_STEPS;
-use crate::core::sighting::Protocol;
+use crate::core::sighting::{Port, Protocol};
+use crate::core::{duration, name, port};
 use crate::keyfile::Kind;
 
 /// How long a door is waited for: longer than a first start refuses tokens.
@@ -64,8 +64,8 @@ struct Arguments {
     /// Milliseconds between two knocks
     #[arg(short, value_name = "MS")]
     delay: Option<u32>,
-    /// How long the door shall be open: 90, 90s, 10m, 8h, 1d
-    #[arg(long = "for", value_name = "TIME", value_parser = lifetime)]
+    /// How long the door shall be open: 90, 90s, 8h, 1h30m
+    #[arg(long = "for", value_name = "TIME", value_parser = duration::argument)]
     lifetime: Option<Duration>,
     /// Knock over UDP where a port does not say tcp
     #[arg(short)]
@@ -89,7 +89,7 @@ struct Arguments {
     #[arg(long, value_name = "PORT")]
     port: Option<NonZeroU16>,
     /// How long to wait for the door [default: 60s]
-    #[arg(long, value_name = "TIME", value_parser = lifetime)]
+    #[arg(long, value_name = "TIME", value_parser = duration::argument)]
     timeout: Option<Duration>,
     #[command(flatten)]
     rolling: Option<Course>,
@@ -160,7 +160,7 @@ impl Arguments {
         // The name of a door starts with a letter.
         if first.starts_with(|first: char| first.is_ascii_digit()) {
             self.sequence(host)
-        } else if is_name(first) {
+        } else if name::is_plain(first) {
             self.token(host, first)
         } else {
             let text = format!("{first:?} is neither a port nor the name of a door, as in ssh");
@@ -234,7 +234,7 @@ impl Arguments {
         let default = if self.udp { Protocol::Udp } else { Protocol::Tcp };
         let knocks = self.words[1..]
             .iter()
-            .map(|word| sequence::knock(word, default))
+            .map(|word| knock(word, default))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|text| (ErrorKind::InvalidValue, text))?;
         if knocks.len() > MAX_STEPS {
@@ -264,28 +264,15 @@ impl Arguments {
     }
 }
 
-/// Reads whole seconds, or minutes, hours and days by their letter.
-pub(super) fn lifetime(text: &str) -> Result<Duration, String> {
-    let (number, unit) = match text.char_indices().last() {
-        Some((end, 's')) => (&text[..end], 1),
-        Some((end, 'm')) => (&text[..end], 60),
-        Some((end, 'h')) => (&text[..end], 60 * 60),
-        Some((end, 'd')) => (&text[..end], 24 * 60 * 60),
-        _ => (text, 1),
-    };
-    number
-        .parse::<u32>()
-        .ok()
-        .and_then(|number| number.checked_mul(unit))
-        .filter(|seconds| *seconds > 0)
-        .map(|seconds| Duration::from_secs(seconds.into()))
-        .ok_or_else(|| "a time is a number and s, m, h or d, as in 8h".into())
+fn knock(word: &str, default: Protocol) -> Result<Port, String> {
+    port::parse(word, default).ok_or_else(|| {
+        format!("{word}: a knock is PORT, PORT:tcp or PORT:udp, ports 1 to 65535")
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::sighting::Port;
 
     fn order(line: &str) -> Result<Order, ErrorKind> {
         let words = format!("knock {line}");
@@ -334,16 +321,6 @@ mod tests {
     }
 
     #[test]
-    fn lifetimes_have_units() {
-        for (text, seconds) in [("90", 90), ("90s", 90), ("10m", 600), ("8h", 28_800)] {
-            assert_eq!(lifetime(text), Ok(Duration::from_secs(seconds)), "{text}");
-        }
-        for text in ["", "0", "0h", "h", "8 h", "-1", "1.5h", "99999d", "8w", "8µ"] {
-            assert!(lifetime(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
     fn the_families_are_both_unless_one_is_named() {
         assert_eq!(order("gw1 ssh").unwrap().families, Families::Both);
         assert_eq!(order("-4 gw1 ssh").unwrap().families, Families::V4);
@@ -375,6 +352,7 @@ mod tests {
             "gw1 ssh http",
             "gw1 7000 ssh",
             "gw1 0",
+            "gw1 7000:sctp",
             "-u gw1 ssh",
             "--port 22 gw1 ssh",
             "--timeout 5s gw1 ssh",

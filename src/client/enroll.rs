@@ -13,6 +13,7 @@ use super::hosts::{self, Host};
 use super::hosts_file::Put;
 use super::key::ed25519::Ed25519;
 use super::{Error, complain, hosts_file, keys, openssh};
+use crate::core::name;
 use crate::enrolment::{self, Enrolment, Source};
 use crate::keyfile::{self, Kind};
 
@@ -44,7 +45,7 @@ pub(super) fn enroll(
         return Ok(stanza);
     }
     let name = name.unwrap_or(&enrolment.address);
-    if !enrolment::is_address(name) {
+    if !name::is_host(name) {
         return Err(Error::new(format!("{name:?} cannot name a host, as gw1 can")));
     }
     let key = match key {

@@ -15,6 +15,7 @@ use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
 use super::Error;
 use super::source::Source;
+use crate::core::name;
 use crate::keyfile;
 
 /// The longest hosts.ron, in bytes.
@@ -59,10 +60,7 @@ impl TryFrom<String> for ServerName {
     type Error = String;
 
     fn try_from(name: String) -> Result<Self, String> {
-        let is_allowed = |byte: u8| {
-            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte)
-        };
-        if (1..=64).contains(&name.len()) && name.bytes().all(is_allowed) {
+        if name::is_server(&name) {
             Ok(Self(name))
         } else {
             // Not shown: someone may have put a key here.

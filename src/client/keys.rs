@@ -11,6 +11,7 @@ use super::key::Key;
 use super::key::ed25519::Ed25519;
 use super::key::secret::Secret;
 use super::{openssh, terminal};
+use crate::core::name;
 use crate::core::token::GateKey;
 use crate::keyfile::{self, Kind};
 
@@ -112,17 +113,6 @@ fn user_name() -> String {
     env::var("LOGNAME")
         .or_else(|_| env::var("USER"))
         .ok()
-        .filter(|name| is_name(name))
+        .filter(|name| name::is_plain(name))
         .unwrap_or_else(|| "alice".into())
-}
-
-/// Whether a user or a door can have this name: a letter a-z, then up to 31
-/// of `a-z 0-9 _ -`.
-#[must_use]
-pub fn is_name(text: &str) -> bool {
-    let is_allowed =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
-    text.len() <= 32
-        && text.starts_with(|first: char| first.is_ascii_lowercase())
-        && text.bytes().all(is_allowed)
 }

@@ -12,6 +12,7 @@ use crate::core::rolling::{PERIOD, PORTS, Rolling, STEPS};
 use crate::core::sequence::MAX_STEPS;
 use crate::core::sighting::Port;
 use crate::core::time::Wall;
+use crate::core::{duration, port};
 use crate::keyfile::{self, Kind};
 
 /// What the server's configuration says of a rolling sequence.
@@ -27,7 +28,7 @@ pub struct Course {
     #[arg(long, value_name = "N", requires = "rolling", value_parser = steps)]
     steps: Option<u8>,
     /// How long it holds [default: 60s]
-    #[arg(long, value_name = "TIME", requires = "rolling", value_parser = super::arguments::lifetime)]
+    #[arg(long, value_name = "TIME", requires = "rolling", value_parser = duration::argument)]
     period: Option<Duration>,
 }
 
@@ -56,11 +57,7 @@ fn read(file: &Path) -> Result<keyfile::Key, Error> {
 }
 
 fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
-    let ports = text.split_once('-').and_then(|(first, last)| {
-        let (first, last) = (first.parse().ok()?, last.parse().ok()?);
-        (0 < first && first < last).then_some(first..=last)
-    });
-    ports.ok_or_else(|| "ports are FIRST-LAST, as in 20000-29999".into())
+    port::range(text).ok_or_else(|| "ports are FIRST-LAST, as in 20000-29999".into())
 }
 
 fn steps(text: &str) -> Result<u8, String> {

@@ -15,23 +15,6 @@ use super::Error;
 use super::send::unspecified;
 use crate::core::sighting::{Port, Protocol};
 
-/// Reads `PORT`, `PORT:tcp` or `PORT:udp`.
-///
-/// # Errors
-/// A line that names the text.
-pub fn knock(text: &str, default: Protocol) -> Result<Port, String> {
-    let (number, protocol) = match text.split_once(':') {
-        None => (text, default),
-        Some((number, "tcp")) => (number, Protocol::Tcp),
-        Some((number, "udp")) => (number, Protocol::Udp),
-        Some(_) => return Err(format!("{text}: the protocol of a knock is tcp or udp")),
-    };
-    match number.parse() {
-        Ok(number) if number > 0 => Ok(Port { protocol, number }),
-        _ => Err(format!("{text}: a knock is PORT, PORT:tcp or PORT:udp, ports 1 to 65535")),
-    }
-}
-
 /// Sends the knocks to `host` in order, `delay` between them, telling each
 /// to `sent`. The port of `host` does not count.
 ///
@@ -77,25 +60,4 @@ fn send_syn(to: SocketAddr) -> io::Result<()> {
 /// an earlier knock has no socket to fail.
 fn send_datagram(to: SocketAddr) -> io::Result<()> {
     UdpSocket::bind(unspecified(to.ip()))?.send_to(&[], to).map(drop)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_knock_names_its_protocol_or_takes_the_default() {
-        let port = |protocol, number| Ok(Port { protocol, number });
-        assert_eq!(knock("7000", Protocol::Tcp), port(Protocol::Tcp, 7000));
-        assert_eq!(knock("7000", Protocol::Udp), port(Protocol::Udp, 7000));
-        assert_eq!(knock("1:tcp", Protocol::Udp), port(Protocol::Tcp, 1));
-        assert_eq!(knock("65535:udp", Protocol::Tcp), port(Protocol::Udp, 65535));
-    }
-
-    #[test]
-    fn what_is_no_knock_is_refused() {
-        for text in ["", "0", "65536", "-1", "7000:", "7000:sctp", ":udp", "7x", "1:udp:tcp"] {
-            assert!(knock(text, Protocol::Tcp).is_err(), "{text}");
-        }
-    }
 }

@@ -26,7 +26,6 @@ use position::{Index, Place};
 mod authorized;
 mod check;
 pub mod date;
-pub mod duration;
 mod files;
 #[cfg(feature = "legacy")]
 mod older_keys;
@@ -37,9 +36,7 @@ mod raw;
 mod syntax;
 mod token;
 
-pub use check::{
-    anchor_fault, is_interface_name, is_name, is_server_name, is_table_name, weakness,
-};
+pub use check::{anchor_fault, weakness};
 pub use files::{Files, MAX_TOTAL};
 pub use problem::{Problem, Problems};
 

@@ -9,6 +9,7 @@
 use std::collections::HashSet;
 
 use crate::core::one_time::{Line, OneTime};
+use crate::core::port;
 use crate::core::sequence::MAX_STEPS;
 use crate::core::sighting::{Port, Protocol};
 
@@ -63,18 +64,7 @@ pub fn parse(bytes: &[u8]) -> Result<OneTime, Fault> {
 
 /// The steps of a line; none if it is nothing of the kind.
 fn steps(text: &str) -> Option<Vec<Port>> {
-    let steps: Option<Vec<Port>> = text.split(',').map(|word| port(word.trim())).collect();
+    let steps: Option<Vec<Port>> =
+        text.split(',').map(|word| port::parse(word.trim(), Protocol::Tcp)).collect();
     steps.filter(|steps| steps.len() <= MAX_STEPS)
-}
-
-fn port(word: &str) -> Option<Port> {
-    let (number, protocol) = match word.split_once(':') {
-        None => (word, Protocol::Tcp),
-        Some((number, "tcp")) => (number, Protocol::Tcp),
-        Some((number, "udp")) => (number, Protocol::Udp),
-        Some(_) => return None,
-    };
-    let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
-    let number = number.parse().ok().filter(|number| *number > 0 && is_number)?;
-    Some(Port { protocol, number })
 }

@@ -4,6 +4,8 @@
 use std::fmt::{self, Display};
 use std::net::IpAddr;
 
+use super::printable::is_unprintable;
+
 /// Words of one command, the program among them.
 pub const MAX_WORDS: usize = 32;
 /// Bytes of one word as it is written.
@@ -132,7 +134,7 @@ impl Command {
             if word.len() > MAX_WORD {
                 return Err(Fault::Long(ordinal));
             }
-            if word.chars().any(char::is_control) {
+            if word.chars().any(is_unprintable) {
                 return Err(Fault::Control(ordinal));
             }
         }

@@ -7,11 +7,9 @@
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-use nix::unistd::geteuid;
 
 use super::journal_file::{EMPTY, Found, Head, Line, find};
 pub use super::journal_file::{Loss, MAX_CAPACITY, NAME};
@@ -20,6 +18,7 @@ use crate::core::reason::Reason;
 use crate::core::replay::{Barrier, Replay, ReplayId, SHARE};
 use crate::core::time::{BootId, Now, Wall};
 use crate::core::token::UserId;
+use crate::sys::ours::is_ours;
 
 /// How many tokens are to be remembered for so many credentials.
 #[must_use]
@@ -305,7 +304,7 @@ fn forget(lines: &mut [Option<Line>], free: &mut Vec<u32>, now: Wall) -> Wall {
 fn prepare(directory: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     let found = directory.metadata()?;
-    if found.uid() == geteuid().as_raw() && found.mode() & 0o022 == 0 {
+    if is_ours(&found) {
         return Ok(());
     }
     let text = "others can write to its directory, run chown 0 and chmod 0700 on that";

@@ -5,14 +5,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::libc;
-use nix::unistd::geteuid;
 
 use crate::core::bytes::{Malformed, Reader, Writer};
 use crate::core::hash;
+use crate::sys::ours::is_ours;
 
 /// Length of a slot, and what the head is a multiple of.
 pub const SLOT: usize = 64;
@@ -158,7 +158,7 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     if !found.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a regular file"));
     }
-    if found.uid() != geteuid().as_raw() || found.mode() & 0o022 != 0 {
+    if !is_ours(&found) {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "others can write to it"));
     }
     let mut bytes = Vec::new();

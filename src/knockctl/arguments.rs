@@ -3,13 +3,12 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::config;
 use crate::control::request::Order;
 use crate::core::address::{self, Loopback};
+use crate::core::{duration, name};
 use crate::sys::SYSTEM;
 
 /// Where the daemon listens unless `-s` names another place.
@@ -49,7 +48,7 @@ pub enum Command {
         #[arg(value_parser = host)]
         address: IpAddr,
         /// For how long, up to the door's maximum [default: the door's own time]
-        #[arg(value_parser = seconds())]
+        #[arg(value_name = "TIME", value_parser = seconds)]
         seconds: Option<u32>,
     },
     /// Let a lease last this long from now; never shortens it
@@ -61,7 +60,7 @@ pub enum Command {
         #[arg(value_parser = host)]
         address: IpAddr,
         /// For how long, up to the door's maximum
-        #[arg(value_parser = seconds())]
+        #[arg(value_name = "TIME", value_parser = seconds)]
         seconds: u32,
     },
     /// End one lease, those of a user, or all
@@ -235,7 +234,7 @@ fn close(words: &[String]) -> Result<Order, String> {
 }
 
 fn name(text: &str) -> Result<String, String> {
-    if config::is_name(text) {
+    if name::is_plain(text) {
         Ok(text.into())
     } else {
         Err("a name is a letter a-z, followed by up to 31 of a-z 0-9 _ and -".into())
@@ -250,8 +249,8 @@ fn host(text: &str) -> Result<IpAddr, String> {
         .ok_or_else(|| format!("{address} is not the address of a host"))
 }
 
-fn seconds() -> impl TypedValueParser<Value = u32> {
-    clap::value_parser!(u32).range(1..)
+fn seconds(text: &str) -> Result<u32, String> {
+    duration::argument(text).map(|span| u32::try_from(span.as_secs()).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]
@@ -276,6 +275,10 @@ mod tests {
                 Order::Open { door: ssh(), address, seconds: Some(60) },
             ),
             ("extend ssh 192.0.2.7 60", Order::Extend { door: ssh(), address, seconds: 60 }),
+            (
+                "extend ssh 192.0.2.7 1h30m",
+                Order::Extend { door: ssh(), address, seconds: 5_400 },
+            ),
             ("close ssh 192.0.2.7", close("ssh")),
             ("close user 192.0.2.7", close("user")),
             ("close user alice", Order::CloseUser { name: "alice".into() }),
@@ -316,7 +319,14 @@ mod tests {
                 order(line)
             );
         }
-        for line in ["", "open ssh", "extend ssh 192.0.2.7", "close", "open ssh 192.0.2.7 0"] {
+        for line in [
+            "",
+            "open ssh",
+            "extend ssh 192.0.2.7",
+            "close",
+            "open ssh 192.0.2.7 0",
+            "open ssh 192.0.2.7 500ms",
+        ] {
             assert!(order(line).is_err(), "{line}");
         }
     }

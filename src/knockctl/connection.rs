@@ -6,11 +6,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Error;
-use super::printable::printable;
 use crate::control::answer::{Answer, Door, Holder, Lease};
 use crate::control::record::{Joiner, Record, SIZE};
 use crate::control::request::Request;
 use crate::core::door::Table;
+use crate::core::printable::escaped;
 
 /// How long the daemon may take to answer.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -104,7 +104,7 @@ fn lost(error: &io::Error) -> Error {
 
 /// The answer, without anything that a terminal would take for an order.
 fn tame(answer: Answer) -> Answer {
-    let text = |text: String| printable(&text);
+    let text = |text: String| escaped(&text);
     match answer {
         Answer::Door(door) => Answer::Door(Door {
             name: text(door.name),

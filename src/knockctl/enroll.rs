@@ -6,6 +6,7 @@ use std::num::NonZeroU16;
 use super::arguments::{Enroll, Source};
 use super::{Error, hint, qr};
 use crate::config::{self, Config};
+use crate::core::name;
 use crate::core::policy::Spa;
 use crate::core::sighting::Protocol;
 use crate::core::user::SourcePolicy;
@@ -51,7 +52,7 @@ fn enrolment(order: &Enroll, config: &Config) -> Result<Enrolment, Error> {
             return Err(fail(text));
         }
     };
-    if !enrolment::is_address(&address) {
+    if !name::is_host(&address) {
         return Err(fail(format!("{address:?} is no name or address to send to")));
     }
     let (doors, source) = rights(order, config)?;

@@ -12,7 +12,6 @@ mod enroll;
 pub mod import;
 mod json;
 pub mod metrics;
-mod printable;
 mod qr;
 mod revoke;
 mod rotate;

@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 
 use super::arguments::{Setup, Source};
 use super::{Error, hint};
-use crate::config::{self, Config, is_server_name};
+use crate::config::{self, Config};
+use crate::core::name;
 use crate::keep::journal;
 use crate::keyfile::{self, Kind};
 use crate::sys::SYSTEM;
@@ -36,7 +37,7 @@ pub(super) fn setup(order: &Setup, out: &mut dyn Write) -> Result<(), Error> {
         Some(name) => name.clone(),
         None => host_name()?,
     };
-    if !is_server_name(&name) {
+    if !name::is_server(&name) {
         return Err(Error::Because(format!(
             "{name:?} cannot name a server, give --name with 1 to 64 of a-z 0-9 . -"
         )));

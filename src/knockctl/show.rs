@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::connection::Connection;
 use super::json::Json;
 use super::{Error, puzzled};
-use crate::config::duration;
 use crate::control::answer::{Answer, Door, Holder, Lease};
 use crate::control::request::Request;
+use crate::core::duration;
 
 /// Every door.
 pub fn doors(daemon: &mut Connection) -> Result<Vec<Door>, Error> {

@@ -10,7 +10,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,8 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::libc;
 use nix::unistd::geteuid;
+
+use crate::sys::ours::is_ours;
 
 /// How long a start waits for the end of the run before it.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -110,11 +112,7 @@ fn make(run: &Path) -> Result<(), Error> {
     let cannot = |error| Error::System(run.into(), error);
     DirBuilder::new().recursive(true).mode(0o755).create(run).map_err(cannot)?;
     let found = fs::metadata(run).map_err(cannot)?;
-    if found.uid() == geteuid().as_raw() && found.mode() & 0o022 == 0 {
-        Ok(())
-    } else {
-        Err(Error::Foreign(run.into()))
-    }
+    if is_ours(&found) { Ok(()) } else { Err(Error::Foreign(run.into())) }
 }
 
 /// The lock of a file; `None` while another has it.

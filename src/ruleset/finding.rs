@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::core::printable::is_unprintable;
+
 /// How bad it is, from nothing to something that someone must act on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Grade {
@@ -62,12 +64,4 @@ impl fmt::Display for Finding {
         let line = format!("{:<8} {}: {}", self.grade.word(), self.subject, self.text);
         f.write_str(&line.replace(is_unprintable, "?"))
     }
-}
-
-/// Control characters, and those that turn the direction of text (UAX #9,
-/// section 2).
-fn is_unprintable(character: char) -> bool {
-    let turns = matches!(character,
-        '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    turns || character.is_control()
 }

@@ -15,6 +15,7 @@ pub mod hostile;
 pub mod linux;
 pub mod macos;
 pub mod openbsd;
+pub mod ours;
 mod shared;
 mod system;
 pub mod test_clock;

@@ -11,6 +11,7 @@ use crate::config::problem::Report;
 use crate::config::raw;
 use crate::core::command::{Command, Commands};
 use crate::core::door::Door;
+use crate::core::name;
 
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 const TIME_LIMITS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
@@ -50,7 +51,7 @@ pub fn runner(
     };
     let at = at.field("runner");
     let raw::Runner { user, time_limit } = written;
-    if !shape::is_account(user) {
+    if !name::is_account(user) {
         let text = "must be 1 to 32 bytes of letters, digits, _ . and -, and not root";
         report.error(at.field("user"), format!("user {} {text}", shape::quoted(user)));
     } else if user == engine {

@@ -7,12 +7,12 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::{commands, shape};
-use crate::config::duration;
 use crate::config::position::{Place, Spot};
 use crate::config::problem::Report;
 use crate::config::raw::{self, Map};
 use crate::core::address::{self, Loopback};
 use crate::core::door::{self, Door, DoorIndex, OnClose, Table};
+use crate::core::{duration, name};
 use crate::firewall::Choice;
 
 /// Far below what [`DoorIndex`] holds.
@@ -196,7 +196,7 @@ fn on_close(raw: &raw::Door, at: Spot<'_>, firewall: &Choice, report: &mut Repor
 
 fn table(raw: &raw::Door, at: Spot<'_>, firewall: &Choice, report: &mut Report) {
     let name = shape::quoted(&raw.table);
-    if !shape::is_table_name(&raw.table) {
+    if !name::is_table(&raw.table) {
         let text = format!("table {name} must be 1 to 31 bytes of letters, digits, _ . and -");
         report.error(at.field("table"), text);
     } else if raw.table == "keep" {
@@ -204,8 +204,8 @@ fn table(raw: &raw::Door, at: Spot<'_>, firewall: &Choice, report: &mut Report) 
         report.error(at.field("table"), text);
     }
     if matches!(firewall, Choice::Nft { .. })
-        && shape::is_table_name(&raw.table)
-        && !shape::is_nft_name(&raw.table)
+        && name::is_table(&raw.table)
+        && !name::is_nft(&raw.table)
     {
         let text = format!("nft wants a letter first, rename table {name}");
         report.error(at.field("table"), text);

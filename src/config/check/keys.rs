@@ -9,6 +9,7 @@ use crate::config::position::Spot;
 use crate::config::problem::Report;
 use crate::config::raw::{self, Configuration};
 use crate::core::credential::Credential;
+use crate::core::printable;
 use crate::keyfile::{self, Key, Kind};
 
 /// Where key files lie, and what was read of them.
@@ -128,7 +129,7 @@ impl Keys {
             report.error(at, text);
             return None;
         }
-        if path.chars().any(char::is_control) {
+        if path.chars().any(printable::is_unprintable) {
             report.error(at, "the path of a key file must be printable");
             return None;
         }

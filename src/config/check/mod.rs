@@ -12,6 +12,7 @@ use super::raw::{self, Configuration, Permission};
 use super::{Config, Problems};
 use crate::core::address::Loopback;
 use crate::core::credential::Credential;
+use crate::core::name;
 use crate::core::policy::{Limits, OnRemove, Policy};
 
 mod changing;
@@ -31,7 +32,6 @@ mod users;
 
 pub use doors::anchor_fault;
 pub use sequences::weakness;
-pub use shape::{is_interface_name, is_name, is_server_name, is_table_name};
 
 /// Checks everything.
 pub(super) fn configuration(
@@ -41,7 +41,7 @@ pub(super) fn configuration(
     files: Files,
 ) -> Result<Config, Problems> {
     let report = &mut Report::default();
-    if !shape::is_server_name(&raw.name) {
+    if !name::is_server(&raw.name) {
         let text = "the name of the server must be 1 to 64 bytes of a-z 0-9 . and -";
         report.error(at.field("name"), text);
     }

@@ -1,4 +1,4 @@
-//! Shapes of names, and ranges of numbers and spans.
+//! Ranges of numbers and spans, and maps of names.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
@@ -6,11 +6,11 @@ use std::collections::hash_map::Entry;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::config::duration;
 use crate::config::position::{Place, Spot};
 use crate::config::problem::Report;
 use crate::config::raw::{self, Map};
 use crate::core::sighting::{Port, Protocol};
+use crate::core::{duration, name};
 
 /// How much of a text an error shows.
 const MAX_SHOWN: usize = 64;
@@ -23,58 +23,13 @@ pub fn quoted(text: &str) -> String {
     }
 }
 
-fn consists_of(text: &str, lengths: RangeInclusive<usize>, allowed: fn(u8) -> bool) -> bool {
-    lengths.contains(&text.len()) && text.bytes().all(allowed)
-}
-
-/// 1 to 64 bytes of a-z 0-9 . and -.
-pub fn is_server_name(text: &str) -> bool {
-    let allowed = |byte: u8| {
-        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-')
-    };
-    consists_of(text, 1..=64, allowed)
-}
-
-/// A letter a-z, and up to 31 bytes of a-z 0-9 _ and - after it.
-pub fn is_name(text: &str) -> bool {
-    let allowed = |byte: u8| {
-        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-')
-    };
-    consists_of(text, 1..=32, allowed) && text.starts_with(|c: char| c.is_ascii_lowercase())
-}
-
-/// 1 to 31 bytes of letters, digits, _ . and -: what pf.conf and nft take
-/// without quotes.
-pub fn is_table_name(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-    consists_of(text, 1..=31, allowed)
-}
-
-/// 1 to 32 bytes of letters, digits, _ . and -, but not root.
-pub fn is_account(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-    consists_of(text, 1..=32, allowed) && text != "root"
-}
-
-/// Whether nft(8) can write the name: a letter comes first.
-pub fn is_nft_name(text: &str) -> bool {
-    is_table_name(text) && text.starts_with(|first: char| first.is_ascii_alphabetic())
-}
-
-/// 1 to 15 bytes (`IFNAMSIZ` less the terminator) of letters, digits, _ . : and -.
-pub fn is_interface_name(text: &str) -> bool {
-    let allowed =
-        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':' | b'-');
-    consists_of(text, 1..=15, allowed)
-}
-
 /// Checks the names of a map: their shape, that there are at most `most`, and
 /// that none comes twice.
 pub fn names<T>(map: &Map<T>, kind: &str, most: usize, at: Spot<'_>, report: &mut Report) {
     let mut places: HashMap<&str, Place> = HashMap::new();
     for (ordinal, name, _) in map.iter() {
         let at = at.entry(ordinal);
-        if !is_name(name) {
+        if !name::is_plain(name) {
             let name = quoted(name);
             let shape = "a letter a-z, then up to 31 of a-z 0-9 _ and -";
             report.error(at, format!("{kind} {name} must be called by {shape}"));

@@ -11,6 +11,7 @@ use crate::config::problem::Report;
 use crate::config::raw;
 use crate::config::{Directories, NATIVE};
 use crate::core::interface::{Selection, Selector};
+use crate::core::{name, printable};
 use crate::firewall::Choice;
 
 /// The account that packages make.
@@ -54,7 +55,7 @@ pub fn interfaces(
 fn interface_names(names: &[String], at: Spot<'_>, report: &mut Report) {
     let mut seen = HashSet::new();
     for (ordinal, name) in names.iter().enumerate() {
-        if !shape::is_interface_name(name) {
+        if !name::is_interface(name) {
             let text = "must be 1 to 15 bytes of letters, digits, _ . : and -";
             report.error(at.item(ordinal), format!("interface {} {text}", shape::quoted(name)));
         } else if !seen.insert(name) {
@@ -69,7 +70,7 @@ pub fn firewall(raw: Option<&raw::Firewall>, at: Spot<'_>, report: &mut Report) 
         Some(raw::Firewall::Pf) => Choice::Pf,
         Some(raw::Firewall::Memory) => Choice::Memory,
         Some(raw::Firewall::Nft { table }) => {
-            if !shape::is_nft_name(table) {
+            if !name::is_nft(table) {
                 let text = "the nft table must be 1 to 31 bytes of letters, digits, _ . and -, a letter first";
                 report.error(at.field("table"), text);
             }
@@ -104,7 +105,7 @@ pub fn directories(
 ) -> Directories {
     let mut directory = |field: &str, written: &Option<String>, default: PathBuf| {
         let Some(path) = written else { return default };
-        if !Path::new(path).is_absolute() || path.chars().any(char::is_control) {
+        if !Path::new(path).is_absolute() || path.chars().any(printable::is_unprintable) {
             let path = shape::quoted(path);
             let text = format!("directory {path} must begin with a slash and be printable");
             report.error(at.field("directories").field(field), text);
@@ -134,7 +135,7 @@ pub fn directories(
 /// The account of the process that meets packets.
 pub fn user(written: Option<&str>, at: Spot<'_>, report: &mut Report) -> String {
     let name = written.unwrap_or(USER);
-    if !shape::is_account(name) {
+    if !name::is_account(name) {
         let text = "must be 1 to 32 bytes of letters, digits, _ . and -, and not root";
         report.error(at, format!("user {} {text}", shape::quoted(name)));
     }

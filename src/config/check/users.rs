@@ -18,6 +18,7 @@ use crate::core::address::Networks;
 use crate::core::credential::Credential;
 use crate::core::credential::ed25519::Ed25519;
 use crate::core::credential::secret::Secret;
+use crate::core::printable;
 use crate::core::time::Wall;
 use crate::core::token::UserId;
 use crate::core::user::{PROOFS_PER_SECOND, SourcePolicy, User};
@@ -160,7 +161,7 @@ fn longest(text: Option<&str>, at: Spot<'_>, report: &mut Report) -> Option<Dura
 }
 
 fn note(raw: &str, at: Spot<'_>, report: &mut Report) -> String {
-    if raw.len() > MAX_NOTE || raw.chars().any(char::is_control) {
+    if raw.len() > MAX_NOTE || raw.chars().any(printable::is_unprintable) {
         let text = format!("a note is one line of at most {MAX_NOTE} bytes");
         report.error(at.field("note"), text);
     } else if keyfile::looks_like_key(raw) {

@@ -13,12 +13,10 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Group, Uid, User, geteuid};
 
 use crate::control::SOCKET;
-use crate::sys;
+use crate::sys::{self, ours::is_ours};
 
 /// Mode of the socket: root and the group.
 const MODE: u32 = 0o660;
-/// Those who may not use a directory to put another socket in our place.
-const OTHERS_WRITE: u32 = 0o022;
 /// Members of the group that are known; later ones need it as their first.
 const MAX_MEMBERS: usize = 256;
 
@@ -131,8 +129,7 @@ fn check_directory(run: &Path) -> io::Result<()> {
     if !found.is_dir() {
         return Err(refused(ErrorKind::NotADirectory, format!("{shown} is no directory")));
     }
-    let is_ours = found.uid() == 0 || found.uid() == geteuid().as_raw();
-    if !is_ours || found.mode() & OTHERS_WRITE != 0 {
+    if !is_ours(&found) {
         let text = format!(
             "others can write to {shown}, run chown {} {shown} and chmod 0755 {shown}",
             geteuid()

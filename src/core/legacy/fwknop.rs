@@ -29,8 +29,9 @@ use zeroize::Zeroizing;
 use super::{Ask, Digest, MAX_PORTS};
 use crate::core::address::Wanted;
 use crate::core::hash;
+use crate::core::port;
 use crate::core::reason::Reason;
-use crate::core::sighting::{Port, Protocol};
+use crate::core::sighting::Port;
 use crate::core::statement::UserId;
 use crate::core::time::Wall;
 
@@ -289,14 +290,10 @@ fn read_message(text: &str) -> Result<(Wanted, Vec<Port>), Reason> {
 }
 
 fn read_port(text: &str) -> Result<Port, Reason> {
-    let (protocol, digits) = text.split_once('/').ok_or(Reason::Invalid)?;
-    let protocol = match protocol {
-        "tcp" => Protocol::Tcp,
-        "udp" => Protocol::Udp,
-        _ => return Err(Reason::Invalid),
-    };
-    let number = u16::try_from(number(digits)?).map_err(|_| Reason::Invalid)?;
-    if number == 0 { Err(Reason::Invalid) } else { Ok(Port { protocol, number }) }
+    let port = text.split_once('/').and_then(|(protocol, digits)| {
+        Some(Port { protocol: port::protocol(protocol)?, number: port::number(digits)? })
+    });
+    port.ok_or(Reason::Invalid)
 }
 
 fn decode<'b>(text: &str, buffer: &'b mut [u8]) -> Result<&'b str, Reason> {

@@ -1,6 +1,6 @@
 //! A text with comments and fields, line by line.
 
-use crate::knockctl::printable::printable;
+use crate::core::printable::escaped;
 
 /// Prose is broken before this column.
 const WIDTH: usize = 80;
@@ -62,7 +62,7 @@ impl Page {
 #[must_use]
 pub fn shown(text: &str) -> String {
     match text.char_indices().nth(MAX_SHOWN) {
-        None => printable(text),
-        Some((end, _)) => format!("{}..", printable(&text[..end])),
+        None => escaped(text),
+        Some((end, _)) => format!("{}..", escaped(&text[..end])),
     }
 }

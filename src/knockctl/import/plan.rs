@@ -13,6 +13,7 @@ use super::words::{self, Command};
 use crate::config;
 use crate::core::address::{self, Loopback};
 use crate::core::gate::MAX_CLAIMS;
+use crate::core::printable::is_unprintable;
 use crate::core::sighting::Port;
 
 /// Of a door that was open until somebody shut it.
@@ -170,7 +171,7 @@ fn useless(start: &Does, opener: Option<&old::Door>) -> Option<String> {
 /// What of it our configuration cannot say.
 fn unfit(door: &old::Door) -> Option<String> {
     if let Some(file) = &door.one_time {
-        let is_odd = |character: char| character.is_control() || character == '\u{fffd}';
+        let is_odd = |character: char| is_unprintable(character) || character == '\u{fffd}';
         let name = Path::new(file).file_name().filter(|name| name.len() <= MAX_FILE_NAME);
         if name.is_none() || file.len() > MAX_PATH || file.contains(is_odd) {
             return Some("the path of its file is not one, or not plain".into());

@@ -2,6 +2,7 @@
 
 use super::change::{self, Change};
 use crate::config;
+use crate::core::name;
 use crate::core::sighting::{Port, Protocol};
 
 /// Which packet filter the configuration is for.
@@ -87,7 +88,7 @@ impl Filter {
             .as_deref()
             .is_none_or(|anchor| self != Self::Nft && config::anchor_fault(anchor).is_none());
         let begins = self != Self::Nft || name.starts_with(|c: char| c.is_ascii_alphabetic());
-        (fits && begins && config::is_table_name(name) && name != "keep").then_some(name)
+        (fits && begins && name::is_table(name) && name != "keep").then_some(name)
     }
 
     /// The lines that the packet filter needs to let in who knocked at

@@ -9,7 +9,7 @@ use super::old::{self, FLAGS};
 use super::page::{Page, shown};
 use super::plan::{Door, title};
 use super::rules::Filter;
-use crate::config::duration::Text;
+use crate::core::duration::Text;
 use crate::core::sighting::{Port, Protocol, TcpFlags};
 
 /// The field that says which packet filter there is, and its company.

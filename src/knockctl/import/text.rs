@@ -5,7 +5,7 @@ use super::page::{Page, shown};
 use super::plan::{Fate, title};
 use super::rules::Filter;
 use super::stanza;
-use crate::config;
+use crate::core::name;
 
 /// Where it comes from, and what for.
 #[derive(Debug, Clone, Copy)]
@@ -21,7 +21,7 @@ pub struct Frame<'f> {
 /// The configuration. It is a good one if at least one door is taken.
 #[must_use]
 pub fn write(old: &Old, fates: &[Fate], frame: Frame<'_>) -> String {
-    let interface = old.interface.as_deref().filter(|name| config::is_interface_name(name));
+    let interface = old.interface.as_deref().filter(|name| name::is_interface(name));
     let mut page = Page::default();
     header(&mut page, frame);
     page.line("(");
@@ -79,7 +79,7 @@ fn header(page: &mut Page, frame: Frame<'_>) {
 
 /// What concerns the whole daemon.
 fn top(page: &mut Page, old: &Old, interface: Option<&str>, frame: Frame<'_>) {
-    let host = if config::is_server_name(frame.host) { frame.host } else { "server" };
+    let host = if name::is_server(frame.host) { frame.host } else { "server" };
     page.comment("The server's own name. Clients pin it, so keep it.");
     page.line(&format!("name: {host:?},\n"));
     match (interface, &old.interface) {

@@ -22,7 +22,6 @@ use std::fmt::{self, Display};
 use std::fs;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::libc::rlim_t;
@@ -33,6 +32,7 @@ use nix::unistd::{chroot, geteuid};
 
 use super::forbid_core_files;
 use super::here::confine as system;
+use super::ours::is_ours;
 pub use account::Account;
 
 /// Descriptors that the engine may have: one per interface, and a duplicate
@@ -169,7 +169,7 @@ fn is_bare(directory: &Path) -> io::Result<()> {
     if !metadata.is_dir() {
         return Err(io::Error::other("not a directory, remove it"));
     }
-    if metadata.uid() != geteuid().as_raw() || metadata.mode() & 0o022 != 0 {
+    if !is_ours(&metadata) {
         return Err(io::Error::other(
             "others can write there, chown it to root and chmod it 755",
         ));

@@ -7,6 +7,7 @@ mod bsd;
 mod linux;
 mod whole;
 
+use crate::core::port;
 use crate::core::sighting::Protocol;
 
 /// How many ports are taken from one command.
@@ -63,7 +64,7 @@ pub struct Change {
 #[must_use]
 pub fn number(port: &str) -> Option<u16> {
     let named = SERVICES.iter().find(|(name, _)| *name == port).map(|(_, number)| *number);
-    named.or_else(|| port.parse().ok()).filter(|number| *number != 0)
+    named.or_else(|| port::number(port))
 }
 
 /// What `words`, a program and its arguments, do to a packet filter; `None`

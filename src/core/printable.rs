@@ -1,12 +1,11 @@
-//! Texts of others on a terminal.
+//! What may be shown of texts that others wrote.
 
-/// `text` with escapes, as in Rust, in place of what steers a terminal or turns
-/// the direction of writing.
+/// `text` with escapes, as in Rust, in place of what is [unprintable](is_unprintable).
 #[must_use]
-pub fn printable(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
-        if is_steering(character) {
+        if is_unprintable(character) {
             shown.extend(character.escape_unicode());
         } else {
             shown.push(character);
@@ -15,9 +14,10 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
-/// Control characters, separators of lines, and marks of direction and joining
-/// that do not show (Unicode, general categories Cc, Zl, Zp and Cf).
-fn is_steering(character: char) -> bool {
+/// Whether a character steers a terminal, turns the direction of writing or does
+/// not show: Unicode's general categories Cc, Zl, Zp and Cf.
+#[must_use]
+pub fn is_unprintable(character: char) -> bool {
     character.is_control()
         || matches!(
             character,
@@ -39,8 +39,8 @@ mod tests {
 
     #[test]
     fn nothing_reaches_the_terminal_that_steers_it() {
-        assert_eq!(printable("Jürgen öffnet ssh"), "Jürgen öffnet ssh");
-        assert_eq!(printable("\x1b[2Jssh\r\n"), "\\u{1b}[2Jssh\\u{d}\\u{a}");
-        assert_eq!(printable("a\u{9b}b\u{202e}c"), "a\\u{9b}b\\u{202e}c");
+        assert_eq!(escaped("Jürgen öffnet ssh"), "Jürgen öffnet ssh");
+        assert_eq!(escaped("\x1b[2Jssh\r\n"), "\\u{1b}[2Jssh\\u{d}\\u{a}");
+        assert_eq!(escaped("a\u{9b}b\u{202e}c"), "a\\u{9b}b\\u{202e}c");
     }
 }
