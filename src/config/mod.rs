@@ -27,6 +27,7 @@ mod authorized;
 mod check;
 pub mod date;
 mod files;
+mod lexer;
 #[cfg(feature = "legacy")]
 mod older_keys;
 mod one_time;
@@ -34,7 +35,6 @@ pub mod position;
 mod problem;
 mod raw;
 mod syntax;
-mod token;
 
 pub use check::{anchor_fault, weakness};
 pub use files::{Files, MAX_TOTAL};

@@ -6,16 +6,8 @@
 //! little worth, and no panic.
 #![forbid(unsafe_code)]
 
-use super::token::{Lexer, Token};
-
-/// Line and column, from 1; columns count characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// Line, from 1.
-    pub line: usize,
-    /// Character in the line, from 1.
-    pub column: usize,
-}
+pub use super::lexer::Place;
+use super::lexer::{Lexeme, Lexer};
 
 /// Deeper values are not indexed. RON itself stops at 128.
 const MAX_DEPTH: usize = 256;
@@ -105,8 +97,8 @@ impl<'i> Spot<'i> {
 
 /// Passes `#![enable(...)]` and the like.
 fn skip_attributes(lexer: &mut Lexer<'_>) {
-    while matches!(lexer.peek(), Some(Token::Word(word)) if word.starts_with('#')) {
-        while lexer.next().is_some_and(|(_, token)| !matches!(token, Token::Open(_))) {}
+    while matches!(lexer.peek(), Some(Lexeme::Word(word)) if word.starts_with('#')) {
+        while lexer.next().is_some_and(|(_, lexeme)| !matches!(lexeme, Lexeme::Open(_))) {}
         children(lexer, '[', 0);
     }
 }
@@ -117,9 +109,9 @@ fn value<'t>(lexer: &mut Lexer<'t>, depth: usize) -> (Node<'t>, Option<&'t str>)
     let leaf = Node { place, children: Vec::new() };
     let deeper = depth < MAX_DEPTH;
     let (word, bracket) = match lexer.next() {
-        Some((_, Token::Open(bracket))) if deeper => (None, bracket),
-        Some((_, Token::Word(word))) => match lexer.peek() {
-            Some(Token::Open('(')) if deeper => {
+        Some((_, Lexeme::Open(bracket))) if deeper => (None, bracket),
+        Some((_, Lexeme::Word(word))) => match lexer.peek() {
+            Some(Lexeme::Open('(')) if deeper => {
                 lexer.next();
                 (Some(word), '(')
             }
@@ -141,11 +133,11 @@ fn children<'t>(lexer: &mut Lexer<'t>, bracket: char, depth: usize) -> Vec<Child
     loop {
         match lexer.peek() {
             None => return children,
-            Some(Token::Close) => {
+            Some(Lexeme::Close) => {
                 lexer.next();
                 return children;
             }
-            Some(Token::Comma | Token::Colon) => {
+            Some(Lexeme::Comma | Lexeme::Colon) => {
                 lexer.next();
             }
             Some(_) => children.push(child(lexer, bracket, depth)),
@@ -156,7 +148,7 @@ fn children<'t>(lexer: &mut Lexer<'t>, bracket: char, depth: usize) -> Vec<Child
 /// A value, with its name or its key if it has one.
 fn child<'t>(lexer: &mut Lexer<'t>, bracket: char, depth: usize) -> Child<'t> {
     let (first, word) = value(lexer, depth);
-    if lexer.peek() != Some(Token::Colon) {
+    if lexer.peek() != Some(Lexeme::Colon) {
         return Child { name: None, key: first.place, node: first };
     }
     lexer.next();

@@ -48,8 +48,8 @@ pub enum Command {
         #[arg(value_parser = host)]
         address: IpAddr,
         /// For how long, up to the door's maximum [default: the door's own time]
-        #[arg(value_name = "TIME", value_parser = seconds)]
-        seconds: Option<u32>,
+        #[arg(value_parser = seconds)]
+        time: Option<u32>,
     },
     /// Let a lease last this long from now; never shortens it
     Extend {
@@ -60,8 +60,8 @@ pub enum Command {
         #[arg(value_parser = host)]
         address: IpAddr,
         /// For how long, up to the door's maximum
-        #[arg(value_name = "TIME", value_parser = seconds)]
-        seconds: u32,
+        #[arg(value_parser = seconds)]
+        time: u32,
     },
     /// End one lease, those of a user, or all
     #[command(override_usage = "knockctl close DOOR ADDRESS
@@ -206,11 +206,11 @@ impl Command {
     /// A usage error, for clap to show.
     pub fn order(&self) -> Result<Option<Order>, clap::Error> {
         Ok(Some(match self {
-            Self::Open { door, address, seconds } => {
-                Order::Open { door: door.clone(), address: *address, seconds: *seconds }
+            Self::Open { door, address, time } => {
+                Order::Open { door: door.clone(), address: *address, seconds: *time }
             }
-            Self::Extend { door, address, seconds } => {
-                Order::Extend { door: door.clone(), address: *address, seconds: *seconds }
+            Self::Extend { door, address, time } => {
+                Order::Extend { door: door.clone(), address: *address, seconds: *time }
             }
             Self::Close { words } => close(words)
                 .map_err(|text| Arguments::command().error(ErrorKind::InvalidValue, text))?,

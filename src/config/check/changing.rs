@@ -2,20 +2,19 @@
 #![forbid(unsafe_code)]
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::keys::Keys;
-use super::sequences::{MAX_SEQUENCES, weakness};
 use super::shape;
+use super::weakness::weakness;
 use crate::config::files::Content;
 use crate::config::one_time;
 use crate::config::position::Spot;
 use crate::config::problem::Report;
-use crate::config::raw::{self, Configuration, Permission};
+use crate::config::raw::{self, Permission};
 use crate::core::one_time::OneTime;
 use crate::core::rolling::{self, Rolling};
-use crate::core::sequence::{MAX_STEPS, Sequence, SequenceIndex, Steps};
+use crate::core::sequence::{MAX_STEPS, Sequence, Steps};
 use crate::core::token::UserId;
 use crate::keyfile::Kind;
 
@@ -107,26 +106,6 @@ fn list(path: &str, at: Spot<'_>, keys: &mut Keys, report: &mut Report) -> Optio
         _ => {}
     }
     Some(list)
-}
-
-/// The files of lists, by their sequence. Each belongs to one.
-pub fn lists(
-    raw: &Configuration,
-    secrets: &Path,
-    at: Spot<'_>,
-    report: &mut Report,
-) -> Vec<(SequenceIndex, PathBuf)> {
-    let mut lists = Vec::new();
-    let mut seen = HashSet::new();
-    for (place, (ordinal, _, raw)) in (0..).zip(raw.sequences.iter()).take(MAX_SEQUENCES) {
-        let Some(raw::Changing::OneTime(path)) = &raw.changing else { continue };
-        if !seen.insert(path) {
-            let text = "another sequence uses this list, give each its own";
-            report.error(at.entry(ordinal).field("changing").item(0), text);
-        }
-        lists.push((SequenceIndex(place), secrets.join(path)));
-    }
-    lists
 }
 
 /// The secrets of sequences are nobody else's.

@@ -29,9 +29,10 @@ mod shape;
 mod shell;
 mod spa;
 mod users;
+mod weakness;
 
 pub use doors::anchor_fault;
-pub use sequences::weakness;
+pub use weakness::weakness;
 
 /// Checks everything.
 pub(super) fn configuration(
@@ -56,7 +57,7 @@ pub(super) fn configuration(
     let doors = doors::check(&raw.doors, at.field("doors"), &firewall, report);
     let sequences = sequences::check(raw, at.field("sequences"), &doors, &mut keys, report);
     let users = users::check(raw, at.field("users"), &doors, &spa, &mut keys, report);
-    let lists = changing::lists(raw, &directories.secrets, at.field("sequences"), report);
+    let lists = sequences::lists(raw, &directories.secrets, at.field("sequences"), report);
     let ids = users.iter().flat_map(|user| &user.credentials).map(Credential::id);
     let taken = ids.chain(spa.gate_ids.iter().copied()).collect();
     changing::secrets(&sequences, &taken, at.field("sequences"), report);

@@ -1,23 +1,25 @@
 //! The stanza `sequences`.
 #![forbid(unsafe_code)]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::doors::Doors;
 use super::keys::Keys;
+use super::weakness::weakness;
 use super::{changing, legacy, shape};
 use crate::config::position::Spot;
 use crate::config::problem::Report;
 use crate::config::raw::{self, Configuration, Flag, Permission};
 use crate::core::door::DoorIndex;
 use crate::core::gate::MAX_CLAIMS;
-use crate::core::sequence::{MAX_STEPS, Sequence, Steps};
+use crate::core::sequence::{MAX_STEPS, Sequence, SequenceIndex, Steps};
 use crate::core::sighting::{FlagMask, Port, Protocol, TcpFlags};
 
 /// Every packet is compared with all of them.
-pub const MAX_SEQUENCES: usize = 256;
+const MAX_SEQUENCES: usize = 256;
 const WITHIN: Duration = Duration::from_secs(5);
 
 /// Checks the stanza.
@@ -112,25 +114,24 @@ fn sequence(
     }
 }
 
-/// Why a scan, or a guess, would find this sequence.
-#[must_use]
-pub fn weakness(steps: &[Port]) -> Option<&'static str> {
-    let every = |holds: fn(u16, u16) -> bool| {
-        steps.windows(2).all(|pair| holds(pair[0].number, pair[1].number))
-    };
-    if steps.len() < 3 {
-        Some("it has fewer than three steps")
-    } else if every(|one, next| one == next) {
-        Some("all its steps go to one port")
-    } else if every(|one, next| one <= next) {
-        Some("its ports only rise, as those of a scan")
-    } else if every(|one, next| one >= next) {
-        Some("its ports only fall, as those of a scan")
-    } else if !every(|one, next| one.abs_diff(next) != 1) {
-        Some("two ports that follow one another are neighbours")
-    } else {
-        None
+/// The files of lists, by their sequence. Each belongs to one.
+pub fn lists(
+    raw: &Configuration,
+    secrets: &Path,
+    at: Spot<'_>,
+    report: &mut Report,
+) -> Vec<(SequenceIndex, PathBuf)> {
+    let mut lists = Vec::new();
+    let mut seen = HashSet::new();
+    for (place, (ordinal, _, raw)) in (0..).zip(raw.sequences.iter()).take(MAX_SEQUENCES) {
+        let Some(raw::Changing::OneTime(path)) = &raw.changing else { continue };
+        if !seen.insert(path) {
+            let text = "another sequence uses this list, give each its own";
+            report.error(at.entry(ordinal).field("changing").item(0), text);
+        }
+        lists.push((SequenceIndex(place), secrets.join(path)));
     }
+    lists
 }
 
 /// The targets that all of these doors have.

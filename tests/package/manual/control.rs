@@ -47,8 +47,8 @@ fn every_word_of_a_command_is_in_the_manual() {
     let words: BTreeSet<_> = described.split_ascii_whitespace().collect();
     for (command, arguments) in [
         ("show", &["stats"][..]),
-        ("open", &["door", "address", "seconds"]),
-        ("extend", &["door", "address", "seconds"]),
+        ("open", &["door", "address", "time"]),
+        ("extend", &["door", "address", "time"]),
         ("close", &["door", "address", "user", "name", "all"]),
         ("log", &["brief", "verbose"]),
         ("doctor", &["file"]),

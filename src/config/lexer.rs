@@ -1,11 +1,18 @@
-//! RON text to tokens, as coarse as an index of places needs them.
+//! RON text to lexemes, as coarse as an index of places needs them.
 #![forbid(unsafe_code)]
 
-use super::position::Place;
+/// Line and column, from 1; columns count characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Line, from 1.
+    pub line: usize,
+    /// Character in the line, from 1.
+    pub column: usize,
+}
 
-/// One token.
+/// One lexeme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Token<'t> {
+pub enum Lexeme<'t> {
     /// An opening bracket of one of the three kinds.
     Open(char),
     /// A closing bracket of any kind.
@@ -34,13 +41,13 @@ impl<'t> Lexer<'t> {
         Self { rest: text, place: Place { line: 1, column: 1 } }
     }
 
-    /// The next token, without moving on.
+    /// The next lexeme, without moving on.
     #[must_use]
-    pub fn peek(&self) -> Option<Token<'t>> {
-        self.clone().next().map(|(_, token)| token)
+    pub fn peek(&self) -> Option<Lexeme<'t>> {
+        self.clone().next().map(|(_, lexeme)| lexeme)
     }
 
-    /// Where the text ends, or the next token begins.
+    /// Where the text ends, or the next lexeme begins.
     #[must_use]
     pub fn place(&self) -> Place {
         let mut ahead = self.clone();
@@ -80,30 +87,30 @@ impl<'t> Lexer<'t> {
 }
 
 impl<'t> Iterator for Lexer<'t> {
-    type Item = (Place, Token<'t>);
+    type Item = (Place, Lexeme<'t>);
 
     fn next(&mut self) -> Option<Self::Item> {
         self.skip_blanks();
         let place = self.place;
         let first = self.rest.chars().next()?;
         let single = match first {
-            '(' | '[' | '{' => Some(Token::Open(first)),
-            ')' | ']' | '}' => Some(Token::Close),
-            ',' => Some(Token::Comma),
-            ':' => Some(Token::Colon),
+            '(' | '[' | '{' => Some(Lexeme::Open(first)),
+            ')' | ']' | '}' => Some(Lexeme::Close),
+            ',' => Some(Lexeme::Comma),
+            ':' => Some(Lexeme::Colon),
             _ => None,
         };
-        if let Some(token) = single {
+        if let Some(lexeme) = single {
             self.advance(1);
-            return Some((place, token));
+            return Some((place, lexeme));
         }
         if let Some(length) = literal(self.rest) {
             self.advance(length);
-            return Some((place, Token::Literal));
+            return Some((place, Lexeme::Literal));
         }
         let ends = |c: char| is_blank(c) || "()[]{},:\"'/".contains(c);
         let length = self.rest.find(ends).unwrap_or(self.rest.len());
-        Some((place, Token::Word(self.advance(length.max(first.len_utf8())))))
+        Some((place, Lexeme::Word(self.advance(length.max(first.len_utf8())))))
     }
 }
 
@@ -173,15 +180,15 @@ fn quoted(body: &str, end: char) -> usize {
 mod tests {
     use super::*;
 
-    fn tokens(text: &str) -> Vec<Token<'_>> {
-        Lexer::new(text).map(|(_, token)| token).collect()
+    fn lexemes(text: &str) -> Vec<Lexeme<'_>> {
+        Lexer::new(text).map(|(_, lexeme)| lexeme).collect()
     }
 
     #[test]
-    fn brackets_in_comments_and_literals_are_no_tokens() {
-        let word = Token::Word("end");
+    fn brackets_in_comments_and_literals_are_no_lexemes() {
+        let word = Lexeme::Word("end");
         for text in ["// ( \" '\nend", "/* ( /* ) */ \" */ end", "/**/end", "/***/end//"] {
-            assert_eq!(tokens(text), [word], "{text}");
+            assert_eq!(lexemes(text), [word], "{text}");
         }
         for text in [
             r#""(" end"#,
@@ -198,15 +205,15 @@ mod tests {
             r"'\\' end",
             r"'\u{28}' end",
         ] {
-            assert_eq!(tokens(text), [Token::Literal, word], "{text}");
+            assert_eq!(lexemes(text), [Lexeme::Literal, word], "{text}");
         }
     }
 
     #[test]
     fn raw_identifiers_are_words() {
         assert_eq!(
-            tokens("r#name: r"),
-            [Token::Word("r#name"), Token::Colon, Token::Word("r")]
+            lexemes("r#name: r"),
+            [Lexeme::Word("r#name"), Lexeme::Colon, Lexeme::Word("r")]
         );
     }
 
