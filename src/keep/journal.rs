@@ -1,8 +1,9 @@
-//! The replay journal: which tokens were honoured, across every restart.
+//! The replay journal: the tokens that were accepted, across every restart.
 //!
-//! In the state directory, one file: a head of one slot, then a slot for each
-//! token and for the counter of each security key. Slots of tokens are reused once their token is stale; what is forgotten that
-//! way leaves the barrier behind that every later slot carries.
+//! It is one file in the state directory: a head of one slot, then a slot for
+//! each token and for the counter of each security key. The slot of a stale
+//! token is reused. Its time of issue raises the barrier, which every later slot
+//! carries: tokens issued at or before it are refused.
 
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
@@ -20,34 +21,35 @@ use crate::core::time::{BootId, Now, Wall};
 use crate::core::token::UserId;
 use crate::sys::ours::is_ours;
 
-/// How many tokens are to be remembered for so many credentials.
+/// How many tokens the journal holds for this many credentials.
 #[must_use]
 pub fn capacity(credentials: usize) -> usize {
     credentials.saturating_mul(SHARE).clamp(SHARE, MAX_CAPACITY)
 }
 
-/// The tokens that were honoured, in memory and on disk; each with a note, in
-/// memory alone.
+/// The tokens that were accepted, in memory and on disk. Each has a note, in
+/// memory only.
 #[derive(Debug)]
 pub struct Journal<N> {
     directory: PathBuf,
     boot: BootId,
     replay: Replay<N>,
-    /// As on disk, by slot.
+    /// The slots as on disk.
     lines: Vec<Option<Line>>,
     free: Vec<u32>,
-    /// Which slots hold the counters of security keys.
+    /// The slots that hold counters of security keys.
     counters: BTreeMap<UserId, u32>,
-    /// Up to when tokens may have been forgotten on disk.
+    /// The latest time of issue of tokens whose slots were reused.
     forgotten: Wall,
     file: Result<SlotFile, String>,
     loss: Option<Loss>,
 }
 
 impl<N: Default> Journal<N> {
-    /// Opens the journal in `directory`, which is made if it is missing, for
-    /// `capacity` tokens at once. Never fails: where it cannot be kept,
-    /// [`trouble`](Self::trouble) says why, and nothing is recorded.
+    /// Opens the journal in `directory` for `capacity` tokens. Creates the
+    /// directory if it is missing. Never fails: when the journal cannot be
+    /// written, [`trouble`](Self::trouble) returns the reason, and
+    /// [`record`](Self::record) refuses every token.
     #[must_use]
     pub fn open(
         directory: &Path,
@@ -56,7 +58,7 @@ impl<N: Default> Journal<N> {
         max_skew: Duration,
         now: Now,
     ) -> Self {
-        // What others could have put there proves nothing.
+        // Others could have written a journal into a directory open to them.
         let (found, loss) = match prepare(directory) {
             Ok(()) => find(directory, boot),
             Err(error) => (Found::default(), Some(Loss::Unreadable(error.to_string()))),
@@ -97,13 +99,13 @@ impl<N: Default> Journal<N> {
         journal
     }
 
-    /// Remembers that `user` used `token`, in memory and in the file; forgets
-    /// what is stale.
+    /// Records that `user` used `token`, in memory and in the file. Forgets
+    /// stale tokens.
     ///
     /// # Errors
     /// Those of [`Replay::record`]; [`Reason::Full`] also when no slot is
-    /// left, [`Reason::Failed`] when it cannot be written. The door must stay
-    /// shut then, and the token is not honoured later either.
+    /// left, [`Reason::Failed`] when the file cannot be written. The door must
+    /// stay closed then, and the token is not accepted later either.
     pub fn record(
         &mut self,
         user: UserId,
@@ -114,7 +116,7 @@ impl<N: Default> Journal<N> {
         if self.file.is_err() {
             return Err(Reason::Failed);
         }
-        // A counter has a slot of its own, for good.
+        // The slot of a counter is never reused.
         let new_counter = token.counter != 0 && !self.counters.contains_key(&user);
         let needed = 1 + usize::from(new_counter);
         if self.free.len() < needed {
@@ -128,8 +130,8 @@ impl<N: Default> Journal<N> {
             return Err(Reason::Full);
         }
         self.replay.record(user, token, note, now)?;
-        // The counter first: whatever comes between, the token is not honoured
-        // again.
+        // The counter first: it alone keeps the token from being accepted again
+        // if the process dies between the two writes.
         if token.counter != 0 {
             let number = self.counters.get(&user).copied().or_else(|| self.free.pop());
             let number = number.ok_or(Reason::Full)?;
@@ -140,8 +142,8 @@ impl<N: Default> Journal<N> {
         self.write(number, Line::Token { user, token })
     }
 
-    /// Writes a slot. One that cannot be written is, when the whole file is
-    /// written anew.
+    /// Writes a slot. If that fails, [`retry`](Self::retry) writes it with the
+    /// whole file.
     fn write(&mut self, number: u32, line: Line) -> Result<(), Reason> {
         if let Some(slot) = usize::try_from(number).ok().and_then(|n| self.lines.get_mut(n)) {
             *slot = Some(line);
@@ -155,8 +157,8 @@ impl<N: Default> Journal<N> {
         Ok(())
     }
 
-    /// Makes place for another number of tokens, and believes no more by
-    /// another skew than before.
+    /// Adapts the journal to a new configuration. It never shrinks, and a larger
+    /// skew makes no refused token acceptable.
     pub fn fit(&mut self, capacity: usize, max_skew: Duration, now: Now) {
         let before = self.replay.barrier_state();
         self.replay.widen(max_skew);
@@ -168,8 +170,8 @@ impl<N: Default> Journal<N> {
         self.begin(now);
     }
 
-    /// Tries to keep the journal again; whether it is kept now. What was
-    /// honoured is known all the same, so nothing else is doubted.
+    /// Tries to write the journal again; true on success. The tokens accepted
+    /// before are still in memory, so none is lost.
     pub fn retry(&mut self, now: Now) -> bool {
         self.begin(now);
         self.file.is_ok()
@@ -180,7 +182,7 @@ impl<N: Default> Journal<N> {
         self.lines.resize(wanted.max(self.lines.len()), None);
         let free = (0..).zip(&self.lines).filter(|(_, line)| line.is_none());
         self.free = free.map(|(number, _)| number).collect();
-        // The lowest first.
+        // The lowest is taken first.
         self.free.reverse();
     }
 }
@@ -192,43 +194,43 @@ impl<N> Journal<N> {
         self.replay.seen(user, id)
     }
 
-    /// Whether all that was used since `begin` is known.
+    /// Whether every token used since `begin` is known.
     #[must_use]
     pub fn knows_since(&self, begin: Wall, now: Now) -> bool {
         self.replay.knows_since(begin, now)
     }
 
-    /// Which tokens are too old to be believed.
+    /// Which tokens are too old to be accepted.
     #[must_use]
     pub fn barrier(&self) -> Barrier {
         self.replay.barrier_state()
     }
 
-    /// Why the journal cannot be kept, as one line.
+    /// Why the journal cannot be written, as one line.
     #[must_use]
     pub fn trouble(&self) -> Option<&str> {
         self.file.as_ref().err().map(String::as_str)
     }
 
-    /// Why what was honoured before the start is not known.
+    /// Why the tokens accepted before the start are not known.
     #[must_use]
     pub const fn loss(&self) -> Option<&Loss> {
         self.loss.as_ref()
     }
 
-    /// How many tokens are remembered, and how many can be.
+    /// How many slots are used, and how many there are.
     #[must_use]
     pub fn room(&self) -> (usize, usize) {
         (self.lines.len() - self.free.len(), self.lines.len())
     }
 
-    /// Marks the journal as whole: the next start believes what is new,
-    /// whatever becomes of the machine. Not so soon after a start that did not
-    /// know what was honoured before: until what was is stale by real time, a
-    /// clock that is set right later could make it fresh.
+    /// Marks the journal as complete, so that the next start trusts it even
+    /// after a reboot. Does not mark it within twice the skew after a start that
+    /// did not know the tokens accepted before: one of them could become fresh
+    /// when the clock is corrected.
     ///
     /// # Errors
-    /// The system's; then the next start doubts.
+    /// Those of the system; then the next start does not trust the journal.
     pub fn finish(&mut self, now: Now) -> io::Result<()> {
         let Ok(file) = &self.file else { return Ok(()) };
         file.sync()?;
@@ -242,11 +244,12 @@ impl<N> Journal<N> {
         file.sync()
     }
 
-    /// Writes the whole file anew. From then on a loss of power is noticed.
+    /// Writes a new file. Until [`finish`](Self::finish), the next start after a
+    /// reboot does not trust it.
     fn begin(&mut self, now: Now) {
         let barrier = self.forgotten.max(self.replay.barrier(now));
         let head = Head { barrier, ..self.head() };
-        // Empty slots have a checksum, too: one that a disk forgot is damaged.
+        // Empty slots have a checksum too: a slot that the disk lost is damaged.
         let contents =
             self.lines.iter().map(|line| line.map_or(EMPTY, |line| line.encode(barrier)));
         let slots = (0..).zip(contents).map(|(number, content)| slots::seal(number, &content));
@@ -267,25 +270,24 @@ impl<N> Journal<N> {
     }
 }
 
-/// Lays an empty journal into `directory` where there is none: no token was
-/// ever honoured there. To be called when that is known, because the gate key
-/// has just been made.
+/// Creates an empty journal in `directory`, unless it has one. Call this only
+/// when no token can have been accepted: when the gate key is new.
 ///
 /// # Errors
-/// The system's. What is there is never touched.
+/// Those of the system.
 pub fn create_empty(directory: &Path) -> io::Result<()> {
     prepare(directory)?;
     if directory.join(NAME).try_exists()? {
         return Ok(());
     }
-    // Clean, so it counts in every boot.
+    // A clean journal is trusted in every boot.
     let boot = BootId::default();
     let head = Head { boot, is_clean: true, barrier: Wall::default(), loss: None, slots: 0 };
     let slots = std::iter::empty();
     SlotFile::create(directory, NAME, &head.encode(), slots, Durable::Yes).map(drop)
 }
 
-/// Frees the slots of stale tokens; returns the latest time of issue of them.
+/// Frees the slots of stale tokens. Returns their latest time of issue.
 fn forget(lines: &mut [Option<Line>], free: &mut Vec<u32>, now: Wall) -> Wall {
     let mut latest = Wall::default();
     for (number, slot) in (0..).zip(lines) {
@@ -300,7 +302,8 @@ fn forget(lines: &mut [Option<Line>], free: &mut Vec<u32>, now: Wall) -> Wall {
     latest
 }
 
-/// Makes the directory if it is missing, and checks that it is ours alone.
+/// Creates the directory if it is missing, and checks that only we can write
+/// to it.
 fn prepare(directory: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     let found = directory.metadata()?;

@@ -1,4 +1,4 @@
-//! The bytes of a journal, and what they prove.
+//! The bytes of a journal, and whether they are complete.
 
 use std::fmt;
 use std::io;
@@ -13,12 +13,12 @@ use crate::core::token::UserId;
 
 /// The file's name.
 pub const NAME: &str = "journal";
-/// The most tokens that are remembered at once.
+/// The most tokens that a journal holds.
 pub const MAX_CAPACITY: usize = 65_536;
 
 const MAGIC: &[u8; 8] = b"knockdJ1";
 
-/// Why what was honoured before is not known.
+/// Why the tokens accepted before are not known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Loss {
     /// There is no journal.
@@ -44,12 +44,12 @@ impl fmt::Display for Loss {
     }
 }
 
-/// What one slot tells.
+/// What one slot holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Line {
-    /// A token was honoured.
+    /// A token that was accepted.
     Token { user: UserId, token: ReplayId },
-    /// How far a security key has counted.
+    /// The last counter of a security key.
     Counter { user: UserId, counter: u32 },
 }
 
@@ -57,16 +57,17 @@ pub(super) enum Line {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Head {
     pub boot: BootId,
-    /// Stopped in order, and all on disk.
+    /// Whether the daemon stopped in order, with all slots on disk.
     pub is_clean: bool,
     pub barrier: Wall,
-    /// What the start of this boot did not know, if so.
+    /// When a run of this boot started without knowing earlier tokens, and how
+    /// far the times of tokens may be off.
     pub loss: Option<(Monotonic, Duration)>,
     /// How many slots follow.
     pub slots: u32,
 }
 
-/// What lies in a journal.
+/// What a journal holds.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub head: Option<Head>,
@@ -80,7 +81,7 @@ impl Found {
     }
 }
 
-/// Reads the journal, and says why it may not tell everything.
+/// Reads the journal. Returns a [`Loss`] if it may be incomplete.
 pub(super) fn find(directory: &Path, boot: BootId) -> (Found, Option<Loss>) {
     match slots::read(&directory.join(NAME)) {
         Ok(bytes) => understand(&bytes, boot),
@@ -96,7 +97,7 @@ fn understand(bytes: &[u8], boot: BootId) -> (Found, Option<Loss>) {
     let damaged = Some(Loss::Damaged);
     let Some((head, rest)) = bytes.split_first_chunk() else { return (found, damaged) };
     found.head = Head::decode(head).ok();
-    // One that was cut off between two slots has no damaged one.
+    // A file cut off between two slots has no damaged slot.
     let slots = found.head.and_then(|head| usize::try_from(head.slots).ok());
     let mut is_whole = slots.and_then(|slots| slots.checked_mul(SLOT)) == Some(rest.len());
     for slot in slots::all(rest).take(2 * MAX_CAPACITY) {
@@ -138,7 +139,7 @@ impl Head {
         Ok(Self { boot, is_clean, barrier, loss, slots: fields.u32()? })
     }
 
-    /// The loss, by a clock that still goes.
+    /// The loss, if it was in `boot`: the monotonic clock starts over at a boot.
     pub fn loss_in(&self, boot: BootId) -> Option<(Monotonic, Duration)> {
         self.loss.filter(|_| self.boot == boot)
     }
@@ -159,7 +160,7 @@ impl Line {
         line.wall(barrier).padded()
     }
 
-    /// What a slot tells and the barrier, or that it tells nothing.
+    /// Reads a slot and its barrier; `None` for an empty slot.
     pub fn decode(content: &Content) -> Result<Option<(Self, Wall)>, Malformed> {
         if *content == EMPTY {
             return Ok(None);

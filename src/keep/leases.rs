@@ -1,8 +1,8 @@
-//! The lease file: which doors are open to whom, for the next run.
+//! The lease file: the open leases, for the next run.
 //!
-//! In the run directory, one file: a head, the doors that slots speak of, then
-//! a slot for each lease. A lease is in it before its entry is in the kernel,
-//! and out of it after.
+//! It is one file in the run directory: a head, the doors, then a slot for each
+//! lease. A lease is written before its entry is added to the kernel's table,
+//! and cleared after the entry is deleted.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,55 +23,55 @@ use crate::core::token::UserId;
 pub const NAME: &str = "leases";
 
 const MAGIC: &[u8; 8] = b"knockdL2";
-/// Slots beyond those of leases, for what is on its way out.
+/// Slots beyond the limit of leases, for leases that are closing.
 const SLACK: u32 = 1024;
 /// More doors than any configuration has.
 const MAX_DOORS: usize = 1 << 16;
 
-/// How far a lease is.
+/// How far a lease has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// Its entry is about to be added.
     Intended = 1,
-    /// Its entry stands.
+    /// Its entry is in the table.
     Live,
     /// It ended; its entry is about to be deleted.
     Closing,
-    /// The daemon stopped: its entry was deleted, its time goes on.
+    /// The daemon stopped and deleted its entry. The next run restores it.
     Suspended,
 }
 
-/// Who has a door open, by names that outlive a configuration.
+/// What opened a door, by an id that outlives a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holder {
-    /// A user.
+    /// A user, by its first credential.
     User(UserId),
-    /// Whoever knew a sequence.
+    /// A knock sequence.
     Sequence,
-    /// Whoever ordered it on the machine.
+    /// `knockctl open`.
     Administrator,
-    /// A user who is not configured any more.
+    /// A user that is no longer configured.
     Former,
 }
 
-/// A lease as it is kept.
+/// A lease in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record {
-    /// How far it is.
+    /// How far it has got.
     pub state: State,
     /// The door, by its place among the file's doors, and the address.
     pub key: LeaseKey,
-    /// Who opened it.
+    /// What opened it.
     pub holder: Holder,
-    /// Since when it is open.
+    /// When it was opened.
     pub opened: Monotonic,
     /// When it ends.
     pub deadline: Monotonic,
-    /// Whether its entry was there before us.
+    /// Whether its entry was in the table before us.
     pub foreign: bool,
 }
 
-/// A door as it is kept: where its entries stand.
+/// A door in the file: all that its entries need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Site {
     /// The door's name.
@@ -85,14 +85,14 @@ pub struct Site {
 }
 
 impl Site {
-    /// What stood in the table for `address`.
+    /// The entry in the table for `address`.
     #[must_use]
     pub fn entry(&self, address: IpAddr) -> Entry {
         Entry::around(address, self.v4_prefix, self.v6_prefix)
     }
 }
 
-/// What a run left.
+/// What an earlier run left.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
     /// The doors, by index.
@@ -101,14 +101,14 @@ pub struct Recovered {
     pub records: Vec<Record>,
 }
 
-/// Why nothing of an earlier run is known.
+/// Why no leases of an earlier run are known.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Nothing {
-    /// There was none, or its file was removed.
+    /// There is no lease file.
     Missing,
-    /// It was of another boot: the kernel's tables are new.
+    /// The file is of another boot. The kernel's tables are new since.
     OtherBoot,
-    /// Its file is damaged or cannot be read.
+    /// The file is damaged or cannot be read.
     Broken(String),
 }
 
@@ -147,7 +147,7 @@ fn understand(bytes: &[u8], boot: BootId) -> Result<Result<Recovered, Nothing>, 
         return Err(Malformed);
     }
     let doors = read_doors(doors)?;
-    // A damaged slot is one lease's loss, not all others'.
+    // A damaged slot loses one lease only.
     let records = slots::all(file.rest()).flatten();
     let records = records.filter_map(|content| Record::decode(&content).ok());
     let records =
@@ -186,7 +186,7 @@ fn read_doors(bytes: &[u8]) -> Result<Vec<Site>, Malformed> {
     Ok(doors)
 }
 
-/// The file of a run.
+/// The lease file of this run.
 #[derive(Debug)]
 pub struct LeaseFile {
     file: SlotFile,
@@ -195,12 +195,11 @@ pub struct LeaseFile {
 }
 
 impl LeaseFile {
-    /// Puts a new file in the place of the old one, whole or not at all, with
-    /// room for `capacity` leases through `doors`, and with those that live
-    /// already.
+    /// Replaces the file atomically by one with room for `capacity` leases of
+    /// `doors`, which holds the `live` leases.
     ///
     /// # Errors
-    /// The system's.
+    /// Those of the system.
     pub fn create(
         run: &Path,
         boot: BootId,
@@ -228,15 +227,15 @@ impl LeaseFile {
         Ok(Self { file, records, free })
     }
 
-    /// The entry of `key` is about to be added.
+    /// Records that the entry of a lease is about to be added.
     ///
     /// # Errors
-    /// The system's, or that there is no slot left.
+    /// Those of the system, or that no slot is left.
     pub fn intend(&mut self, record: Record) -> io::Result<()> {
         self.put(Record { state: State::Intended, ..record })
     }
 
-    /// The lease lives, or lives longer.
+    /// Records that a lease is open or was extended.
     ///
     /// # Errors
     /// As [`intend`](Self::intend).
@@ -244,29 +243,29 @@ impl LeaseFile {
         self.put(Record { state: State::Live, ..record })
     }
 
-    /// The entry of `key` is about to be deleted.
+    /// Records that the entry of `key` is about to be deleted.
     ///
     /// # Errors
-    /// The system's.
+    /// Those of the system.
     pub fn closing(&mut self, key: LeaseKey) -> io::Result<()> {
         let Some((_, record)) = self.records.get(&key) else { return Ok(()) };
         self.put(Record { state: State::Closing, ..*record })
     }
 
-    /// Nothing is left of the lease of `key`.
+    /// Clears the slot of `key`.
     ///
     /// # Errors
-    /// The system's.
+    /// Those of the system.
     pub fn free(&mut self, key: LeaseKey) -> io::Result<()> {
         let Some((number, _)) = self.records.remove(&key) else { return Ok(()) };
         self.free.push(number);
         self.file.clear(number)
     }
 
-    /// The entry of `key` was deleted, and its lease is to stay.
+    /// Records that the entry of `key` was deleted, but its lease has not ended.
     ///
     /// # Errors
-    /// The system's.
+    /// Those of the system.
     pub fn suspend(&mut self, key: LeaseKey) -> io::Result<()> {
         let Some((_, record)) = self.records.get(&key) else { return Ok(()) };
         self.put(Record { state: State::Suspended, ..*record })

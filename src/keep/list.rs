@@ -1,5 +1,5 @@
-//! Lists of sequences that are used once: a line is struck out in its file, by
-//! a # over its first byte, before it opens anything.
+//! Strikes lines out of lists of one-time sequences. A # replaces the first
+//! byte of the line, before the line opens anything.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -10,11 +10,11 @@ use crate::core::one_time::Line;
 
 const STRUCK: u8 = b'#';
 
-/// Strikes out lines of the file at `path`, for good: returns when they are on
-/// the disk. Whether they stood there unused.
+/// Strikes out lines of the file at `path`, and waits until that is on disk.
+/// True if none of them was struck out before.
 ///
 /// # Errors
-/// The system's, and when other text stands there than was read.
+/// Those of the system, or that the file was changed since it was read.
 pub fn strike(path: &Path, lines: &[Line]) -> io::Result<bool> {
     let file = OpenOptions::new().read(true).write(true).open(path)?;
     let mut is_fresh = true;
@@ -28,7 +28,7 @@ pub fn strike(path: &Path, lines: &[Line]) -> io::Result<bool> {
     Ok(is_fresh)
 }
 
-/// Which of these lines are struck out on the disk.
+/// Which of these lines are struck out in the file.
 ///
 /// # Errors
 /// As [`strike`].

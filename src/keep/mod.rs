@@ -1,10 +1,10 @@
-//! What is kept on disk, so that nothing is lost and nothing opens twice.
+//! The files that outlive a run: open leases and used tokens.
 //!
-//! [`journal`] remembers the tokens that were honoured, [`leases`] the doors
-//! that are open, [`recovery`] says what the latter mean to the next run. Both
-//! are files of [`slots`]: of fixed size, filled before they are used, each
-//! change one write. Nothing waits for the disk: a process that dies loses no
-//! write, and after a loss of power nothing is believed.
+//! [`journal`] holds the tokens that were accepted, [`leases`] the open leases,
+//! and [`recovery`] plans what the next run does with the leases. Both files
+//! consist of [`slots`]: their size is fixed when they are created, and each
+//! change is one write. No change waits for the disk. A process that dies loses
+//! no write; after a loss of power the files are not trusted.
 #![forbid(unsafe_code)]
 
 pub mod journal;

@@ -1,4 +1,4 @@
-//! What leases of an earlier run mean to this one.
+//! Plans what to do with the leases of an earlier run.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -13,40 +13,40 @@ use crate::core::time::Monotonic;
 pub struct Restore {
     /// The door's name.
     pub door: String,
-    /// The table that it had.
+    /// The door's table then.
     pub table: Table,
-    /// What stood there for the host.
+    /// The entry in that table.
     pub entry: Entry,
-    /// For which host.
+    /// The host that the door is open for.
     pub address: IpAddr,
-    /// Who opened it.
+    /// What opened it.
     pub holder: Holder,
-    /// Since when it is open.
+    /// When it was opened.
     pub opened: Monotonic,
     /// When it ends.
     pub deadline: Monotonic,
-    /// Whether its entry was somebody else's.
+    /// Whether its entry was in the table before us.
     pub foreign: bool,
-    /// Whether its entry was taken out when the daemon stopped: one that
-    /// stands there now is somebody else's.
+    /// Whether its entry was deleted when the daemon stopped. An entry that is
+    /// in the table now is not ours then.
     pub suspended: bool,
 }
 
-/// What is to be done, in this order.
+/// What to do, in this order.
 #[must_use]
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// Entries of ours that no lease holds.
     pub delete: BTreeSet<(Table, Entry)>,
-    /// Leases whose end nobody may have been told.
+    /// Leases that ended, perhaps without an `on_close` command.
     pub over: Vec<Restore>,
-    /// Leases that live on; those whose entry may still stand come first.
+    /// Leases to restore; those whose entry may still be there come first.
     pub restore: Vec<Restore>,
 }
 
-/// Whatever step a run ended at: entries that it put in and that no lease
-/// within its time holds are to go, leases within their time are to live on,
-/// and what was there before it stays.
+/// Plans the recovery from a run that ended at any step. Entries that it added
+/// are deleted unless a lease before its deadline holds them. Leases before
+/// their deadline are restored. Entries that were there before it stay.
 pub fn plan(left: &Recovered, now: Monotonic) -> Plan {
     let mut plan = Plan::default();
     let mut held = BTreeSet::new();
@@ -63,7 +63,7 @@ pub fn plan(left: &Recovered, now: Monotonic) -> Plan {
                 }
                 plan.restore.push(restore(site, record));
             }
-            // Its entry was taken out.
+            // Its entry was deleted already.
             State::Suspended => {}
             State::Live | State::Intended | State::Closing => {
                 if !record.foreign {

@@ -1,7 +1,7 @@
 //! A file of a head and numbered slots of 64 bytes, each with a checksum.
 //!
-//! No slot crosses a page or a sector, so a write is there whole or not at
-//! all; the checksum is for disks that do not keep to that.
+//! No slot crosses a page or a sector, so a write is atomic. The checksum is for
+//! disks that tear writes all the same.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -14,15 +14,15 @@ use crate::core::bytes::{Malformed, Reader, Writer};
 use crate::core::hash;
 use crate::sys::ours::is_ours;
 
-/// Length of a slot, and what the head is a multiple of.
+/// Length of a slot. The head's length is a multiple of it.
 pub const SLOT: usize = 64;
-/// What a slot holds beside its checksum.
+/// Length of a slot without its checksum.
 pub const CONTENT: usize = SLOT - 8;
-/// The longest file that is read.
+/// The longest file that is read, in bytes.
 const MAX_LENGTH: u64 = 64 << 20;
 
-/// A slot that was never used. It takes no checksum: where whatever is damaged
-/// holds nothing, neither does this.
+/// A slot that was never used. It has no checksum: a damaged slot holds nothing
+/// either.
 pub const UNUSED: [u8; SLOT] = [0; SLOT];
 
 /// What a slot holds.
@@ -45,8 +45,7 @@ pub fn unseal(number: u32, slot: &[u8; SLOT]) -> Result<Content, Malformed> {
     if sum(number, &content) == checksum { Ok(content) } else { Err(Malformed) }
 }
 
-/// Bound to the number, so that a slot that was written to a wrong place is
-/// damaged, too.
+/// The checksum. It covers the number, so a slot at the wrong place is damaged.
 fn sum(number: u32, content: &Content) -> [u8; 8] {
     hash::id("slot", &[&number.to_be_bytes(), content])
 }
@@ -58,21 +57,21 @@ pub struct SlotFile {
     head: u64,
 }
 
-/// Whether what is written must outlive the loss of power.
+/// Whether the file must survive a loss of power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durable {
     /// It must.
     Yes,
-    /// A boot makes it worthless.
+    /// It is worthless after a boot.
     No,
 }
 
 impl SlotFile {
-    /// Puts a new file in the place of `directory/name`, whole or not at all:
-    /// `head`, whose length is a multiple of [`SLOT`], and the slots.
+    /// Replaces `directory/name` atomically by a file of `head`, whose length is
+    /// a multiple of [`SLOT`], and the slots.
     ///
     /// # Errors
-    /// The system's, a full disk among them; then the old file stays.
+    /// Those of the system; then the old file stays.
     pub fn create(
         directory: &Path,
         name: &str,
@@ -81,7 +80,7 @@ impl SlotFile {
         durable: Durable,
     ) -> io::Result<Self> {
         let (path, new) = (directory.join(name), directory.join(format!("{name}.new")));
-        // What an earlier run left half-written, or a stranger put there.
+        // An earlier run may have died while it wrote this file.
         match fs::remove_file(&new) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -110,45 +109,46 @@ impl SlotFile {
         Ok(Self { file, head })
     }
 
-    /// Writes one slot. That it is on disk is not waited for.
+    /// Writes one slot. Does not wait for the disk.
     ///
     /// # Errors
-    /// The system's.
+    /// Those of the system.
     pub fn write(&self, number: u32, content: &Content) -> io::Result<()> {
         let slot = u64::try_from(SLOT).unwrap_or(u64::MAX);
         self.file.write_all_at(&seal(number, content), self.head + u64::from(number) * slot)
     }
 
-    /// Makes a slot as if it was never used.
+    /// Makes a slot [`UNUSED`].
     ///
     /// # Errors
-    /// The system's.
+    /// Those of the system.
     pub fn clear(&self, number: u32) -> io::Result<()> {
         let slot = u64::try_from(SLOT).unwrap_or(u64::MAX);
         self.file.write_all_at(&UNUSED, self.head + u64::from(number) * slot)
     }
 
-    /// Writes the head anew, in its old length.
+    /// Overwrites the head by one of the same length.
     ///
     /// # Errors
-    /// The system's.
+    /// Those of the system.
     pub fn write_head(&self, head: &[u8]) -> io::Result<()> {
         self.file.write_all_at(head, 0)
     }
 
-    /// Waits until all that was written is on disk.
+    /// Waits until all writes are on disk.
     ///
     /// # Errors
-    /// The system's.
+    /// Those of the system.
     pub fn sync(&self) -> io::Result<()> {
         self.file.sync_all()
     }
 }
 
-/// All bytes of the file at `path`, if it is one of ours.
+/// Reads the file at `path`. It must be regular, belong to us, be writable by
+/// us alone and have at most 64 MiB.
 ///
 /// # Errors
-/// The system's; `NotFound` when there is none.
+/// Those of the system; `NotFound` when there is no file.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     use std::io::Read;
     let mut options = OpenOptions::new();
@@ -174,7 +174,7 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 pub fn all(bytes: &[u8]) -> impl Iterator<Item = Option<Content>> + '_ {
     (0..).zip(bytes.chunks(SLOT)).map(|(number, slot)| {
         let slot: &[u8; SLOT] = slot.try_into().ok()?;
-        // Most are, and a checksum takes its time.
+        // Most are unused, and a checksum is slow.
         if *slot == UNUSED { None } else { unseal(number, slot).ok() }
     })
 }

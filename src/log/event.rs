@@ -1,7 +1,8 @@
 //! Every line of the log: its level, its name and fields, its text.
 //!
-//! Lower case, one line, no full stop; the object is named and the system's
-//! error comes last. knockd-messages(7) explains them in the same order.
+//! A text is lower case, one line, without a full stop. It names the object,
+//! and the system's error comes last. knockd-messages(7) explains the events in
+//! the same order.
 
 use std::fmt::{self, Display};
 use std::net::IpAddr;
@@ -13,7 +14,7 @@ use crate::core::door::Table;
 use crate::core::gate::Refusal;
 use crate::core::reason::{Reason, Tally};
 
-/// Makes [`Event`] of rows: `LEVEL NAME { FIELDS } TEXT;`
+/// Makes [`Event`] of rows `LEVEL NAME { FIELDS } TEXT;`.
 macro_rules! events {
     ($($level:ident $name:ident $({ $($field:ident: $type:ty),+ })?
         $text:literal $(, $argument:expr)*;)+) => {
@@ -67,7 +68,7 @@ events! {
     Error CannotStrike { list: &'a dyn Display, error: &'a dyn Display }
         "cannot strike out a line of {list}: {error}";
     Warning CannotKeepLeases { error: &'a dyn Display }
-        "cannot write the leases down, they will end with the daemon: {error}";
+        "cannot write the lease file, leases will end with the daemon: {error}";
     Warning LeasesLost { why: &'a dyn Display }
         "cannot recover the leases of the last run, flush the tables: {why}";
     Error KeeperDied { how: &'a str, shut: usize }
@@ -95,11 +96,11 @@ events! {
     Error CannotConfine { error: &'a dyn Display }
         "cannot confine a process: {error}";
     Error CannotGoOn { error: &'a dyn Display }
-        "cannot go on: {error}";
+        "cannot continue: {error}";
     Warning Doubtful { text: &'a str }
         "{text}";
     Notice Omitted { lines: u64 }
-        "{lines} lines about doors left out, too many";
+        "{lines} lines about doors dropped, too many";
 
     // Doors.
     Notice Opened { door: &'a str, address: IpAddr, by: By<'a>, span: Duration }
@@ -164,16 +165,16 @@ events! {
         "packets from other sources in the last minute, {reasons}";
 }
 
-/// Who opened a door.
+/// What opened a door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By<'a> {
-    /// A user, by name.
+    /// The user of this name.
     User(&'a str),
-    /// Whoever knew the sequence.
+    /// A knock sequence.
     Sequence,
-    /// Whoever ordered it.
+    /// `knockctl open`.
     Administrator,
-    /// A user who is not configured any more.
+    /// A user that is no longer configured.
     Nobody,
 }
 
@@ -191,13 +192,13 @@ impl Display for By<'_> {
 /// Why a door was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// Its time was over.
+    /// The deadline of the lease passed.
     Expired,
-    /// Somebody took the entry out of the table.
+    /// The entry was deleted from the table by another program.
     Revoked,
-    /// An administrator ordered it.
+    /// `knockctl close`.
     Ordered,
-    /// The configuration does not allow it any more.
+    /// The configuration no longer allows the lease.
     Removed,
     /// The daemon stops.
     Stopped,
@@ -215,7 +216,7 @@ impl Display for Ending {
     }
 }
 
-/// A span to the second, or to the millisecond below ten seconds.
+/// Shows whole seconds, and milliseconds below ten seconds.
 struct Span(Duration);
 
 impl Span {

@@ -1,8 +1,8 @@
-//! What the daemon says, and where.
+//! The daemon's log, to syslog or standard error.
 //!
 //! Every line is an [`event::Event`], and [`event`] is the table of them.
-//! Lines that strangers can cause pass through [`summary`] or a rate,
-//! so that nobody makes the log grow faster than knockd(8) states.
+//! Lines that others can cause pass through [`summary`] or a rate, which bound
+//! how fast the log grows; knockd.ron(5) states the limits.
 #![forbid(unsafe_code)]
 
 pub mod event;
@@ -22,41 +22,39 @@ use crate::core::time::Monotonic;
 use event::Event;
 use summary::Summary;
 
-/// How much a line matters.
+/// The priority of a line in syslog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// Something does not work, and someone must act.
+    /// Something does not work; the administrator has to act.
     Error,
-    /// Something will not work as meant.
+    /// Something may not work as intended.
     Warning,
-    /// What the daemon is for: doors, refusals.
+    /// Normal operation: doors, refusals.
     Notice,
 }
 
-/// Where lines go.
 enum Sink {
     Lines(Box<dyn Write + Send>),
     /// `None` while syslogd cannot be reached.
     Syslog(Option<Logger<LoggerBackend, Formatter3164>>),
 }
 
-/// Says events, one line each.
+/// Writes events, one line each.
 pub struct Log {
     sink: Sink,
     verbose: bool,
     lines: Rate,
     summary: Summary,
-    /// What was said since it was last followed, if somebody listens.
+    /// Lines for `knockctl monitor`, while one runs.
     followed: Option<VecDeque<String>>,
 }
 
-/// Lines that wait for those who listen; later ones are lost for them.
+/// The most lines that wait for `knockctl monitor`. Later ones are dropped.
 const MAX_FOLLOWED: usize = 1024;
 
-/// Lines about doors: so many at once, and one more each
-/// [`LINE_INTERVAL`].
+/// Lines about doors that may be written at once.
 pub const LINE_BURST: u32 = 200;
-/// See [`LINE_BURST`].
+/// How long it takes until one more line about a door may be written.
 pub const LINE_INTERVAL: Duration = Duration::from_millis(100);
 
 impl fmt::Debug for Log {
@@ -76,14 +74,14 @@ impl Log {
         }
     }
 
-    /// A log that writes lines, to standard error say.
+    /// A log that writes to `lines`.
     #[must_use]
     pub fn to_lines(lines: impl Write + Send + 'static, verbose: bool) -> Self {
         Self::to(Sink::Lines(Box::new(lines)), verbose)
     }
 
-    /// A log in syslog, facility daemon. When syslogd is away, lines are lost
-    /// and each next one tries again.
+    /// A log in syslog, facility daemon. While syslogd does not run, lines are
+    /// lost, and each line tries to connect again.
     #[must_use]
     pub fn to_syslog(verbose: bool) -> Self {
         Self::to(Sink::Syslog(connect()), verbose)
@@ -94,12 +92,12 @@ impl Log {
         Self { sink, verbose, lines, summary: Summary::default(), followed: None }
     }
 
-    /// Whether to say what strangers and half-done knocks do.
+    /// Whether to log packets of strangers and incomplete sequences.
     pub const fn set_verbose(&mut self, verbose: bool) {
         self.verbose = verbose;
     }
 
-    /// Whether somebody listens to what is said.
+    /// Whether to keep lines for [`next_line`](Self::next_line).
     pub fn set_followed(&mut self, wanted: bool) {
         match (wanted, &self.followed) {
             (true, None) => self.followed = Some(VecDeque::new()),
@@ -108,12 +106,12 @@ impl Log {
         }
     }
 
-    /// What was said since this was last asked, the oldest first.
+    /// The oldest line that was kept and not returned yet.
     pub fn next_line(&mut self) -> Option<String> {
         self.followed.as_mut()?.pop_front()
     }
 
-    /// Says `event`.
+    /// Writes `event`.
     pub fn say(&mut self, event: &Event<'_>) {
         if let Some(followed) = &mut self.followed
             && followed.len() < MAX_FOLLOWED
@@ -121,8 +119,8 @@ impl Log {
             followed.push_back(event.to_string());
         }
         match &mut self.sink {
-            // Nowhere is left to say that nobody listens. One call, so that a
-            // line is not torn.
+            // A failure could only be logged here. One call, so that lines of
+            // two processes do not mix.
             Sink::Lines(lines) => {
                 drop(lines.write_all(format!("knockd: {event}\n").as_bytes()))
             }
@@ -139,10 +137,10 @@ impl Log {
     }
 }
 
-/// Lines that others can cause.
+/// Lines that users and strangers can cause.
 impl Log {
-    /// Says `event`, one of those that come with doors and their users,
-    /// unless there were too many of late; those are counted.
+    /// Writes `event`, which is about a door, unless [`LINE_BURST`] is used up.
+    /// Then it is counted.
     pub fn say_often(&mut self, event: &Event<'_>, now: Monotonic) {
         if self.lines.admit(now) {
             self.say(event);
@@ -151,9 +149,9 @@ impl Log {
         }
     }
 
-    /// Says that a packet was refused: at once for the first of its source, user
-    /// and reason in a minute, summed up for the others. `user` is the name of the
-    /// refusal's user. What strangers and scans cause is for the verbose.
+    /// Logs that a packet was refused: at once for the first of its source, user
+    /// and reason in a minute, in a sum for the others. `user` is the name of the
+    /// refusal's user. Refusals that scans cause are logged when verbose only.
     pub fn refuse(
         &mut self,
         source: IpAddr,
@@ -170,21 +168,20 @@ impl Log {
         }
     }
 
-    /// Says, at the end of the minute, that packets were lost before anyone
-    /// saw them.
+    /// Logs at the end of the minute that the kernel dropped packets.
     pub fn lost_packets(&mut self, packets: u64, now: Monotonic) {
         self.summary.note_dropped(packets, now);
     }
 
-    /// Says that a command was not run: at once for the first in a minute,
-    /// summed up for the others.
+    /// Logs that a command was not run: at once for the first in a minute, in a
+    /// sum for the others.
     pub fn drop_command(&mut self, command: &str, door: &str, now: Monotonic) {
         if self.summary.is_first_command(now) {
             self.say(&Event::CommandDropped { command, door });
         }
     }
 
-    /// Says the sums of a minute that is over.
+    /// Writes the sums when the minute is over.
     pub fn tick(&mut self, now: Monotonic) {
         if self.summary.ends().is_some_and(|end| end <= now) {
             self.finish();
@@ -197,7 +194,7 @@ impl Log {
         self.summary.ends()
     }
 
-    /// Says the sums so far.
+    /// Writes the sums so far.
     pub fn finish(&mut self) {
         let Summary { known, strangers, others, dropped, omitted, commands, .. } =
             std::mem::take(&mut self.summary);

@@ -1,5 +1,5 @@
-//! One line when a source is first refused, for each user and reason, and one a
-//! minute while it goes on.
+//! Sums up refusals: one line for the first of a source, user and reason, and
+//! one a minute for the others.
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
@@ -12,41 +12,40 @@ use crate::core::user::UserIndex;
 
 /// How long refusals are summed up.
 pub const WINDOW: Duration = Duration::from_secs(60);
-/// Sources followed at once among those that hold a gate key, and what is said
-/// of them at once.
+/// The most sources with a gate key that are counted one by one, and the most
+/// lines about them at once.
 pub const MAX_KNOWN: usize = 32;
-/// Sources followed at once among those that do not. Fewer: they can be
-/// forged in any number, and must not crowd out the others.
+/// The most sources without a gate key that are counted one by one. A stranger
+/// can forge any number of them, so they have a limit of their own.
 pub const MAX_STRANGERS: usize = 8;
-/// The most lines that refusals and all that is summed up cause in a window.
+/// The most lines in a window about refusals and the other sums.
 pub const MAX_LINES: usize = 2 * (MAX_KNOWN + MAX_STRANGERS) + 5;
 
-/// What is not said at once, but at the end of the current window.
+/// What is logged at the end of the current window.
 #[derive(Debug, Default)]
 pub struct Summary {
-    /// When the window ends; none while there is nothing to say.
+    /// When the window ends; `None` while nothing is summed up.
     ends: Option<Monotonic>,
-    /// What was said of those with a gate key: another reason, or another user
-    /// behind the same address, is news.
+    /// Sources with a gate key that were logged at once. Another reason, or
+    /// another user at the same address, is logged at once too.
     logged: HashSet<(IpAddr, UserIndex, Reason)>,
-    /// What came after that, by source.
+    /// Later refusals of sources with a gate key.
     pub known: BTreeMap<IpAddr, Tally>,
-    /// The same of those without.
+    /// Later refusals of sources without one.
     pub strangers: BTreeMap<IpAddr, Tally>,
-    /// Refusals of sources beyond the number that is followed.
+    /// Refusals of sources beyond [`MAX_KNOWN`] and [`MAX_STRANGERS`].
     pub others: Tally,
-    /// Packets that were lost before anyone saw them.
+    /// Packets that the kernel dropped.
     pub dropped: u64,
-    /// Lines that were left out.
+    /// Lines about doors that were not written.
     pub omitted: u64,
-    /// Commands that were not run after the first of them; none if there was
-    /// no first.
+    /// Commands that were not run after the first of them; `None` before that.
     pub commands: Option<u64>,
 }
 
 impl Summary {
-    /// Notes a refusal. Whether it is the first of its kind in this window, to
-    /// be said at once.
+    /// Notes a refusal. True if it is the first of its kind in this window and
+    /// has to be logged at once.
     pub fn is_first(&mut self, source: IpAddr, refusal: Refusal, now: Monotonic) -> bool {
         self.begin(now);
         let Refusal { reason, user, .. } = refusal;
@@ -72,20 +71,20 @@ impl Summary {
         is_first
     }
 
-    /// Notes that packets were lost before anyone saw them.
+    /// Notes packets that the kernel dropped.
     pub fn note_dropped(&mut self, packets: u64, now: Monotonic) {
         self.begin(now);
         self.dropped = self.dropped.saturating_add(packets);
     }
 
-    /// Notes that a line was left out, for there were too many.
+    /// Notes that a line about a door was not written.
     pub fn note_omitted(&mut self, now: Monotonic) {
         self.begin(now);
         self.omitted = self.omitted.saturating_add(1);
     }
 
-    /// Notes that a command was not run. Whether it is the first in this
-    /// window, to be said at once.
+    /// Notes that a command was not run. True if it is the first in this window
+    /// and has to be logged at once.
     pub fn is_first_command(&mut self, now: Monotonic) -> bool {
         self.begin(now);
         let before = self.commands;

@@ -708,7 +708,7 @@ fn what_was_left_out_and_refused_is_summed_up_after_a_minute_or_at_the_end() {
             scene.tick(60)
         };
         for part in
-            ["lines about doors left out", "from 192.0.2.7 in the last minute, 2 stranger"]
+            ["lines about doors dropped", "from 192.0.2.7 in the last minute, 2 stranger"]
         {
             assert!(said.iter().any(|line| line.contains(part)), "{part}: {said:?}");
         }
