@@ -1,4 +1,5 @@
-//! Steps of the daemon at which tests kill it.
+//! Steps of the daemon at which tests kill it, and the engine's place, in which
+//! they put a program of their own.
 //!
 //! Only with the feature `faults`, which no package has. Without it everything
 //! here does nothing.
@@ -8,6 +9,7 @@
 mod on {
     use std::env;
     use std::fs::OpenOptions;
+    use std::path::PathBuf;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -38,12 +40,24 @@ mod on {
         if PASSED.fetch_add(1, Ordering::Relaxed) + 1 != count {
             return;
         }
-        if let Ok(path) = env::var("KNOCKD_FAULT_ONCE")
-            && OpenOptions::new().write(true).create_new(true).open(path).is_err()
-        {
-            return;
+        if is_first("KNOCKD_FAULT_ONCE") {
+            let _ = kill(Pid::this(), Signal::SIGKILL);
         }
-        let _ = kill(Pid::this(), Signal::SIGKILL);
+    }
+
+    /// The program that `KNOCKD_ENGINE` puts in the engine's place.
+    /// `KNOCKD_ENGINE_ONCE` names a file that is made then; once it is there,
+    /// engines are the daemon's own again.
+    pub fn engine() -> Option<PathBuf> {
+        let program = env::var_os("KNOCKD_ENGINE")?;
+        is_first("KNOCKD_ENGINE_ONCE").then(|| program.into())
+    }
+
+    /// Whether the file that `variable` names could be made; without one it is
+    /// always the first time.
+    fn is_first(variable: &str) -> bool {
+        let new = |path| OpenOptions::new().write(true).create_new(true).open(path);
+        env::var_os(variable).is_none_or(|path| new(path).is_ok())
     }
 }
 
@@ -54,6 +68,12 @@ mod off {
 
     /// Nothing.
     pub const fn point(_name: &str) {}
+
+    /// None.
+    #[must_use]
+    pub const fn engine() -> Option<std::path::PathBuf> {
+        None
+    }
 }
 
 #[cfg(not(feature = "faults"))]

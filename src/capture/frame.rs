@@ -6,12 +6,12 @@
 
 use std::net::IpAddr;
 
-use pnet::packet::ethernet::EthernetPacket;
-use pnet::packet::ipv4::{Ipv4Flags, Ipv4Packet};
-use pnet::packet::ipv6::Ipv6Packet;
-use pnet::packet::tcp::TcpPacket;
-use pnet::packet::udp::UdpPacket;
-use pnet::packet::vlan::VlanPacket;
+use pnet_packet::ethernet::EthernetPacket;
+use pnet_packet::ipv4::{Ipv4Flags, Ipv4Packet};
+use pnet_packet::ipv6::Ipv6Packet;
+use pnet_packet::tcp::TcpPacket;
+use pnet_packet::udp::UdpPacket;
+use pnet_packet::vlan::VlanPacket;
 
 use super::wire::{
     ETHERNET_HEADER, ETHERTYPE_IPV4, ETHERTYPE_IPV6, EXTENSIONS, FAMILY_IPV4, FAMILY_IPV6,

@@ -26,11 +26,11 @@ impl Frames {
     /// Reads all that `capture` attached to.
     ///
     /// # Errors
-    /// When nothing can be read from it.
+    /// When there are too many descriptors.
     pub fn of(capture: &Capture) -> io::Result<Self> {
         let mut frames = Self::default();
         for Handout { id, index, link, buffer, fd } in capture.attached() {
-            frames.adopt(id, fd.try_clone_to_owned()?, index, link, buffer)?;
+            frames.adopt(id, fd.try_clone_to_owned()?, index, link, buffer);
         }
         Ok(frames)
     }
@@ -38,20 +38,8 @@ impl Frames {
     /// Reads from `fd`, too, which is called `id`: the descriptor of the
     /// interface `index`, whose frames begin with `link`, and whose kernel
     /// buffer has `buffer` bytes.
-    ///
-    /// # Errors
-    /// When nothing can be read from it.
-    pub fn adopt(
-        &mut self,
-        id: u32,
-        fd: OwnedFd,
-        index: u32,
-        link: Link,
-        buffer: u32,
-    ) -> io::Result<()> {
-        let reader = Reader::adopt(fd, index, buffer)?;
-        self.sources.push(Source { id, index, link, reader });
-        Ok(())
+    pub fn adopt(&mut self, id: u32, fd: OwnedFd, index: u32, link: Link, buffer: u32) {
+        self.sources.push(Source { id, index, link, reader: Reader::adopt(fd, buffer) });
     }
 
     /// Closes what is called `id`.

@@ -6,7 +6,6 @@
 //! remains; [`savefile`] takes the interface's place.
 
 pub mod bpf;
-pub mod bpf_vm;
 pub mod filter;
 mod filter_headers;
 pub mod frame;

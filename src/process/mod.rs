@@ -10,8 +10,6 @@ mod backoff;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod engine;
-#[cfg(feature = "faults")]
-pub mod hostile;
 pub mod judge;
 pub mod keeper;
 mod locks;
@@ -165,20 +163,30 @@ fn check_filter(policy: &Policy) -> Result<(), Failure> {
 
 /// What a process that the parent started does.
 fn be(role: Role) -> ExitCode {
-    sys::name_process();
-    // Before any key is read.
-    if let Err(error) = sys::close_inherited().and_then(|()| sys::forbid_core_files()) {
+    if let Err(error) = begin(role) {
         complain(format_args!("cannot begin: {error}"));
         return ExitCode::FAILURE;
-    }
-    if role != Role::Runner {
-        confine::lock_memory();
     }
     match role {
         Role::Engine => engine::run(),
         Role::Keeper => keeper::run(),
         Role::Runner => runner::run(),
     }
+}
+
+/// What every process that the parent started does first, before any key is
+/// read.
+///
+/// # Errors
+/// The system's.
+pub fn begin(role: Role) -> io::Result<()> {
+    sys::name_process();
+    sys::close_inherited()?;
+    sys::forbid_core_files()?;
+    if role != Role::Runner {
+        confine::lock_memory();
+    }
+    Ok(())
 }
 
 /// Runs the daemon, in the foreground or split off. In the command that was

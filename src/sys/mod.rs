@@ -10,8 +10,6 @@ pub mod boot;
 pub mod confine;
 pub mod descriptor;
 pub mod freebsd;
-#[cfg(all(feature = "faults", target_os = "linux"))]
-pub mod hostile;
 pub mod linux;
 pub mod macos;
 pub mod openbsd;

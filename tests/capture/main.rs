@@ -8,6 +8,8 @@
 mod needs;
 
 mod bpf;
+#[path = "../common/bpf_vm.rs"]
+mod bpf_vm;
 mod filter;
 mod frames;
 #[cfg(target_os = "linux")]

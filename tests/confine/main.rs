@@ -9,6 +9,8 @@ mod needs;
 #[path = "../common/net/mod.rs"]
 mod net;
 
+#[path = "intruder/attempts/mod.rs"]
+mod attempts;
 mod confined;
 mod engine;
 #[cfg(feature = "faults")]

@@ -76,11 +76,9 @@ pub struct Reader(device::Reader);
 impl Reader {
     /// Takes over a copy of an attachment's descriptor, whose kernel buffer
     /// has `buffer` bytes.
-    ///
-    /// # Errors
-    /// None here.
-    pub fn adopt(fd: OwnedFd, _index: u32, buffer: u32) -> io::Result<Self> {
-        Ok(Self(device::Reader::new(&ABI, fd, buffer)))
+    #[must_use]
+    pub fn adopt(fd: OwnedFd, buffer: u32) -> Self {
+        Self(device::Reader::new(&ABI, fd, buffer))
     }
 
     /// The descriptor, to wait on.

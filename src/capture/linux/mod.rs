@@ -5,13 +5,12 @@ mod egress;
 mod watch;
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
-use std::time::Duration;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use nix::errno::Errno;
 use nix::libc;
-use nix::sys::socket::sockopt::{RcvBufForce, SocketError};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, getsockopt, setsockopt, socket};
-use pnet::datalink::{self, Channel, DataLinkReceiver, NetworkInterface};
+use nix::sys::socket::sockopt::RcvBufForce;
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, setsockopt, socket};
 
 use super::filter::{Direction, compile};
 use crate::core::interest::Interest;
@@ -59,9 +58,7 @@ impl Attachment {
         let _ = setsockopt(&fd, RcvBufForce, &BUFFER);
         packet_socket::attach_filter(fd.as_fd(), &program)?;
         packet_socket::lock_filter(fd.as_fd())?;
-        // Binds it: a reader finds it bound, and binding it again to the same
-        // interface changes nothing.
-        drop(Reader::adopt(fd.try_clone()?, interface.index, 0)?);
+        packet_socket::bind(fd.as_fd(), interface.index)?;
         Ok(Self { link, fd, dropped: 0 })
     }
 
@@ -95,37 +92,14 @@ impl Attachment {
 /// Reads what a copy of an attachment's descriptor delivers.
 pub struct Reader {
     fd: OwnedFd,
-    receiver: Box<dyn DataLinkReceiver>,
+    buffer: Vec<u8>,
 }
 
 impl Reader {
     /// Takes over a copy of an attachment's descriptor.
-    ///
-    /// # Errors
-    /// When it cannot be bound or duplicated.
-    pub fn adopt(fd: OwnedFd, index: u32, _buffer: u32) -> io::Result<Self> {
-        let interface = NetworkInterface {
-            name: String::new(),
-            description: String::new(),
-            index,
-            mac: None,
-            ips: Vec::new(),
-            flags: 0,
-        };
-        // The channel closes its descriptor itself; this one is for waiting.
-        let own = fd.try_clone()?;
-        let config = datalink::Config {
-            read_buffer_size: FRAME,
-            write_buffer_size: 0,
-            read_timeout: Some(Duration::ZERO),
-            promiscuous: false,
-            socket_fd: Some(fd.into_raw_fd()),
-            ..datalink::Config::default()
-        };
-        match datalink::channel(&interface, config)? {
-            Channel::Ethernet(_, receiver) => Ok(Self { fd: own, receiver }),
-            _ => Err(io::Error::from(io::ErrorKind::Unsupported)),
-        }
+    #[must_use]
+    pub fn adopt(fd: OwnedFd, _buffer: u32) -> Self {
+        Self { fd, buffer: vec![0; FRAME] }
     }
 
     /// The descriptor, to wait on.
@@ -142,27 +116,17 @@ impl Reader {
     pub fn read(&mut self, budget: usize, mut each: impl FnMut(&[u8])) -> io::Result<usize> {
         let mut frames = 0;
         while frames < budget {
-            match self.receiver.next() {
-                Ok(frame) => {
-                    each(frame);
+            match recv(self.fd.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_DONTWAIT) {
+                Ok(length) => {
+                    each(self.buffer.get(..length).unwrap_or_default());
                     frames += 1;
                 }
-                Err(error) => match error.kind() {
-                    io::ErrorKind::Interrupted => {}
-                    io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => break,
-                    _ => return Err(self.pending(error)),
-                },
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => break,
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(frames)
-    }
-
-    /// The socket's own error, which poll(2) only hints at. Asking clears it.
-    fn pending(&self, error: io::Error) -> io::Error {
-        match getsockopt(&self.fd, SocketError) {
-            Ok(number) if number != 0 => io::Error::from_raw_os_error(number),
-            _ => error,
-        }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::capture::Frames;
 use crate::config::{self, Files};
 use crate::core::gate::Gate;
 use crate::core::reason::{Reason, Tally};
+use crate::core::replay::Barrier;
 use crate::log::Log;
 use crate::log::event::Event;
 use crate::message::channel::{Broken, Channel};
@@ -34,35 +35,35 @@ const LAST_BUDGET: usize = 1 << 16;
 /// The engine's life, from its first message to its exit code.
 #[must_use]
 pub fn run() -> ExitCode {
-    faults::role("engine");
-    let mut channel = Channel::of_child(MAX_BLOB);
-    let start = match channel.wait() {
-        Ok(start) => start,
-        // The keeper is gone, or is of another version and says so itself.
-        Err(_) => return ExitCode::FAILURE,
-    };
-    match Engine::start(channel, start).and_then(Engine::serve) {
+    match Confined::new().and_then(Engine::start).and_then(Engine::serve) {
         // Without a keeper there is nobody to decide for.
         Ok(()) | Err(Broken::Ended) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-struct Engine {
-    channel: Channel<Stdin>,
+/// What an engine has once it is confined. The configuration is not read yet.
+pub struct Confined {
+    /// To the keeper.
+    pub channel: Channel<Stdin>,
+    /// The configuration and the files that it names.
+    pub files: Files,
     waiter: Waiter,
-    frames: Frames,
-    decider: Decider,
-    /// What was counted and not told yet.
-    tally: Tally,
+    barrier: Barrier,
     verbose: bool,
-    is_retired: bool,
 }
 
-impl Engine {
-    /// Acquires what it needs, and confines itself. The configuration is read
-    /// behind the bars.
-    fn start(channel: Channel<Stdin>, start: ToEngine) -> Result<Self, Broken> {
+impl Confined {
+    /// Takes the first message, acquires what the engine needs, and confines
+    /// the process.
+    ///
+    /// # Errors
+    /// What the engine ends for; where it cannot be confined, the log says why.
+    pub fn new() -> Result<Self, Broken> {
+        faults::role("engine");
+        let mut channel = Channel::of_child(MAX_BLOB);
+        // A keeper that is gone, or of another version, says so itself.
+        let start = channel.wait().map_err(|_| Broken::Senseless)?;
         let ToEngine::Start { foreground, verbose, account, barrier, files, cell } = start
         else {
             return Err(Broken::Senseless);
@@ -79,8 +80,6 @@ impl Engine {
             Log::to_syslog(false)
         };
         sys::silence(sys::Silence::Output)?;
-        #[cfg(feature = "faults")]
-        let deed = super::hostile::wanted();
         let account = account
             .map(|(uid, gid)| Account { uid: Uid::from_raw(uid), gid: Gid::from_raw(gid) });
         let cell = Cell { directory: Path::new(&cell), account: account.as_ref() };
@@ -89,12 +88,26 @@ impl Engine {
             return Err(Broken::System(io::Error::other(error.to_string())));
         }
         drop(log);
-        let files = Files::decode(&files).map_err(Broken::from)?;
-        #[cfg(feature = "faults")]
-        if let Some(deed) = deed {
-            super::hostile::live(channel, &files, &deed)?;
-            return Err(Broken::Ended);
-        }
+        let files = Files::decode(&files)?;
+        Ok(Self { channel, files, waiter, barrier, verbose })
+    }
+}
+
+struct Engine {
+    channel: Channel<Stdin>,
+    waiter: Waiter,
+    frames: Frames,
+    decider: Decider,
+    /// What was counted and not told yet.
+    tally: Tally,
+    verbose: bool,
+    is_retired: bool,
+}
+
+impl Engine {
+    /// Reads the configuration, behind the bars.
+    fn start(confined: Confined) -> Result<Self, Broken> {
+        let Confined { channel, files, waiter, barrier, verbose } = confined;
         let config = config::parse_files(&files).map_err(|_| Broken::Senseless)?;
         Ok(Self {
             channel,
@@ -137,9 +150,7 @@ impl Engine {
                 ToEngine::Start { .. } => return Err(Broken::Senseless),
                 ToEngine::Capture { id, index, link, buffer } => {
                     let fd = self.channel.descriptor().ok_or(Broken::Senseless)?;
-                    if self.frames.adopt(id, fd, index, link, buffer).is_err() {
-                        self.channel.queue(&FromEngine::Failed { capture: id }, None)?;
-                    }
+                    self.frames.adopt(id, fd, index, link, buffer);
                 }
                 ToEngine::Release { id } => self.frames.release(id),
                 ToEngine::Retire => self.is_retired = true,

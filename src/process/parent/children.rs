@@ -16,7 +16,7 @@ use crate::message::channel::{Broken, Channel};
 use crate::message::packet::MAX_BLOB;
 use crate::message::parent::{FromKeeper, ToKeeper};
 use crate::process::Role;
-use crate::sys;
+use crate::{faults, sys};
 
 /// This program, as it is started again.
 #[derive(Debug, Clone)]
@@ -45,7 +45,8 @@ impl Program {
     /// # Errors
     /// The system's.
     pub fn start(&self, role: Role, channel: OwnedFd, stderr: Stdio) -> io::Result<Child> {
-        let mut command = Command::new(&self.path);
+        let other = if role == Role::Engine { faults::engine() } else { None };
+        let mut command = Command::new(other.as_ref().unwrap_or(&self.path));
         command.arg0(role.name()).stdin(channel).stdout(Stdio::null()).stderr(stderr);
         command.process_group(0).spawn()
     }

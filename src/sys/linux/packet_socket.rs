@@ -48,6 +48,28 @@ pub fn lock_filter(socket: BorrowedFd<'_>) -> io::Result<()> {
     set::<c_int>(socket, libc::SO_LOCK_FILTER, &1)
 }
 
+/// Has the socket receive every packet of one interface from now on
+/// (packet(7)).
+///
+/// # Errors
+/// `ENODEV` when there is no such interface, `ENETDOWN` when it is down.
+pub fn bind(socket: BorrowedFd<'_>, index: u32) -> io::Result<()> {
+    let invalid = |_| io::Error::from_raw_os_error(libc::ENODEV);
+    let address = libc::sockaddr_ll {
+        sll_family: libc::AF_PACKET as u16,
+        sll_protocol: (libc::ETH_P_ALL as u16).to_be(),
+        sll_ifindex: c_int::try_from(index).map_err(invalid)?,
+        sll_hatype: 0,
+        sll_pkttype: 0,
+        sll_halen: 0,
+        sll_addr: [0; 8],
+    };
+    let length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+    // SAFETY: `address` has `length` bytes, which the kernel only reads.
+    let result = unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// The hardware type of an interface of the socket's network namespace,
 /// an `ARPHRD_` constant (`SIOCGIFHWADDR`, netdevice(7)).
 ///

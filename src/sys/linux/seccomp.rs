@@ -46,8 +46,6 @@ const FREE: &[c_long] = &[
     libc::SYS_sigaltstack,
     libc::SYS_timerfd_create,
     libc::SYS_timerfd_settime,
-    // Answered without being made; see `install`.
-    libc::SYS_bind,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_poll,
     #[cfg(target_arch = "x86_64")]
@@ -98,27 +96,14 @@ fn allowed(own: c_int) -> Result<Calls, BackendError> {
     // Were the channel's number free, a capture descriptor could take it, and
     // send.
     allow(libc::SYS_close, vec![compare(0, SeccompCmpOp::Ne, libc::STDIN_FILENO)?])?;
-    allow(libc::SYS_fcntl, vec![is(1, libc::F_DUPFD_CLOEXEC)?])?;
+    // A library may look whether a descriptor that it closes is open.
     allow(libc::SYS_fcntl, vec![is(1, libc::F_GETFD)?])?;
-    allow(libc::SYS_fcntl, vec![is(1, libc::F_GETFL)?])?;
-    allow(libc::SYS_fcntl, vec![is(1, libc::F_SETFL)?, is(2, libc::O_NONBLOCK)?])?;
-    // PACKET_STATISTICS would start the count of drops anew, and hide some.
-    allow(libc::SYS_getsockopt, vec![is(1, libc::SOL_SOCKET)?, is(2, libc::SO_ERROR)?])?;
     let anonymous = masked(3, libc::MAP_ANONYMOUS, libc::MAP_ANONYMOUS)?;
     allow(libc::SYS_mmap, vec![masked(2, libc::PROT_EXEC, 0)?, anonymous])?;
     allow(libc::SYS_mprotect, vec![masked(2, libc::PROT_EXEC, 0)?])?;
     // abort(3)
     allow(libc::SYS_tgkill, vec![is(0, own)?, is(2, libc::SIGABRT)?])?;
     Ok(calls)
-}
-
-fn compile(
-    calls: Calls,
-    otherwise: SeccompAction,
-    then: SeccompAction,
-) -> Result<BpfProgram, BackendError> {
-    let machine = TargetArch::try_from(std::env::consts::ARCH)?;
-    SeccompFilter::new(calls, otherwise, then, machine)?.try_into()
 }
 
 /// Takes all other calls from every thread of the process, for good; sets
@@ -128,19 +113,15 @@ fn compile(
 /// When the kernel has no seccomp.
 pub fn install() -> io::Result<()> {
     let own = nix::unistd::getpid().as_raw();
-    // Whoever takes over a capture descriptor binds it again to where it is
-    // bound: success is the truth, and no way to another interface.
-    let bound = Calls::from([(libc::SYS_bind, Vec::new())]);
-    let bound = compile(bound, SeccompAction::Allow, SeccompAction::Errno(0));
     let missing = SeccompAction::Errno(u32::from_ne_bytes(libc::ENOSYS.to_ne_bytes()));
-    let rest = allowed(own).and_then(|calls| compile(calls, missing, SeccompAction::Allow));
-    // Of two filters the stricter answer counts.
-    for program in [bound, rest] {
-        let program = program.map_err(io::Error::other)?;
-        apply_filter_all_threads(&program).map_err(|error| match error {
-            seccompiler::Error::Prctl(error) | seccompiler::Error::Seccomp(error) => error,
-            other => io::Error::other(other),
-        })?;
-    }
-    Ok(())
+    let program = TargetArch::try_from(std::env::consts::ARCH)
+        .and_then(|machine| {
+            SeccompFilter::new(allowed(own)?, missing, SeccompAction::Allow, machine)
+        })
+        .and_then(BpfProgram::try_from)
+        .map_err(io::Error::other)?;
+    apply_filter_all_threads(&program).map_err(|error| match error {
+        seccompiler::Error::Prctl(error) | seccompiler::Error::Seccomp(error) => error,
+        other => io::Error::other(other),
+    })
 }

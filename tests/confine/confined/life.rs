@@ -34,12 +34,6 @@ pub fn live() {
             confine::engine(&cell).unwrap();
             work();
         }
-        "Binds" => {
-            confine::engine(&cell).unwrap();
-            let (fd, _) = take();
-            let adopted = Reader::adopt(fd, 1, 0);
-            say(format_args!("{:?}", adopted.map(drop)));
-        }
         "Aborts" => {
             confine::engine(&cell).unwrap();
             std::process::abort();
@@ -65,11 +59,10 @@ pub fn live() {
             say(confine::engine(&cell).unwrap_err());
         }
         "Refused" => say(confine::engine(&cell).unwrap_err()),
-        #[cfg(feature = "faults")]
         "Hostile" => {
-            let (fd, _) = take();
+            let fd = take();
             confine::engine(&cell).unwrap();
-            knockd::process::hostile::run(stdin().as_fd(), fd.as_fd());
+            crate::attempts::run(stdin().as_fd(), fd.as_fd());
         }
         _ => panic!("{role}"),
     }
@@ -81,8 +74,8 @@ fn say(what: impl Display) {
     assert_eq!(write(stdin(), line.as_bytes()), Ok(line.len()));
 }
 
-/// The capture descriptor, and its interface's index.
-fn take() -> (OwnedFd, u32) {
+/// The capture descriptor.
+fn take() -> OwnedFd {
     let mut rights = cmsg_space!([i32; 1]);
     let mut index = [0; 4];
     let mut bytes = [IoSliceMut::new(&mut index)];
@@ -92,8 +85,7 @@ fn take() -> (OwnedFd, u32) {
         panic!("no descriptor came")
     };
     // SAFETY: the kernel just made this descriptor for us alone.
-    let fd = unsafe { OwnedFd::from_raw_fd(fds[0]) };
-    (fd, u32::from_be_bytes(index))
+    unsafe { OwnedFd::from_raw_fd(fds[0]) }
 }
 
 /// Waits until `fd` is readable, or was hung up.
@@ -104,8 +96,8 @@ fn wait(fd: impl AsFd) {
 
 /// All that an engine does.
 fn work() {
-    let (fd, index) = take();
-    let mut capture = Reader::adopt(fd, index, 0).unwrap();
+    let fd = take();
+    let mut capture = Reader::adopt(fd, 0);
     say("capturing");
     wait(capture.fd());
     let mut met = None;

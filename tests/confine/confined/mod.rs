@@ -29,8 +29,6 @@ pub use program::taken_over;
 pub enum Role {
     /// An engine's work.
     Engine,
-    /// To bind a capture descriptor elsewhere.
-    Binds,
     /// To end as by a panic.
     Aborts,
     /// An engine's work as any user, for tables in memory.
@@ -42,12 +40,10 @@ pub enum Role {
     /// The same, as a user that is not root.
     Unprivileged,
     /// Everything that is forbidden.
-    #[cfg(feature = "faults")]
     Hostile,
 }
 
 /// What an intruder must at least have tried.
-#[cfg(feature = "faults")]
 pub const FORBIDDEN: &[&str] = &[
     "open-read",
     "open-write",
@@ -67,6 +63,7 @@ pub const FORBIDDEN: &[&str] = &[
     "socketpair",
     "connect",
     "listen",
+    "bind",
     "capture-write",
     "capture-writev",
     "capture-sendto",

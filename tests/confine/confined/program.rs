@@ -1,4 +1,4 @@
-//! The real program as an engine, with the test in the keeper's place.
+//! A program in the engine's place, with the test in the keeper's.
 
 use std::io::{BufRead, BufReader};
 use std::os::fd::OwnedFd;
@@ -17,14 +17,14 @@ use knockd::process::Role;
 use knockd::sys::confine::{Account, empty_directory};
 
 use super::Captured;
-use crate::net::{KNOCKD, Lab, PATIENCE, Plan};
+use crate::net::{Lab, PATIENCE, Plan};
 
 /// Gives an engine all that a keeper gives, and has it try everything in place
 /// of its work. Returns the lines that it says.
 pub fn taken_over(lab: &Lab, capture: &Captured) -> Vec<String> {
     let (ours, theirs) = UnixStream::pair().unwrap();
     ours.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut command = Command::new(KNOCKD);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_intruder"));
     command.arg0(Role::Engine.name()).env("KNOCKD_HOSTILE", "attempts");
     command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null());
     let mut engine = command.spawn().unwrap();

@@ -43,7 +43,10 @@ impl Attack {
             );
         fs::write(&config, text).unwrap();
         let mut command = lab.server.command(KNOCKD);
-        command.env("KNOCKD_HOSTILE", deed).env("KNOCKD_HOSTILE_ONCE", lab.path("hostile"));
+        command
+            .env("KNOCKD_ENGINE", env!("CARGO_BIN_EXE_intruder"))
+            .env("KNOCKD_HOSTILE", deed);
+        command.env("KNOCKD_ENGINE_ONCE", lab.path("hostile"));
         command.args(["-d", "-v", "-f"]).arg(config);
         let daemon = Daemon::spawn(command);
         daemon.ready();

@@ -2,6 +2,9 @@
 //! for sources that are no host.
 #![no_main]
 
+#[path = "../../common/bpf_vm.rs"]
+mod bpf_vm;
+
 use std::sync::LazyLock;
 
 use knockd::core::link::Link;
@@ -27,7 +30,7 @@ static PROGRAMS: LazyLock<[Program; Link::ALL.len()]> = LazyLock::new(|| {
 
 fuzz_target!(|data: &[u8]| {
     for (link, program) in Link::ALL.into_iter().zip(&*PROGRAMS) {
-        let passes = program.run(data) != 0;
+        let passes = bpf_vm::passes(program, data);
         match sight(link, data, 1) {
             Ok(sighting) => {
                 let covered = INTERESTS.iter().any(|interest| interest.covers(&sighting));

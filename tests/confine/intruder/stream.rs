@@ -6,9 +6,9 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
-use crate::message::Message;
-use crate::message::channel::Broken;
-use crate::message::engine::FromEngine;
+use knockd::message::Message;
+use knockd::message::channel::Broken;
+use knockd::message::engine::FromEngine;
 
 /// The offset of a claim's ground in its record, after the door, the address, the
 /// source and the time.

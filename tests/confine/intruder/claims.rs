@@ -3,16 +3,16 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use crate::core::claim::{Authorization, Claim, Ground};
-use crate::core::door::DoorIndex;
-use crate::core::gate::Refusal;
-use crate::core::policy::Policy;
-use crate::core::reason::Reason;
-use crate::core::replay::ReplayId;
-use crate::core::sequence::SequenceIndex;
-use crate::core::time::{Monotonic, Now, Wall};
-use crate::core::user::{CredentialIndex, UserIndex};
-use crate::message::engine::FromEngine;
+use knockd::core::claim::{Authorization, Claim, Ground};
+use knockd::core::door::DoorIndex;
+use knockd::core::gate::Refusal;
+use knockd::core::policy::Policy;
+use knockd::core::reason::Reason;
+use knockd::core::replay::ReplayId;
+use knockd::core::sequence::SequenceIndex;
+use knockd::core::time::{Monotonic, Now, Wall};
+use knockd::core::user::{CredentialIndex, UserIndex};
+use knockd::message::engine::FromEngine;
 
 /// Whom all lies name for their packets' source.
 const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1));

@@ -6,8 +6,8 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use nix::libc;
 
 use super::Attempt;
-use crate::sys::hostile::Argument::{Number, Page, Text};
-use crate::sys::hostile::{Argument, call};
+use super::call::Argument::{Number, Page, Text};
+use super::call::{Argument, call};
 
 type Try = (&'static str, c_long, Vec<Argument>);
 
@@ -119,6 +119,7 @@ fn sending(fd: c_int) -> Vec<Try> {
         ("capture-write-wide", libc::SYS_write, vec![n(i64::from(fd) | 1 << 32), Page, n(64)]),
         ("capture-writev", libc::SYS_writev, vec![n(fd), Page, n(1)]),
         ("capture-pwritev2", libc::SYS_pwritev2, vec![n(fd), Page, n(1), n(-1), n(-1)]),
+        ("bind", libc::SYS_bind, vec![n(fd), Page, n(20)]),
         ("capture-sendto", libc::SYS_sendto, vec![n(fd), Page, n(64), n(0), Page, n(20)]),
         ("capture-sendmsg", libc::SYS_sendmsg, vec![n(fd), Page, n(0)]),
         ("capture-sendmmsg", libc::SYS_sendmmsg, vec![n(fd), Page, n(1), n(0)]),
