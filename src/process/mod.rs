@@ -98,8 +98,6 @@ impl Display for Failure {
 /// wrong command line.
 #[must_use]
 pub fn main() -> ExitCode {
-    #[cfg(feature = "faults")]
-    sys::test_clock::init();
     if let Some(role) = Role::of_this_process() {
         return be(role);
     }

@@ -1,35 +1,19 @@
 //! Clocks that step, and a machine that sleeps.
 
-use std::fs;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::machine::{self, Clock};
 use crate::net::furnish::{MARK, ahead, named, token};
 use crate::net::survival::assert_remaining;
 use crate::net::*;
 
 const DAY: i64 = 86_400_000;
 
-/// The clocks of a daemon.
-struct Clock(PathBuf);
-
-impl Clock {
-    /// Adds so many nanoseconds to the clock for spans, and so many
-    /// milliseconds to civil time. In place: the file is mapped.
-    fn set(&self, nanos: i64, millis: i64) {
-        use std::os::unix::fs::FileExt;
-        let bytes = [nanos.to_le_bytes(), millis.to_le_bytes()].concat();
-        let file = fs::OpenOptions::new().write(true).open(&self.0).unwrap();
-        file.write_all_at(&bytes, 0).unwrap();
-    }
-}
-
 fn start(span: &str) -> (Lab, Daemon, Clock) {
     let lab = Lab::new();
     let config = Plan { span, sequences: MARK, ..Plan::default() }.furnish(&lab);
-    let clock = Clock(lab.path("clock"));
-    fs::write(&clock.0, [0; 16]).unwrap();
-    let daemon = lab.start_in(&config, &["-v"], &[("KNOCKD_CLOCK", clock.0.as_os_str())]);
+    let clock = Clock::new(&lab);
+    let daemon = machine::start(&lab, &config, &["-v"], None, Some(&clock));
     daemon.ready();
     (lab, daemon, clock)
 }
@@ -100,8 +84,8 @@ fn a_clock_that_steps_while_the_daemon_is_down_revives_no_token_and_changes_no_l
         // Once on the way there, and once on the way back.
         for step in [millis, 0] {
             clock.set(0, step);
-            let environment = [("KNOCKD_CLOCK", clock.0.as_os_str())];
-            let daemon = lab.start_in(&lab.path("knockd.ron"), &["-v"], &environment);
+            let config = lab.path("knockd.ron");
+            let daemon = machine::start(&lab, &config, &["-v"], None, Some(&clock));
             let (_, line) = daemon.expect("door ssh open again for 192.0.2.100 by bob, ");
             assert_remaining(&line, opened);
             daemon.expect("ready, ");

@@ -10,7 +10,6 @@ mod needs;
 mod net;
 
 mod attacks;
-#[cfg(feature = "faults")]
 mod clocks;
 #[cfg(feature = "faults")]
 mod commands;
@@ -23,9 +22,9 @@ mod house;
 mod idle;
 #[cfg(feature = "faults")]
 mod lifecycle;
+mod machine;
 mod many_users;
 mod operation;
-#[cfg(feature = "faults")]
 mod power_loss;
 mod random_deaths;
 mod reload;
@@ -37,5 +36,4 @@ mod scans;
 mod silent;
 mod sources;
 mod tables;
-#[cfg(feature = "faults")]
 mod torn;

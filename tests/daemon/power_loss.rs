@@ -1,11 +1,10 @@
 //! Whatever becomes of the journal, no token opens twice, and the daemon
 //! lives.
 
-use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use crate::machine::{self, Clock};
 use crate::net::furnish::{MARK, clear_of_start};
 use crate::net::*;
 
@@ -26,7 +25,7 @@ fn after_power_loss(lab: &Lab, config: &Path) -> Vec<u8> {
 
 /// Starts a daemon in another boot of the machine.
 fn in_boot(lab: &Lab, config: &Path, boot: &str) -> Daemon {
-    lab.start_in(config, &["-v"], &[("KNOCKD_BOOT_ID", OsStr::new(boot))])
+    machine::start(lab, config, &["-v"], Some(boot), None)
 }
 
 fn furnish() -> (Lab, PathBuf) {
@@ -64,16 +63,11 @@ fn after_a_stop_in_order_another_boot_is_no_loss() {
     needs!(root);
     let (lab, config) = furnish();
     let token = after_power_loss(&lab, &config);
-    let clock = lab.path("clock");
-    fs::write(&clock, [0; 16]).unwrap();
-    let environment =
-        [("KNOCKD_BOOT_ID", OsStr::new("two")), ("KNOCKD_CLOCK", clock.as_os_str())];
-    let daemon = lab.start_in(&config, &[], &environment);
+    let clock = Clock::new(&lab);
+    let daemon = machine::start(&lab, &config, &[], Some("two"), Some(&clock));
     daemon.expect("ready, ");
     // It runs for so long that what it does not know is stale.
-    let (nanos, millis) = (61_000_000_000_i64, 61_000_i64);
-    let file = fs::OpenOptions::new().write(true).open(&clock).unwrap();
-    file.write_all_at(&[nanos.to_le_bytes(), millis.to_le_bytes()].concat(), 0).unwrap();
+    clock.set(61_000_000_000, 61_000);
     daemon.stop();
     let daemon = in_boot(&lab, &config, "three");
     daemon.expect("ready, ");

@@ -1,13 +1,12 @@
 //! A journal that a disk did not keep as it was written, or that somebody put
 //! back: no token opens twice, and the daemon lives.
 
-use std::ffi::OsStr;
 use std::fmt::Debug;
 use std::fs;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::machine::{self, Clock};
 use crate::net::furnish::{MARK, clear_of_start, clock, named, token};
 use crate::net::*;
 
@@ -22,7 +21,7 @@ fn furnish() -> (Lab, PathBuf) {
 
 /// Starts a daemon in a boot of the machine.
 fn in_boot(lab: &Lab, config: &Path, boot: &str) -> Daemon {
-    lab.start_in(config, &["-v"], &[("KNOCKD_BOOT_ID", OsStr::new(boot))])
+    machine::start(lab, config, &["-v"], Some(boot), None)
 }
 
 /// What the kernel forgets when the machine goes down.
@@ -158,21 +157,15 @@ fn what_the_disk_had_when_the_power_went_believes_nothing_older_than_the_start()
 fn after_a_stop_in_order_another_boot_believes_what_is_new_at_once() {
     needs!(root);
     let (lab, config) = furnish();
-    let clocks = lab.path("clock");
-    fs::write(&clocks, [0; 16]).unwrap();
-    let in_boot = |boot| {
-        let environment =
-            [("KNOCKD_BOOT_ID", OsStr::new(boot)), ("KNOCKD_CLOCK", clocks.as_os_str())];
-        lab.start_in(&config, &[], &environment)
-    };
+    let clocks = Clock::new(&lab);
+    let in_boot = |boot| machine::start(&lab, &config, &[], Some(boot), Some(&clocks));
     let daemon = in_boot("one");
     daemon.ready();
     // Until what it does not know of is stale.
     let passed = Duration::from_secs(61);
     let nanos = i64::try_from(passed.as_nanos()).unwrap();
     let millis = i64::try_from(passed.as_millis()).unwrap();
-    let file = fs::OpenOptions::new().write(true).open(&clocks).unwrap();
-    file.write_all_at(&[nanos.to_le_bytes(), millis.to_le_bytes()].concat(), 0).unwrap();
+    clocks.set(nanos, millis);
     // As the real client makes them: no later than now.
     let plain = || token(&lab.access("bob"), "ssh", named(CLIENT4), clock() + passed);
     let used = plain();

@@ -6,12 +6,11 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, poll};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
 use crate::core::time::Monotonic;
-use crate::sys::test_clock;
 use crate::sys::wait::{Ready, Wish};
 
 /// The one place where the daemon sleeps.
@@ -42,7 +41,7 @@ impl Waiter {
         let mut polled: Vec<_> =
             wishes.iter().map(|wish| PollFd::new(wish.fd, flags(wish))).collect();
         polled.push(PollFd::new(self.timer.as_fd(), PollFlags::POLLIN));
-        match poll(&mut polled, test_clock::longest_sleep()) {
+        match poll(&mut polled, PollTimeout::NONE) {
             Ok(_) => {}
             Err(Errno::EINTR) => return Ok(vec![Ready::default(); wishes.len()]),
             Err(error) => return Err(error.into()),
@@ -60,7 +59,7 @@ impl Waiter {
             None => self.timer.unset()?,
             Some(moment) => {
                 // Zero would switch the timer off.
-                let span = Duration::from_nanos(test_clock::real(moment).as_nanos().max(1));
+                let span = Duration::from_nanos(moment.as_nanos().max(1));
                 let at = Expiration::OneShot(TimeSpec::from_duration(span));
                 self.timer.set(at, TimerSetTimeFlags::TFD_TIMER_ABSTIME)?;
             }
