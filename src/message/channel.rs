@@ -140,7 +140,7 @@ impl<S: AsFd> Channel<S> {
     pub fn recv<M: Message>(&mut self) -> Result<Option<M>, Broken> {
         loop {
             if let Some(packet) = self.take()? {
-                return M::decode(&packet).map(Some).ok_or(Broken::Senseless);
+                return Ok(Some(M::decode(&packet)?));
             }
             if self.has_ended {
                 return Err(Broken::Ended);
@@ -260,8 +260,7 @@ impl<S: AsFd> Channel<S> {
     fn take(&mut self) -> Result<Option<Packet>, Broken> {
         let unread = self.input.get(self.taken..).unwrap_or_default();
         let Some((record, rest)) = unread.split_first_chunk() else { return Ok(None) };
-        let (mut packet, length) =
-            Packet::begin(record, self.max_blob).ok_or(Broken::Senseless)?;
+        let (mut packet, length) = Packet::begin(record, self.max_blob)?;
         let Some(blob) = rest.get(..length) else { return Ok(None) };
         packet.blob.extend_from_slice(blob);
         self.taken += LENGTH + length;

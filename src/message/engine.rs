@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::packet::{Builder, Fields, Packet};
-use super::{Message, VERSION};
+use super::packet::Packet;
+use super::{Message, read_account, version, write_account};
+use crate::core::bytes::{Malformed, Reader, Writer};
 use crate::core::claim::{Authorization, Claim, Ground};
 use crate::core::door::DoorIndex;
 use crate::core::gate::Refusal;
@@ -14,7 +15,7 @@ use crate::core::link::Link;
 use crate::core::reason::Reason;
 use crate::core::replay::{Barrier, ReplayId};
 use crate::core::sequence::SequenceIndex;
-use crate::core::time::{Monotonic, Wall};
+use crate::core::time::Monotonic;
 use crate::core::user::{CredentialIndex, UserIndex};
 
 /// What the engine sends. The keeper trusts none of it: the engine may be
@@ -96,196 +97,137 @@ pub enum ToEngine {
 
 impl Message for FromEngine {
     fn encode(&self) -> Packet {
-        let begin = Builder::default();
+        let fields = Writer::new();
         match self {
-            Self::Serving => begin.packet(1),
+            Self::Serving => Packet::new(1, &fields),
             Self::Open { claim, source, seen } => {
-                let begin = begin
-                    .bytes(&claim.door.0.to_be_bytes())
-                    .address(claim.address)
-                    .address(*source)
-                    .number(seen.as_nanos());
-                ground(begin, &claim.ground).packet(2)
+                let fields = fields.u16(claim.door.0).address(claim.address);
+                let fields = fields.address(*source).moment(*seen);
+                Packet::new(2, &write_ground(fields, &claim.ground))
             }
-            Self::Refused { source, refusal } => begin
-                .address(*source)
-                .bytes(&[refusal.reason.number()])
-                .bytes(&user(refusal.user))
-                .option(refusal.offset.map(i64::cast_unsigned))
-                .packet(3),
+            Self::Refused { source, refusal } => {
+                let fields = fields.address(*source).u8(refusal.reason.number());
+                let fields = fields.option(refusal.user.map(|user| user.0), Writer::u32);
+                let offset = refusal.offset.map(i64::cast_unsigned);
+                Packet::new(3, &fields.option(offset, Writer::u64))
+            }
             Self::Count { reason, times } => {
-                begin.bytes(&[reason.number()]).number(*times).packet(4)
+                Packet::new(4, &fields.u8(reason.number()).u32(*times))
             }
-            Self::Failed { capture } => begin.number(*capture).packet(5),
+            Self::Failed { capture } => Packet::new(5, &fields.u32(*capture)),
         }
     }
 
-    fn decode(packet: &Packet) -> Option<Self> {
+    fn decode(packet: &Packet) -> Result<Self, Malformed> {
         let mut fields = packet.fields();
-        Some(match packet.tag {
+        Ok(match packet.tag {
             1 => Self::Serving,
             2 => {
-                let door = DoorIndex(u16::from_be_bytes(fields.bytes()?));
-                let address = fields.address()?;
-                let source = fields.address()?;
-                let seen = Monotonic::from_nanos(fields.number()?);
-                let claim = Claim { door, address, ground: to_ground(&mut fields)? };
+                let (door, address) = (DoorIndex(fields.u16()?), fields.address()?);
+                let (source, seen) = (fields.address()?, fields.moment()?);
+                let claim = Claim { door, address, ground: read_ground(&mut fields)? };
                 Self::Open { claim, source, seen }
             }
             3 => {
-                let source = fields.address()?;
-                let reason = to_reason(fields.bytes()?)?;
-                let user = to_user(fields.bytes()?)?;
-                let offset = fields.option()?.map(u64::cast_signed);
+                let (source, reason) = (fields.address()?, read_reason(&mut fields)?);
+                let user = fields.option(Reader::u32)?.map(UserIndex);
+                let offset = fields.option(Reader::u64)?.map(u64::cast_signed);
                 Self::Refused { source, refusal: Refusal { reason, user, offset } }
             }
-            4 => Self::Count { reason: to_reason(fields.bytes()?)?, times: fields.number()? },
-            5 => Self::Failed { capture: fields.number()? },
-            _ => return None,
+            4 => Self::Count { reason: read_reason(&mut fields)?, times: fields.u32()? },
+            5 => Self::Failed { capture: fields.u32()? },
+            _ => return Err(Malformed),
         })
     }
 }
 
 impl Message for ToEngine {
     fn encode(&self) -> Packet {
-        let begin = Builder::default();
+        let fields = Writer::new();
         match self {
             Self::Start { foreground, verbose, account, barrier, files, cell } => {
-                let length = u32::try_from(cell.len()).unwrap_or(u32::MAX);
-                begin
-                    .bytes(&version())
-                    .bytes(&[u8::from(*foreground), u8::from(*verbose)])
-                    .option(account.map(|(uid, _)| uid))
-                    .option(account.map(|(_, gid)| gid))
-                    .number(barrier.forgotten.as_millis())
-                    .option(barrier.loss.map(|(started, _)| started.as_nanos()))
-                    .number(barrier.loss.map_or(0, |(_, skew)| millis(skew)))
-                    .number(length)
-                    .blob(cell.as_bytes())
-                    .blob(files)
-                    .packet(1)
+                let fields = fields.bytes(&version()).flag(*foreground).flag(*verbose);
+                let fields = fields.option(*account, write_account).wall(barrier.forgotten);
+                let fields = fields.option(barrier.loss, |fields, (started, skew)| {
+                    fields.moment(started).span(skew)
+                });
+                let blob = Writer::with_capacity(4 + cell.len() + files.len());
+                let blob = blob.string(cell.as_bytes()).bytes(files).end();
+                Packet::new(1, &fields).with(&blob)
             }
-            Self::Capture { id, index, link, buffer } => begin
-                .number(*id)
-                .number(*index)
-                .bytes(&[link.number()])
-                .number(*buffer)
-                .packet(2),
-            Self::Release { id } => begin.number(*id).packet(3),
-            Self::Retire => begin.packet(4),
-            Self::Verbose(verbose) => begin.bytes(&[u8::from(*verbose)]).packet(5),
+            Self::Capture { id, index, link, buffer } => {
+                Packet::new(2, &fields.u32(*id).u32(*index).u8(link.number()).u32(*buffer))
+            }
+            Self::Release { id } => Packet::new(3, &fields.u32(*id)),
+            Self::Retire => Packet::new(4, &fields),
+            Self::Verbose(verbose) => Packet::new(5, &fields.flag(*verbose)),
         }
     }
 
-    fn decode(packet: &Packet) -> Option<Self> {
+    fn decode(packet: &Packet) -> Result<Self, Malformed> {
         let mut fields = packet.fields();
-        Some(match packet.tag {
-            1 => {
-                if fields.bytes()? != version() {
-                    return None;
-                }
+        Ok(match packet.tag {
+            1 if fields.array()? == version() => {
                 let (foreground, verbose) = (fields.flag()?, fields.flag()?);
-                let uid: Option<u32> = fields.option()?;
-                let account = uid.zip(fields.option()?);
-                let forgotten = Wall::from_millis(fields.number()?);
-                let started = fields.option()?.map(Monotonic::from_nanos);
-                let skew = Duration::from_millis(fields.number()?);
-                let barrier = Barrier { forgotten, loss: started.map(|at| (at, skew)) };
-                let (cell, files) = packet.blob.split_at_checked(fields.number()?)?;
-                let cell = std::str::from_utf8(cell).ok()?.to_owned();
-                let files = Zeroizing::new(files.to_vec());
+                let (account, forgotten) = (fields.option(read_account)?, fields.wall()?);
+                let loss = fields.option(|fields| Ok((fields.moment()?, fields.span()?)))?;
+                let mut blob = Reader::new(&packet.blob);
+                let cell = std::str::from_utf8(blob.string()?).map_err(|_| Malformed)?;
+                let (cell, files) = (cell.to_owned(), Zeroizing::new(blob.rest().to_vec()));
+                let barrier = Barrier { forgotten, loss };
                 Self::Start { foreground, verbose, account, barrier, files, cell }
             }
             2 => Self::Capture {
-                id: fields.number()?,
-                index: fields.number()?,
-                link: Link::from_number(u8::from_be_bytes(fields.bytes()?))?,
-                buffer: fields.number()?,
+                id: fields.u32()?,
+                index: fields.u32()?,
+                link: Link::from_number(fields.u8()?).ok_or(Malformed)?,
+                buffer: fields.u32()?,
             },
-            3 => Self::Release { id: fields.number()? },
+            3 => Self::Release { id: fields.u32()? },
             4 => Self::Retire,
             5 => Self::Verbose(fields.flag()?),
-            _ => return None,
+            _ => return Err(Malformed),
         })
     }
 }
 
-/// The version, cut or padded to the length that it has in a message.
-pub(super) fn version() -> [u8; 16] {
-    let mut bytes = [0; 16];
-    for (slot, byte) in bytes.iter_mut().zip(VERSION.bytes()) {
-        *slot = byte;
-    }
-    bytes
-}
-
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Whether there is a user, and which.
-fn user(user: Option<UserIndex>) -> [u8; 5] {
-    let [a, b, c, d] = user.map_or(0, |index| index.0).to_be_bytes();
-    [u8::from(user.is_some()), a, b, c, d]
-}
-
-fn to_user([is_there, a, b, c, d]: [u8; 5]) -> Option<Option<UserIndex>> {
-    match is_there {
-        0 => Some(None),
-        1 => Some(Some(UserIndex(u32::from_be_bytes([a, b, c, d])))),
-        _ => None,
-    }
-}
-
 /// A tag and the fields of that ground.
-fn ground(begin: Builder, ground: &Ground) -> Builder {
-    let sequence = |tag, index: &SequenceIndex| {
-        let [a, b] = index.0.to_be_bytes();
-        [tag, a, b]
-    };
+fn write_ground(fields: Writer, ground: &Ground) -> Writer {
     match ground {
-        Ground::Token(claimed) => authorization(begin.bytes(&[1]), claimed),
-        Ground::Older(claimed) => authorization(begin.bytes(&[2]), claimed),
-        Ground::Fixed(index) => begin.bytes(&sequence(3, index)),
-        Ground::Rolling(index, period) => begin.bytes(&sequence(4, index)).number(*period),
-        Ground::Line(index, offset) => begin.bytes(&sequence(5, index)).number(*offset),
+        Ground::Token(claimed) => write_authorization(fields.u8(1), claimed),
+        Ground::Older(claimed) => write_authorization(fields.u8(2), claimed),
+        Ground::Fixed(index) => fields.u8(3).u16(index.0),
+        Ground::Rolling(index, period) => fields.u8(4).u16(index.0).u64(*period),
+        Ground::Line(index, offset) => fields.u8(5).u16(index.0).u32(*offset),
     }
 }
 
-fn to_ground(fields: &mut Fields<'_>) -> Option<Ground> {
-    let [tag] = fields.bytes()?;
-    let mut sequence = || Some(SequenceIndex(u16::from_be_bytes(fields.bytes()?)));
-    Some(match tag {
-        1 => Ground::Token(to_authorization(fields)?),
-        2 => Ground::Older(to_authorization(fields)?),
-        3 => Ground::Fixed(sequence()?),
-        4 => Ground::Rolling(sequence()?, fields.number()?),
-        5 => Ground::Line(sequence()?, fields.number()?),
-        _ => return None,
+fn read_ground(fields: &mut Reader<'_>) -> Result<Ground, Malformed> {
+    Ok(match fields.u8()? {
+        1 => Ground::Token(read_authorization(fields)?),
+        2 => Ground::Older(read_authorization(fields)?),
+        3 => Ground::Fixed(SequenceIndex(fields.u16()?)),
+        4 => Ground::Rolling(SequenceIndex(fields.u16()?), fields.u64()?),
+        5 => Ground::Line(SequenceIndex(fields.u16()?), fields.u32()?),
+        _ => return Err(Malformed),
     })
 }
 
-fn authorization(begin: Builder, claimed: &Authorization) -> Builder {
+fn write_authorization(fields: Writer, claimed: &Authorization) -> Writer {
     let Authorization { user, credential, lifetime, replay } = claimed;
-    begin
-        .bytes(&user.0.to_be_bytes())
-        .bytes(&[credential.0])
-        .option(lifetime.map(|span| span.as_secs()))
-        .bytes(&replay.id)
-        .bytes(&replay.counter.to_be_bytes())
-        .number(replay.issued.as_millis())
+    let fields = fields.u32(user.0).u8(credential.0);
+    let fields = fields.option(lifetime.map(|span| span.as_secs()), Writer::u64);
+    fields.bytes(&replay.id).u32(replay.counter).wall(replay.issued)
 }
 
-fn to_authorization(fields: &mut Fields<'_>) -> Option<Authorization> {
-    let user = UserIndex(u32::from_be_bytes(fields.bytes()?));
-    let [credential] = fields.bytes()?;
-    let lifetime = fields.option()?.map(Duration::from_secs);
-    let (id, counter) = (fields.bytes()?, u32::from_be_bytes(fields.bytes()?));
-    let issued = Wall::from_millis(fields.number()?);
+fn read_authorization(fields: &mut Reader<'_>) -> Result<Authorization, Malformed> {
+    let (user, credential) = (UserIndex(fields.u32()?), CredentialIndex(fields.u8()?));
+    let lifetime = fields.option(Reader::u64)?.map(Duration::from_secs);
+    let (id, counter, issued) = (fields.array()?, fields.u32()?, fields.wall()?);
     let replay = ReplayId { id, issued, expires: issued, counter };
-    Some(Authorization { user, credential: CredentialIndex(credential), lifetime, replay })
+    Ok(Authorization { user, credential, lifetime, replay })
 }
 
-fn to_reason([number]: [u8; 1]) -> Option<Reason> {
-    Reason::from_number(number)
+fn read_reason(fields: &mut Reader<'_>) -> Result<Reason, Malformed> {
+    Reason::from_number(fields.u8()?).ok_or(Malformed)
 }

@@ -1,13 +1,11 @@
 //! Messages between parent and keeper.
 
-use std::net::IpAddr;
-
 use zeroize::Zeroizing;
 
-use super::Message;
-use super::engine::version;
-use super::packet::{Builder, Fields, Packet};
+use super::packet::Packet;
+use super::{Message, version};
 use crate::core::address::Entry;
+use crate::core::bytes::{Malformed, Reader, Writer};
 use crate::core::door::Table;
 
 /// What the parent sends the keeper.
@@ -88,71 +86,66 @@ pub enum FromKeeper {
 
 impl Message for ToKeeper {
     fn encode(&self) -> Packet {
-        let begin = Builder::default();
+        let fields = Writer::new();
         match self {
-            Self::Start { foreground, verbose, deaths, files } => begin
-                .bytes(&version())
-                .bytes(&[u8::from(*foreground), u8::from(*verbose)])
-                .number(*deaths)
-                .blob(files)
-                .packet(1),
-            Self::Reload => begin.packet(2),
-            Self::Stop => begin.packet(3),
-            Self::Runner { id } => begin.number(*id).packet(4),
+            Self::Start { foreground, verbose, deaths, files } => {
+                let fields = fields.bytes(&version()).flag(*foreground).flag(*verbose);
+                Packet::new(1, &fields.u32(*deaths)).with(files)
+            }
+            Self::Reload => Packet::new(2, &fields),
+            Self::Stop => Packet::new(3, &fields),
+            Self::Runner { id } => Packet::new(4, &fields.u32(*id)),
         }
     }
 
-    fn decode(packet: &Packet) -> Option<Self> {
+    fn decode(packet: &Packet) -> Result<Self, Malformed> {
         let mut fields = packet.fields();
-        Some(match packet.tag {
-            1 if fields.bytes()? == version() => Self::Start {
+        Ok(match packet.tag {
+            1 if fields.array()? == version() => Self::Start {
                 foreground: fields.flag()?,
                 verbose: fields.flag()?,
-                deaths: fields.number()?,
+                deaths: fields.u32()?,
                 files: packet.blob.clone(),
             },
             2 => Self::Reload,
             3 => Self::Stop,
-            4 => Self::Runner { id: fields.number()? },
-            _ => return None,
+            4 => Self::Runner { id: fields.u32()? },
+            _ => return Err(Malformed),
         })
     }
 }
 
 impl Message for FromKeeper {
     fn encode(&self) -> Packet {
-        let begin = Builder::default();
+        let fields = Writer::new();
         match self {
-            Self::Ready => begin.packet(1),
-            Self::Table { number, table } => begin
-                .bytes(&number.to_be_bytes())
-                .bytes(&[u8::from(table.anchor.is_some())])
-                .number(u32::try_from(table.name.len()).unwrap_or(u32::MAX))
-                .blob(table.name.as_bytes())
-                .blob(table.anchor.as_deref().unwrap_or_default().as_bytes())
-                .packet(2),
-            Self::Intend { table, entry, foreign } => {
-                slot(begin, *table, entry).bytes(&[u8::from(*foreign)]).packet(3)
+            Self::Ready => Packet::new(1, &fields),
+            Self::Table { number, table } => {
+                let name = Writer::new().text(&table.name);
+                let name = name.option(table.anchor.as_deref(), Writer::text).end();
+                Packet::new(2, &fields.u16(*number)).with(&name)
             }
-            Self::Gone { table, entry } => slot(begin, *table, entry).packet(4),
-            Self::Engine { id } => begin.number(*id).packet(5),
-            Self::End { id } => begin.number(*id).packet(6),
-            Self::Keep { files } => begin.blob(files).packet(7),
-            Self::EndRunner { id } => begin.number(*id).packet(8),
+            Self::Intend { table, entry, foreign } => {
+                Packet::new(3, &slot(*table, entry).flag(*foreign))
+            }
+            Self::Gone { table, entry } => Packet::new(4, &slot(*table, entry)),
+            Self::Engine { id } => Packet::new(5, &fields.u32(*id)),
+            Self::End { id } => Packet::new(6, &fields.u32(*id)),
+            Self::Keep { files } => Packet::new(7, &fields).with(files),
+            Self::EndRunner { id } => Packet::new(8, &fields.u32(*id)),
         }
     }
 
-    fn decode(packet: &Packet) -> Option<Self> {
+    fn decode(packet: &Packet) -> Result<Self, Malformed> {
         let mut fields = packet.fields();
-        Some(match packet.tag {
+        Ok(match packet.tag {
             1 => Self::Ready,
             2 => {
-                let number = u16::from_be_bytes(fields.bytes()?);
-                let has_anchor = fields.flag()?;
-                let (name, anchor) = packet.blob.split_at_checked(fields.number()?)?;
-                let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
-                let anchor = if has_anchor { Some(text(anchor)?) } else { None };
-                Self::Table { number, table: Table { anchor, name: text(name)? } }
+                let mut blob = Reader::new(&packet.blob);
+                let name = blob.text()?.to_owned();
+                let anchor = blob.option(Reader::text)?.map(str::to_owned);
+                blob.end()?;
+                Self::Table { number: fields.u16()?, table: Table { anchor, name } }
             }
             3 => {
                 let (table, entry) = to_slot(&mut fields)?;
@@ -162,22 +155,20 @@ impl Message for FromKeeper {
                 let (table, entry) = to_slot(&mut fields)?;
                 Self::Gone { table, entry }
             }
-            5 => Self::Engine { id: fields.number()? },
-            6 => Self::End { id: fields.number()? },
+            5 => Self::Engine { id: fields.u32()? },
+            6 => Self::End { id: fields.u32()? },
             7 => Self::Keep { files: packet.blob.clone() },
-            8 => Self::EndRunner { id: fields.number()? },
-            _ => return None,
+            8 => Self::EndRunner { id: fields.u32()? },
+            _ => return Err(Malformed),
         })
     }
 }
 
-fn slot(begin: Builder, table: u16, entry: &Entry) -> Builder {
-    begin.bytes(&table.to_be_bytes()).address(entry.address()).bytes(&[entry.prefix()])
+fn slot(table: u16, entry: &Entry) -> Writer {
+    Writer::new().u16(table).address(entry.address()).u8(entry.prefix())
 }
 
-fn to_slot(fields: &mut Fields<'_>) -> Option<(u16, Entry)> {
-    let table = u16::from_be_bytes(fields.bytes()?);
-    let address: IpAddr = fields.address()?;
-    let [prefix] = fields.bytes()?;
-    Some((table, Entry::new(address, prefix)?))
+fn to_slot(fields: &mut Reader<'_>) -> Result<(u16, Entry), Malformed> {
+    let (table, address) = (fields.u16()?, fields.address()?);
+    Ok((table, Entry::new(address, fields.u8()?).ok_or(Malformed)?))
 }

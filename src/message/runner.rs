@@ -5,9 +5,9 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::Message;
-use super::engine::version;
-use super::packet::{Builder, LENGTH, Packet};
+use super::packet::{LENGTH, Packet};
+use super::{Message, read_account, version, write_account};
+use crate::core::bytes::{Malformed, Reader, Writer};
 use crate::core::command::MAX_WORDS;
 
 /// The longest message, blob included.
@@ -115,51 +115,46 @@ impl Display for Outcome {
 
 impl Message for ToRunner {
     fn encode(&self) -> Packet {
-        let begin = Builder::default();
         match self {
-            Self::Start { foreground, account } => begin
-                .bytes(&version())
-                .bytes(&[u8::from(*foreground)])
-                .option(account.map(|(uid, _)| uid))
-                .option(account.map(|(_, gid)| gid))
-                .packet(1),
+            Self::Start { foreground, account } => {
+                let fields = Writer::new().bytes(&version()).flag(*foreground);
+                Packet::new(1, &fields.option(*account, write_account))
+            }
             Self::Run(run) => {
-                let begin = begin
-                    .number(run.id)
-                    .bytes(&[u8::from(run.occasion == Occasion::Close)])
-                    .number(u64::try_from(run.limit.as_millis()).unwrap_or(u64::MAX))
-                    .address(run.address)
-                    .number(run.seconds);
+                let fields = Writer::new().u32(run.id).flag(run.occasion == Occasion::Close);
+                let fields = fields.span(run.limit).address(run.address).u64(run.seconds);
                 let texts = [&run.door, &run.user].into_iter().chain(&run.words);
-                texts.fold(begin, |begin, one| text(begin, one)).packet(2)
+                let blob = texts.fold(Writer::new(), |blob, text| blob.text(text));
+                Packet::new(2, &fields).with(&blob.end())
             }
         }
     }
 
-    fn decode(packet: &Packet) -> Option<Self> {
+    fn decode(packet: &Packet) -> Result<Self, Malformed> {
         let mut fields = packet.fields();
-        Some(match packet.tag {
-            1 if fields.bytes()? == version() => {
-                let foreground = fields.flag()?;
-                let uid: Option<u32> = fields.option()?;
-                Self::Start { foreground, account: uid.zip(fields.option()?) }
-            }
+        Ok(match packet.tag {
+            1 if fields.array()? == version() => Self::Start {
+                foreground: fields.flag()?,
+                account: fields.option(read_account)?,
+            },
             2 => {
-                let id = fields.number()?;
+                let id = fields.u32()?;
                 let occasion = if fields.flag()? { Occasion::Close } else { Occasion::Open };
-                let limit = Duration::from_millis(fields.number()?);
-                let address = fields.address()?;
-                let seconds = fields.number()?;
-                let mut texts = to_texts(&packet.blob)?.into_iter();
-                let (door, user) = (texts.next()?, texts.next()?);
-                let words: Vec<_> = texts.collect();
-                let is_absolute = words.first()?.starts_with('/');
+                let (limit, address, seconds) =
+                    (fields.span()?, fields.address()?, fields.u64()?);
+                let mut blob = Reader::new(&packet.blob);
+                let (door, user) = (text(&mut blob)?, text(&mut blob)?);
+                let mut words = Vec::new();
+                while blob.end().is_err() {
+                    words.push(text(&mut blob)?);
+                }
+                let is_absolute = words.first().is_some_and(|word| word.starts_with('/'));
                 if !is_absolute || words.len() > MAX_WORDS {
-                    return None;
+                    return Err(Malformed);
                 }
                 Self::Run(Run { id, occasion, limit, door, address, user, seconds, words })
             }
-            _ => return None,
+            _ => return Err(Malformed),
         })
     }
 }
@@ -174,45 +169,27 @@ impl Message for FromRunner {
             Outcome::NotStarted(number) => (3, number),
             Outcome::Dropped => (4, 0),
         };
-        Builder::default().number(id).bytes(&[kind]).number(number).packet(1)
+        Packet::new(1, &Writer::new().u32(id).u8(kind).u32(number))
     }
 
-    fn decode(packet: &Packet) -> Option<Self> {
+    fn decode(packet: &Packet) -> Result<Self, Malformed> {
         let mut fields = packet.fields();
-        if packet.tag != 1 {
-            return None;
-        }
-        let id = fields.number()?;
-        let [kind] = fields.bytes()?;
-        let outcome = match kind {
-            0 => Outcome::Exited(fields.number()?),
-            1 => Outcome::Signalled(fields.number()?),
-            2 => Outcome::Killed,
-            3 => Outcome::NotStarted(fields.number()?),
-            4 => Outcome::Dropped,
-            _ => return None,
+        let (id, kind, number) = (fields.u32()?, fields.u8()?, fields.u32()?);
+        let small = || u8::try_from(number).map_err(|_| Malformed);
+        let outcome = match (packet.tag, kind) {
+            (1, 0) => Outcome::Exited(small()?),
+            (1, 1) => Outcome::Signalled(small()?),
+            (1, 2) => Outcome::Killed,
+            (1, 3) => Outcome::NotStarted(number),
+            (1, 4) => Outcome::Dropped,
+            _ => return Err(Malformed),
         };
-        Some(Self::Ended { id, outcome })
+        Ok(Self::Ended { id, outcome })
     }
 }
 
-/// Adds a text after its length. [`MAX_BLOB`] bounds both.
-fn text(begin: Builder, text: &str) -> Builder {
-    let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
-    begin.blob(&length.to_be_bytes()).blob(text.as_bytes())
-}
-
-/// All texts; `None` when a length is wrong, or a text is not UTF-8 or has a
-/// NUL.
-fn to_texts(mut blob: &[u8]) -> Option<Vec<String>> {
-    let mut texts = Vec::new();
-    while let Some((length, rest)) = blob.split_first_chunk() {
-        let (text, rest) = rest.split_at_checked(u16::from_be_bytes(*length).into())?;
-        if text.contains(&0) {
-            return None;
-        }
-        texts.push(std::str::from_utf8(text).ok()?.to_owned());
-        blob = rest;
-    }
-    blob.is_empty().then_some(texts)
+/// A text that a program can be given.
+fn text(blob: &mut Reader<'_>) -> Result<String, Malformed> {
+    let text = blob.text()?;
+    if text.contains('\0') { Err(Malformed) } else { Ok(text.to_owned()) }
 }

@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use knockd::core::address::Entry;
+use knockd::core::bytes::Malformed;
 use knockd::core::claim::{Authorization, Claim, Ground};
 use knockd::core::command::MAX_LENGTH;
 use knockd::core::door::{DoorIndex, Table};
@@ -28,7 +29,7 @@ use proptest::prelude::*;
 use zeroize::Zeroizing;
 
 /// Its packet, through a record, and back.
-fn again<M: Message>(message: &M) -> Option<M> {
+fn again<M: Message>(message: &M) -> Result<M, Malformed> {
     let packet = message.encode();
     let (mut read, length) = Packet::begin(&packet.record(), 1 << 20)?;
     assert_eq!(length, packet.blob.len());
@@ -75,7 +76,7 @@ fn from_engine() -> Vec<FromEngine> {
 #[test]
 fn every_message_is_understood_as_it_was_meant() {
     for message in from_engine() {
-        assert_eq!(again(&message).as_ref(), Some(&message));
+        assert_eq!(again(&message).as_ref(), Ok(&message));
     }
     let loss = Some((Monotonic::from_nanos(u64::MAX), Duration::from_millis(30_000)));
     let start = |account, loss| ToEngine::Start {
@@ -94,7 +95,7 @@ fn every_message_is_understood_as_it_was_meant() {
         ToEngine::Retire,
         ToEngine::Verbose(true),
     ] {
-        assert!(again(&message).is_some_and(|other| other == message));
+        assert!(again(&message).is_ok_and(|other| other == message));
     }
     let entry = Entry::new(address(), 128).unwrap();
     let table =
@@ -110,7 +111,7 @@ fn every_message_is_understood_as_it_was_meant() {
         FromKeeper::Keep { files: Zeroizing::new(vec![9; 100]) },
         FromKeeper::EndRunner { id: u32::MAX },
     ] {
-        assert!(again(&message).is_some_and(|other| other == message));
+        assert!(again(&message).is_ok_and(|other| other == message));
     }
     let files = Zeroizing::new(b"files".to_vec());
     for message in [
@@ -119,7 +120,7 @@ fn every_message_is_understood_as_it_was_meant() {
         ToKeeper::Stop,
         ToKeeper::Runner { id: u32::MAX },
     ] {
-        assert!(again(&message).is_some_and(|other| other == message));
+        assert!(again(&message).is_ok_and(|other| other == message));
     }
 }
 
@@ -152,7 +153,7 @@ fn every_message_of_the_runner_is_understood_as_it_was_meant() {
         ToRunner::Run(run),
         ToRunner::Run(Run { occasion: Occasion::Open, ..short }),
     ] {
-        assert_eq!(again(&message), Some(message));
+        assert_eq!(again(&message), Ok(message));
     }
     for outcome in [
         Outcome::Exited(u8::MAX),
@@ -162,7 +163,7 @@ fn every_message_of_the_runner_is_understood_as_it_was_meant() {
         Outcome::Dropped,
     ] {
         let message = FromRunner::Ended { id: u32::MAX, outcome };
-        assert_eq!(again(&message), Some(message));
+        assert_eq!(again(&message), Ok(message));
     }
 }
 
@@ -173,20 +174,20 @@ fn a_command_that_no_program_could_be_given_is_none() {
     for words in
         [words(&[]), words(&["x"]), words(&[""]), words(&["/x", "\0"]), words(&["/x"; 33])]
     {
-        assert_eq!(again(&ToRunner::Run(Run { words, ..run.clone() })), None);
+        assert_eq!(again(&ToRunner::Run(Run { words, ..run.clone() })), Err(Malformed));
     }
     // Half a length, and a length without its text.
     for rest in [&[0][..], &[0, 1]] {
         let mut packet = ToRunner::Run(run.clone()).encode();
         packet.blob.extend_from_slice(rest);
-        assert_eq!(ToRunner::decode(&packet), None);
+        assert_eq!(ToRunner::decode(&packet), Err(Malformed));
     }
 }
 
 fn stable<M: Message>(packet: &Packet) -> bool {
-    M::decode(packet).is_none_or(|message| {
+    M::decode(packet).map_or(true, |message| {
         let encoded = message.encode();
-        M::decode(&encoded).is_some_and(|again| again.encode() == encoded)
+        M::decode(&encoded).is_ok_and(|again| again.encode() == encoded)
     })
 }
 
