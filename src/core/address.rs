@@ -1,4 +1,4 @@
-//! Which addresses may stand in a table.
+//! Addresses that doors open for, and entries of tables.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -10,14 +10,14 @@ pub enum Loopback {
     /// 127.0.0.0/8 and ::1 are refused.
     #[default]
     Refused,
-    /// They count as hosts.
+    /// They may be granted like other hosts.
     Allowed,
 }
 
-/// The address of one host that a door may open for, in its plainest form:
-/// an IPv4-mapped IPv6 address has become IPv4.
+/// The address of one host that a door may open for. An IPv4-mapped IPv6
+/// address becomes IPv4.
 ///
-/// `None` for what is no host: unspecified, multicast, limited broadcast,
+/// `None` for an address that is not of a host: unspecified, multicast, limited broadcast,
 /// 0.0.0.0/8 (RFC 1122, section 3.2.1.3), reserved 240.0.0.0/4, link-local
 /// (its scope is lost in a table), and loopback unless allowed.
 #[must_use]
@@ -35,14 +35,14 @@ pub fn host(address: IpAddr, loopback: Loopback) -> Option<IpAddr> {
     is_host.then_some(address)
 }
 
-/// The 16 bytes in which the token carries an address: IPv6 as it is, IPv4
-/// as ::ffff:a.b.c.d.
+/// The 16 bytes of an address in a token: IPv6 as it is, IPv4 as
+/// ::ffff:a.b.c.d.
 #[must_use]
 pub fn to_bytes(address: IpAddr) -> [u8; 16] {
     to_v6(address).octets()
 }
 
-/// One ordered form for both families, for keys of maps.
+/// An address of either family as IPv6, as a key of maps.
 #[must_use]
 pub fn to_v6(address: IpAddr) -> Ipv6Addr {
     match address {
@@ -54,16 +54,15 @@ pub fn to_v6(address: IpAddr) -> Ipv6Addr {
 /// The address that a token asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
-    /// The address that the packet comes from.
+    /// The source address of the packet.
     Source,
-    /// This one. Not yet judged; IPv4 is no longer mapped.
+    /// This one, not yet judged. An IPv4 address is not mapped.
     Address(IpAddr),
 }
 
-/// What stands in a table: an address and how many of its leading bits count.
+/// An entry of a table: an address and how many of its leading bits count.
 ///
-/// Bits behind the prefix are zero; [`Entry::new`] sees to it, and pf demands
-/// it.
+/// Bits after the prefix are zero, as pf requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Entry {
     address: IpAddr,
@@ -96,15 +95,15 @@ impl Entry {
         Some(Self { address, prefix })
     }
 
-    /// The entry for the network around `address` that the prefix of its
-    /// family tells; the host alone where the family has no such prefix.
+    /// The entry for the network around `address`, by the prefix of its family.
+    /// Only the host when the family has no such prefix.
     #[must_use]
     pub fn around(address: IpAddr, v4_prefix: u8, v6_prefix: u8) -> Self {
         let prefix = if address.is_ipv4() { v4_prefix } else { v6_prefix };
         Self::new(address, prefix).unwrap_or(Self::host(address))
     }
 
-    /// The address, its bits behind the prefix zero.
+    /// The address. Its bits after the prefix are zero.
     #[must_use]
     pub const fn address(&self) -> IpAddr {
         self.address
@@ -116,7 +115,8 @@ impl Entry {
         self.prefix
     }
 
-    /// Whether `address` lies in it. Families do not mix.
+    /// Whether `address` lies in it. No entry contains addresses of both
+    /// families.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         Self::new(address, self.prefix) == Some(*self)
@@ -124,17 +124,17 @@ impl Entry {
     }
 }
 
-/// A choice among all addresses, as `from=` of authorized_keys makes it.
+/// A choice of addresses, as `from=` of authorized_keys makes it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Networks {
-    /// Where to be; empty is everywhere.
+    /// Allowed networks; empty allows all.
     pub allowed: Vec<Entry>,
-    /// Where not to be all the same.
+    /// Networks denied even when allowed.
     pub denied: Vec<Entry>,
 }
 
 impl Networks {
-    /// Whether `address` is among the chosen.
+    /// Whether `address` is allowed and not denied.
     #[must_use]
     pub fn allow(&self, address: IpAddr) -> bool {
         let is_in = |networks: &[Entry]| networks.iter().any(|each| each.contains(address));

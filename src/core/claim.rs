@@ -1,4 +1,4 @@
-//! What the gate asks the keeper for.
+//! A claim: the gate asks the keeper to open a door.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,11 +15,11 @@ pub struct Claim {
     pub door: DoorIndex,
     /// The host to open it for.
     pub address: IpAddr,
-    /// What entitles the host.
+    /// What the claim is based on.
     pub ground: Ground,
 }
 
-/// What a claim rests on. Each ground names what the keeper needs to judge it
+/// What a claim is based on. Each ground names what the keeper needs to judge it
 /// again, and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ground {
@@ -27,7 +27,7 @@ pub enum Ground {
     Token(Authorization),
     /// A packet of an older client, which may open several doors.
     Older(Authorization),
-    /// A sequence whose steps stay.
+    /// A sequence with fixed steps.
     Fixed(SequenceIndex),
     /// A rolling sequence, with the steps of this period.
     Rolling(SequenceIndex, u64),
@@ -35,16 +35,16 @@ pub enum Ground {
     Line(SequenceIndex, u32),
 }
 
-/// What a user's packet says, once it is proven.
+/// What a user's packet asks for, after its proof was checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Authorization {
-    /// The packet's author.
+    /// The user that made the packet.
     pub user: UserIndex,
     /// The credential that proved it.
     pub credential: CredentialIndex,
     /// The lifetime asked for; `None` is the door's own.
     pub lifetime: Option<Duration>,
-    /// What makes the packet count once.
+    /// The id that the packet is recorded by, so that it counts once.
     pub replay: ReplayId,
 }
 

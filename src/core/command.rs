@@ -1,36 +1,36 @@
-//! What a door has run when it opens and closes: words, and places in them
-//! that are filled in. No shell ever sees them.
+//! The commands that a door runs when it opens and closes: words with places
+//! to fill in. No shell runs them.
 
 use std::fmt::{self, Display};
 use std::net::IpAddr;
 
 use super::printable::is_unprintable;
 
-/// Words of one command, the program among them.
+/// The most words of one command, program included.
 pub const MAX_WORDS: usize = 32;
-/// Bytes of one word as it is written.
+/// The most bytes of one word as configured.
 pub const MAX_WORD: usize = 256;
-/// Bytes of all words once they are filled in, two more for each.
+/// The most bytes of all words with their places filled in, plus two a word.
 pub const MAX_LENGTH: usize = 7936;
-/// Stands for a user where there is none.
+/// The user's name for a door that no user opened.
 pub const NOBODY: &str = "-";
 
-/// Bytes of an address, a user's name and a number at their longest.
+/// The most bytes of an address, a user's name and a number.
 const LONGEST_ADDRESS: usize = 39;
 const LONGEST_USER: usize = 32;
 const LONGEST_NUMBER: usize = 20;
 
-/// What a door has run, if anything.
+/// The commands of a door.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Commands {
-    /// When it opens for an address.
+    /// Runs when the door opens for an address.
     pub on_open: Option<Command>,
-    /// When it closes again.
+    /// Runs when the door closes for an address.
     pub on_close: Option<Command>,
 }
 
 impl Commands {
-    /// Whether there are none.
+    /// Whether the door has no command.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.on_open.is_none() && self.on_close.is_none()
@@ -54,41 +54,40 @@ enum Piece {
     Seconds,
 }
 
-/// What a command is filled in with.
+/// The values for the places of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Filling<'a> {
-    /// For whom the door opens or closes.
+    /// The address that the door opens or closes for.
     pub address: IpAddr,
     /// The door's name.
     pub door: &'a str,
-    /// Who opened it or extended it last, by name; [`NOBODY`] if it was no
-    /// user.
+    /// The user that opened or last extended the lease, or [`NOBODY`].
     pub user: &'a str,
-    /// For how long it is opened, or how long it was open.
+    /// The lifetime of the lease, or how long the door was open.
     pub seconds: u64,
 }
 
 /// What is wrong with the words of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// There are none, or more than [`MAX_WORDS`].
+    /// There are no words, or more than [`MAX_WORDS`].
     Count,
-    /// The word of this ordinal is longer than [`MAX_WORD`].
+    /// The word at this place is longer than [`MAX_WORD`].
     Long(usize),
-    /// It has a control character.
+    /// The word at this place has a control character.
     Control(usize),
-    /// The program is no absolute path.
+    /// The program is not an absolute path.
     Relative,
-    /// The program has a place to be filled in.
+    /// The program has braces.
     Filled,
-    /// The word of this ordinal has braces around something unknown.
+    /// The word at this place has braces around an unknown name.
     Unknown(usize),
-    /// Filled in, the command could be longer than [`MAX_LENGTH`].
+    /// With its places filled in, the command could exceed [`MAX_LENGTH`].
     Total,
 }
 
 impl Fault {
-    /// The word that it is about, if it is about one.
+    /// The place of the wrong word, the program being 0.
     #[must_use]
     pub const fn ordinal(&self) -> Option<usize> {
         match self {
@@ -107,8 +106,8 @@ impl Display for Fault {
             Self::Count => write!(f, "a command has 1 to {MAX_WORDS} words, the program first"),
             Self::Long(_) => write!(f, "the word is longer than {MAX_WORD} bytes, shorten it"),
             Self::Control(_) => f.write_str("the word has a control character, remove it"),
-            Self::Relative => f.write_str("the program must be named by a path from / on"),
-            Self::Filled => f.write_str("the program must be named as it is, without { and }"),
+            Self::Relative => f.write_str("the program must be an absolute path"),
+            Self::Filled => f.write_str("the program must not contain { or }"),
             Self::Unknown(_) => {
                 f.write_str("braces may hold address, door, user or seconds, nothing else")
             }
@@ -176,7 +175,7 @@ impl Command {
         std::iter::once(self.program.clone()).chain(arguments).collect()
     }
 
-    /// The bytes that it can come to, two more for each word.
+    /// The most bytes it can have with its places filled in, plus two a word.
     fn longest(&self, door: &str) -> usize {
         let of_piece = |piece: &Piece| match piece {
             Piece::Text(text) => text.len(),
@@ -191,7 +190,7 @@ impl Command {
     }
 }
 
-/// The parts of a word; none when braces hold something unknown.
+/// The parts of a word; `None` for an unknown name in braces.
 fn pieces(mut rest: &str) -> Option<Vec<Piece>> {
     let mut pieces = Vec::new();
     while let Some((before, after)) = rest.split_once('{') {

@@ -1,4 +1,4 @@
-//! What opens.
+//! Doors and the tables that they open.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,11 +9,11 @@ use super::command::Commands;
 use super::hash;
 use super::sighting::Port;
 
-/// A door by its place in the configuration.
+/// The place of a door in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DoorIndex(pub u16);
 
-/// A table as pf means it: a name, in an anchor or in the main ruleset.
+/// A table of pf: a name, in an anchor or in the main ruleset.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Table {
     /// Path of the anchor, without a leading slash; `None` is the main
@@ -35,49 +35,47 @@ impl fmt::Display for Table {
 /// The configuration stanza that names the table, ports, lifetime and policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Door {
-    /// As users and logs call it.
+    /// Its name in the configuration, in tokens and in the log.
     pub name: String,
-    /// Where the kernel looks for the address.
+    /// The table that its entries are added to.
     pub table: Table,
-    /// What the pf rule lets through; empty when the door protects more than
-    /// ports.
+    /// The ports that the rule of pf passes; empty if it passes all.
     pub ports: Vec<Port>,
-    /// Lifetime of a lease that asks for none.
+    /// The lifetime of a lease that asks for none.
     pub open_for: Duration,
-    /// The longest lifetime that a token may ask for; longer is cut to it.
+    /// The longest lifetime that a token gets.
     pub max_open_for: Duration,
-    /// How many addresses it may be open for at once.
+    /// The most addresses that it is open for at once.
     pub max_leases: u32,
-    /// What becomes of connections when it closes.
+    /// Whether connections end when it closes.
     pub on_close: OnClose,
-    /// How many leading bits of an IPv4 address the entry has: 32 is the host
-    /// alone.
+    /// Prefix length of an entry for an IPv4 address; 32 is the host alone.
     pub v4_prefix: u8,
-    /// The same of an IPv6 address: 128 is the host alone.
+    /// Prefix length of an entry for an IPv6 address; 128 is the host alone.
     pub v6_prefix: u8,
-    /// The routing domain of those connections, on OpenBSD: 0 to 255.
+    /// The routing domain of its connections, on OpenBSD: 0 to 255.
     pub rdomain: u16,
-    /// To which of our addresses packets for it must go; empty is any.
+    /// Our addresses that packets for it must go to; empty is any.
     pub targets: Vec<IpAddr>,
-    /// What is run when it opens and closes.
+    /// The commands that it runs.
     pub commands: Commands,
 }
 
-/// What becomes of the connections of an address when its entry goes: a
-/// packet filter that keeps states would let them go on.
+/// Whether the connections of an address end when its entry is deleted. pf would
+/// let them go on, because it keeps their states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnClose {
     /// They go on.
     #[default]
     KeepStates,
-    /// Those to the door's ports are ended, or all if it names none.
+    /// Connections to the door's ports end; all, if it has no ports.
     KillStates,
 }
 
-/// A door's name on the wire.
+/// The id of a door in a token.
 pub type DoorId = [u8; 8];
 
-/// Whether `destination` is one of `targets`, of which none is any address.
+/// Whether `destination` is one of `targets`; no targets mean any address.
 #[must_use]
 pub fn is_target(targets: &[IpAddr], destination: IpAddr) -> bool {
     targets.is_empty() || targets.contains(&destination.to_canonical())
@@ -90,7 +88,7 @@ pub fn wire_id(name: &str) -> DoorId {
 }
 
 impl Door {
-    /// What stands in the table for `address`.
+    /// The entry in the table for `address`.
     #[must_use]
     pub fn entry(&self, address: IpAddr) -> Entry {
         Entry::around(address, self.v4_prefix, self.v6_prefix)
@@ -102,8 +100,8 @@ impl Door {
         is_target(&self.targets, destination)
     }
 
-    /// The lifetime of a lease that asks for `wanted`: the door's own when it
-    /// asks for none, never above the maximum.
+    /// The lifetime of a lease that asks for `wanted`: [`Self::open_for`] without
+    /// one, at most [`Self::max_open_for`].
     #[must_use]
     pub fn lifetime(&self, wanted: Option<Duration>) -> Duration {
         wanted.unwrap_or(self.open_for).min(self.max_open_for)

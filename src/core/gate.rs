@@ -1,4 +1,4 @@
-//! Decides: (sighting, now) to verdict.
+//! The gate decides whether a packet opens doors.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -26,13 +26,13 @@ mod legacy;
 /// The most doors that one packet can open.
 pub const MAX_CLAIMS: usize = 16;
 
-/// Proofs checked per user: so many at once, and then as many a second as the
-/// configuration says. Who shares the gate key could else spend our time in
-/// another user's name.
+/// How many proofs of one user are checked at once; then as many a second as
+/// configured. Otherwise every holder of the gate key could make us check proofs
+/// in the name of another user.
 pub const PROOF_BURST: u32 = 32;
 
-/// Within what time a used token that comes in by another interface is a
-/// copy of the same packet, and no replay.
+/// A used token that arrives at another interface within this time is a copy of
+/// the same packet, not a replay.
 const COPY_WINDOW: Duration = Duration::from_secs(1);
 
 /// What the gate decided about one sighting.
@@ -45,16 +45,16 @@ pub enum Verdict {
     Ignore(Refusal),
 }
 
-/// Why nothing is done, and as far as known for whom.
+/// Why a packet opened nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
-    /// Why.
+    /// The first check that failed.
     pub reason: Reason,
-    /// The user whom the token names, once its tag was valid. Not proven,
-    /// unless the reason is one that comes after the proof.
+    /// The user that a token with a valid tag names. Unproven, unless the reason
+    /// comes after the proof.
     pub user: Option<UserIndex>,
-    /// The token's time of issue less ours, in milliseconds, where that is
-    /// the reason.
+    /// The token's time of issue minus ours, in milliseconds, if it is too far
+    /// off.
     pub offset: Option<i64>,
 }
 
@@ -99,33 +99,34 @@ struct FirstSeen {
     at: Monotonic,
 }
 
-/// All that decides, and what it remembers between packets.
+/// Judges packets by a policy and by what it remembers of earlier ones.
 #[derive(Debug)]
 pub struct Gate {
     policy: Arc<Policy>,
     attempts: Attempts,
-    /// By sequence.
+    /// One for each sequence.
     awaited: Vec<Awaited>,
     replay: Replay<FirstSeen>,
+    /// One for each user.
     proofs: Vec<Rate>,
 }
 
 impl Gate {
-    /// A gate that believes no token issued at or before `barrier`.
+    /// A gate that refuses tokens issued at or before `barrier`.
     #[must_use]
     pub fn new(policy: Arc<Policy>, barrier: Wall) -> Self {
         Self::remembering(policy, Replay::new(barrier))
     }
 
     /// A gate of a run that began at `started` and does not know which tokens
-    /// the one before honoured: it believes only what is newer than those.
+    /// earlier runs accepted. It refuses all tokens that they may have accepted.
     #[must_use]
     pub fn after_loss(policy: Arc<Policy>, started: Now) -> Self {
         let max_skew = policy.max_skew();
         Self::remembering(policy, Replay::after_loss(started, max_skew))
     }
 
-    /// A gate that believes only what another store of tokens would.
+    /// A gate with the barrier of another store of tokens.
     #[must_use]
     pub fn with_barrier(policy: Arc<Policy>, barrier: Barrier) -> Self {
         Self::remembering(policy, Replay::with_barrier(barrier))
@@ -146,9 +147,9 @@ impl Gate {
         }
     }
 
-    /// Judges one sighting. A stranger's packet costs at most one HMAC per
-    /// gate key, or per key of an older program's format; a token that was
-    /// recorded, that one and a look-up.
+    /// Judges one sighting. A stranger's packet costs at most one HMAC for each
+    /// gate key, or for each key of an older program's format. A replayed token
+    /// costs that and a look-up.
     pub fn judge(&mut self, sighting: &Sighting<'_>, now: Now) -> Verdict {
         let policy = Arc::clone(&self.policy);
         let Some(source) = address::host(sighting.source, policy.loopback) else {
@@ -169,7 +170,7 @@ impl Gate {
         self.judge_knock(&policy, source, sighting, now)
     }
 
-    /// The checks of the token in order of their cost; the proof is last.
+    /// Checks a token. The checks are in order of cost; the proof is last.
     fn judge_token(
         &mut self,
         policy: &Policy,
@@ -251,7 +252,7 @@ impl Gate {
     }
 }
 
-/// Who a token says that it is of.
+/// The user and the credential that a token names.
 struct Asker<'p> {
     index: UserIndex,
     user: &'p User,
@@ -275,8 +276,8 @@ struct Packet<'a> {
     payload: &'a [u8],
 }
 
-/// The body under the first gate key whose tag holds, and the server's name
-/// under that key.
+/// Opens a token with the first gate key that its tag is valid for. Returns the
+/// body and the server's id under that key.
 fn open<'a>(spa: &'a Spa, payload: &[u8]) -> Result<(Body, &'a ServerId), Reason> {
     let mut reason = Reason::Length;
     for (key, server) in &spa.gate_keys {
@@ -299,7 +300,10 @@ fn check_time(max_skew: Duration, issued: Wall, now: Wall) -> Result<(), (Reason
     }
 }
 
-/// The address that this user gets for this request.
+/// The address to open for.
+///
+/// # Errors
+/// [`Reason::Unnamed`] or [`Reason::Address`] when the user may not have it.
 fn granted(
     policy: &Policy,
     user: &User,

@@ -37,8 +37,8 @@ pub fn id(label: &str, parts: &[&[u8]]) -> [u8; 8] {
     id
 }
 
-/// The first 16 bytes of SHA3-256 over the label and the parts: by what a
-/// packet that bears no salt is remembered.
+/// The first 16 bytes of SHA3-256 over the label and the parts, for the replay
+/// id of a packet without a salt.
 #[must_use]
 pub fn once(label: &str, parts: &[&[u8]]) -> [u8; 16] {
     let mut id = [0; 16];

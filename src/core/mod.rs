@@ -1,10 +1,9 @@
-//! What is decided, and nothing else: no file, no socket, no clock, no log.
+//! Decisions without side effects: no file, no socket, no clock, no log.
 //!
-//! Time and randomness come in as arguments, so every test of this folder
-//! runs the same way twice. Read in the order of the packet's way:
-//! [`sighting`], then [`sequence`] or [`token`] and [`replay`], all asked by
-//! [`gate`]; what the gate lets through becomes a [`lease`]. Tokens of older
-//! programs meet the gate through `legacy`.
+//! Time and randomness are arguments, so tests are repeatable. A packet becomes
+//! a [`sighting`]. The [`gate`] judges it by [`sequence`] or by [`token`] and
+//! [`replay`]. A packet that it accepts becomes a [`lease`]. Tokens of older
+//! programs are read by `legacy`.
 #![forbid(unsafe_code)]
 
 pub mod address;

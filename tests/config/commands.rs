@@ -33,7 +33,7 @@ fn every_mistake_in_a_command_has_its_place() {
     assert_problems(
         &[&doors, RUNNER],
         &[
-            "4:58: the program must be named by a path from / on",
+            "4:58: the program must be an absolute path",
             "4:96: braces may hold address, door, user or seconds, nothing else",
         ],
     );

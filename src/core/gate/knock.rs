@@ -1,4 +1,4 @@
-//! What knocks come to.
+//! Judges packets as knocks of sequences.
 
 use std::net::IpAddr;
 
@@ -12,10 +12,10 @@ use crate::core::sequence::{Attempts, Progress, Sequence, SequenceIndex, Steps};
 use crate::core::sighting::{Port, Sighting};
 use crate::core::time::{Now, Wall};
 
-/// What a sequence waits for now.
+/// The steps that a sequence accepts now.
 #[derive(Debug)]
 pub(super) enum Awaited {
-    /// Its steps, which stay.
+    /// Its fixed steps.
     Fixed,
     /// The steps of the current period and of the one before, once computed.
     Rolling(Option<Turn>),
@@ -31,7 +31,7 @@ pub(super) struct Turn {
 }
 
 impl Awaited {
-    /// What each of the policy's sequences waits for at the start.
+    /// What each sequence of the policy accepts at the start.
     pub(super) fn all(policy: &Policy) -> Vec<Self> {
         let awaited = |sequence: &Sequence| match sequence.steps {
             Steps::Fixed(_) => Self::Fixed,
@@ -43,7 +43,7 @@ impl Awaited {
 }
 
 impl Turn {
-    /// The steps at `wall`, computed once a period.
+    /// The steps at `wall`, which are computed once a period.
     fn at<'a>(turn: &'a mut Option<Self>, rolling: &Rolling, wall: Wall) -> &'a Self {
         let period = rolling.period_at(wall);
         let steps = || [period, period.saturating_sub(1)].map(|each| rolling.steps(each));
@@ -62,8 +62,8 @@ struct Knock<'k> {
 }
 
 impl Knock<'_> {
-    /// Follows the packet through `steps`. Attempts at another `turn` of the same
-    /// sequence are others.
+    /// Follows the packet through `steps`. Each `turn` of the sequence has an
+    /// attempt of its own.
     fn follow(&self, attempts: &mut Attempts, turn: u64, steps: &[Port]) -> Result<(), Reason> {
         let Self { index, sequence, sighting, now, .. } = *self;
         let progress =
@@ -103,8 +103,8 @@ impl Gate {
         if claims.is_empty() { reason.into() } else { Verdict::Open(claims) }
     }
 
-    /// Follows a knock through its sequence, to the ground of the claims if it
-    /// was the last step.
+    /// Follows a knock through its sequence. Returns the ground of the claims
+    /// after the last step.
     fn follow(&mut self, policy: &Policy, knock: &Knock<'_>) -> Result<Ground, Reason> {
         let Self { attempts, awaited, .. } = self;
         let awaited = awaited.get_mut(usize::from(knock.index.0)).ok_or(Reason::Idle)?;
@@ -116,7 +116,8 @@ impl Gate {
             (Steps::OneTime(list), Awaited::Line(next)) => {
                 let line = list.lines.get(*next).ok_or(Reason::Idle)?;
                 knock.follow(attempts, line.offset.into(), &line.steps)?;
-                // It is not awaited any more, whatever becomes of the claim.
+                // Knocking it again opens nothing, even if the keeper refuses
+                // the claim.
                 *next += 1;
                 Ok(Ground::Line(knock.index, line.offset))
             }
@@ -137,7 +138,7 @@ impl Gate {
         }
     }
 
-    /// Records that a source knocked the sequence of a period: it counts once.
+    /// Records that a source knocked the sequence of a period. That counts once.
     fn use_up_period(
         &mut self,
         policy: &Policy,

@@ -1,6 +1,5 @@
-//! What older programs' packets come to. The order of checks is that of
-//! native tokens, but for the proof: the HMAC that keeps strangers out is
-//! the user's own.
+//! Judges packets of older programs. The checks are those of native tokens in
+//! the same order, but there is no proof: the HMAC is made with the user's key.
 
 use super::{FirstSeen, Gate, MAX_CLAIMS, Packet, Refusal, check_time, granted};
 use crate::core::claim::{Authorization, Claim, Ground};
@@ -13,7 +12,7 @@ use crate::core::replay::ReplayId;
 use crate::core::time::Now;
 use crate::core::user::{CredentialIndex, User, UserIndex};
 
-/// Who made a packet, and what it asks for if it can be read.
+/// The user whose key made a packet, and what it asks for.
 struct Asker<'p> {
     index: UserIndex,
     user: &'p User,
@@ -23,7 +22,7 @@ struct Asker<'p> {
 }
 
 impl Gate {
-    /// Judges a packet by each key of its way, until one made it.
+    /// Judges a packet by the first key of its way that made it.
     pub(super) fn judge_older(
         &mut self,
         policy: &Policy,
@@ -40,8 +39,8 @@ impl Gate {
             .map_err(|(reason, offset)| Refusal { offset: Some(offset), ..refuse(reason) })?;
         let doors = doors(policy, user, ask).ok_or_else(|| refuse(Reason::Forbidden))?;
         let owner = credential.id();
-        // One for all doors: whatever becomes of them and their names, the
-        // packet is used up.
+        // The doors are no part of it, so the packet counts once even when doors
+        // or their names change.
         let token = ReplayId {
             id: ask.once,
             issued: ask.issued,
@@ -69,7 +68,7 @@ impl Gate {
     }
 }
 
-/// The first whose key made `payload`.
+/// The first user whose key made `payload`.
 fn find<'p>(policy: &'p Policy, way: &Way, payload: &[u8]) -> Result<Asker<'p>, Reason> {
     let mut reason = Reason::Length;
     for (index, place) in way.keys.iter().copied() {
@@ -84,9 +83,9 @@ fn find<'p>(policy: &'p Policy, way: &Way, payload: &[u8]) -> Result<Asker<'p>, 
     Err(reason)
 }
 
-/// The doors that are asked for, each once: for each port the first of the
-/// user's doors that has it, or all of the user's if no port is named. None
-/// where one may not be opened.
+/// The doors that a packet asks for, each once: for each port the first of the
+/// user's doors that has it, or all of the user's doors if it names no port.
+/// `None` when the user has no door for a port.
 fn doors<'p>(policy: &'p Policy, user: &User, ask: &Ask) -> Option<Vec<(DoorIndex, &'p Door)>> {
     let own = || user.doors.iter().filter_map(|index| Some((*index, policy.door(*index)?)));
     let mut doors: Vec<(DoorIndex, &Door)> = Vec::new();

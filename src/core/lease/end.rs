@@ -24,7 +24,7 @@ impl Leases {
         keys.filter_map(|key| self.close(key)).collect()
     }
 
-    /// Ends one lease whose deadline has come; call until there is none.
+    /// Ends one lease whose deadline has passed. Call it until it returns `None`.
     #[must_use]
     pub fn expire(&mut self, now: Monotonic) -> Option<Closed> {
         let (deadline, key) = *self.deadlines.first()?;
@@ -34,7 +34,7 @@ impl Leases {
         self.close(key)
     }
 
-    /// Ends one lease, the next to expire; call until there is none.
+    /// Ends the lease that expires next. Call it until it returns `None`.
     #[must_use]
     pub fn close_any(&mut self) -> Option<Closed> {
         let (_, key) = *self.deadlines.first()?;

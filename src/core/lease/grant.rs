@@ -1,4 +1,4 @@
-//! How leases begin and grow longer.
+//! How leases begin and are extended.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use crate::core::reason::Reason;
 use crate::core::time::Monotonic;
 
 impl Leases {
-    /// Whether `holder` may have `key` opened, and what that takes. An order
-    /// of the administrator is not bound by the limits of doors, and by the
-    /// daemon's only with [`ADMIN_RESERVE`] on top.
+    /// Whether `holder` may open `key`, and what that needs. The limits of doors
+    /// do not bind the administrator, who has [`ADMIN_RESERVE`] leases on top of
+    /// the daemon's limit.
     ///
     /// # Errors
-    /// [`Reason::Full`] when the daemon's, the door's or the user's limit is
+    /// [`Reason::Full`] when the limit of the daemon, the door or the user is
     /// reached; [`Reason::Forbidden`] for a door that does not exist or is
-    /// retired, and for a user who was removed.
+    /// retired, and for a removed user.
     pub fn admit(&self, key: LeaseKey, holder: Holder) -> Result<Admission, Reason> {
         let door = self.policy.door(key.door).ok_or(Reason::Forbidden)?;
         let slot = self.slot(&key).ok_or(Reason::Forbidden)?;
@@ -39,9 +39,9 @@ impl Leases {
         }
     }
 
-    /// Puts back a lease that lived before, by no limit; `foreign` tells that
-    /// its entry foreign before us then. One that lives already is at most
-    /// extended.
+    /// Restores a lease of an earlier run or policy. No limit applies. `foreign`
+    /// is whether its entry was in the table before us. A live lease is extended,
+    /// never shortened.
     ///
     /// # Errors
     /// [`Reason::Forbidden`] for a door that does not exist.
@@ -59,7 +59,7 @@ impl Leases {
             Some(_) => Admission::Extends,
             None => self.admission(slot),
         };
-        // As with grants: who had to put it in last, owns it.
+        // An entry that we had to add again is ours, as in `commit`.
         self.note_owner(key, foreign);
         if admission != Admission::Extends {
             self.hold_entry(key, foreign);
@@ -68,10 +68,10 @@ impl Leases {
         Ok(admission)
     }
 
-    /// Opens `key` for `span` from `now` on, after [`Self::admit`] said yes
-    /// and the entry stands in the table; `foreign` tells that it did before we
-    /// put it there. A live lease is extended, never shortened; who extends
-    /// it, holds it. Returns the deadline.
+    /// Opens `key` for `span` from `now`. Call it after [`Self::admit`] allowed
+    /// it and the entry is in the table. `foreign` is whether the entry was there
+    /// before us. A live lease is extended, never shortened, and `holder` becomes
+    /// its holder if it was extended. Returns the deadline.
     pub fn commit(
         &mut self,
         key: LeaseKey,
@@ -94,9 +94,8 @@ impl Leases {
         deadline
     }
 
-    /// Has the lease of `key` last for `span` from `now` on, if that is longer
-    /// than it does; whoever holds it goes on holding it. Returns the
-    /// deadline, `None` when there is no such lease.
+    /// Extends the lease of `key` to `span` from `now`. Never shortens it, and
+    /// keeps its holder. Returns the deadline, or `None` without such a lease.
     pub fn extend(
         &mut self,
         key: LeaseKey,
@@ -109,8 +108,8 @@ impl Leases {
         Some(deadline)
     }
 
-    /// The entry of `key` turned out to stand before we put it there: it is
-    /// not ours to take out.
+    /// Records that the entry of `key` was in the table before us, so it is not
+    /// ours to delete.
     pub fn disown(&mut self, key: &LeaseKey) {
         let slot = self.slot(key);
         if let Some(holders) = slot.and_then(|slot| self.entries.get_mut(&slot)) {
@@ -118,7 +117,7 @@ impl Leases {
         }
     }
 
-    /// Writes a lease down, in place of what it was if it lives.
+    /// Inserts a lease, or replaces the live one.
     fn put(&mut self, key: LeaseKey, lease: Lease) {
         if let Some(before) = self.live.insert(key, lease) {
             self.deadlines.remove(&(before.deadline, key));
@@ -142,11 +141,12 @@ impl Leases {
         self.policy.user(index).is_some_and(|user| held < user.max_leases)
     }
 
-    /// Whether one more lease fits into the limits that hold for all.
+    /// Whether the limits of the daemon and of the door admit one more lease.
     fn has_room(&self, key: LeaseKey, door: &Door, holder: Holder) -> bool {
         let most = self.policy.limits.max_leases;
         if holder == Holder::Administrator {
-            // His reserve is his even if a reload set the limit below what lives.
+            // The reserve holds even if a reload lowered the limit below the
+            // number of live leases.
             return self.live.len() < to_usize(most.saturating_add(ADMIN_RESERVE))
                 || self.of_administrator < ADMIN_RESERVE;
         }
@@ -156,15 +156,14 @@ impl Leases {
         self.live.len() < to_usize(most) && self.count_of(key.door) < most_of_door
     }
 
-    /// Whether a lease may stand in a place of the reserve. Were others to
-    /// take it over, they would hold more than the limit.
+    /// Whether a lease may be one of the reserve. Other holders may not take it
+    /// over: they would exceed the limit.
     fn is_reserved(&self, holder: Holder) -> bool {
         holder == Holder::Administrator
             && self.live.len() > to_usize(self.policy.limits.max_leases)
     }
 
-    /// A held entry that had to be put in again is ours from now on, whoever
-    /// put it there before and took it out.
+    /// An entry that was foreign is ours once we had to add it again.
     fn note_owner(&mut self, key: LeaseKey, foreign: bool) {
         let slot = self.slot(&key);
         if let Some(holders) = slot.and_then(|slot| self.entries.get_mut(&slot)) {
@@ -182,9 +181,9 @@ impl Leases {
     }
 }
 
-/// How much of a limit is there for `holder`. Sequences get three quarters of
-/// what they share with users: who has seen one could fill it from forged
-/// addresses, and keep the users out.
+/// The part of a limit that `holder` may use. Sequences get three quarters of a
+/// limit that they share with users: whoever has seen a sequence can knock it
+/// from forged addresses, and would keep the users out.
 const fn share(limit: u32, holder: Holder, with_users: bool) -> u32 {
     if matches!(holder, Holder::Sequence) && with_users { limit - limit / 4 } else { limit }
 }

@@ -1,10 +1,9 @@
-//! Live grants: which door is open to which address, until when.
+//! Leases: which door is open to which address, until when.
 //!
-//! A lease is one door and one address. Leases of doors that share a table
-//! share its entries: the entry goes into the table with the first of them
-//! and out with the last. Nothing here touches the table: [`Leases::admit`]
-//! says what has to be done, and [`Leases::commit`] is told once the kernel
-//! has done it.
+//! A lease is one door and one address. Doors that share a table share its
+//! entries: the entry is added with the first lease that needs it and deleted
+//! with the last. Nothing here touches the table: [`Leases::admit`] returns what
+//! to do, the caller does it, then calls [`Leases::commit`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -23,38 +22,38 @@ mod reload;
 
 pub use reload::{Ended, Reloaded, Step, Why};
 
-/// Upper bound of the memory that one lease takes, in bytes: its place in
-/// three ordered maps, whose nodes may be half empty.
+/// The most bytes of memory that one lease takes in three ordered maps, whose
+/// nodes may be half empty.
 pub const LEASE_SIZE: usize = 320;
 
-/// Leases beyond the daemon's limit, which only the administrator may have
-/// opened: whoever fills all the others does not keep him out.
+/// Leases beyond the daemon's limit that only the administrator may open, so
+/// that other leases never lock the administrator out.
 pub const ADMIN_RESERVE: u32 = 64;
 
 /// One door, open to one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LeaseKey {
-    /// Which door.
+    /// The door.
     pub door: DoorIndex,
-    /// To which host.
+    /// The host that it is open for.
     pub address: IpAddr,
 }
 
-/// Who opened a door, or extended its lease last.
+/// What opened a lease or extended it last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Holder {
-    /// A user, by a token.
+    /// A token of a user.
     User(UserIndex),
-    /// Whoever knew a sequence.
+    /// A knock sequence.
     Sequence,
-    /// The administrator, by an order.
+    /// The administrator, with `knockctl open`.
     Administrator,
-    /// A user whom a reload took away; asks for nothing any more.
+    /// A user that a reload removed.
     Removed,
 }
 
 impl Holder {
-    /// The user, if it is one.
+    /// The user, if a user holds it.
     #[must_use]
     pub const fn user(self) -> Option<UserIndex> {
         match self {
@@ -67,36 +66,36 @@ impl Holder {
 /// A door open to an address until a deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {
-    /// Who opened it, or extended it last.
+    /// What opened it or extended it last.
     pub holder: Holder,
-    /// Since when it is open.
+    /// When it was opened.
     pub opened: Monotonic,
     /// When it ends.
     pub deadline: Monotonic,
 }
 
-/// What a grant is. The entry must stand in the table before it is committed.
+/// What a grant needs. The entry must be in the table before the commit.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// A lease whose entry no other holds.
+    /// A new lease with a new entry.
     AddEntry,
-    /// A lease that shares its entry with another door's.
+    /// A new lease that shares its entry with another door's lease.
     SharesEntry,
-    /// A live lease, whose deadline moves.
+    /// A later deadline for a live lease.
     Extends,
 }
 
-/// A lease that came to an end.
+/// A lease that ended.
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Closed {
-    /// Which.
+    /// Its key.
     pub key: LeaseKey,
-    /// As it was.
+    /// The lease as it was.
     pub lease: Lease,
-    /// What has to be taken out of which table: nothing while another door
-    /// shares the entry, or when it was there before us.
+    /// The entry to delete, and its table. `None` while another lease needs the
+    /// entry, or when it was there before us.
     pub entry: Option<(Table, Entry)>,
 }
 
@@ -130,7 +129,7 @@ pub struct Leases {
 }
 
 impl Leases {
-    /// No lease yet, under this policy.
+    /// No leases, under this policy.
     #[must_use]
     pub fn new(policy: Arc<Policy>) -> Self {
         let mut tables: Vec<Table> =
@@ -157,7 +156,7 @@ impl Leases {
         }
     }
 
-    /// What they are judged by.
+    /// The policy that they are judged by.
     #[must_use]
     pub const fn policy(&self) -> &Arc<Policy> {
         &self.policy
@@ -187,8 +186,7 @@ impl Leases {
         self.live.get(key)
     }
 
-    /// All leases in the order of their keys: those behind `after`, or from
-    /// the first on.
+    /// All leases in the order of their keys, from the one after `after`.
     pub fn iter_after(
         &self,
         after: Option<LeaseKey>,
@@ -204,13 +202,13 @@ impl Leases {
         held.map(|(key, _)| *key).collect()
     }
 
-    /// To how many addresses `door` is open.
+    /// How many leases `door` has.
     #[must_use]
     pub fn count_of(&self, door: DoorIndex) -> u32 {
         self.of_door.get(usize::from(door.0)).copied().unwrap_or(0)
     }
 
-    /// How many leases `holder` has; only of users and the administrator.
+    /// How many leases a user or the administrator has; `None` for others.
     #[must_use]
     pub fn count_held(&self, holder: Holder) -> Option<u32> {
         match holder {
@@ -220,7 +218,7 @@ impl Leases {
         }
     }
 
-    /// The entries that live leases put into `table`.
+    /// The entries in `table` that leases hold and that are ours.
     pub fn entries_of(&self, table: &Table) -> impl Iterator<Item = Entry> + '_ {
         let place = self.place(table);
         let first = Entry::new(Ipv4Addr::UNSPECIFIED.into(), 0);
@@ -231,7 +229,7 @@ impl Leases {
             .map(|((_, entry), _)| *entry)
     }
 
-    /// Whether the entry of `key` is held, and was there before us.
+    /// Whether leases hold the entry of `key`, and it was there before us.
     #[must_use]
     pub fn is_foreign(&self, key: &LeaseKey) -> bool {
         let holders = self.slot(key).and_then(|slot| self.entries.get(&slot));

@@ -1,7 +1,7 @@
-//! What becomes of leases under a new policy.
+//! Judges leases by a new policy.
 //!
-//! Doors are the same by their names, users by their credentials or else by
-//! their names. What stays in the tables stays there without a gap.
+//! Doors are matched by name, users by credential or else by name. An entry that
+//! is needed before and after stays in its table without a gap.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -14,20 +14,19 @@ use crate::core::policy::{OnRemove, Policy};
 use crate::core::time::Monotonic;
 use crate::core::user::{User, UserIndex};
 
-/// What has to be done to a table.
+/// A change to a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// The entry has to stand there; whether it does already is to be asked,
-    /// and then [`Leases::disown`] is to be told.
+    /// Add the entry. If it was there already, call [`Leases::disown`].
     Add {
-        /// The first of the leases that need it.
+        /// The first lease that needs it.
         key: LeaseKey,
         /// The table.
         table: Table,
         /// The entry.
         entry: Entry,
     },
-    /// The entry is ours, and nobody needs it any more.
+    /// Delete the entry: it is ours, and no lease needs it.
     Delete {
         /// The table.
         table: Table,
@@ -36,44 +35,44 @@ pub enum Step {
     },
 }
 
-/// Why a lease cannot go on.
+/// Why a new policy ends a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
-    /// Its door is gone.
+    /// Its door was removed.
     Door,
-    /// Its user is gone, or no sequence opens the door any more.
+    /// Its user was removed, or no sequence opens the door any more.
     Holder,
     /// Its user may not open the door any more.
     Right,
-    /// No door may open for its address any more.
+    /// Its address may not be granted any more.
     Address,
 }
 
 /// A lease that the new policy ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
-    /// Which, by the old policy.
+    /// Its key by the old policy.
     pub key: LeaseKey,
-    /// As it was, by the old policy.
+    /// The lease as it was, by the old policy.
     pub lease: Lease,
-    /// Why.
+    /// Why it ended.
     pub why: Why,
 }
 
-/// All leases under a new policy, and what that takes.
+/// All leases under a new policy, and the steps to get there.
 #[must_use]
 #[derive(Debug)]
 pub struct Reloaded {
-    /// Those that live on.
+    /// Leases that go on.
     pub leases: Leases,
-    /// Those that do not, in the order of their keys.
+    /// Leases that ended, in the order of their keys.
     pub ended: Vec<Ended>,
-    /// Those whose entry is another now, or stands in another table.
+    /// Leases with another entry or another table than before.
     pub moved: Vec<LeaseKey>,
-    /// Those that end earlier than they would have.
+    /// Leases with an earlier deadline than before.
     pub cut: Vec<LeaseKey>,
-    /// What has to be done to tables, in this order: all that is added comes
-    /// before all that is deleted, so that nobody is shut out in between.
+    /// Changes to tables, in this order. Additions come before deletions, so no
+    /// address is without an entry in between.
     pub steps: Vec<Step>,
 }
 
@@ -89,10 +88,10 @@ impl Leases {
     }
 
     /// Judges all leases by `policy`. A lease ends when its address may not be
-    /// let in any more, or its user may not open the door any more. When the
-    /// door or who opened it is gone, `on_remove` decides; to keep leases of
-    /// doors that are gone, these must be among the retired of `policy`. No
-    /// lease lasts longer from `now` on than its door allows.
+    /// granted any more, or its user may not open the door any more. If its door
+    /// or its holder was removed, `on_remove` decides. To keep leases of removed
+    /// doors, `policy` must have these as retired doors. No lease lasts longer
+    /// from `now` than its door allows.
     pub fn under(self, policy: Arc<Policy>, on_remove: OnRemove, now: Monotonic) -> Reloaded {
         let judge = Judge::new(&self.policy, &policy, on_remove);
         let mut after = Reloaded {
@@ -111,18 +110,18 @@ impl Leases {
                 Err(why) => after.ended.push(Ended { key: *key, lease: *lease, why }),
             }
         }
-        after.delete_what_nobody_needs(&self);
+        after.delete_unneeded(&self);
         after
     }
 
-    /// Whether an entry is held, and then whether it was there before us.
+    /// Whether an entry was there before us; `None` if no lease holds it.
     fn foreign(&self, table: &Table, entry: Entry) -> Option<bool> {
         Some(self.entries.get(&(self.place(table)?, entry))?.foreign)
     }
 }
 
 impl Reloaded {
-    /// Goes on with a lease that was `before` among the `old`.
+    /// Takes over a lease that had the key `before` among the `old`.
     fn take(
         &mut self,
         old: &Leases,
@@ -152,7 +151,7 @@ impl Reloaded {
         }
     }
 
-    fn delete_what_nobody_needs(&mut self, old: &Leases) {
+    fn delete_unneeded(&mut self, old: &Leases) {
         let ours = old.entries.iter().filter(|(_, holders)| !holders.foreign);
         for ((place, entry), _) in ours {
             let Some(table) = old.tables.get(usize::from(*place)) else { continue };
@@ -167,11 +166,11 @@ impl Reloaded {
 struct Judge<'p> {
     policy: &'p Policy,
     on_remove: OnRemove,
-    /// By the doors of the old policy.
+    /// The new door for each door of the old policy.
     doors: Vec<Option<DoorIndex>>,
-    /// By the users of the old policy.
+    /// The new user for each user of the old policy.
     users: Vec<Option<(UserIndex, &'p User)>>,
-    /// Which doors of the new policy have a sequence.
+    /// The doors of the new policy that have a sequence.
     has_sequence: BTreeSet<DoorIndex>,
 }
 
