@@ -1,8 +1,8 @@
-//! How everything is written in bytes, and read again: big-endian numbers,
-//! addresses of 16 bytes, strings after their length.
+//! Writes values as bytes and reads them: big-endian numbers, addresses of 16
+//! bytes, strings after their length.
 //!
-//! What is read may come from anyone: a length beyond the end, a flag that is
-//! neither 0 nor 1 and a text that is not UTF-8 are [`Malformed`].
+//! The bytes may come from anyone. A length beyond the end, a flag that is
+//! neither 0 nor 1, or a text that is not UTF-8 is [`Malformed`].
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
@@ -12,11 +12,11 @@ use zeroize::Zeroizing;
 use super::address;
 use super::time::{Monotonic, Wall};
 
-/// Bytes that no writer of ours makes.
+/// The bytes are not in the expected form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed;
 
-/// Reads from the front of bytes, which it borrows.
+/// Reads values from the front of bytes.
 #[derive(Debug, Clone)]
 pub struct Reader<'a> {
     rest: &'a [u8],
@@ -79,7 +79,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What `read` reads after a flag, if that is set.
+    /// A flag and, if it is set, the value that `read` reads.
     pub fn option<T>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T, Malformed>,
@@ -118,7 +118,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Puts one thing after the other. It is wiped when dropped.
+/// Appends values to bytes that are wiped when dropped.
 #[must_use]
 #[derive(Default)]
 pub struct Writer {
@@ -168,7 +168,7 @@ impl Writer {
         self.u8(flag.into())
     }
 
-    /// A flag, and what `write` writes if there is something.
+    /// A flag and, if there is a value, what `write` writes of it.
     pub fn option<T>(self, value: Option<T>, write: impl FnOnce(Self, T) -> Self) -> Self {
         match value {
             Some(value) => write(self.flag(true), value),
@@ -225,7 +225,7 @@ impl Writer {
     }
 }
 
-/// As much of `text` as fits into `most` bytes.
+/// The start of `text`, at most `most` bytes, cut between characters.
 fn cut(text: &str, most: usize) -> &str {
     let most = most.min(text.len());
     // A character takes up to four bytes.

@@ -1,4 +1,4 @@
-//! Which packets can matter at all: what the kernel is asked to let through.
+//! The packets that a policy needs to see, for the filter in the kernel.
 
 #[cfg(feature = "legacy")]
 use super::legacy::{Format, fwknop, pyknock};
@@ -6,18 +6,18 @@ use super::policy::Policy;
 use super::sequence::{Sequence, Steps};
 use super::sighting::{FlagMask, Protocol, Segment, Sighting};
 
-/// Some packets of one protocol.
+/// Packets of one protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interest {
-    /// Of which protocol.
+    /// Their protocol.
     pub protocol: Protocol,
-    /// To which ports.
+    /// The ports that they go to.
     pub ports: Ports,
-    /// Which of them.
+    /// What else must be true of them.
     pub packets: Packets,
 }
 
-/// Ports that packets go to.
+/// Destination ports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ports {
     /// Every port.
@@ -26,17 +26,16 @@ pub enum Ports {
     Of(Vec<u16>),
 }
 
-/// What is asked of a packet besides its port.
+/// Which packets to these ports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Packets {
-    /// Nothing.
+    /// All.
     All,
-    /// That it is the first segment of a TCP connection.
+    /// The first segments of TCP connections.
     InitialSyn,
-    /// That its UDP payload has one of these lengths, in rising order.
+    /// UDP payloads of one of these lengths, in rising order.
     Lengths(Vec<usize>),
-    /// That its UDP payload is at least as long as the first, at most as the
-    /// second.
+    /// UDP payloads from the first to the second length.
     Between(usize, usize),
 }
 
@@ -64,7 +63,7 @@ impl Interest {
     }
 }
 
-/// What `policy` waits for, in as few entries as possible.
+/// The packets that `policy` needs to see, in as few entries as possible.
 #[must_use]
 pub fn of(policy: &Policy) -> Vec<Interest> {
     let mut interests = Vec::new();
@@ -95,7 +94,7 @@ fn tokens(policy: &Policy) -> Option<Interest> {
     })
 }
 
-/// What may be a knock, or may end an attempt.
+/// Packets that may be a knock or may end an attempt.
 fn knocks(sequences: &[Sequence]) -> impl Iterator<Item = Interest> {
     let ports = |protocol, counts: fn(&Sequence) -> bool| {
         let counting = sequences.iter().filter(move |sequence| counts(sequence));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A network interface as it is now.
+/// A network interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interface {
     /// Its name, such as `em0`.
@@ -11,27 +11,27 @@ pub struct Interface {
     pub index: u32,
     /// Whether it is configured up; a cable may still be missing.
     pub up: bool,
-    /// Whether it leads back to the same host.
+    /// Whether it is a loopback interface.
     pub loopback: bool,
 }
 
-/// Where to capture.
+/// An element of `interfaces` in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selection {
-    /// On which interfaces.
+    /// The interfaces to capture on.
     pub selector: Selector,
-    /// Whether capture must not start without.
+    /// Whether the daemon refuses to start without one.
     pub required: bool,
 }
 
-/// A way to say on which interfaces to capture.
+/// Selects interfaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selector {
-    /// The one of this name, loopback too.
+    /// The interface of this name, also loopback.
     Name(String),
-    /// Those that a default route leads to, of either family.
+    /// The interfaces of the default routes of both families.
     Egress,
-    /// All that are up, except loopback.
+    /// All interfaces that are up, except loopback.
     Any,
 }
 
@@ -46,11 +46,11 @@ impl fmt::Display for Selector {
 }
 
 impl Selector {
-    /// Those of `present` that it means; at least one. `egress` names the
-    /// interfaces of the default routes.
+    /// The selected interfaces of `present` that are up, at least one. `egress`
+    /// names the interfaces of the default routes.
     ///
     /// # Errors
-    /// Why there is none, in words for the log.
+    /// Why there is none, as a text for the log.
     pub fn choose<'a>(
         &self,
         present: &'a [Interface],

@@ -1,6 +1,6 @@
-//! What a frame begins with.
+//! Link types.
 
-/// What precedes the network layer in a frame.
+/// The header before the network layer in a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Link {
     /// Ethernet, with or without 802.1Q and 802.1ad tags (`DLT_EN10MB`).
@@ -15,22 +15,22 @@ pub enum Link {
     Ppp,
     /// pf's log interface (`DLT_PFLOG`).
     Pflog,
-    /// Linux's cooked capture, version 1 (`DLT_LINUX_SLL`); in files only.
+    /// Linux's cooked capture, version 1 (`DLT_LINUX_SLL`), in capture files.
     Sll,
 }
 
 impl Link {
-    /// All of them.
+    /// All link types, by number.
     pub const ALL: [Self; 7] =
         [Self::Ethernet, Self::Null, Self::Loop, Self::Raw, Self::Ppp, Self::Pflog, Self::Sll];
 
-    /// What stands for it between processes.
+    /// Its number in messages between processes.
     #[must_use]
     pub const fn number(self) -> u8 {
         self as u8
     }
 
-    /// The link type that this number stands for.
+    /// The link type with this number.
     #[must_use]
     pub fn from_number(number: u8) -> Option<Self> {
         Self::ALL.get(usize::from(number)).copied()

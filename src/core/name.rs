@@ -1,4 +1,4 @@
-//! Which texts may be names of what.
+//! Which texts are valid names.
 
 use std::ops::RangeInclusive;
 

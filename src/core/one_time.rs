@@ -1,21 +1,21 @@
-//! Lists of sequences, each to be knocked once, in order.
+//! Lists of one-time sequences. Each line can be knocked once, in order.
 
 use super::sighting::Port;
 
-/// A line of a list that was not used yet.
+/// An unused line of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// Which line of its file it is, from 1.
+    /// Its line number in the file, from 1.
     pub number: u32,
-    /// Where it begins in its file, in bytes: what it is called by.
+    /// Its offset in the file in bytes, which identifies it.
     pub offset: u32,
-    /// The line as it stands there, without its end.
+    /// Its text without the line end.
     pub text: String,
     /// 1 to 32 ports.
     pub steps: Vec<Port>,
 }
 
-/// The lines of a list that were not used yet, in order.
+/// The unused lines of a list, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OneTime {
     /// At most 1000.

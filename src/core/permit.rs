@@ -1,7 +1,7 @@
-//! What the configuration grants to a claim.
+//! Checks a claim against the configuration.
 //!
-//! The gate has checked all of this before it made the claim. The keeper checks
-//! it again, because an engine that was taken over would not have.
+//! The gate checks all of this before it makes a claim. The keeper checks it
+//! again, because the engine may be compromised.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -25,27 +25,27 @@ use super::user::User;
 pub struct Permit<'p> {
     /// How long the lease lasts.
     pub span: Duration,
-    /// What the grant uses up.
+    /// What the grant uses up, so that it counts once.
     pub once: Once<'p>,
 }
 
-/// What counts once, and is to be recorded before a door opens.
+/// What has to be recorded before a door opens, because it counts once.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Once<'p> {
-    /// Nothing: the steps stay.
+    /// Nothing: the steps are fixed.
     Nothing,
     /// A token, good for one door.
     Token(UserId, ReplayId),
     /// A packet, good once for each of several doors.
     Packet(UserId, ReplayId),
-    /// A period of a rolling sequence, which began at this time. Good as a packet
-    /// is, if everything honoured since then is known.
+    /// A period of a rolling sequence, and when it began. Good like a packet, if
+    /// every token accepted since then is known.
     Period(Wall, UserId, ReplayId),
     /// A line of the list of a sequence, by place.
     Line(SequenceIndex, &'p OneTime, usize),
 }
 
-/// The permit for `claim`, which a packet from `source` is said to have caused.
+/// Permits `claim`. By the engine, the packet came from `source`.
 ///
 /// # Errors
 /// The reason of the first check that fails.
@@ -61,12 +61,12 @@ pub fn permit<'p>(
     }
     let knocked = door.lifetime(None);
     let (span, once) = match &claim.ground {
-        Ground::Token(said) => {
-            let (span, owner, token) = authorize(policy, claim, door, said, wall)?;
+        Ground::Token(claimed) => {
+            let (span, owner, token) = authorize(policy, claim, door, claimed, wall)?;
             (span, Once::Token(owner, token))
         }
-        Ground::Older(said) => {
-            let (span, owner, packet) = authorize(policy, claim, door, said, wall)?;
+        Ground::Older(claimed) => {
+            let (span, owner, packet) = authorize(policy, claim, door, claimed, wall)?;
             (span, Once::Packet(owner, packet))
         }
         Ground::Fixed(index) => match opener(policy, claim, *index)?.steps {
@@ -107,35 +107,35 @@ fn opener<'p>(
     sequence.doors.contains(&claim.door).then_some(sequence).ok_or(Reason::Forbidden)
 }
 
-/// What was used up for one source opens nothing for another.
+/// A sequence that counts once opens only for the source that knocked it.
 fn check_source(claim: &Claim, source: IpAddr) -> Result<(), Reason> {
     if claim.address == source { Ok(()) } else { Err(Reason::Address) }
 }
 
-/// The lifetime that the user gets, and what the packet is remembered by.
+/// The lifetime that the user gets, and the ids that the packet is recorded by.
 fn authorize(
     policy: &Policy,
     claim: &Claim,
     door: &Door,
-    said: &Authorization,
+    claimed: &Authorization,
     wall: Wall,
 ) -> Result<(Duration, UserId, ReplayId), Reason> {
-    let user = policy.user(said.user).ok_or(Reason::Unknown)?;
-    let credential = user.credential(said.credential).ok_or(Reason::Unknown)?;
+    let user = policy.user(claimed.user).ok_or(Reason::Unknown)?;
+    let credential = user.credential(claimed.credential).ok_or(Reason::Unknown)?;
     check_kind(&claim.ground, credential)?;
-    check_rights(policy, user, credential, claim, said, wall)?;
-    // When it is stale is ours to say.
-    let expires = said.replay.issued + policy.max_skew();
-    let replay = ReplayId { expires, ..said.replay };
-    Ok((user.lifetime(door, said.lifetime), credential.id(), replay))
+    check_rights(policy, user, credential, claim, claimed, wall)?;
+    // The claim carries no expiry that could be trusted.
+    let expires = claimed.replay.issued + policy.max_skew();
+    let replay = ReplayId { expires, ..claimed.replay };
+    Ok((user.lifetime(door, claimed.lifetime), credential.id(), replay))
 }
 
-/// Whether the credential proves packets of this ground. Only security keys
-/// count: another could else be made to have counted to the end.
+/// Checks that the credential proves packets of this ground. A counter is
+/// accepted for keys that count only: a forged one would lock the key out.
 fn check_kind(ground: &Ground, credential: &Credential) -> Result<(), Reason> {
     let fits = match (ground, credential.kind()) {
-        (Ground::Token(said), Some(kind)) => kind.counts || said.replay.counter == 0,
-        (Ground::Older(said), None) => said.replay.counter == 0,
+        (Ground::Token(claimed), Some(kind)) => kind.counts || claimed.replay.counter == 0,
+        (Ground::Older(claimed), None) => claimed.replay.counter == 0,
         _ => false,
     };
     if fits { Ok(()) } else { Err(Reason::Invalid) }
@@ -146,15 +146,15 @@ fn check_rights(
     user: &User,
     credential: &Credential,
     claim: &Claim,
-    said: &Authorization,
+    claimed: &Authorization,
     wall: Wall,
 ) -> Result<(), Reason> {
     user.check_validity(credential, wall)?;
     let max_skew = policy.max_skew_of(credential).ok_or(Reason::Forbidden)?;
-    if said.replay.issued + max_skew < wall {
+    if claimed.replay.issued + max_skew < wall {
         Err(Reason::Stale)
-    } else if wall + max_skew < said.replay.issued {
-        // It would be remembered for ever.
+    } else if wall + max_skew < claimed.replay.issued {
+        // It would be recorded for ever.
         Err(Reason::Early)
     } else if !user.may_open(claim.door) {
         Err(Reason::Forbidden)

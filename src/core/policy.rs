@@ -1,6 +1,7 @@
-//! What the configuration allows: the doors, the users, the ways to ask.
+//! What the configuration allows: doors, users, sequences and tokens.
 //!
-//! Checked once when it is read; the gate and the leases only look things up.
+//! The configuration is checked when it is read. The gate and the leases only
+//! look things up.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -19,60 +20,59 @@ use super::user::{CredentialIndex, User, UserIndex};
 pub struct Spa {
     /// The UDP port that clients send to. Nothing listens on it.
     pub port: u16,
-    /// One key, or two while clients change over, each with the server's name
-    /// as tokens under it pin it.
+    /// One key, or two while clients change over. Each has the server's id that
+    /// tokens under it pin.
     pub gate_keys: Vec<(GateKey, ServerId)>,
     /// How far a token's time of issue may lie from ours, either way.
     pub max_skew: Duration,
 }
 
-/// Limits that hold for the daemon as a whole.
+/// Limits of the whole daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Leases alive at once.
+    /// The most live leases.
     pub max_leases: u32,
-    /// Attempts at sequences under way at once.
+    /// The most attempts at sequences that are under way.
     pub max_attempts: u32,
 }
 
-/// What becomes of leases whose door, or whoever opened it, a new
-/// configuration no longer has.
+/// What happens to leases whose door or holder a new configuration removes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnRemove {
     /// They are closed.
     #[default]
     Close,
-    /// They live to their deadlines.
+    /// They go on until their deadlines.
     Keep,
 }
 
-/// Everything that decisions are made by.
+/// The checked configuration, as far as decisions need it.
 #[derive(Debug)]
 pub struct Policy {
-    /// How tokens arrive, if they may.
+    /// How tokens arrive, if tokens are configured.
     pub spa: Option<Spa>,
-    /// How tokens of older programs arrive, if they may.
+    /// How tokens of older programs arrive, if they are configured.
     #[cfg(feature = "legacy")]
     pub legacy: Option<Legacy>,
-    /// By index; the retired last.
+    /// The doors by [`DoorIndex`], retired ones last.
     pub doors: Vec<Door>,
-    /// By index.
+    /// The users by [`UserIndex`].
     pub users: Vec<User>,
-    /// The knock sequences.
+    /// The knock sequences by [`SequenceIndex`].
     pub sequences: Vec<Sequence>,
-    /// Whether loopback addresses are hosts.
+    /// Whether loopback addresses may be granted.
     pub loopback: Loopback,
-    /// Bounds of the whole.
+    /// The limits of the daemon.
     pub limits: Limits,
     user_ids: HashMap<UserId, (UserIndex, CredentialIndex)>,
     door_ids: HashMap<DoorId, DoorIndex>,
-    /// How many doors are the policy's own; the retired stand behind them.
+    /// How many doors are configured; the retired ones follow them.
     own_doors: usize,
 }
 
 impl Policy {
-    /// Puts the parts together. Of two users or doors with the same id the
-    /// later would win; configuration refuses them before.
+    /// Combines the parts. The configuration refuses two users or doors with the
+    /// same id before.
     #[must_use]
     pub fn new(
         spa: Option<Spa>,
@@ -109,15 +109,14 @@ impl Policy {
         }
     }
 
-    /// The same, and tokens of older programs besides.
+    /// Adds the tokens of older programs.
     #[cfg(feature = "legacy")]
     #[must_use]
     pub fn with_legacy(self, legacy: Option<Legacy>) -> Self {
         Self { legacy, ..self }
     }
 
-    /// How packets to this UDP port are to be read, if older programs send
-    /// theirs there.
+    /// The format of packets to this UDP port, if it belongs to an older program.
     #[cfg(feature = "legacy")]
     #[must_use]
     pub fn way_at(&self, port: u16) -> Option<(&Legacy, &Way)> {
@@ -125,7 +124,7 @@ impl Policy {
         Some((legacy, legacy.ways.iter().find(|way| way.port == port)?))
     }
 
-    /// The UDP ports that tokens come to, of whatever format.
+    /// The UDP ports for tokens of all formats.
     #[must_use]
     pub fn token_ports(&self) -> Vec<u16> {
         let ports = self.spa.iter().map(|spa| spa.port);
@@ -136,7 +135,7 @@ impl Policy {
     }
 
     /// How far the times of tokens by `credential` may lie from ours, either
-    /// way; none when no such token may arrive.
+    /// way; `None` when no such token is configured.
     #[must_use]
     pub fn max_skew_of(&self, credential: &Credential) -> Option<Duration> {
         #[cfg(feature = "legacy")]
@@ -147,8 +146,8 @@ impl Policy {
         self.spa.as_ref().map(|spa| spa.max_skew)
     }
 
-    /// How far the time of any token may lie from ours; zero when none may
-    /// arrive.
+    /// How far the time of any token may lie from ours; zero when no tokens are
+    /// configured.
     #[must_use]
     pub fn max_skew(&self) -> Duration {
         let skews = self.spa.iter().map(|spa| spa.max_skew);
@@ -157,9 +156,9 @@ impl Policy {
         skews.max().unwrap_or_default()
     }
 
-    /// The same with `doors` behind its own, for leases that are to live to
-    /// their deadlines: no name leads to them, and nobody may open them. Of
-    /// those that [`DoorIndex`] cannot count, nothing is kept.
+    /// Appends retired doors, for leases that go on until their deadlines. They
+    /// are not found by name and nobody may open them. Doors beyond the range
+    /// of [`DoorIndex`] are dropped.
     #[must_use]
     pub fn with_retired(mut self, doors: Vec<Door>) -> Self {
         let room = (usize::from(u16::MAX) + 1).saturating_sub(self.doors.len());
@@ -180,15 +179,14 @@ impl Policy {
         (found.1.name == name).then_some(found)
     }
 
-    /// The user whom tokens call `id`.
+    /// The user with this id in tokens.
     #[must_use]
     pub fn user_by_id(&self, id: &UserId) -> Option<(UserIndex, &User)> {
         let (index, _) = *self.user_ids.get(id)?;
         Some((index, self.user(index)?))
     }
 
-    /// How many there are whose tokens are remembered, each by itself: the
-    /// credentials of all users, and the sequences that roll.
+    /// How many credentials and rolling sequences have a share of the journal.
     #[must_use]
     pub fn remembered_count(&self) -> usize {
         let rolling =
@@ -210,13 +208,13 @@ impl Policy {
         found.map(|(index, _)| SequenceIndex(index))
     }
 
-    /// Where the credential stands that tokens call `id`.
+    /// The place of the credential with this id in tokens.
     #[must_use]
     pub fn credential_by_id(&self, id: &UserId) -> Option<(UserIndex, CredentialIndex)> {
         self.user_ids.get(id).copied()
     }
 
-    /// The door that tokens call `id`.
+    /// The door with this id in tokens.
     #[must_use]
     pub fn door_by_id(&self, id: &DoorId) -> Option<(DoorIndex, &Door)> {
         let index = *self.door_ids.get(id)?;

@@ -1,6 +1,6 @@
-//! What may be shown of texts that others wrote.
+//! Makes texts that others wrote safe to show.
 
-/// `text` with escapes, as in Rust, in place of what is [unprintable](is_unprintable).
+/// Escapes [unprintable](is_unprintable) characters of `text`, as Rust does.
 #[must_use]
 pub fn escaped(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
@@ -14,8 +14,8 @@ pub fn escaped(text: &str) -> String {
     shown
 }
 
-/// Whether a character steers a terminal, turns the direction of writing or does
-/// not show: Unicode's general categories Cc, Zl, Zp and Cf.
+/// Whether a character controls a terminal or the direction of text, or is
+/// invisible: Unicode's general categories Cc, Zl, Zp and Cf.
 #[must_use]
 pub fn is_unprintable(character: char) -> bool {
     character.is_control()

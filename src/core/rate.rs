@@ -1,12 +1,12 @@
-//! How often is too often.
+//! Limits how often something may happen.
 
 use std::time::Duration;
 
 use super::time::Monotonic;
 
-/// A limit of so many events in a row and one more per interval, by the
-/// generic cell rate algorithm (ITU-T I.371): one number says it all, the
-/// moment at which the next event would be exactly on schedule.
+/// A limit of a burst of events and one more per interval, by the generic cell
+/// rate algorithm (ITU-T I.371). Its only state is the moment at which the next
+/// event would be on schedule.
 #[derive(Debug, Clone, Copy)]
 pub struct Rate {
     interval: Duration,
@@ -21,13 +21,13 @@ impl Rate {
         Self { interval, burst, due: Monotonic::from_nanos(0) }
     }
 
-    /// `burst` events at once, then so many a second, at least one.
+    /// `burst` events at once, then `events` a second, at least one.
     #[must_use]
     pub fn per_second(burst: u32, events: u32) -> Self {
         Self::new(burst, Duration::from_secs(1) / events.max(1))
     }
 
-    /// Whether one more event fits at `now`; it is counted if it does.
+    /// Whether the limit admits an event at `now`. Counts it if so.
     pub fn admit(&mut self, now: Monotonic) -> bool {
         let slack = self.interval.saturating_mul(self.burst.saturating_sub(1));
         if self.due.since(now) > slack {

@@ -1,10 +1,9 @@
-//! Why something was ignored or refused: a closed list, one word each.
+//! Why packets open nothing: a closed list of reasons, one word each.
 
 use std::fmt;
 
 use super::bytes::Malformed;
 
-/// What is known of a reason.
 #[derive(Debug)]
 struct Row {
     word: &'static str,
@@ -13,12 +12,12 @@ struct Row {
     hint: &'static str,
 }
 
-/// A reason that strangers, scans and half-done knocks cause.
+/// A reason that strangers, scans and incomplete sequences cause.
 const fn noise(word: &'static str) -> Row {
     Row { word, is_noise: true, rank: u8::MAX, hint: "" }
 }
 
-/// A reason that someone with a key causes, or a valid packet.
+/// A reason that the holder of a key or a valid packet causes.
 const fn news(word: &'static str) -> Row {
     Row { is_noise: false, ..noise(word) }
 }
@@ -29,7 +28,7 @@ impl Row {
         Self { rank, ..self }
     }
 
-    /// What to look at, where the word alone does not tell.
+    /// Advice for the log, where the word alone is not enough.
     const fn hint(self, hint: &'static str) -> Self {
         Self { hint, ..self }
     }
@@ -44,7 +43,7 @@ macro_rules! reasons {
         }
 
         impl Reason {
-            /// All of them, in the order of the packet's way.
+            /// All reasons, in the order in which a packet meets them.
             pub const ALL: &[Self] = &[$(Self::$name,)+];
             const ROWS: [Row; Self::ALL.len()] = [$($row,)+];
         }
@@ -56,30 +55,29 @@ reasons! {
     Truncated: noise("truncated"),
     /// A header's length or version contradicts the frame.
     Malformed: noise("malformed"),
-    /// A fragment: it shows no whole datagram.
+    /// A fragment.
     Fragment: noise("fragment"),
     /// Neither TCP nor UDP over IP, or too many extension headers.
     Foreign: noise("foreign"),
-    /// Its source cannot be a host's address.
+    /// Its source is not the address of a host.
     Source: noise("source"),
-    /// Nothing waits for this packet.
+    /// No sequence and no token port takes this packet.
     Idle: noise("idle").rank(0),
-    /// A step of a sequence, not the last.
+    /// A step of a sequence, but not the last.
     Step: noise("step").rank(3),
     /// The same packet again: a retransmission, or a copy from another interface.
     Duplicate: noise("duplicate").rank(2),
     /// It ended the sender's attempt at a sequence.
     Reset: noise("reset").rank(1),
-    /// A datagram to the SPA port that is not as long as a token.
+    /// A datagram to the SPA port without the length of a token.
     Length: news("length").rank(0),
-    /// No valid gate key made its tag: a stranger, or a changed packet.
+    /// Its tag is not of a valid gate key: a stranger's or a changed packet.
     Stranger: news("stranger").rank(1),
-    /// Another version of the token than 1.
+    /// A token of another version than 1.
     Version: news("version"),
-    /// Unknown flags, a padding that is not zero, or fields that contradict
-    /// each other.
+    /// Unknown flags, a padding that is not zero, or contradicting fields.
     Invalid: news("invalid"),
-    /// An older client asks for what is not to be had: NAT, a command, to close.
+    /// An older client asks for NAT, a command, or to close a door.
     Unsupported: news("unsupported"),
     /// No user has this id.
     Unknown: news("unknown"),
@@ -87,9 +85,9 @@ reasons! {
     Stale: news("stale"),
     /// Issued further ahead than the allowed skew.
     Early: news("early"),
-    /// Issued before the moment from which this run can tell new from old.
+    /// Issued at a time of which this run does not know all used tokens.
     Uncertain: news("uncertain"),
-    /// Seen before.
+    /// Used before.
     Replayed: news("replayed"),
     /// The user's validity has not begun.
     Pending: news("pending"),
@@ -97,27 +95,27 @@ reasons! {
     Expired: news("expired"),
     /// The user may not open this door, or no door has this id.
     Forbidden: news("forbidden"),
-    /// It did not go to an address that the door names.
+    /// Its destination is not an address that the door names.
     Target: news("target"),
-    /// The token names an address that it does not come from, or no host's.
+    /// The token names another address than its source, or not one of a host.
     Address: news("address").hint("behind NAT the user needs source: Observed"),
-    /// The token names no address, and the user may not have the packet's.
+    /// The token names no address, and the user may not use the packet's source.
     Unnamed: news("unnamed").hint("the user needs source: Observed"),
-    /// The user or its key may not be where the packet comes from.
+    /// The user or its key may not be used from this network.
     Network: news("network").hint("see networks of the user and from= of the key"),
     /// Too many proofs of this user in a short time.
     Throttled: news("throttled"),
-    /// Nobody touched the security key.
+    /// The security key was not touched.
     Untouched: news("untouched"),
-    /// The security key did not know who touched it, and must.
+    /// The security key did not verify its user, but must.
     Unverified: news("unverified"),
     /// The proof is not the user's.
     Unproven: news("unproven"),
-    /// The security key's counter went back: there may be two of it.
+    /// The security key's counter did not rise: the key may have been copied.
     Counter: news("counter").hint("there may be a copy of the security key"),
     /// A limit is reached: the daemon's, the door's or the user's.
     Full: news("full"),
-    /// The firewall did not take the address.
+    /// The firewall did not take the address, or the journal not the token.
     Failed: news("failed"),
 }
 
@@ -132,26 +130,26 @@ impl Reason {
         self.row().word
     }
 
-    /// Whether it tells nothing about anyone who holds a key.
+    /// Whether strangers cause it, so that it is logged when verbose only.
     #[must_use]
     pub const fn is_noise(self) -> bool {
         self.row().is_noise
     }
 
-    /// What to look at, where the word alone does not tell; else empty.
+    /// Advice for the log, where the word alone is not enough; else empty.
     #[must_use]
     pub const fn hint(self) -> &'static str {
         self.row().hint
     }
 
-    /// Of two reasons for one packet, by two keys or two sequences, the one
-    /// that tells more.
+    /// The more telling of two reasons for one packet, which two keys or two
+    /// sequences gave.
     #[must_use]
     pub const fn or_higher(self, other: Self) -> Self {
         if other.row().rank > self.row().rank { other } else { self }
     }
 
-    /// Its number between two processes of the daemon.
+    /// Its number in messages between processes.
     #[must_use]
     pub const fn number(self) -> u8 {
         self as u8
@@ -176,7 +174,7 @@ impl From<Malformed> for Reason {
     }
 }
 
-/// How often each reason was met.
+/// How often each reason occurred.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tally([u64; Reason::ALL.len()]);
 
@@ -187,18 +185,18 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// Counts one more.
+    /// Counts `reason` once.
     pub fn count(&mut self, reason: Reason) {
         self.add(reason, 1);
     }
 
-    /// Counts that many more.
+    /// Counts `reason` that many times.
     pub fn add(&mut self, reason: Reason, times: u64) {
         let slot = &mut self.0[reason as usize];
         *slot = slot.saturating_add(times);
     }
 
-    /// Those that were counted, and how often.
+    /// The reasons that occurred, and how often.
     pub fn counted(&self) -> impl Iterator<Item = (Reason, u64)> {
         let all = Reason::ALL.iter().map(|reason| (*reason, self.of(*reason)));
         all.filter(|(_, times)| *times != 0)
@@ -210,7 +208,7 @@ impl Tally {
         *self == Self::default()
     }
 
-    /// How often `reason` was counted.
+    /// How often `reason` occurred.
     #[must_use]
     pub fn of(&self, reason: Reason) -> u64 {
         self.0[reason as usize]

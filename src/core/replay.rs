@@ -1,10 +1,10 @@
-//! What was already honoured.
+//! Remembers the tokens that were accepted.
 //!
-//! Tokens are remembered by an opaque id, per user, until they are stale
-//! anyway. A user has a fixed share of the store, so nobody fills it for
-//! another. What was forgotten leaves a barrier behind: nothing issued at or
-//! before it is ever believed again, so a clock that steps back revives
-//! nothing.
+//! Each user's tokens are remembered by an opaque id until they are stale. Each
+//! user has a fixed share of the store, so no user fills it for another. A
+//! forgotten token raises the barrier to its time of issue. Tokens issued at or
+//! before the barrier are refused, so none is accepted again when the clock
+//! steps back.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,20 +13,20 @@ use super::reason::Reason;
 use super::time::{Monotonic, Now, Wall};
 use super::token::UserId;
 
-/// How many unexpired tokens one user may have used: two a second through
-/// the default window of twice 30 s.
+/// The most tokens remembered for one user: two a second during the default
+/// window of twice 30 s.
 pub const SHARE: usize = 128;
 
-/// What a token is remembered by, so that it opens nothing twice.
+/// A token as it is remembered, so that it opens nothing twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReplayId {
     /// Unique per user; the salt of a native token.
     pub id: [u8; 16],
     /// When the token was made.
     pub issued: Wall,
-    /// From when on it is refused as stale, and need not be remembered.
+    /// When it becomes stale and can be forgotten.
     pub expires: Wall,
-    /// The counter of the security key that signed it; 0 where none counts.
+    /// The counter of the security key that signed it; 0 if it has none.
     pub counter: u32,
 }
 
@@ -36,27 +36,27 @@ struct Seen<N> {
     note: N,
 }
 
-/// The tokens that were honoured, each with a note of type `N`.
+/// The tokens that were accepted, each with a note of type `N`.
 #[derive(Debug)]
 pub struct Replay<N> {
     users: BTreeMap<UserId, Vec<Seen<N>>>,
-    /// Of security keys that count.
+    /// The last counters of security keys.
     counters: BTreeMap<UserId, u32>,
     barrier: Wall,
     loss: Option<Loss>,
 }
 
-/// Which tokens are too old to be believed, as one store tells another.
+/// Which tokens are too old to be accepted, in a form that can be passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Barrier {
-    /// Those issued at or before this were forgotten, perhaps.
+    /// Tokens issued at or before this may have been forgotten.
     pub forgotten: Wall,
-    /// When a run began that did not know what was honoured before, and how
-    /// far tokens' times may be off.
+    /// When a run began that did not know the tokens accepted before, and how
+    /// far the times of tokens may be off.
     pub loss: Option<(Monotonic, Duration)>,
 }
 
-/// A start that does not know what was honoured before.
+/// A start that did not know the tokens accepted before.
 #[derive(Debug, Clone, Copy)]
 struct Loss {
     started: Monotonic,
@@ -64,8 +64,8 @@ struct Loss {
 }
 
 impl Loss {
-    /// The latest time of issue that a token used before the start can bear,
-    /// by the clock as it goes now.
+    /// The latest time of issue that a token used before the start can have, by
+    /// the clock as it is now.
     fn barrier(self, now: Now) -> Wall {
         now.wall - now.monotonic.since(self.started) + self.max_skew
     }
@@ -78,7 +78,7 @@ impl<N> Replay<N> {
         Self::with_barrier(Barrier { forgotten: barrier, loss: None })
     }
 
-    /// An empty store behind the barrier of another.
+    /// An empty store with the barrier of another store.
     #[must_use]
     pub fn with_barrier(barrier: Barrier) -> Self {
         let loss = barrier.loss.map(|(started, max_skew)| Loss { started, max_skew });
@@ -90,10 +90,10 @@ impl<N> Replay<N> {
         }
     }
 
-    /// An empty store of a run that began at `started` and does not know what
-    /// the one before honoured. It refuses all that can have been used by
-    /// then, by the clock of the start and by the clock as it is set later: a
-    /// machine without a clock of its own starts in the past.
+    /// An empty store of a run that began at `started` and does not know the
+    /// tokens accepted before. It refuses all tokens that can have been used by
+    /// then, by the clock at the start and by the clock as it is set later: a
+    /// machine without a battery for its clock starts in the past.
     #[must_use]
     pub fn after_loss(started: Now, max_skew: Duration) -> Self {
         let loss = Loss { started: started.monotonic, max_skew };
@@ -107,48 +107,48 @@ impl<N> Replay<N> {
         Barrier { forgotten: self.barrier, loss }
     }
 
-    /// Refuses what was issued at or before `barrier`, too.
+    /// Raises the barrier to `barrier`, if that is later.
     pub fn raise(&mut self, barrier: Wall) {
         self.barrier = self.barrier.max(barrier);
     }
 
-    /// Tokens' times may be off by as much as `max_skew` from now on.
+    /// Allows the times of tokens to be off by up to `max_skew`.
     pub fn widen(&mut self, max_skew: Duration) {
         if let Some(loss) = &mut self.loss {
             loss.max_skew = loss.max_skew.max(max_skew);
         }
     }
 
-    /// Remembers a token that was honoured before.
+    /// Remembers a token that an earlier run accepted.
     pub fn restore(&mut self, user: UserId, token: ReplayId, note: N) {
         self.users.entry(user).or_default().push(Seen { token, note });
     }
 
-    /// Remembers how far the counter of a security key was.
+    /// Remembers the last counter of a security key.
     pub fn restore_counter(&mut self, user: UserId, counter: u32) {
         let last = self.counters.entry(user).or_default();
         *last = counter.max(*last);
     }
 
-    /// How far the counter of a security key was; 0 when it never counted.
+    /// The last counter of a security key; 0 if it never counted.
     #[must_use]
     pub fn counter(&self, user: &UserId) -> u32 {
         self.counters.get(user).copied().unwrap_or_default()
     }
 
-    /// The time of issue up to which nothing is believed.
+    /// The time of issue up to which tokens are refused.
     #[must_use]
     pub fn barrier(&self, now: Now) -> Wall {
         self.loss.map_or(self.barrier, |loss| loss.barrier(now).max(self.barrier))
     }
 
-    /// Whether a token issued then can be told from one that was used.
+    /// Whether a token issued then is known to be new if it is not remembered.
     #[must_use]
     pub fn is_certain(&self, issued: Wall, now: Now) -> bool {
         issued > self.barrier(now)
     }
 
-    /// Whether all that was used since `begin` is known.
+    /// Whether every token used since `begin` is known.
     #[must_use]
     pub fn knows_since(&self, begin: Wall, now: Now) -> bool {
         self.loss.is_none_or(|loss| now.wall - now.monotonic.since(loss.started) <= begin)
@@ -161,14 +161,13 @@ impl<N> Replay<N> {
         used.iter().find(|seen| seen.token.id == *id).map(|seen| &seen.note)
     }
 
-    /// Remembers that `user` used `token`. Forgets that user's tokens that
-    /// are stale by now.
+    /// Remembers that `user` used `token`. Forgets the stale tokens of `user`.
     ///
     /// # Errors
-    /// [`Reason::Uncertain`] at or before the barrier, [`Reason::Replayed`]
-    /// when it was used before, [`Reason::Counter`] when the security key had
-    /// signed as often before, [`Reason::Full`] when the user's share is used
-    /// up. Nothing is remembered then, and the door must stay shut.
+    /// [`Reason::Uncertain`] at or before the barrier, [`Reason::Replayed`] for
+    /// a used token, [`Reason::Counter`] when the counter of the security key
+    /// did not rise, [`Reason::Full`] when the user's share is used up. The
+    /// token is not remembered then, and the door must stay closed.
     pub fn record(
         &mut self,
         user: UserId,
@@ -191,7 +190,7 @@ impl<N> Replay<N> {
             }
             keep
         });
-        // A key that counted once never stops.
+        // A key that has counted must count every signature.
         let last = self.counters.get(&user).copied().unwrap_or_default();
         if last != 0 && token.counter <= last {
             return Err(Reason::Counter);

@@ -1,12 +1,11 @@
-//! Sequences that change with time: who shares a secret knows the one of the
-//! day.
+//! Rolling sequences, which change with time. A secret determines their steps.
 //!
-//! Civil time is cut into periods of equal length, counted from 1970. The
+//! Civil time is divided into periods of equal length, counted from 1970. The
 //! steps of period `n` follow from HMAC-SHA3-256(secret, "knockd rolling 1" |
-//! `n` in 8 bytes | block in 1 byte), blocks 0, 1, 2.. giving eight numbers of
-//! 4 bytes each, big-endian. Step `i` is the first port plus the `i`th number
-//! modulo how many ports there are; where that is the step before once more, it
-//! is the next port, and after the last the first.
+//! `n` in 8 bytes | block in 1 byte). Each of the blocks 0, 1, 2.. gives eight
+//! numbers of 4 bytes, big-endian. Step `i` is the first port plus the `i`th
+//! number modulo the number of ports. If that equals the step before, it is the
+//! next port instead, or the first port after the last one.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -23,18 +22,18 @@ use super::sighting::{Port, Protocol};
 use super::time::Wall;
 use super::token::UserId;
 
-/// The ports that steps are taken from unless configured.
+/// The default ports of steps.
 pub const PORTS: RangeInclusive<u16> = 20_000..=29_999;
-/// How many steps a sequence has unless configured.
+/// The default number of steps.
 pub const STEPS: u8 = 5;
-/// How long a sequence holds unless configured.
+/// The default period.
 pub const PERIOD: Duration = Duration::from_secs(60);
 
 const LABEL: &[u8] = b"knockd rolling 1";
 /// Numbers in a block.
 const PER_BLOCK: usize = 8;
 
-/// What a rolling sequence is made of.
+/// A rolling sequence.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Rolling {
     secret: Zeroizing<[u8; 32]>,
@@ -44,15 +43,15 @@ pub struct Rolling {
 }
 
 impl fmt::Debug for Rolling {
-    /// No byte of the secret.
+    /// Shows no byte of the secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Rolling")
     }
 }
 
 impl Rolling {
-    /// `steps` TCP ports of `ports`, of which there must be two at least, for
-    /// `period`, which is cut to whole seconds and is one at least.
+    /// A sequence of `steps` TCP ports out of `ports`, at least two, that changes
+    /// every `period`: whole seconds, at least one.
     #[must_use]
     pub const fn new(
         secret: Zeroizing<[u8; 32]>,
@@ -63,19 +62,19 @@ impl Rolling {
         Self { secret, ports, steps, period }
     }
 
-    /// What it is remembered by.
+    /// The id that its use is recorded by.
     #[must_use]
     pub fn id(&self) -> UserId {
         hash::id("rolling", &[&*self.secret])
     }
 
-    /// The id that a user with this secret would have.
+    /// The id of a user with this secret, to find a secret with two uses.
     #[must_use]
     pub fn secret_id(&self) -> UserId {
         credential::secret::id(&self.secret)
     }
 
-    /// How long a sequence holds.
+    /// The length of a period.
     #[must_use]
     pub const fn period(&self) -> Duration {
         self.period
@@ -125,11 +124,11 @@ impl Rolling {
         })
     }
 
-    /// What is remembered when `source` knocked the sequence of `period`: once
-    /// per source and period, whatever it opens. It counts as issued in the
-    /// last moment in which the sequence holds. So a store that forgot it
-    /// believes no knock of that period again, even when the clock steps back;
-    /// and that is forgotten only when no native token of then is fresh.
+    /// The replay id for `source` and the sequence of `period`. It counts once,
+    /// whichever doors it opens. Its time of issue is the last moment in which
+    /// the sequence is accepted. So once it is forgotten, no knock of that period
+    /// is accepted again, even when the clock steps back; and by then no native
+    /// token issued up to that moment is fresh.
     #[must_use]
     pub fn token(&self, period: u64, source: IpAddr, max_skew: Duration) -> ReplayId {
         let parts: [&[u8]; 2] = [&period.to_be_bytes(), &address::to_bytes(source)];

@@ -1,8 +1,8 @@
-//! Per-source progress through knock sequences.
+//! Follows each source through knock sequences.
 //!
-//! Every source has its own attempts and touches nobody else's. All attempts
-//! together stay below a fixed number: when it is reached, an attempt whose
-//! time is over gives way, else the least advanced, and of those the oldest.
+//! No source affects the attempts of another, except that the number of
+//! attempts is limited. At the limit a new attempt replaces one whose time is
+//! over, else the least advanced, and of those the oldest.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
@@ -19,22 +19,22 @@ use super::time::Monotonic;
 /// The most steps that a sequence may have.
 pub const MAX_STEPS: usize = 32;
 
-/// Upper bound of the memory that one attempt takes, in bytes. [`Attempts`]
-/// holds it in three ordered maps, whose nodes may be half empty.
+/// The most bytes of memory that one attempt takes in the three ordered maps of
+/// [`Attempts`], whose nodes may be half empty.
 pub const ATTEMPT_SIZE: usize = 448;
 
-/// A sequence by its place in the configuration.
+/// The place of a sequence in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SequenceIndex(pub u16);
 
 /// Ordered knocks that open doors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sequence {
-    /// As logs call it.
+    /// Its name in the log.
     pub name: String,
-    /// What is to be knocked.
+    /// The ports to knock.
     pub steps: Steps,
-    /// From the first knock to the last.
+    /// The longest time from the first knock to the last.
     pub within: Duration,
     /// Which TCP segments count as knocks.
     pub flags: FlagMask,
@@ -42,8 +42,8 @@ pub struct Sequence {
     pub strict: bool,
     /// The doors that the last knock opens.
     pub doors: Vec<DoorIndex>,
-    /// Our addresses that it may be knocked at; empty is any. Other packets do
-    /// not matter to it.
+    /// Our addresses that it may be knocked at; empty is any. Packets to other
+    /// addresses are ignored.
     pub targets: Vec<IpAddr>,
 }
 
@@ -54,13 +54,13 @@ pub enum Steps {
     Fixed(Vec<Port>),
     /// A secret and the time.
     Rolling(Rolling),
-    /// A list, whose lines are used once each.
+    /// A list. Each line counts once.
     OneTime(OneTime),
 }
 
 impl Steps {
-    /// Every port that is a step now or may be one later. Those of a rolling
-    /// sequence are left out.
+    /// Every port that is a step now or may be one later, except of a rolling
+    /// sequence.
     pub fn ports(&self) -> impl Iterator<Item = &Port> {
         let (fixed, lines) = match self {
             Self::Fixed(steps) => (&steps[..], &[][..]),
@@ -70,7 +70,7 @@ impl Steps {
         fixed.iter().chain(lines.iter().flat_map(|line| &line.steps))
     }
 
-    /// The steps, if they stay.
+    /// The steps, if they are fixed.
     #[must_use]
     pub fn fixed(&self) -> Option<&[Port]> {
         match self {
@@ -93,23 +93,23 @@ impl Sequence {
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// The last step: the attempt is over, the doors are to be opened.
+    /// It was the last step: open the doors.
     Complete,
-    /// Something less, for this reason: [`Reason::Step`],
-    /// [`Reason::Duplicate`], [`Reason::Reset`] or [`Reason::Idle`].
+    /// It was not: [`Reason::Step`], [`Reason::Duplicate`], [`Reason::Reset`] or
+    /// [`Reason::Idle`].
     Not(Reason),
 }
 
-/// The steps of a sequence at one time: the number of the period or the offset of
-/// the line, 0 where they stay.
+/// A sequence and which of its steps: the number of the period or the offset of
+/// the line; 0 if they are fixed.
 pub type Turn = (SequenceIndex, u64);
 
 /// One source at one turn of a sequence.
 type Key = (Ipv6Addr, Turn);
 
-/// What a copy of a knock has in common with it: the source port and, for TCP,
-/// the sequence number, scattered (by 2^32 over the golden ratio) and cut.
-/// Two knocks to one port share it once in 65536.
+/// A hash that copies of a knock share: of the source port and, for TCP, the
+/// sequence number, multiplied by 2^32 over the golden ratio and cut. Two knocks
+/// to one port have the same mark once in 65536.
 type Mark = u16;
 
 fn mark(sighting: &Sighting<'_>) -> Mark {
@@ -125,19 +125,19 @@ fn mark(sighting: &Sighting<'_>) -> Mark {
 struct Attempt {
     /// Steps done: at least one, never all.
     advanced: u8,
-    /// Where the first knock came in.
+    /// The interface of the first knock.
     interface: u32,
     started: Monotonic,
     deadline: Monotonic,
-    /// Of the steps done.
+    /// The marks of the steps done.
     marks: [Mark; MAX_STEPS],
 }
 
 impl Attempt {
-    /// Whether `sighting` is one of the attempt's knocks once more: a
-    /// retransmission, or a copy that another interface saw, perhaps read
-    /// only after later knocks. Two UDP datagrams cannot be told apart, so
-    /// of those only one from another interface is a copy.
+    /// Whether `sighting` repeats a knock of the attempt: a retransmission, or a
+    /// copy at another interface, which may be read after later knocks. UDP
+    /// datagrams have no sequence number, so only one at another interface
+    /// counts as a copy.
     fn has_seen(&self, steps: &[Port], sighting: &Sighting<'_>) -> bool {
         let (port, mark) = (sighting.port(), mark(sighting));
         let may_be_copy =
@@ -147,7 +147,7 @@ impl Attempt {
     }
 }
 
-/// All attempts under way.
+/// All attempts that are under way.
 #[derive(Debug)]
 pub struct Attempts {
     capacity: usize,
@@ -168,20 +168,20 @@ impl Attempts {
         }
     }
 
-    /// How many attempts are held, those whose time is over included.
+    /// How many attempts are held, including those whose time is over.
     #[must_use]
     pub fn len(&self) -> usize {
         self.by_key.len()
     }
 
-    /// Whether none is held.
+    /// Whether no attempt is held.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.by_key.is_empty()
     }
 
-    /// Follows `sighting` through `steps`, those of `sequence` at `turn`. The time
-    /// it takes grows with the logarithm of the capacity.
+    /// Follows `sighting` through `steps`, which are those of `turn`. Takes time
+    /// that grows with the logarithm of the capacity.
     pub fn observe(
         &mut self,
         turn: Turn,
@@ -277,7 +277,7 @@ impl Attempts {
         Progress::Not(Reason::Step)
     }
 
-    /// One attempt goes for one that comes, so the work per packet is flat.
+    /// Drops one attempt at most, so the work per packet is bounded.
     fn make_room(&mut self, now: Monotonic) {
         if self.by_key.len() < self.capacity {
             return;

@@ -31,13 +31,12 @@ impl fmt::Display for Port {
     }
 }
 
-/// The control bits of a TCP header, the low eight as they stand in byte 13
-/// (RFC 9293, section 3.1).
+/// The control bits of a TCP header: its byte 13 (RFC 9293, section 3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct TcpFlags(pub u8);
 
 impl TcpFlags {
-    /// No more data from the sender.
+    /// The sender has no more data.
     pub const FIN: Self = Self(0x01);
     /// Opens a connection.
     pub const SYN: Self = Self(0x02);
@@ -45,12 +44,12 @@ impl TcpFlags {
     pub const RST: Self = Self(0x04);
     /// Pushes buffered data.
     pub const PSH: Self = Self(0x08);
-    /// The acknowledgement field counts.
+    /// The acknowledgement field is valid.
     pub const ACK: Self = Self(0x10);
-    /// The urgent pointer counts.
+    /// The urgent pointer is valid.
     pub const URG: Self = Self(0x20);
 
-    /// Both sets together.
+    /// The bits that are set in either.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -95,13 +94,13 @@ impl FlagMask {
 /// An observed candidate packet: whole, unfragmented, its lengths checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sighting<'a> {
-    /// The capture point it was seen on, by the index that capture gave it.
+    /// The index of the interface that captured it.
     pub interface: u32,
-    /// Who it says it comes from. May be anything: the gate judges it.
+    /// The source address. It may be forged.
     pub source: IpAddr,
-    /// The address it went to.
+    /// The destination address.
     pub destination: IpAddr,
-    /// What it carried.
+    /// The transport header and, for UDP, the data.
     pub segment: Segment<'a>,
 }
 
@@ -110,20 +109,20 @@ pub struct Sighting<'a> {
 pub enum Segment<'a> {
     /// A TCP header.
     Tcp {
-        /// Port it came from.
+        /// The source port.
         source_port: u16,
-        /// Port it went to.
+        /// The destination port.
         port: u16,
-        /// Control bits.
+        /// The control bits.
         flags: TcpFlags,
-        /// Sequence number; a retransmission carries the same one.
+        /// The sequence number, which is the same in a retransmission.
         sequence: u32,
     },
     /// A UDP datagram.
     Udp {
-        /// Port it came from.
+        /// The source port.
         source_port: u16,
-        /// Port it went to.
+        /// The destination port.
         port: u16,
         /// The data after the UDP header.
         payload: &'a [u8],
@@ -131,7 +130,7 @@ pub enum Segment<'a> {
 }
 
 impl Sighting<'_> {
-    /// The port it went to.
+    /// The destination port.
     #[must_use]
     pub const fn port(&self) -> Port {
         match self.segment {

@@ -1,7 +1,7 @@
-//! What ssh keys sign: the statement in the form of `ssh-keygen -Y sign`, and
-//! what a security key makes of that.
+//! The bytes that ssh keys sign for a statement, as `ssh-keygen -Y sign` does.
 //!
-//! OpenSSH's PROTOCOL.sshsig and PROTOCOL.u2f describe the two.
+//! They are described in PROTOCOL.sshsig of OpenSSH, those of security keys in
+//! PROTOCOL.u2f.
 
 use sha2::{Digest, Sha256, Sha512};
 
@@ -9,20 +9,21 @@ use super::bytes::{Malformed, Reader, Writer};
 use super::reason::Reason;
 use super::statement::Statement;
 
-/// The namespace of our signatures: one made for a file or a commit is none.
+/// The namespace of our signatures. A signature of a file or a commit has
+/// another one.
 pub const NAMESPACE: &str = "knockd";
 
 const HASH: &str = "sha512";
-/// Of [`blob`].
+/// Length of [`blob`].
 const LENGTH: usize = 6 + 4 + NAMESPACE.len() + 4 + 4 + HASH.len() + 4 + 64;
 
-/// The flag that somebody touched the key.
+/// The flag of a touched key.
 const PRESENT: u8 = 1;
-/// The flag that the key knew who did, by a PIN or a finger.
+/// The flag of a key that verified its user by PIN or fingerprint.
 const VERIFIED: u8 = 4;
 
-/// What ssh-keygen would sign for `statement`: the magic word, the namespace,
-/// nothing, the name of the hash and the hash.
+/// The bytes to sign for `statement`: the magic word, the namespace, an empty
+/// string, the name of the hash and the hash.
 #[must_use]
 pub fn blob(statement: &Statement) -> [u8; LENGTH] {
     let hash = Sha512::digest(statement.as_bytes());
@@ -30,12 +31,12 @@ pub fn blob(statement: &Statement) -> [u8; LENGTH] {
     begin.string(HASH.as_bytes()).string(&hash).padded()
 }
 
-/// What a security key says of itself in a signature.
+/// The flags and the counter that a security key signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attested {
-    /// Who was there.
+    /// Whether the user touched the key, and whether it verified the user.
     pub flags: u8,
-    /// How often the key has signed; 0 when it does not count.
+    /// How often the key has signed; 0 if it does not count.
     pub counter: u32,
 }
 
@@ -48,12 +49,12 @@ impl Attested {
         Ok(Self { flags: reader.u8()?, counter: reader.u32()? })
     }
 
-    /// Whether somebody touched the key; with `verify`, also whether it knew
-    /// who did.
+    /// Checks that the user touched the key; with `verify`, also that the key
+    /// verified the user.
     ///
     /// # Errors
     /// [`Reason::Untouched`], [`Reason::Unverified`], and [`Reason::Invalid`]
-    /// for flags of unknown meaning.
+    /// for unknown flags.
     pub const fn check(self, verify: bool) -> Result<(), Reason> {
         if self.flags & !(PRESENT | VERIFIED) != 0 {
             Err(Reason::Invalid)
@@ -66,8 +67,8 @@ impl Attested {
         }
     }
 
-    /// What the key signs in the place of `blob`: the hash of the application
-    /// that it was made for, flags, counter, and the hash of the blob.
+    /// What the key signs instead of `blob`: the hash of its application, flags,
+    /// counter, and the hash of the blob.
     #[must_use]
     pub fn signed(self, application: &str, blob: &[u8]) -> [u8; 69] {
         let begin = Writer::new().bytes(&Sha256::digest(application.as_bytes()));

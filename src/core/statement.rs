@@ -1,10 +1,11 @@
-//! What a proof proves: the claim of a token, to one server, under one salt.
+//! The statement that a proof proves: the claim of a token to one server, under
+//! one salt.
 
 use super::bytes::Writer;
 
 /// Length of the salt.
 pub const SALT_LENGTH: usize = 16;
-/// Length of the body's part that is proven.
+/// Length of the claim, the part of the body that is proven.
 pub const CLAIM_LENGTH: usize = 48;
 
 const LABEL: &[u8] = b"knockd spa 1 proof";
@@ -12,9 +13,9 @@ const LENGTH: usize = LABEL.len() + 16 + SALT_LENGTH + CLAIM_LENGTH;
 
 /// Random bytes, unique per token.
 pub type Salt = [u8; SALT_LENGTH];
-/// A user's name on the wire.
+/// The id of a user in a token.
 pub type UserId = [u8; 8];
-/// The server's name on the wire.
+/// The id of a server in a statement.
 pub type ServerId = [u8; 16];
 
 /// The bytes that a proof proves: label, server, salt and the claim.

@@ -1,4 +1,4 @@
-//! The two clocks of the house, as plain numbers.
+//! Points in time on the two clocks: monotonic and wall.
 
 use std::ops::{Add, Sub};
 use std::time::Duration;
@@ -9,7 +9,7 @@ pub type BootId = [u8; 16];
 /// A point on a clock that never steps and counts time asleep, in
 /// nanoseconds since an unspecified start (usually boot).
 ///
-/// Leases and sequences live on it. It holds 584 years.
+/// Leases and sequences use it. It holds 584 years.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Monotonic(u64);
 
@@ -26,7 +26,7 @@ impl Monotonic {
         self.0
     }
 
-    /// Time passed since `earlier`; zero when `earlier` lies ahead.
+    /// The time since `earlier`; zero if `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
@@ -43,9 +43,9 @@ impl Add<Duration> for Monotonic {
     }
 }
 
-/// A point in civil time: milliseconds since 1970-01-01 UTC. It may step.
+/// A point in civil time: milliseconds since 1970-01-01 UTC. The clock may step.
 ///
-/// Only tokens and their users' validity are judged by it.
+/// Only tokens and the validity of users are judged by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Wall(u64);
 
@@ -62,7 +62,7 @@ impl Wall {
         self.0
     }
 
-    /// `self` minus `other` in milliseconds; negative when `other` lies ahead.
+    /// `self` minus `other` in milliseconds.
     #[must_use]
     pub const fn offset_from(self, other: Self) -> i64 {
         let ahead = self.0.saturating_sub(other.0);

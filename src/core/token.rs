@@ -1,9 +1,9 @@
-//! SPA bytes to token and back, version 1. The format stands in spa(7).
+//! Encodes and decodes SPA tokens of version 1. spa(7) describes the format.
 //!
-//! Opening goes in two steps, so that a stranger's packet costs one HMAC and
-//! no more: [`GateKey::open`] compares the tag and unseals the body, then
-//! [`Body::decode`] reads it. Whether the proof holds is the credential's to
-//! say, over the [`Statement`].
+//! Opening has two steps, so a stranger's packet costs only one HMAC.
+//! [`GateKey::open`] compares the tag and unseals the body, then
+//! [`Body::decode`] reads it. The credential then checks the proof over the
+//! [`Statement`].
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
@@ -35,26 +35,26 @@ const SEALED_END: usize = SALT_LENGTH + BODY_LENGTH;
 const VERSION: u8 = 1;
 const FLAG_OBSERVED: u16 = 1;
 
-/// What a token asks for, and who.
+/// What a token asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request {
-    /// How it is proven.
+    /// The kind of its proof.
     pub kind: &'static ProofKind,
     /// When it was made.
     pub issued: Wall,
-    /// Who asks.
+    /// The user that asks.
     pub user: UserId,
-    /// Which door.
+    /// The door to open.
     pub door: DoorId,
-    /// For which address.
+    /// The address to open for.
     pub wanted: Wanted,
-    /// For how long; `None` is the door's own lifetime.
+    /// The lifetime; `None` is the door's own.
     pub lifetime: Option<Duration>,
 }
 
 impl Request {
-    /// The proven part of the body. Lifetimes are cut to whole seconds,
-    /// at most `u32::MAX`.
+    /// The claim in the body. The lifetime is cut to whole seconds, at most
+    /// `u32::MAX`.
     #[must_use]
     pub fn encode(&self) -> [u8; CLAIM_LENGTH] {
         let (flags, address) = match self.wanted {
@@ -77,7 +77,7 @@ impl Request {
     }
 }
 
-/// A body as it was sealed: 120 bytes behind a valid tag, not yet believed.
+/// The unsealed body of a token with a valid tag. Its proof is not checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Body {
     /// The token's salt.
@@ -86,7 +86,7 @@ pub struct Body {
 }
 
 impl Body {
-    /// The proven part.
+    /// The part that is proven.
     #[must_use]
     pub fn claim(&self) -> &[u8; CLAIM_LENGTH] {
         self.bytes.first_chunk().unwrap_or(&[0; CLAIM_LENGTH])
@@ -103,7 +103,7 @@ impl Body {
     /// # Errors
     /// [`Reason::Version`] for any version but 1; [`Reason::Invalid`] for an
     /// unknown kind or flag, a proof whose padding is not zero, or an address
-    /// beside the flag that forbids one.
+    /// although the flag asks for the packet's source.
     pub fn decode(&self) -> Result<Request, Reason> {
         let mut claim = Reader::new(self.claim());
         if claim.u8()? != VERSION {
@@ -126,8 +126,8 @@ impl Body {
     }
 }
 
-/// The key that a server shares with all its clients, and what follows from
-/// it. It keeps strangers out cheaply; it proves nobody.
+/// The key that a server shares with all its clients, and the keys derived from
+/// it. It keeps strangers out cheaply, but identifies no user.
 pub struct GateKey {
     key: Zeroizing<[u8; 32]>,
     seal: Zeroizing<[u8; 32]>,
@@ -145,19 +145,19 @@ impl GateKey {
         Self { key, seal, tag, pad }
     }
 
-    /// The key itself, for a client that is to have it.
+    /// The key itself, to hand it to a client.
     #[must_use]
     pub fn reveal(&self) -> &[u8; 32] {
         &self.key
     }
 
-    /// How long every token under this key is: 168 to 423 bytes.
+    /// The length of every token under this key: 168 to 423 bytes.
     #[must_use]
     pub const fn token_length(&self) -> usize {
         BASE_LENGTH + self.pad as usize
     }
 
-    /// The server's name as a token under this key pins it.
+    /// The server's id in statements of tokens under this key.
     #[must_use]
     pub fn server_id(&self, name: &str) -> ServerId {
         let digest = hash::hmac(&self.key, &[b"knockd spa 1 server", name.as_bytes()]);
@@ -211,7 +211,7 @@ impl GateKey {
 }
 
 impl std::fmt::Debug for GateKey {
-    /// No byte of the key, nor the length that follows from it.
+    /// Shows no byte of the key, nor the length derived from it.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("GateKey")
     }

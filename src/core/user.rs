@@ -1,4 +1,4 @@
-//! Who may open.
+//! Users: which doors they may open, from where and how long.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -10,59 +10,59 @@ use super::reason::Reason;
 use super::time::Wall;
 use super::token::UserId;
 
-/// A user by its place in the configuration.
+/// The place of a user in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserIndex(pub u32);
 
 /// For which addresses a user may open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SourcePolicy {
-    /// Only an address that the token names and the packet comes from.
+    /// Only an address that the token names and that is the packet's source.
     #[default]
     Bound,
-    /// Also the address that the packet comes from, unnamed. Serves clients
-    /// behind NAT; lets someone in the path redirect the grant.
+    /// Also the packet's source when the token names no address. Serves clients
+    /// behind NAT, and lets an attacker in the path redirect the grant.
     Observed,
-    /// Also an address that the token names and the packet does not come from.
+    /// Also an address that the token names and that is not the packet's source.
     Delegate,
 }
 
-/// How many proofs a second are checked in a user's name unless configured.
+/// The default number of a user's proofs that are checked a second.
 pub const PROOFS_PER_SECOND: u32 = 20;
 
-/// A credential by its place among its user's.
+/// The place of a credential among those of its user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CredentialIndex(pub u8);
 
-/// Who holds credentials, and what they are good for.
+/// A holder of credentials, and its rights.
 #[derive(Debug)]
 pub struct User {
-    /// As logs call it.
+    /// Its name in the log.
     pub name: String,
-    /// What proves it: at least one, at most 255. Each does by itself.
+    /// Its credentials, 1 to 255. Each one is enough.
     pub credentials: Vec<Credential>,
     /// The doors it may open, in rising order.
     pub doors: Vec<DoorIndex>,
-    /// For which addresses.
+    /// Which addresses it may open for.
     pub source: SourcePolicy,
-    /// Where its packets may come from, and for where doors open to it.
+    /// The networks that its packets may come from and doors may open for.
     pub networks: Networks,
-    /// The first moment at which its tokens count.
+    /// The first moment at which its tokens are valid.
     pub not_before: Option<Wall>,
-    /// The last moment at which its tokens count.
+    /// The last moment at which its tokens are valid.
     pub not_after: Option<Wall>,
-    /// The longest lifetime of its leases, where it is shorter than the door's.
+    /// The longest lifetime of its leases, if that is shorter than the door's.
     pub max_open_for: Option<Duration>,
-    /// How many leases it may hold at once.
+    /// The most leases that it may hold.
     pub max_leases: u32,
-    /// How many proofs in its name are checked a second, in the long run.
+    /// How many proofs in its name are checked a second, after a burst.
     pub proofs_per_second: u32,
-    /// What the administrator wrote down about it.
+    /// The administrator's note.
     pub note: String,
 }
 
 impl User {
-    /// What it is remembered by: the id of its first credential.
+    /// Its id across configurations: that of its first credential.
     #[must_use]
     pub fn id(&self) -> UserId {
         self.credentials.first().map(Credential::id).unwrap_or_default()
@@ -80,10 +80,10 @@ impl User {
         self.doors.binary_search(&door).is_ok()
     }
 
-    /// Whether the validity of the user and of `credential` cover `wall`.
+    /// Checks that the user and `credential` are valid at `wall`.
     ///
     /// # Errors
-    /// [`Reason::Pending`] before it, [`Reason::Expired`] after it.
+    /// [`Reason::Pending`] before the validity, [`Reason::Expired`] after it.
     pub fn check_validity(&self, credential: &Credential, wall: Wall) -> Result<(), Reason> {
         if self.not_before.is_some_and(|begin| wall < begin) {
             Err(Reason::Pending)

@@ -17,7 +17,7 @@ pub const KIND: ProofKind = ProofKind {
     read_ssh: None,
 };
 
-/// A public key that not anybody can sign for.
+/// A public key that is not weak: only the holder of the private key can sign.
 pub struct Ed25519(VerifyingKey);
 
 /// The first 8 bytes of SHA3-256("ed25519" | public key).
@@ -27,10 +27,10 @@ pub fn id(public: &[u8; 32]) -> UserId {
 }
 
 impl Ed25519 {
-    /// The key of these 32 bytes.
+    /// Reads the 32 bytes of a public key.
     ///
     /// # Errors
-    /// [`BadKey::Weak`] when they are no point of the curve, or one of small
+    /// [`BadKey::Weak`] when they are not a point of the curve, or one of small
     /// order.
     pub fn new(public: &[u8; 32]) -> Result<Self, BadKey> {
         let key = VerifyingKey::from_bytes(public).map_err(|_| BadKey::Weak)?;

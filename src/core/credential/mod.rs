@@ -1,7 +1,7 @@
-//! What proves that a token is a user's.
+//! Credentials: they prove which user made a token.
 //!
-//! Each kind of proof is a file here and a row of [`ProofKind::ALL`]. Packets
-//! of older programs have keys of their own, in `legacy`.
+//! Each kind of proof is a file here and a row of [`ProofKind::ALL`]. The keys
+//! of older programs are in `legacy`.
 
 use std::fmt::{self, Debug};
 
@@ -18,21 +18,21 @@ pub mod secret;
 pub mod security_key;
 pub mod ssh;
 
-/// A kind of proof. Tokens name it by number, and no credential accepts
-/// another kind than its own.
+/// A kind of proof. Tokens name it by number. A credential accepts one kind
+/// only.
 pub struct ProofKind {
     /// Its number in a token.
     pub number: u8,
-    /// As administrators call it; of ssh keys the type that ssh gives them.
+    /// Its name in messages. For ssh keys that is the key type of ssh.
     pub name: &'static str,
     /// How many bytes of the proof field it fills.
     pub length: usize,
-    /// Whether the key counts what it signs.
+    /// Whether the key counts its signatures.
     pub counts: bool,
-    /// Whether somebody must touch the key for each proof.
+    /// Whether the user must touch the key for each proof.
     pub needs_touch: bool,
-    /// Of ssh keys: reads a public key after its type. The flag demands a key
-    /// that knows who touches it.
+    /// For ssh keys: reads a public key after its type. The flag requires that
+    /// the key verifies its user.
     pub read_ssh: Option<ReadSsh>,
 }
 
@@ -70,26 +70,25 @@ impl Debug for ProofKind {
     }
 }
 
-/// What proofs of one kind are checked by.
+/// Checks proofs of one kind.
 pub trait Verifier: Send + Sync {
-    /// The id under which tokens name the user.
+    /// The id that tokens name the user by.
     fn id(&self) -> UserId;
 
-    /// The only kind that it accepts.
+    /// The kind that it accepts.
     fn kind(&self) -> &'static ProofKind;
 
-    /// Whether `proof`, which is as long as its kind says, proves `statement`:
-    /// secrets are compared in constant time, signatures by the strict rules
-    /// (canonical, no small order).
+    /// Checks that `proof`, which has the length of its kind, proves
+    /// `statement`. HMACs are compared in constant time. Signatures must be
+    /// canonical and of no small order.
     ///
     /// # Errors
-    /// [`Reason::Unproven`]; of security keys also [`Reason::Invalid`] for a
-    /// flag of unknown meaning, [`Reason::Untouched`] and
-    /// [`Reason::Unverified`].
+    /// [`Reason::Unproven`]; for security keys also [`Reason::Invalid`] for an
+    /// unknown flag, [`Reason::Untouched`] and [`Reason::Unverified`].
     fn check(&self, statement: &Statement, proof: &[u8]) -> Result<Proven, Reason>;
 }
 
-/// What a proof that holds says besides.
+/// What else a valid proof states.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Proven {
@@ -97,12 +96,12 @@ pub struct Proven {
     pub counter: u32,
 }
 
-/// Why bytes are no public key.
+/// Why bytes are not a usable public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadKey {
-    /// They have another form.
+    /// They are not encoded as a key.
     Malformed,
-    /// Anybody can sign for it, or it is no point of the curve.
+    /// Anyone can sign for the key, or it is not a point of the curve.
     Weak,
 }
 
@@ -112,11 +111,11 @@ impl From<Malformed> for BadKey {
     }
 }
 
-/// The public key in `blob`, as ssh encodes it. With `verify` it must know who
-/// touches it.
+/// Reads a public key as ssh encodes it. With `verify` the key must verify its
+/// user at each signature.
 ///
 /// # Errors
-/// [`BadKey`], for a type that no kind has, too.
+/// [`BadKey`], also for an unknown key type.
 pub fn read_ssh(blob: &[u8], verify: bool) -> Result<Box<dyn Verifier>, BadKey> {
     let mut reader = Reader::new(blob);
     let name = reader.string()?;
@@ -127,18 +126,18 @@ pub fn read_ssh(blob: &[u8], verify: bool) -> Result<Box<dyn Verifier>, BadKey> 
     Ok(key)
 }
 
-/// A secret or a public key, and within what bounds it counts.
+/// A secret or a public key, and where and until when it is valid.
 #[derive(Debug)]
 pub struct Credential {
-    /// What tokens or packets are checked by.
+    /// The key that checks tokens or packets.
     pub key: Key,
-    /// Where packets that it proves may come from.
+    /// The networks that packets may come from and doors may open for.
     pub from: Networks,
-    /// The last moment at which it counts.
+    /// The last moment at which it is valid.
     pub not_after: Option<Wall>,
 }
 
-/// What tokens or packets are checked by.
+/// The key of a credential.
 pub enum Key {
     /// Checks the proof of a token.
     Token(Box<dyn Verifier>),
@@ -148,7 +147,7 @@ pub enum Key {
 }
 
 impl Debug for Key {
-    /// The kind alone: what it holds may be a secret.
+    /// Shows the kind only: the key may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Token(key) => key.kind().fmt(f),
@@ -159,7 +158,7 @@ impl Debug for Key {
 }
 
 impl From<Box<dyn Verifier>> for Credential {
-    /// One that counts from everywhere and for ever.
+    /// A credential that is valid everywhere and for ever.
     fn from(key: Box<dyn Verifier>) -> Self {
         Self::from(Key::Token(key))
     }
@@ -178,7 +177,7 @@ impl From<Key> for Credential {
 }
 
 impl Credential {
-    /// The id under which tokens name it, and with it the user.
+    /// The id that tokens name the credential and its user by.
     #[must_use]
     pub fn id(&self) -> UserId {
         match &self.key {
@@ -188,7 +187,7 @@ impl Credential {
         }
     }
 
-    /// The kind of proof that it accepts; none for packets of older programs.
+    /// The kind of proof that it accepts; `None` for a key of an older program.
     #[must_use]
     pub fn kind(&self) -> Option<&'static ProofKind> {
         match &self.key {
@@ -198,7 +197,7 @@ impl Credential {
         }
     }
 
-    /// Whether the proof field of a token, zeros at its end included, proves
+    /// Checks that the proof field of a token, padding included, proves
     /// `statement`.
     ///
     /// # Errors
@@ -214,7 +213,7 @@ impl Credential {
         }
     }
 
-    /// Whether it still counts at `wall`.
+    /// Whether it is still valid at `wall`.
     #[must_use]
     pub fn is_valid_at(&self, wall: Wall) -> bool {
         self.not_after.is_none_or(|end| wall <= end)

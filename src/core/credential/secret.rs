@@ -8,7 +8,7 @@ use crate::core::hash;
 use crate::core::reason::Reason;
 use crate::core::statement::{Statement, UserId};
 
-/// HMAC-SHA3-256 by the secret.
+/// HMAC-SHA3-256 over the statement.
 pub const KIND: ProofKind = ProofKind {
     number: 1,
     name: "hmac",
@@ -18,7 +18,7 @@ pub const KIND: ProofKind = ProofKind {
     read_ssh: None,
 };
 
-/// The secret.
+/// A shared secret.
 pub struct Secret(pub Zeroizing<[u8; 32]>);
 
 /// The first 8 bytes of SHA3-256("secret" | secret).
@@ -27,7 +27,7 @@ pub fn id(secret: &[u8; 32]) -> UserId {
     hash::id("secret", &[secret])
 }
 
-/// The proof.
+/// The proof of a statement.
 #[must_use]
 pub fn prove(secret: &[u8; 32], statement: &Statement) -> [u8; 32] {
     hash::hmac(secret, &[statement.as_bytes()])

@@ -1,4 +1,4 @@
-//! The public key of a security key, of type sk-ssh-ed25519.
+//! The public key of a security key of type sk-ssh-ed25519.
 
 use super::ed25519::Ed25519;
 use super::{BadKey, ProofKind, Proven, Verifier};
@@ -8,8 +8,8 @@ use crate::core::reason::Reason;
 use crate::core::sshsig::{self, Attested};
 use crate::core::statement::{Statement, UserId};
 
-/// A signature as `ssh-keygen -Y sign` makes it over the statement, then flags
-/// and counter of the security key.
+/// A signature over the statement as `ssh-keygen -Y sign` makes it, then the
+/// flags and the counter of the security key.
 pub const KIND: ProofKind = ProofKind {
     number: 4,
     name: "sk-ssh-ed25519@openssh.com",
@@ -27,15 +27,15 @@ pub const KIND: ProofKind = ProofKind {
 /// The public key.
 pub struct SecurityKey {
     public: Ed25519,
-    /// What the key was made for, `ssh:` as a rule.
+    /// The application that the key was made for, by default `ssh:`.
     application: String,
-    /// Whether it must know who touches it.
+    /// Whether the key must verify its user.
     verify: bool,
 }
 
 impl SecurityKey {
-    /// The key of these 32 bytes, which was made for `application`. With
-    /// `verify` it must know who touches it.
+    /// Reads the 32 bytes of a key for `application`. With `verify` the key must
+    /// verify its user.
     ///
     /// # Errors
     /// Those of [`Ed25519::new`].

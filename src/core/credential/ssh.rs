@@ -8,7 +8,7 @@ use crate::core::reason::Reason;
 use crate::core::sshsig;
 use crate::core::statement::{Statement, UserId};
 
-/// A signature as `ssh-keygen -Y sign` makes it over the statement.
+/// A signature over the statement as `ssh-keygen -Y sign` makes it.
 pub const KIND: ProofKind = ProofKind {
     number: 3,
     name: "ssh-ed25519",
@@ -31,7 +31,7 @@ pub fn id(public: &[u8; 32]) -> UserId {
 }
 
 impl Ssh {
-    /// The key of these 32 bytes.
+    /// Reads the 32 bytes of a public key.
     ///
     /// # Errors
     /// Those of [`Ed25519::new`].

@@ -28,8 +28,8 @@ pub enum Digest {
     Sha3_512,
 }
 
-/// What a hash function makes: 16 to 64 bytes, wiped when dropped, for keys
-/// are made of it, too.
+/// A digest of 16 to 64 bytes. It is wiped when dropped, because keys are
+/// derived from it too.
 #[derive(Debug)]
 pub struct Output {
     bytes: Zeroizing<[u8; 64]>,
@@ -51,7 +51,7 @@ impl Output {
 }
 
 impl Digest {
-    /// Whether collisions are known of it.
+    /// Whether collisions of it are known.
     #[must_use]
     pub const fn is_broken(self) -> bool {
         matches!(self, Self::Md5 | Self::Sha1)
@@ -101,7 +101,8 @@ impl Digest {
 
 fn mac<D: sha3::Digest + BlockSizeUser>(key: &[u8], parts: &[&[u8]]) -> Output {
     let Ok(mut mac) = <SimpleHmac<D> as KeyInit>::new_from_slice(key) else {
-        // No length of a key is wrong to an HMAC; nothing equals this one.
+        // Unreachable: an HMAC takes keys of any length. An empty tag never
+        // matches.
         return Output::new(&[]);
     };
     for part in parts {

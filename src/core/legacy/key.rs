@@ -1,4 +1,4 @@
-//! What an older program's packet asks for, if it is authentic.
+//! Keys of older programs, and what their packets ask for.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -9,32 +9,31 @@ use crate::core::sighting::Port;
 use crate::core::statement::UserId;
 use crate::core::time::Wall;
 
-/// What packets of one user are authenticated by.
+/// Authenticates packets of one user.
 pub trait Key: Debug + Send + Sync {
-    /// What the user is remembered by.
+    /// The id that the user's packets are recorded by.
     fn id(&self) -> UserId;
 
-    /// What `datagram` asks for, if someone with this key made it: one HMAC,
-    /// compared in constant time.
+    /// Reads what `datagram` asks for, if it was made with this key. Computes one
+    /// HMAC and compares it in constant time.
     ///
     /// # Errors
-    /// [`Reason::Length`] and [`Reason::Stranger`] for what another made; the
-    /// inner ones for what cannot be read.
+    /// [`Reason::Length`] or [`Reason::Stranger`] if it was not made with this
+    /// key. The inner result fails if it was, but cannot be read.
     fn read(&self, datagram: &[u8]) -> Result<Result<Ask, Reason>, Reason>;
 }
 
 /// What an authentic packet asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
-    /// When it was made.
+    /// When the packet was made.
     pub issued: Wall,
-    /// For which address. Not yet judged.
+    /// The address to open for, not yet judged.
     pub wanted: Wanted,
-    /// Which ports are to be opened; none is all that the user may.
+    /// The ports to open; `None` is all that the user may open.
     pub ports: Option<Vec<Port>>,
-    /// For how long; `None` is the door's own lifetime.
+    /// The lifetime; `None` is the door's own.
     pub lifetime: Option<Duration>,
-    /// What no other packet of the user has in common with it, whatever its
-    /// spelling.
+    /// The replay id. Other encodings of the same packet have the same id.
     pub once: [u8; 16],
 }

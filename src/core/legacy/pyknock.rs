@@ -24,7 +24,7 @@ use crate::core::time::Wall;
 
 /// The UDP port of pyknock.
 pub const PORT: u16 = 60_120;
-/// How long a datagram with an IPv4 or an IPv6 address is.
+/// Length of a datagram with an IPv4 and with an IPv6 address.
 pub const LENGTHS: [usize; 2] = [49, 61];
 /// The most bytes of a key.
 pub const MAX_KEY: usize = 256;
@@ -37,28 +37,28 @@ const INET: i32 = 2;
 /// `AF_INET6` of Linux, Windows, OpenBSD, FreeBSD and macOS.
 const INET6: [i32; 5] = [10, 23, 24, 28, 30];
 
-/// The key that a user shares with us: 1 to [`MAX_KEY`] bytes.
+/// The key of a user: 1 to [`MAX_KEY`] bytes.
 pub struct Key(Zeroizing<Vec<u8>>);
 
 impl fmt::Debug for Key {
-    /// No byte of the key.
+    /// Shows no byte of the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("pyknock::Key")
     }
 }
 
-/// The bytes after an HMAC that holds.
+/// The bytes after a valid HMAC.
 #[derive(Debug, Clone, Copy)]
 pub struct Message<'a>(&'a [u8]);
 
 impl Key {
-    /// The key of these bytes.
+    /// Makes a key of these bytes.
     #[must_use]
     pub const fn new(key: Zeroizing<Vec<u8>>) -> Self {
         Self(key)
     }
 
-    /// Whether someone with this key made `datagram`: one HMAC, compared in
+    /// Checks that `datagram` was made with this key. Compares one HMAC in
     /// constant time.
     ///
     /// # Errors
@@ -88,11 +88,12 @@ impl super::Key for Key {
 }
 
 impl Message<'_> {
-    /// Reads what it asks for. The unspecified address is the packet's own.
+    /// Reads what it asks for. The unspecified address stands for the source of
+    /// the packet.
     ///
     /// # Errors
-    /// [`Reason::Invalid`] for what pyknock would not send;
-    /// [`Reason::Unsupported`] for closing: doors close by themselves.
+    /// [`Reason::Invalid`] for data that pyknock does not send;
+    /// [`Reason::Unsupported`] for a request to close.
     pub fn decode(self) -> Result<Ask, Reason> {
         let (&[code], rest) = self.0.split_first_chunk().ok_or(Reason::Invalid)?;
         let (seconds, rest) = rest.split_first_chunk().ok_or(Reason::Invalid)?;
@@ -128,7 +129,7 @@ fn read_address(family: i32, bytes: &[u8]) -> Result<IpAddr, Reason> {
     }
 }
 
-/// Milliseconds; what no clock shows is no time.
+/// Converts seconds. Fails for times before 1970 or after the year 9999.
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
