@@ -1,7 +1,7 @@
-//! Key files: one line `TYPE BASE64 [comment]`, 32 bytes, for nobody else's
-//! eyes. Shared by the daemon and the client.
+//! Secret key files: one line `TYPE BASE64 [comment]` with 32 bytes. The daemon
+//! and the client use them.
 //!
-//! No error repeats what a file holds.
+//! No error contains the content of a file.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -18,9 +18,9 @@ use zeroize::Zeroizing;
 use crate::core::printable::is_unprintable;
 use crate::sys::ours::{self, Fault};
 
-/// Larger files are refused.
+/// The most bytes of a key file.
 pub const MAX_LENGTH: usize = 4096;
-/// The same for files of public keys, which may hold many.
+/// The most bytes of a file of public keys or of a list.
 pub const MAX_PUBLIC_LENGTH: usize = 64 << 10;
 /// Length of 32 bytes in base64, padding included.
 const TEXT_LENGTH: usize = 44;
@@ -28,12 +28,12 @@ const TEXT_LENGTH: usize = 44;
 /// A key: 32 bytes that are wiped when dropped.
 pub type Key = Zeroizing<[u8; 32]>;
 
-/// What a key file holds.
+/// The kind of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The gate key of a server.
+    /// A gate key.
     Gate,
-    /// The secret that a user shares with servers.
+    /// The shared secret of a user.
     Secret,
     /// The seed of an Ed25519 private key (RFC 8032, section 5.1.5).
     Ed25519,
@@ -59,22 +59,22 @@ impl fmt::Display for Kind {
     }
 }
 
-/// What was read from a key file. The comment is not kept.
+/// The content of a key file, without the comment.
 pub struct KeyFile {
-    /// Which kind of key.
+    /// The kind of the key.
     pub kind: Kind,
     /// The key.
     pub key: Key,
 }
 
 impl fmt::Debug for KeyFile {
-    /// The kind alone.
+    /// Shows the kind only.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyFile").field("kind", &self.kind).finish_non_exhaustive()
     }
 }
 
-/// Why a key file was not read or written. Names the path and what to do.
+/// Why a key file cannot be read or written. Names the path and what to do.
 #[derive(Debug)]
 pub struct Error {
     path: PathBuf,
@@ -112,7 +112,7 @@ impl fmt::Display for Error {
             What::Large(most) => write!(f, "{path} exceeds {most} bytes, name a key file"),
             What::Format => write!(
                 f,
-                "{path} is no key file: it must hold one line, {}, {} or {} and 32 bytes in base64",
+                "{path} is not a key file: it must hold one line, {}, {} or {} and 32 bytes in base64",
                 Kind::Gate,
                 Kind::Secret,
                 Kind::Ed25519
@@ -131,7 +131,7 @@ impl Error {
         Self { path: path.to_owned(), what }
     }
 
-    /// For `map_err`: the system did not let us `verb` the path.
+    /// For `map_err`: the system failed to `verb` the path.
     fn system(path: &Path, verb: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |error| Self::new(path, What::System(verb, error))
     }
@@ -150,17 +150,17 @@ impl Error {
 
 /// Reads a key file.
 ///
-/// Judged by the opened file, not by its name, so a symbolic link is fine and
-/// nothing can change in between: it is regular, belongs to root or to us, its
-/// mode is 0640 or stricter, and it is no larger than [`MAX_LENGTH`].
+/// It must be a regular file of at most [`MAX_LENGTH`] bytes, belong to root or
+/// to us, and have mode 0640 or stricter. The opened file is checked, not the
+/// name, so a symbolic link is allowed and nothing can change in between.
 ///
 /// # Errors
-/// When one of these does not hold, the system refuses, or it holds no key.
+/// When one of these does not hold, the file cannot be read, or holds no key.
 pub fn read(path: &Path) -> Result<KeyFile, Error> {
     parse(path, &read_bytes(path)?)
 }
 
-/// What [`read`] reads, before it is looked at.
+/// The bytes of a key file, checked as by [`read`] but not parsed.
 pub(crate) fn read_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
     read_guarded(path, 0o640, "600", MAX_LENGTH)
 }
@@ -170,7 +170,7 @@ pub(crate) fn read_public_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error
     read_guarded(path, 0o755, "644", MAX_PUBLIC_LENGTH)
 }
 
-/// The bytes of a list that nobody else may read.
+/// The bytes of a list of sequences, which others may not read.
 pub(crate) fn read_list_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
     read_guarded(path, 0o640, "600", MAX_PUBLIC_LENGTH)
 }
@@ -206,10 +206,10 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<KeyFile, Error> {
     parse_line(bytes).ok_or_else(|| Error::new(path, What::Format))
 }
 
-/// Checks that nobody but root and us can put files into a directory.
+/// Checks that only root and we can create files in a directory.
 ///
 /// # Errors
-/// When `path` is no directory, belongs to somebody else, or its group or
+/// When `path` is not a directory, belongs to another user, or its group or
 /// others may write to it.
 pub fn check_directory(path: &Path) -> Result<(), Error> {
     let metadata = path.metadata().map_err(Error::system(path, "examine directory"))?;
@@ -234,7 +234,7 @@ fn check(
     })
 }
 
-/// Reads until the end or until `buffer` is full; how many bytes.
+/// Reads until the end or until `buffer` is full. Returns how many bytes.
 fn fill(mut file: File, buffer: &mut [u8]) -> io::Result<usize> {
     let mut length = 0;
     while let Some(free @ [_, ..]) = buffer.get_mut(length..) {
@@ -267,10 +267,10 @@ fn decode(text: &str) -> Option<Key> {
     (length == key.len()).then_some(key)
 }
 
-/// Writes a new key file of mode 0600 and waits until it is on the disk.
+/// Writes a new key file of mode 0600 and waits until it is on disk.
 ///
-/// Missing directories above it are made, with mode 0700. An existing file is
-/// never touched.
+/// Creates missing directories above it with mode 0700. Never changes an existing
+/// file.
 ///
 /// # Errors
 /// When the file exists, the system refuses, or the comment is not one line of
@@ -303,7 +303,7 @@ pub fn write_new(path: &Path, kind: Kind, key: &Key, comment: &str) -> Result<()
         .open(path)
         .map_err(Error::system(path, "create key file"))?;
     store(file, line.as_bytes(), parent).map_err(|error| {
-        // Half a key is worth nothing; that it may stay is no second error.
+        // A part of a key is useless. That it may remain is no second error.
         let _ = std::fs::remove_file(path);
         Error::system(path, "write key file")(error)
     })
@@ -321,7 +321,7 @@ pub fn to_text(key: &[u8; 32]) -> Zeroizing<String> {
     Zeroizing::new(Base64::encode_string(key))
 }
 
-/// The key in a text; `None` if it is nothing of the kind.
+/// Reads a key from a text as [`to_text`] writes it.
 #[must_use]
 pub fn from_text(text: &str) -> Option<Key> {
     decode(text)
@@ -333,15 +333,15 @@ pub fn public_to_text(public: &[u8; 32]) -> String {
     Base64::encode_string(public)
 }
 
-/// The 32 bytes of an Ed25519 public key; `None` if `text` is nothing of the
-/// kind. Whether they are a point of the curve is another question.
+/// Reads a public key from a text as [`public_to_text`] writes it. Does not check
+/// that it is a point of the curve.
 #[must_use]
 pub fn public_from_text(text: &str) -> Option<[u8; 32]> {
     decode(text).map(|key| *key)
 }
 
-/// Whether `text`, written where the path of a key file belongs, seems to be
-/// a key itself. Such a text must not be shown.
+/// Whether `text`, written in place of the path of a key file, seems to be a key.
+/// Such a text must not be shown.
 #[must_use]
 pub fn looks_like_key(text: &str) -> bool {
     text.split_ascii_whitespace().any(|word| {

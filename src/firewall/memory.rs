@@ -1,5 +1,5 @@
-//! Tables in our own memory: they filter nothing. For the demonstration,
-//! for tests, and for a first look at a configuration.
+//! Tables in memory, which filter nothing: for the demonstration, for tests and
+//! to try a configuration.
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,7 @@ use crate::core::door::Table;
 /// The most entries that one table holds.
 pub const MAX_ENTRIES: usize = 200_000;
 
-/// A filter that lives and dies with the process. Every table is there.
+/// A filter that lasts as long as the process. Every table exists.
 #[derive(Debug, Default)]
 pub struct Memory {
     tables: BTreeMap<Table, BTreeSet<Entry>>,
@@ -53,7 +53,7 @@ impl Firewall for Memory {
 
     fn review(&mut self, _: &[Table], _: &[String]) -> Result<Vec<Warning>, Error> {
         Ok(vec![Warning::Disabled(
-            "tables in memory filter nothing, they are for a first look",
+            "tables in memory filter nothing, configure another firewall",
         )])
     }
 

@@ -1,4 +1,4 @@
-//! Puts addresses into the kernel's tables and takes them out again.
+//! Adds addresses to the kernel's tables and deletes them.
 
 use std::fmt;
 use std::io;
@@ -15,28 +15,29 @@ pub mod pf;
 
 /// A packet filter with tables of addresses.
 ///
-/// A call is done when the kernel has answered; nothing is cached here.
+/// A call returns after the kernel has answered. The answer is not cached.
 pub trait Firewall {
-    /// Whether `table` is there and takes addresses of both families.
+    /// Checks that `table` exists and takes addresses of both families.
     ///
     /// # Errors
-    /// [`Kind::Missing`] when it is not, with the line that makes it.
+    /// [`Kind::Missing`] when it does not exist, with the line that creates it.
     fn probe(&mut self, table: &Table) -> Result<(), Error>;
 
-    /// Puts `entry` into `table`.
+    /// Adds `entry` to `table`.
     ///
     /// # Errors
     /// Of every [`Kind`].
     fn add(&mut self, table: &Table, entry: Entry) -> Result<Added, Error>;
 
-    /// Takes exactly `entry` out of `table`.
+    /// Deletes exactly `entry` from `table`. An entry that is not there is no
+    /// error.
     ///
     /// # Errors
-    /// Of every [`Kind`]; that it was not there is no error.
+    /// Of every [`Kind`].
     fn delete(&mut self, table: &Table, entry: Entry) -> Result<Deleted, Error>;
 
-    /// Whether exactly `entry` stands in `table`, whoever put it there. One
-    /// that excludes the address, or a network around it, is another.
+    /// Whether exactly `entry` is in `table`, whoever added it. An entry that
+    /// excludes the address, or a network around it, does not count.
     ///
     /// # Errors
     /// Of every [`Kind`].
@@ -44,48 +45,48 @@ pub trait Firewall {
         Ok(self.list(table)?.contains(&entry))
     }
 
-    /// Everything that stands in `table`, in no order.
+    /// All entries of `table`, in no order.
     ///
     /// # Errors
     /// Of every [`Kind`].
     fn list(&mut self, table: &Table) -> Result<Vec<Entry>, Error>;
 
-    /// Whether the filter filters at all.
+    /// Whether packets are filtered.
     ///
     /// # Errors
-    /// [`Kind::Denied`] or [`Kind::System`] when it cannot be asked.
+    /// [`Kind::Denied`] or [`Kind::System`] when the system does not answer.
     fn status(&mut self) -> Result<Status, Error>;
 
-    /// Makes `table`, to stay without rules that refer to it. One that is
-    /// there already stays as it is.
+    /// Creates `table`, which then exists even without rules that refer to it. A
+    /// table that exists is not changed.
     ///
     /// # Errors
-    /// [`Kind::Denied`] where the system forbids new tables,
-    /// [`Kind::Unsupported`] where only its configuration makes them.
+    /// [`Kind::Denied`] when the system forbids new tables,
+    /// [`Kind::Unsupported`] when only its configuration creates them.
     fn create(&mut self, table: &Table) -> Result<(), Error> {
-        let advice = format!("cannot create table {table}: this firewall leaves that to you");
+        let advice = format!("this firewall creates no tables, create table {table} by hand");
         Err(Error::new(Kind::Unsupported, advice, None))
     }
 
-    /// Ends what is under way, which outlives the entry that let it through,
-    /// and tells how many connections that were.
+    /// Ends connections, which outlive the entry that passed them. Returns how
+    /// many.
     ///
     /// # Errors
-    /// [`Kind::Denied`] where the system forbids it, [`Kind::Unsupported`]
-    /// where it cannot.
+    /// [`Kind::Denied`] when the system forbids it, [`Kind::Unsupported`] when
+    /// the firewall cannot.
     fn kill(&mut self, kill: &Kill) -> Result<u64, Error> {
         let advice = format!(
-            "cannot kill states of {}, this firewall has no means: set `on_close: KeepStates`",
+            "this firewall cannot kill states of {}, set `on_close: KeepStates`",
             kill.entry
         );
         Err(Error::new(Kind::Unsupported, advice, None))
     }
 
-    /// What in the firewall's set-up makes `tables` or the rules on
+    /// Finds settings of the firewall that make `tables` or the rules on
     /// `interfaces` useless.
     ///
     /// # Errors
-    /// [`Kind::Denied`] or [`Kind::System`] when it cannot be asked.
+    /// [`Kind::Denied`] or [`Kind::System`] when the system does not answer.
     fn review(
         &mut self,
         tables: &[Table],
@@ -98,17 +99,17 @@ pub trait Firewall {
         })
     }
 
-    /// Has the filter filter, as long as the token returned is not released;
-    /// others may hold tokens of their own. The token outlives the process.
+    /// Enables the filter until the returned token is released. Other programs
+    /// may hold tokens too. The token outlives the process.
     ///
     /// # Errors
-    /// [`Kind::Unsupported`] where enabling is the administrator's alone.
+    /// [`Kind::Unsupported`] when only the administrator enables the filter.
     fn enable(&mut self) -> Result<u64, Error> {
         let advice = "this firewall is enabled by its own configuration";
         Err(Error::new(Kind::Unsupported, advice, None))
     }
 
-    /// Gives back a token. One that nobody knows any more is no error.
+    /// Releases a token. An unknown token is no error.
     ///
     /// # Errors
     /// [`Kind::Denied`] or [`Kind::System`].
@@ -121,17 +122,17 @@ pub trait Firewall {
 /// Which connections to end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kill {
-    /// Whose: of a host, or of a network that an entry let in as a whole.
+    /// The host or network that they come from.
     pub entry: Entry,
-    /// To which ports; empty for all, and then also those that others opened
-    /// to the address.
+    /// The ports that they go to. Empty means all ports, and also connections
+    /// that others opened to the host or network.
     pub ports: Vec<Port>,
-    /// In which routing domain, on OpenBSD; 0 unless configured.
+    /// Their routing domain, on OpenBSD; 0 unless configured.
     pub rdomain: u16,
 }
 
 impl Kill {
-    /// Matches nothing, to learn whether the system lets us kill at all: no
+    /// Matches no connection, to test whether the system lets us kill states: no
     /// connection comes from the limited broadcast address.
     #[must_use]
     pub fn nothing() -> Self {
@@ -144,14 +145,14 @@ impl Kill {
     }
 }
 
-/// What is in the way although every call succeeds.
+/// Why doors have no effect although every call succeeds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Warning {
-    /// The filter is off; what to do.
+    /// The filter is disabled; what to do.
     Disabled(&'static str),
     /// No rule refers to the table.
     Unreferenced(Table),
-    /// The filter lets every packet of the interface pass.
+    /// The filter passes every packet of the interface.
     Skipped(String),
 }
 
@@ -159,7 +160,7 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Disabled(todo) => {
-                write!(f, "the firewall is disabled, every door stands open: {todo}")
+                write!(f, "the firewall is disabled, every door is open: {todo}")
             }
             Self::Unreferenced(table) => write!(
                 f,
@@ -167,33 +168,33 @@ impl fmt::Display for Warning {
             ),
             Self::Skipped(interface) => write!(
                 f,
-                "the firewall skips interface {interface}, its doors stand open there: drop it \
+                "the firewall skips interface {interface}, every door is open there: drop it \
                  from `set skip on`"
             ),
         }
     }
 }
 
-/// What adding did.
+/// The result of an addition.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Added {
-    /// It was not there before.
+    /// The entry is new.
     Added,
-    /// It was there already: somebody else's.
+    /// The entry was there before.
     Present,
 }
 
-/// What deleting did.
+/// The result of a deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deleted {
-    /// It was there.
+    /// The entry was there and is deleted.
     Deleted,
-    /// It was not: somebody else took it out.
+    /// The entry was not there.
     Absent,
 }
 
-/// Whether the filter filters.
+/// Whether packets are filtered.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
@@ -203,35 +204,35 @@ pub enum Status {
     Disabled,
 }
 
-/// What kind of failure it is, for who must act on it.
+/// The kind of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The table is not there, or not yet.
+    /// The table does not exist, or not yet.
     Missing,
-    /// No room for another entry.
+    /// There is no room for another entry.
     Full,
-    /// The system does not let us.
+    /// The system denies the request.
     Denied,
     /// This system or table cannot do it.
     Unsupported,
-    /// The kernel was asked, and its answer is lost: it may have done it.
+    /// The answer of the kernel was lost. The request may have succeeded.
     Unanswered,
-    /// Anything else.
+    /// Another error of the system.
     System,
 }
 
-/// Why the firewall did not do it, and what to do about it.
+/// Why a request to the firewall failed, and what to do.
 #[derive(Debug)]
 pub struct Error {
-    /// For who must act on it.
+    /// For the caller to decide what to do.
     pub kind: Kind,
     advice: String,
     source: Option<io::Error>,
 }
 
 impl Error {
-    /// An error whose text says what is wrong and what to do; the system's
-    /// own word, where there is one, comes last.
+    /// `advice` states what is wrong and what to do. The error of the system
+    /// comes last in the message.
     #[must_use]
     pub fn new(kind: Kind, advice: impl Into<String>, source: Option<io::Error>) -> Self {
         Self { kind, advice: advice.into(), source }

@@ -1,4 +1,4 @@
-//! An open device: the one file of pf and bpf with `unsafe`.
+//! An open device. Only this file of pf and bpf has `unsafe`.
 
 use std::fs::File;
 use std::io;

@@ -1,9 +1,9 @@
-//! Structures of C as data: where each member lies, and how an ioctl request
-//! encodes its number.
+//! C structures as data: the offsets of their members, and the numbers of ioctl
+//! requests.
 //!
-//! The macros of this file turn a description into a `repr(C)` structure, have
-//! the compiler check every offset and size that the description states, and
-//! keep the description for checks against the system's own header.
+//! The macros of this file make a `repr(C)` structure of a description, make the
+//! compiler check every offset and size in it, and keep the description for
+//! checks against the system's header.
 #![forbid(unsafe_code)]
 
 /// Where a member lies in its structure.
@@ -22,8 +22,8 @@ impl Field {
         bytes.get(self.offset..self.offset + self.size).unwrap_or_default()
     }
 
-    /// Writes `value` from its first byte on and zeros behind it. What does
-    /// not fit is left out: callers check lengths before.
+    /// Writes `value` and fills the rest with zeros. Cuts a `value` that does not
+    /// fit: callers check lengths before.
     pub fn write(self, bytes: &mut [u8], value: &[u8]) {
         let Some(place) = bytes.get_mut(self.offset..self.offset + self.size) else { return };
         place.fill(0);
@@ -59,17 +59,17 @@ impl Field {
 /// A structure as the system's header declares it.
 #[derive(Debug, Clone, Copy)]
 pub struct Struct {
-    /// Behind the word `struct`.
+    /// The name after the word `struct`.
     pub name: &'static str,
-    /// What `sizeof` says.
+    /// The result of `sizeof`.
     pub size: usize,
-    /// The members, by the path that C reaches them by. One that begins with
-    /// an underscore is no member there, but several, or a gap.
+    /// The members, by their path in C. A name that begins with an underscore
+    /// covers several members, or padding.
     pub members: &'static [(&'static str, Field)],
 }
 
-/// What an argument points to, so that it can be checked before the kernel
-/// follows the pointer.
+/// What an argument points to. It is checked before the kernel follows the
+/// pointer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pointer {
     /// Nothing.
@@ -83,7 +83,7 @@ pub enum Pointer {
         /// Number of elements.
         count: Field,
     },
-    /// `count` elements whose size the argument does not tell.
+    /// `count` elements whose size is not in the argument.
     Items {
         /// The pointer.
         at: Field,
@@ -110,7 +110,7 @@ pub struct Request {
     pub name: &'static str,
     /// The number that ioctl(2) takes.
     pub number: u32,
-    /// Where that structure points.
+    /// What the argument points to.
     pub pointer: Pointer,
 }
 
@@ -131,7 +131,7 @@ pub const IN: u32 = 0x8000_0000;
 /// Both ways (`IOC_INOUT`).
 pub const IN_OUT: u32 = IN | OUT;
 
-/// A request number, made as `<sys/ioccom.h>` of the BSDs and of Darwin does.
+/// A request number, as `<sys/ioccom.h>` of the BSDs and of Darwin computes it.
 #[must_use]
 pub const fn number(way: u32, group: u8, ordinal: u8, size: usize) -> u32 {
     way | (size as u32 & 0x1fff) << 16 | (group as u32) << 8 | ordinal as u32
@@ -155,7 +155,7 @@ macro_rules! field {
     };
 }
 
-/// How C reaches a member: by our name, unless another path is given.
+/// The path of a member in C: our name, unless another path is given.
 macro_rules! c_path {
     ($member:ident) => {
         stringify!($member)

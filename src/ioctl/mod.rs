@@ -1,7 +1,8 @@
-//! The one way to make requests of pf and bpf.
+//! ioctl(2) requests to pf and bpf.
 //!
 //! [`layout`] describes structures and requests as data; a [`Device`] takes
-//! the bytes. What the kernel could touch is checked before it is asked.
+//! their bytes. A request that could make the kernel access other memory is
+//! refused before it is made.
 
 use std::io;
 
@@ -12,17 +13,14 @@ pub mod layout;
 
 pub use descriptor::Descriptor;
 
-/// Something that answers ioctl requests: an open device, or a kernel made
-/// for a test.
+/// Answers ioctl requests: an open device, or a kernel made for a test.
 pub trait Device {
-    /// Makes `request` with `argument`, which becomes the answer. `memory` is
-    /// what the argument points to; the pointer itself is left to the device,
-    /// which writes it.
+    /// Makes `request` with `argument`, which becomes the answer. The device
+    /// writes the pointer to `memory` into the argument.
     ///
     /// # Errors
-    /// Whatever the system says; `InvalidInput` without asking it when the
-    /// argument is not as long as the request says, or when it announces more
-    /// than `memory` holds.
+    /// The system's; `InvalidInput` without a system call when the argument does
+    /// not have the request's length, or announces more than `memory` holds.
     fn ioctl(
         &mut self,
         request: &Request,
@@ -31,8 +29,7 @@ pub trait Device {
     ) -> io::Result<()>;
 }
 
-/// Whether the kernel, given `argument`, touches nothing outside it and
-/// `memory`.
+/// Whether the kernel accesses only `argument` and `memory`.
 #[must_use]
 pub fn is_contained(request: &Request, argument: &[u8], memory: &[u8]) -> bool {
     let inside = |field: Field| field.offset + field.size <= argument.len();

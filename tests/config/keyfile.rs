@@ -134,7 +134,7 @@ fn what_is_no_key_is_refused_without_being_shown() {
         format!("knockd-gate # {text}\n"),
     ] {
         let error = refusal(&file(&directory, &content));
-        assert!(error.contains("is no key file"), "{content}: {error}");
+        assert!(error.contains("is not a key file"), "{content}: {error}");
     }
     for content in [format!("knockd-gate {text}"), format!(" knockd-gate\t{text} a b \r\n")] {
         assert_eq!(*keyfile::read(&file(&directory, content)).unwrap().key, *key());

@@ -2,18 +2,18 @@
 //!
 //! The datagram is base64 without padding: AES-256-CBC data as `openssl enc`
 //! makes it ("Salted__", 8 bytes of salt, blocks) without the 10 characters
-//! that all such data begins with, then an HMAC over what stands before it,
-//! those characters included. The plaintext is fields between colons:
+//! that all such data begins with, then an HMAC over all before it, those
+//! characters included. The plaintext is fields between colons:
 //!
 //! ```text
 //! random : user : seconds : version : type : message [: seconds] : digest
 //! ```
 //!
-//! 16 random digits; user and message in base64; the message is an address
-//! and ports, `192.0.2.7,tcp/22`. Type 1 asks for access, type 3 for so many
-//! seconds of it. Nothing is decrypted before the HMAC holds. It is compared
-//! as bytes, and what is remembered is the plaintext: other spellings of the
-//! same text are the same packet, or none.
+//! `random` is 16 digits; `user` and `message` are in base64. The message is an
+//! address and ports, `192.0.2.7,tcp/22`. Type 1 asks for access, type 3 for
+//! access during `seconds`. Nothing is decrypted before the HMAC is valid. The
+//! replay id is made of the plaintext, so another base64 text of the same
+//! packet does not count again.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -37,19 +37,18 @@ use crate::core::time::Wall;
 
 /// The UDP port of fwknopd.
 pub const PORT: u16 = 62_201;
-/// The shortest datagram: salt and five blocks, and the shortest HMAC. No
-/// plaintext with all its fields is shorter.
+/// The shortest datagram: salt, the five blocks of the shortest plaintext, and
+/// the shortest HMAC.
 pub const MIN_LENGTH: usize = 140;
-/// The longest: a plaintext of 576 bytes, which all fields at their longest
-/// make, and the longest HMAC. What a stranger may have us hash is bounded by
-/// it.
+/// The longest datagram: a plaintext of 576 bytes, which has room for the longest
+/// fields, and the longest HMAC. It bounds what we hash for a stranger.
 pub const MAX_LENGTH: usize = 866;
 /// The most bytes of an encryption key.
 pub const MAX_KEY: usize = 32;
 /// The most bytes of an HMAC key.
 pub const MAX_HMAC_KEY: usize = 128;
 
-/// What base64 makes of the bytes that all such data begins with.
+/// [`MAGIC`] in base64.
 const PREFIX: &[u8] = b"U2FsdGVkX1";
 const MAGIC: &[u8] = b"Salted__";
 const SALT: usize = 8;
@@ -57,25 +56,25 @@ const BLOCK: usize = 16;
 /// An address with up to [`MAX_PORTS`] ports fits.
 const MAX_MESSAGE: usize = 256;
 
-/// The keys that a user shares with us.
+/// The keys of a user.
 pub struct Key {
     /// 1 to [`MAX_KEY`] bytes.
     encryption: Zeroizing<Vec<u8>>,
     /// 1 to [`MAX_HMAC_KEY`] bytes.
     hmac: Zeroizing<Vec<u8>>,
     digest: Digest,
-    /// Whether MD5 and SHA-1 will do.
+    /// Whether MD5 and SHA-1 are accepted in the plaintext.
     broken_digests: bool,
 }
 
 impl fmt::Debug for Key {
-    /// No byte of the keys.
+    /// Shows no byte of the keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("fwknop::Key")
     }
 }
 
-/// A datagram whose HMAC holds.
+/// A datagram with a valid HMAC.
 #[derive(Debug)]
 pub struct Sealed<'a> {
     key: &'a Key,
@@ -84,7 +83,7 @@ pub struct Sealed<'a> {
 
 impl Key {
     /// The keys for encryption and HMAC; `digest` is that of the HMAC.
-    /// `broken_digests` admits MD5 and SHA-1 inside.
+    /// `broken_digests` accepts MD5 and SHA-1 in the plaintext.
     #[must_use]
     pub const fn new(
         encryption: Zeroizing<Vec<u8>>,
@@ -95,7 +94,7 @@ impl Key {
         Self { encryption, hmac, digest, broken_digests }
     }
 
-    /// Whether someone with this key made `datagram`: one HMAC, compared in
+    /// Checks that `datagram` was made with this key. Compares one HMAC in
     /// constant time.
     ///
     /// # Errors
@@ -116,7 +115,7 @@ impl Key {
         }
     }
 
-    /// Decrypts in place; the plaintext.
+    /// Decrypts `blocks` in place. Returns the plaintext.
     fn decrypt<'b>(&self, salt: &[u8], blocks: &'b mut [u8]) -> Option<&'b [u8]> {
         let (whole, rest) = Array::slice_as_chunks_mut(blocks);
         if !rest.is_empty() {
@@ -132,8 +131,8 @@ impl Key {
         is_padding.then_some(text)
     }
 
-    /// The AES key and the initialisation vector that OpenSSL's
-    /// `EVP_BytesToKey` makes with MD5 and one round.
+    /// The AES key and the initialisation vector, as `EVP_BytesToKey` of OpenSSL
+    /// derives them with MD5 and one round.
     fn derive(&self, salt: &[u8]) -> (Zeroizing<[u8; 32]>, Zeroizing<[u8; 16]>) {
         let mut stream = Zeroizing::new([0; 48]);
         let mut input = Zeroizing::new([0; BLOCK + MAX_KEY + SALT]);
@@ -159,7 +158,7 @@ impl Key {
 }
 
 impl super::Key for Key {
-    /// The HMAC key alone tells users apart.
+    /// The HMAC key identifies the user.
     fn id(&self) -> UserId {
         hash::id("fwknop", &[super::significant(&self.hmac)])
     }
@@ -173,9 +172,9 @@ impl Sealed<'_> {
     /// Reads what it asks for.
     ///
     /// # Errors
-    /// [`Reason::Invalid`] for what fwknop would not send; [`Reason::Version`]
-    /// for another generation of it; [`Reason::Unsupported`] for commands,
-    /// NAT, server authentication, and digests that are not admitted.
+    /// [`Reason::Invalid`] for data that fwknop does not send;
+    /// [`Reason::Version`] for another major version; [`Reason::Unsupported`] for
+    /// commands, NAT, server authentication and digests that are not accepted.
     pub fn decode(&self) -> Result<Ask, Reason> {
         let mut text = [0; PREFIX.len() + MAX_LENGTH];
         text[..PREFIX.len()].copy_from_slice(PREFIX);
@@ -197,8 +196,8 @@ impl Sealed<'_> {
     }
 }
 
-/// What a plaintext asks for, its digest checked first. `broken_digests` admits
-/// MD5 and SHA-1.
+/// Reads a plaintext after its digest was checked. `broken_digests` accepts MD5
+/// and SHA-1.
 ///
 /// # Errors
 /// As [`Sealed::decode`].
@@ -224,11 +223,11 @@ pub fn read_plaintext(plain: &[u8], broken_digests: bool) -> Result<Ask, Reason>
     let lifetime = match kind {
         "1" => None,
         "3" => Some(Duration::from_secs(number(fields.next_back().ok_or(Reason::Invalid)?)?)),
-        // A command; NAT, also with a time or to the server itself.
+        // Types for commands and for NAT.
         "0" | "2" | "4" | "5" | "6" => return Err(Reason::Unsupported),
         _ => return Err(Reason::Invalid),
     };
-    // What else there may be is for fwknopd to ask its own passwords.
+    // A further field is a password for fwknopd to check.
     if fields.next().is_some() {
         return Err(Reason::Unsupported);
     }
@@ -244,7 +243,7 @@ pub fn read_plaintext(plain: &[u8], broken_digests: bool) -> Result<Ask, Reason>
     })
 }
 
-/// Which function made a digest shows by its length, but for twins.
+/// Tries all digests whose output has the given length.
 fn check_digest(fields: &[u8], digest: &str, broken_digests: bool) -> Result<(), Reason> {
     const ALL: [Digest; 7] = [
         Digest::Md5,
@@ -266,7 +265,7 @@ fn check_digest(fields: &[u8], digest: &str, broken_digests: bool) -> Result<(),
     }
 }
 
-/// `192.0.2.7,tcp/22,udp/53`; 0.0.0.0 is the packet's own address.
+/// Reads `192.0.2.7,tcp/22,udp/53`; 0.0.0.0 stands for the packet's source.
 fn read_message(text: &str) -> Result<(Wanted, Vec<Port>), Reason> {
     let mut parts = text.split(',');
     let address: Ipv4Addr =

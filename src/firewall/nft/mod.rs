@@ -2,13 +2,13 @@
 //!
 //! A door's table `knock_ssh` is two sets in one nftables table of the family
 //! inet: `knock_ssh_v4` of `ipv4_addr` and `knock_ssh_v6` of `ipv6_addr`. The
-//! administrator declares them; nothing but their elements is changed here.
+//! administrator declares them; only their elements are changed here.
 //!
-//! A set may turn into another while nobody looks, by a reload of the ruleset.
-//! That must not go unnoticed: in a set of intervals a lone address would let
-//! in everything above it. So a set is looked at first, and each change says
-//! for which generation of the ruleset it is meant; the kernel refuses it
-//! (`ERESTART`) when anybody changed anything since, and we look again.
+//! A reload of the ruleset may replace a set by one of another type. In a set of
+//! intervals a single address would admit all addresses above it. So a set is
+//! checked first, and each change names the generation of the ruleset that was
+//! checked. When the ruleset was changed since, the kernel refuses the change
+//! (`ERESTART`), and the set is checked again.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
@@ -31,10 +31,10 @@ use super::{Added, Deleted, Error, Firewall, Kind, Status};
 use crate::core::address::Entry;
 use crate::core::door::Table;
 
-/// The most entries of one set that are listed.
+/// The most entries of a set that can be listed.
 pub const MAX_ENTRIES: usize = 1_000_000;
 
-/// How long a change is tried while others change the ruleset without a pause.
+/// How long a change is tried while others keep changing the ruleset.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// The sets of one nftables table.
@@ -42,18 +42,18 @@ const PATIENCE: Duration = Duration::from_millis(200);
 pub struct Nft {
     table: String,
     socket: Socket,
-    /// The generation of the ruleset in which `checked` was looked at.
+    /// The generation of the ruleset in which `checked` holds.
     generation: u32,
-    /// Names of sets that are as they must be; at most two for a door.
+    /// Names of sets that passed [`Set::check`]; at most two for a door.
     checked: BTreeSet<String>,
 }
 
 impl Nft {
-    /// For sets in `table` of the family inet. Nothing is asked yet.
+    /// Opens a socket, for sets in `table` of the family inet. Makes no request.
     ///
     /// # Errors
-    /// [`Kind::Unsupported`] when nft could not write that name or the kernel
-    /// has no netfilter, [`Kind::System`] when there is no socket.
+    /// [`Kind::Unsupported`] when nft has no such names or the kernel has no
+    /// netfilter, [`Kind::System`] when the socket cannot be opened.
     pub fn open(table: &str) -> Result<Self, Error> {
         if !set::is_name(table) {
             let advice = format!(
@@ -110,11 +110,12 @@ impl Nft {
         }
     }
 
-    /// The generation in which `set` is known to be as it must be.
+    /// Checks `set`, unless that is done. Returns the generation in which it
+    /// passed.
     fn check(&mut self, set: &Set) -> Result<u32, Error> {
         if !self.checked.contains(&set.name) {
-            // Asked for before the set is looked at: were it changed in
-            // between, the number would be too low and the change refused.
+            // The generation first: if the set changes in between, the number is
+            // too low and the kernel refuses the change.
             let generation = self.current_generation(set)?;
             if generation != self.generation {
                 self.checked.clear();
@@ -126,8 +127,8 @@ impl Nft {
         Ok(self.generation)
     }
 
-    /// Makes one change; the inner result is the kernel's answer to it, from a
-    /// moment in which the set was there and as it must be.
+    /// Makes one change. The inner result is the kernel's answer, from a moment
+    /// in which the set existed and would have passed the check.
     fn change(
         &mut self,
         set: &Set,
@@ -143,8 +144,8 @@ impl Nft {
             );
             match made {
                 Ok(()) => {
-                    // The change was the only one since; the kernel counts it,
-                    // and skips 0.
+                    // The change raised the generation by one; the kernel skips
+                    // 0.
                     self.generation = generation.checked_add(1).unwrap_or(1);
                     return Ok(Ok(()));
                 }
@@ -180,7 +181,7 @@ fn family(entry: Entry) -> Family {
 
 impl Firewall for Nft {
     fn probe(&mut self, table: &Table) -> Result<(), Error> {
-        // What was seen before proves nothing now.
+        // An earlier check proves nothing now.
         self.checked.clear();
         let sets = [self.set(table, Family::V4)?, self.set(table, Family::V6)?];
         let mut missing = Vec::new();
@@ -209,7 +210,7 @@ impl Firewall for Nft {
         only_hosts(&set, entry)?;
         match self.change(&set, entry, Change::Delete)? {
             Ok(()) => Ok(Deleted::Deleted),
-            // The set was there in that moment, so it is the element.
+            // The set existed in that moment, so the element is missing.
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(Deleted::Absent),
             Err(error) => Err(set.failed(&format!("cannot delete {entry} from"), error)),
         }
@@ -223,7 +224,7 @@ impl Firewall for Nft {
             |sequence| request::get_element(&set, entry.address(), sequence),
             |object| reply::elements(object, set.family, &mut found),
         );
-        // Which of set and element is not there, the kernel does not tell.
+        // ENOENT may mean the set or the element, so check the set too.
         set.check(&self.shape(&set)?)?;
         match asked {
             Ok(()) => Ok(found.contains(&entry)),
@@ -241,9 +242,8 @@ impl Firewall for Nft {
         Ok(entries)
     }
 
-    /// Enforcing when packets pass through a chain of the table: it is not
-    /// dormant, and one of its chains has a hook. Whether a rule there looks at
-    /// a set is not asked.
+    /// Enforcing when the table is not dormant and one of its chains has a hook.
+    /// Whether a rule uses a set is not checked.
     fn status(&mut self) -> Result<Status, Error> {
         let table = self.table.as_str();
         let what = format!("cannot look at table inet {table}");
@@ -279,6 +279,6 @@ fn only_hosts(set: &Set, entry: Entry) -> Result<(), Error> {
     if entry == Entry::host(entry.address()) {
         return Ok(());
     }
-    let advice = format!("{set} holds single addresses, put {entry} in a set of your own");
+    let advice = format!("{set} holds single addresses, add {entry} to a set of your own");
     Err(Error::new(Kind::Unsupported, advice, None))
 }

@@ -1,4 +1,4 @@
-//! What nftables answers, from bytes.
+//! Decodes answers of nftables.
 //!
 //! Layouts are those of linux/netlink.h, linux/netfilter/nfnetlink.h and
 //! linux/netfilter/nf_tables.h: message headers in host byte order, values of
@@ -20,7 +20,7 @@ const ALIGNMENT: usize = 4;
 /// `struct nfgenmsg`, in front of the attributes of every message.
 const NFGENMSG: usize = 4;
 
-/// Attributes that are read, by the message they stand in.
+/// Attributes that are read, by the message they belong to.
 const GEN_ID: u16 = 1;
 const TABLE_FLAGS: u16 = 2;
 const TABLE_DORMANT: u32 = 1;
@@ -40,22 +40,21 @@ const DATA_VALUE: u16 = 1;
 /// One message from the kernel.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Reply<'a> {
-    /// Of the request it answers.
+    /// The sequence number of the request that it answers.
     pub sequence: u32,
-    /// The ruleset changed while it was listed: the list is worth nothing. Not
-    /// said of the elements of a set.
+    /// Whether the ruleset changed while it was listed, so that the list is
+    /// useless. The kernel does not set this for the elements of a set.
     pub interrupted: bool,
-    /// What it says.
+    /// The content.
     pub body: Body<'a>,
 }
 
-/// What a message says.
+/// The content of a message.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Body<'a> {
-    /// The request is done, or failed with this number of the system.
+    /// The end of the answer: 0, or the error number of the system.
     End(i32),
-    /// An object that was asked for, of the ruleset of a generation (its lower
-    /// bits).
+    /// A requested object, and the lower bits of the ruleset's generation.
     Object { generation: u16, attributes: &'a [u8] },
 }
 
@@ -82,7 +81,7 @@ fn reply<'a>(message: &NetlinkBuffer<&'a [u8]>) -> io::Result<Reply<'a>> {
     let body = match i32::from(message.message_type()) {
         libc::NLMSG_ERROR | libc::NLMSG_DONE => {
             let code = payload.first_chunk().ok_or_else(malformed)?;
-            // The kernel says -errno; 0 is an acknowledgement.
+            // The kernel sends -errno; 0 is an acknowledgement.
             Body::End(i32::from_ne_bytes(*code).checked_neg().ok_or_else(malformed)?)
         }
         libc::NLMSG_NOOP | libc::NLMSG_OVERRUN => return Err(malformed()),
@@ -100,19 +99,19 @@ fn reply<'a>(message: &NetlinkBuffer<&'a [u8]>) -> io::Result<Reply<'a>> {
     })
 }
 
-/// The generation that an answer to `get_generation` tells. Never 0, which
-/// the kernel would take as any generation.
+/// Reads an answer to `get_generation`. Refuses 0, which stands for any
+/// generation in a change.
 pub fn generation(object: &[u8]) -> io::Result<u32> {
     number(object, GEN_ID)?.filter(|id| *id != 0).ok_or_else(malformed)
 }
 
-/// Whether an answer to `get_table` says that the table is switched off.
+/// Reads from an answer to `get_table` whether the table is dormant.
 pub fn is_dormant(object: &[u8]) -> io::Result<bool> {
     Ok(number(object, TABLE_FLAGS)?.unwrap_or(0) & TABLE_DORMANT != 0)
 }
 
-/// The name of the chain that an answer to `get_chains` tells of, if it is
-/// one of `table` and packets pass through it.
+/// Reads the name of a chain from an answer to `get_chains`, if the chain is in
+/// `table` and has a hook.
 pub fn hooked_chain<'a>(object: &'a [u8], table: &str) -> io::Result<Option<&'a [u8]>> {
     let of = find(object, CHAIN_TABLE)?.map(|name| name.strip_suffix(b"\0").unwrap_or(name));
     if of != Some(table.as_bytes()) || find(object, CHAIN_HOOK)?.is_none() {
@@ -131,8 +130,8 @@ pub fn shape(object: &[u8]) -> io::Result<Shape> {
     })
 }
 
-/// Reads an answer to `get_elements` of a set of plain addresses. The
-/// element that matches every address is the network of no leading bits.
+/// Reads an answer to `get_elements` of a set of single addresses. The element
+/// that matches every address becomes the network of prefix length 0.
 pub fn elements(object: &[u8], family: Family, entries: &mut Vec<Entry>) -> io::Result<()> {
     let Some(list) = find(object, LIST_ELEMENTS)? else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What nftables is asked, as bytes. Messages and attributes are those of
+//! Encodes requests to nftables. Messages and attributes are those of
 //! linux/netfilter/nfnetlink.h and linux/netfilter/nf_tables.h.
 #![forbid(unsafe_code)]
 
@@ -20,8 +20,8 @@ use nix::libc;
 
 use super::set::Set;
 
-/// One complete request, its parts under one sequence number: the first answer
-/// under that number says how it went.
+/// Encodes one message. All messages of a request have the same sequence number,
+/// and so has its answer.
 fn encode(
     inner: impl Into<NetfilterMessageInner>,
     family: NetfilterProtoFamily,
@@ -43,7 +43,7 @@ fn get(message: NfTablesMessage, flags: u16, sequence: u32) -> Vec<u8> {
     encode(message, NetfilterProtoFamily::Inet, 0, flags, sequence)
 }
 
-/// Asks for the number that every change of the ruleset raises.
+/// Asks for the generation, which every change of the ruleset raises.
 pub fn get_generation(sequence: u32) -> Vec<u8> {
     get(NfTablesMessage::GetGen(GenMessage { attributes: vec![] }), NLM_F_ACK, sequence)
 }
@@ -59,7 +59,7 @@ pub fn get_chains(sequence: u32) -> Vec<u8> {
     get(NfTablesMessage::GetChain(ChainMessage { attributes: vec![] }), NLM_F_DUMP, sequence)
 }
 
-/// Asks what a set looks like.
+/// Asks for the type and the flags of a set.
 pub fn get_set(set: &Set, sequence: u32) -> Vec<u8> {
     let attributes =
         vec![SetAttribute::Table(set.table.clone()), SetAttribute::Name(set.name.clone())];
@@ -70,7 +70,7 @@ fn names(set: &Set) -> Vec<SetElementList> {
     vec![SetElementList::Table(set.table.clone()), SetElementList::Set(set.name.clone())]
 }
 
-/// Asks for everything in a set.
+/// Asks for all elements of a set.
 pub fn get_elements(set: &Set, sequence: u32) -> Vec<u8> {
     let attributes = names(set);
     get(NfTablesMessage::GetSetElement(SetElementMessage { attributes }), NLM_F_DUMP, sequence)
@@ -93,16 +93,16 @@ pub fn get_element(set: &Set, address: IpAddr, sequence: u32) -> Vec<u8> {
     get(NfTablesMessage::GetSetElement(one(set, address)), NLM_F_ACK, sequence)
 }
 
-/// What to do with an element.
+/// A change of one element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// Put it in, unless it is there.
+    /// Add it; EEXIST if it is there.
     Add,
-    /// Take it out.
+    /// Delete it.
     Delete,
 }
 
-/// Changes one element, if the ruleset is still of `generation`.
+/// Makes a change, if the ruleset is still of `generation`.
 pub fn change(
     change: Change,
     set: &Set,
@@ -123,7 +123,8 @@ pub fn change(
     batch
 }
 
-/// The brackets around a batch; their resource is the subsystem it is for.
+/// The message at the beginning or the end of a batch. Its resource is the
+/// subsystem of the batch.
 fn control(kind: i32, attributes: Vec<DefaultNla>, sequence: u32) -> Vec<u8> {
     let message = ControlMessage::Other { message_type: kind as u8, attributes };
     let subsystem = libc::NFNL_SUBSYS_NFTABLES as u16;

@@ -1,5 +1,5 @@
-//! One set of an nftables table: what it is called, what it must be, and what
-//! the administrator is told when it is not.
+//! One set of an nftables table: its name, its required type, and the messages
+//! when it is missing or has another type.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -64,7 +64,7 @@ pub struct Set {
     pub family: Family,
 }
 
-/// What the kernel tells about a set.
+/// The type and the flags of a set in the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
     /// `NFT_SET_*`.
@@ -73,7 +73,7 @@ pub struct Shape {
     pub key_type: u32,
     /// Bytes of a key.
     pub key_length: u32,
-    /// Whether elements go by themselves unless told otherwise.
+    /// Whether elements expire by default.
     pub expires: bool,
 }
 
@@ -87,10 +87,10 @@ pub fn is_name(name: &str) -> bool {
 }
 
 impl Set {
-    /// The set that holds what stands in `name` of one family.
+    /// The set for the addresses of one family in the table `name` of a door.
     ///
     /// # Errors
-    /// [`Kind::Unsupported`] when the set could not be called so.
+    /// [`Kind::Unsupported`] when nft has no such names.
     pub fn new(table: &str, name: &str, family: Family) -> Result<Self, Error> {
         let name = format!("{name}_{}", family.suffix());
         if !is_name(&name) {
@@ -102,25 +102,24 @@ impl Set {
         Ok(Self { table: table.to_owned(), name, family })
     }
 
-    /// Whether a set of this `shape` takes single addresses and keeps them
-    /// until they are taken out.
+    /// Checks that a set of this `shape` takes single addresses and keeps them
+    /// until they are deleted.
     ///
     /// # Errors
-    /// [`Kind::Unsupported`] with what the set must look like.
+    /// [`Kind::Unsupported`] with the declaration that the set needs.
     pub fn check(&self, shape: &Shape) -> Result<(), Error> {
-        // Whatever else a flag may mean, it is not known to leave our entries
-        // alone. Intervals are refused with them: nft may merge neighbours, and
-        // then what was added can no longer be taken out.
+        // Sets with other flags may change our entries. In a set of intervals
+        // nft may merge neighbours, and an entry could not be deleted any more.
         let harmless = SetFlags::Timeout | SetFlags::Eval | SetFlags::Expression;
         let flags = SetFlags::from_bits_retain(shape.flags);
         let fault = if (shape.key_type, shape.key_length) != self.family.key() {
-            "holds something else"
+            "has another type"
         } else if flags.contains(SetFlags::Interval) {
             "has the flag interval"
         } else if !harmless.contains(flags) {
-            "is of another sort"
+            "has an unsupported flag"
         } else if shape.expires {
-            "lets its elements expire"
+            "has a timeout"
         } else {
             return Ok(());
         };
@@ -130,11 +129,11 @@ impl Set {
         Err(Error::new(Kind::Unsupported, advice, None))
     }
 
-    /// What it means that the kernel refused to do `what` with the set:
+    /// The error when the kernel refuses to do `what` with the set, such as
     /// `cannot add 192.0.2.7 to`.
     pub fn failed(&self, what: &str, error: io::Error) -> Error {
         match error.raw_os_error() {
-            // The system's words for these speak of files and signals.
+            // The system's texts for these are about files and signals.
             Some(libc::ENOENT) => missing(&[self]),
             Some(libc::ENFILE | libc::ENOSPC) => {
                 let advice = format!("{what} {self}, it is full, raise its size");
@@ -149,7 +148,7 @@ impl Set {
     }
 }
 
-/// What it means that the kernel refused `what` altogether.
+/// The error when the kernel refuses `what`.
 pub fn refused(what: &str, error: io::Error) -> Error {
     if let Some(libc::EPERM | libc::EACCES) = error.raw_os_error() {
         let advice = format!("{what}, run as root or with CAP_NET_ADMIN");
@@ -167,8 +166,8 @@ impl fmt::Display for Set {
     }
 }
 
-/// The error for `sets` that are not there, with the line that makes them and
-/// leaves alone what is there already.
+/// The error for missing `sets`, with a command that creates them and changes
+/// nothing else.
 pub fn missing(sets: &[&Set]) -> Error {
     let names: Vec<_> = sets.iter().map(ToString::to_string).collect();
     let table = sets.first().map_or("", |set| set.table.as_str());

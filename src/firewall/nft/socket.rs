@@ -1,4 +1,4 @@
-//! Questions to the kernel and their answers.
+//! Sends requests to the kernel and receives the answers.
 #![forbid(unsafe_code)]
 
 use std::io::{self, IoSliceMut};
@@ -15,18 +15,18 @@ use nix::sys::time::{TimeVal, TimeValLike};
 
 use super::reply::{Body, Reply, replies};
 
-/// How long an answer may take. The kernel answers while it is asked, so this
-/// passes only when the answer got lost.
+/// How long to wait for an answer. The kernel answers during the request, so an
+/// answer that takes longer was lost.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The largest datagram of a list: what the kernel fills at most
-/// (`netlink_recvmsg` in net/netlink/af_netlink.c).
+/// The largest datagram that the kernel sends (`netlink_recvmsg` in
+/// net/netlink/af_netlink.c).
 const DATAGRAM: usize = 32 * 1024;
 
-/// How long a list is asked for anew that changes while it is told.
+/// How long a list is requested again while it keeps changing.
 const LIST_PATIENCE: Duration = Duration::from_millis(500);
 
-/// A netlink socket to netfilter, for one question at a time.
+/// A netlink socket to netfilter, for one request at a time.
 #[derive(Debug)]
 pub struct Socket {
     pub(super) fd: OwnedFd,
@@ -46,13 +46,13 @@ impl Socket {
         Ok(Self { fd, sequence: 0, buffer: vec![0; DATAGRAM].into() })
     }
 
-    /// Sends the request that `build` makes of a sequence number, and hands
-    /// every object of the answer to `take`.
+    /// Sends the request that `build` makes with a sequence number. Passes every
+    /// object of the answer to `take`.
     ///
     /// # Errors
-    /// What the kernel answers or `take` says; `EINTR` when what was listed
-    /// changed meanwhile; [`io::ErrorKind::TimedOut`] when no answer comes, and
-    /// then a change may have been made or not.
+    /// Those of the kernel and of `take`; `EINTR` when the list changed
+    /// meanwhile; [`io::ErrorKind::TimedOut`] without an answer. Then a change may
+    /// have been made.
     pub fn ask(
         &mut self,
         build: impl FnOnce(u32) -> Vec<u8>,
@@ -72,11 +72,11 @@ impl Socket {
                 match reply {
                     Ok(reply) if reply.sequence == self.sequence => {
                         deadline = Instant::now() + PATIENCE;
-                        if answer.hear(&reply, &mut take) {
+                        if answer.recv(&reply, &mut take) {
                             return answer.result;
                         }
                     }
-                    // An answer that came too late for its question.
+                    // A late answer to an earlier request.
                     Ok(_) => {}
                     Err(error) => answer.fail(error),
                 }
@@ -98,9 +98,9 @@ impl Socket {
             let mut list = Vec::new();
             let asked = self.ask(&build, |object| take(object, &mut list));
             list.sort_unstable();
-            // When a hash table grows while it is listed, the kernel goes on at
-            // the same count in another order and does not say so: for each
-            // element that comes twice, one is left out.
+            // When a hash table grows while it is listed, the kernel continues at
+            // the same count in another order, without a flag: for each element
+            // that comes twice, one is missing.
             let whole = list.windows(2).all(|pair| pair[0] != pair[1]);
             let changed = Err(Errno::EINTR.into());
             match asked.and_then(|()| if whole { Ok(list) } else { changed }) {
@@ -112,8 +112,8 @@ impl Socket {
         }
     }
 
-    /// The length of the next datagram of the kernel in the buffer; `None` for
-    /// anything that is not of the kernel.
+    /// Receives a datagram into the buffer. Returns its length, or `None` if it
+    /// did not come from the kernel.
     fn receive(&mut self, deadline: Instant) -> io::Result<Option<usize>> {
         if Instant::now() >= deadline {
             return Err(late());
@@ -137,17 +137,17 @@ impl Socket {
     }
 }
 
-/// What has been heard of an answer. After a failure the rest is still heard: a
-/// list that is not read to its end would keep the socket busy.
+/// An answer as far as it was received. The rest is received even after a
+/// failure: a list that is not read to its end keeps the socket busy.
 struct Answer {
     result: io::Result<()>,
-    /// Of the ruleset when the first object was told.
+    /// The generation of the ruleset in the first object.
     generation: Option<u16>,
 }
 
 impl Answer {
-    /// Hears one more reply; whether it was the last.
-    fn hear(
+    /// Takes one more reply. True if it was the last.
+    fn recv(
         &mut self,
         reply: &Reply<'_>,
         take: &mut impl FnMut(&[u8]) -> io::Result<()>,
@@ -162,8 +162,8 @@ impl Answer {
                 return true;
             }
             Body::Object { generation, attributes } => {
-                // Every object tells the generation, and the kernel does not
-                // flag the interrupted list of a set's elements.
+                // The kernel does not flag an interrupted list of elements, but
+                // every object carries the generation.
                 if *self.generation.get_or_insert(generation) != generation {
                     self.fail(Errno::EINTR.into());
                 }

@@ -33,11 +33,11 @@ use super::socket::Socket;
 use crate::core::address::Entry;
 use crate::firewall::Kind;
 
-/// Makes the kernel do a batch in any generation.
+/// Makes the kernel accept a batch in any generation.
 const ANY_GENERATION: u32 = 0;
 
 /// A message as the kernel would send it.
-fn told(message: NfTablesMessage, flags: u16) -> Vec<u8> {
+fn sent(message: NfTablesMessage, flags: u16) -> Vec<u8> {
     let header = NetfilterHeader::new(NetfilterProtoFamily::Inet, 0, 0);
     let mut message = NetlinkMessage::from(NetfilterMessage::new(header, message));
     message.header.sequence_number = 7;
@@ -74,10 +74,10 @@ fn key(bytes: &[u8]) -> SetElementAttribute {
 fn holding(list: Vec<ListAttribute<SetElementAttribute>>, flags: u16) -> Vec<u8> {
     let attributes =
         vec![SetElementList::Set("knock_ssh_v4".into()), SetElementList::Elements(list)];
-    told(NfTablesMessage::NewSetElement(SetElementMessage { attributes }), flags)
+    sent(NfTablesMessage::NewSetElement(SetElementMessage { attributes }), flags)
 }
 
-/// Everything that a datagram says of elements.
+/// All elements in a datagram.
 fn read(datagram: &[u8], family: Family) -> io::Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for reply in replies(datagram) {
@@ -130,7 +130,7 @@ fn keys_of_another_length_are_malformed() {
 
 #[test]
 fn the_shape_of_a_set_is_what_its_attributes_say() {
-    let object = |attributes| told(NfTablesMessage::NewSet(SetMessage { attributes }), 0);
+    let object = |attributes| sent(NfTablesMessage::NewSet(SetMessage { attributes }), 0);
     let read = |datagram: &[u8]| match replies(datagram).next().unwrap().unwrap().body {
         Body::Object { attributes: object, .. } => shape(object).unwrap(),
         Body::End(_) => panic!("no object"),
@@ -155,7 +155,7 @@ fn only_chains_with_a_hook_in_the_table_count() {
             let local_in = Hook::Number(InetHookNumber::LocalIn.into());
             attributes.push(ChainAttribute::Hook(vec![local_in]));
         }
-        let datagram = told(NfTablesMessage::NewChain(ChainMessage { attributes }), 0);
+        let datagram = sent(NfTablesMessage::NewChain(ChainMessage { attributes }), 0);
         match replies(&datagram).next().unwrap().unwrap().body {
             Body::Object { attributes: object, .. } => {
                 hooked_chain(object, "knockd").unwrap().is_some()
@@ -205,14 +205,14 @@ proptest! {
 
     #[test]
     fn every_listed_address_is_read(v4: Vec<[u8; 4]>, v6: Vec<[u8; 16]>) {
-        let told: Vec<_> = v4.iter().map(|bytes| element(vec![key(bytes)])).collect();
+        let sent: Vec<_> = v4.iter().map(|bytes| element(vec![key(bytes)])).collect();
         let hosts: Vec<_> =
             v4.iter().map(|bytes| Entry::host(Ipv4Addr::from(*bytes).into())).collect();
-        prop_assert_eq!(read(&holding(told, 0), Family::V4).unwrap(), hosts);
-        let told: Vec<_> = v6.iter().map(|bytes| element(vec![key(bytes)])).collect();
+        prop_assert_eq!(read(&holding(sent, 0), Family::V4).unwrap(), hosts);
+        let sent: Vec<_> = v6.iter().map(|bytes| element(vec![key(bytes)])).collect();
         let hosts: Vec<_> =
             v6.iter().map(|bytes| Entry::host(Ipv6Addr::from(*bytes).into())).collect();
-        prop_assert_eq!(read(&holding(told, 0), Family::V6).unwrap(), hosts);
+        prop_assert_eq!(read(&holding(sent, 0), Family::V6).unwrap(), hosts);
     }
 }
 
@@ -236,13 +236,13 @@ fn with_socket(test: impl FnOnce(Socket) + Send) {
 }
 
 fn asked(socket: &mut Socket) -> u32 {
-    let mut told = 0;
+    let mut sent = 0;
     let take = |object: &[u8]| {
-        told = generation(object)?;
+        sent = generation(object)?;
         Ok(())
     };
     socket.ask(get_generation, take).unwrap();
-    told
+    sent
 }
 
 #[test]

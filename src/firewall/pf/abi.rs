@@ -1,7 +1,6 @@
-//! What differs between the pf of one system and another, as one value.
+//! The differences between the pf of one system and another, as one value.
 //!
-//! Offsets come from the structures in the files named after the systems; the
-//! code that fills them in knows none of its own.
+//! The offsets come from the structures in the files named after the systems.
 #![forbid(unsafe_code)]
 
 use crate::ioctl::layout::{Field, Request, constants};
@@ -9,13 +8,13 @@ use crate::ioctl::layout::{Field, Request, constants};
 /// pf's ioctl interface on one system and word size.
 #[derive(Debug)]
 pub struct Abi {
-    /// The system's name, as in messages.
+    /// The system's name in messages.
     pub system: &'static str,
     /// What to do when /dev/pf is not there.
     pub load: &'static str,
     /// What to do when pf is disabled.
     pub enable: &'static str,
-    /// What EPERM asks for, where no table is const.
+    /// What to do about EPERM when no table is const.
     pub privilege: &'static str,
     /// What to do about a table with more entries than the kernel lists.
     pub crowded: &'static str,
@@ -25,16 +24,16 @@ pub struct Abi {
     pub tables: Tables,
     /// The request that kills states, where it takes a structure.
     pub kill: Option<Kill>,
-    /// The request that tells whether pf runs, where it takes a structure.
+    /// The request for whether pf is enabled, where it takes a structure.
     pub status: Option<Status>,
-    /// The limit on entries, where reaching it puts the caller to sleep for
-    /// good instead of failing.
+    /// The limit on entries, where a request that reaches it sleeps for ever
+    /// instead of failing.
     pub limit: Option<Limit>,
     /// The list of interfaces, where its layout is known.
     pub interfaces: Option<Interfaces>,
     /// Requests that carry name-value lists, where there are any.
     pub nv: Option<Nv>,
-    /// Enabling by reference, where there is such a thing.
+    /// Enabling by reference, where the system has it.
     pub reference: Option<Reference>,
 }
 
@@ -61,7 +60,7 @@ pub struct Tables {
     pub entry: Entry,
     /// `struct pfr_table`, a table.
     pub table: Table,
-    /// Makes tables.
+    /// Creates tables.
     pub create: Request,
     /// Lists tables.
     pub list_tables: Request,
@@ -84,11 +83,11 @@ pub struct Entry {
     pub address: Field,
     /// Its family.
     pub family: Field,
-    /// Leading bits that count.
+    /// Prefix length.
     pub prefix: Field,
     /// 1 for an entry that excludes.
     pub negated: Field,
-    /// `PFR_FB_*`, out; must be 0 in.
+    /// `PFR_FB_*`, out; 0 in.
     pub feedback: Field,
 }
 
@@ -137,7 +136,7 @@ pub struct End {
     pub operator: Field,
 }
 
-/// What we read of `struct pf_status`.
+/// The part of `struct pf_status` that is read.
 #[derive(Debug)]
 pub struct Status {
     /// The request.
@@ -146,7 +145,7 @@ pub struct Status {
     pub running: Field,
 }
 
-/// Layout of `struct pfioc_limit`, and what is held against it.
+/// Layout of `struct pfioc_limit` and of the counters to compare with it.
 #[derive(Debug)]
 pub struct Limit {
     /// The request.
@@ -165,7 +164,7 @@ pub struct Limit {
     pub entries: Field,
 }
 
-/// Layout of `struct pfioc_iface`, and of what it points to.
+/// Layout of `struct pfioc_iface` and of its elements.
 #[derive(Debug)]
 pub struct Interfaces {
     /// The request.
@@ -187,9 +186,9 @@ pub struct Interfaces {
 pub struct Nv {
     /// Bytes used, in and out.
     pub used: Field,
-    /// Bytes that the answer may have.
+    /// The most bytes of the answer.
     pub room: Field,
-    /// Tells whether pf runs.
+    /// Returns whether pf is enabled.
     pub status: Request,
     /// Kills states.
     pub kill: Request,
@@ -198,19 +197,19 @@ pub struct Nv {
 /// Enabling by reference.
 #[derive(Debug)]
 pub struct Reference {
-    /// Takes a reference, and starts pf with the first.
+    /// Takes a reference; the first enables pf.
     pub start: Request,
     /// The reference, out.
     pub token: Field,
-    /// Gives a reference back, and stops pf with the last.
+    /// Releases a reference; the last disables pf.
     pub stop: Request,
     /// The reference, in.
     pub released: Field,
 }
 
-// The same on every system. A table is kept without rules that refer to it
-// (PERSIST), is defined and not merely referred to (ACTIVE), is referred to by
-// a rule (REFERENCED) or by one in an anchor, through a table of the same name
+// The same on every system. A table exists without rules that refer to it
+// (PERSIST), is defined and not only referred to (ACTIVE), has a rule that refers
+// to it (REFERENCED), or one in an anchor by a table of the same name
 // (REFDANCHOR).
 constants! {
     AF_INET: u32 = 2,

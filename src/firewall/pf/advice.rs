@@ -1,4 +1,4 @@
-//! From what the system said to what is wrong and what to do about it.
+//! Turns errors of the system into messages that state what to do.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -10,24 +10,24 @@ use super::abi::Abi;
 use crate::core::door::Table;
 use crate::firewall::{Error, Kind};
 
-/// /dev/pf did not open.
+/// The error when /dev/pf cannot be opened.
 #[must_use]
 pub fn cannot_open(abi: &Abi, source: io::Error) -> Error {
     let (kind, todo) = match source.raw_os_error() {
         Some(libc::ENOENT | libc::ENXIO | libc::ENODEV) => (Kind::Missing, abi.load),
         Some(libc::EACCES | libc::EPERM) => (Kind::Denied, "start knockd as root"),
-        Some(libc::EBUSY) => (Kind::Denied, "another program holds it: stop that one"),
+        Some(libc::EBUSY) => (Kind::Denied, "another program has it open: stop that program"),
         _ => (Kind::System, ""),
     };
     Error::new(kind, sentence("cannot open /dev/pf", todo), Some(source))
 }
 
-/// A request about a table failed; `what` names the act and its object, as in
-/// "cannot add 192.0.2.7 to".
+/// The error when a request about a table fails. `what` is the beginning of the
+/// message, such as "cannot add 192.0.2.7 to".
 #[must_use]
 pub fn about_table(abi: &Abi, what: &str, table: &Table, source: io::Error) -> Error {
     let (kind, todo) = match source.raw_os_error() {
-        // ENOENT: the anchor itself is not there yet.
+        // ENOENT: the anchor does not exist yet.
         Some(libc::ESRCH | libc::ENOENT) => (Kind::Missing, definition(table)),
         Some(libc::EPERM) => (Kind::Denied, denied(abi, table)),
         Some(libc::ENOMEM) => (
@@ -40,7 +40,7 @@ pub fn about_table(abi: &Abi, what: &str, table: &Table, source: io::Error) -> E
     Error::new(kind, sentence(format!("{what} table {table}"), &todo), Some(source))
 }
 
-/// A request about pf itself failed.
+/// The error when a request about pf itself fails.
 #[must_use]
 pub fn about_pf(abi: &Abi, what: &str, source: io::Error) -> Error {
     let (kind, todo) = match source.raw_os_error() {
@@ -50,7 +50,7 @@ pub fn about_pf(abi: &Abi, what: &str, source: io::Error) -> Error {
     Error::new(kind, sentence(what, &todo), Some(source))
 }
 
-/// The line that makes a table, and where it goes.
+/// The line that defines a table, and where to add it.
 fn definition(table: &Table) -> String {
     let line = format!("add `table <{}> persist` to", table.name);
     match &table.anchor {
@@ -71,14 +71,17 @@ fn general(abi: &Abi, source: &io::Error) -> (Kind, String) {
         Some(libc::EPERM) => (Kind::Denied, abi.privilege.to_owned()),
         Some(libc::ENODEV | libc::ENOTTY) => (
             Kind::Unsupported,
-            format!("this kernel does not speak as {} does: rebuild knockd for it", abi.system),
+            format!(
+                "this kernel does not know the requests of {}: rebuild knockd for it",
+                abi.system
+            ),
         ),
         Some(libc::ENOMEM) => (Kind::Full, "the kernel has no memory for it".to_owned()),
         _ => (Kind::System, String::new()),
     }
 }
 
-/// One line of the two.
+/// Joins the two to one line.
 fn sentence(what: impl fmt::Display, todo: &str) -> String {
     if todo.is_empty() { what.to_string() } else { format!("{what}, {todo}") }
 }

@@ -1,8 +1,9 @@
 //! pf of FreeBSD 13 to 15 on 64-bit machines: `<net/pfvar.h>` and
 //! `<netpfil/pf/pf.h>`.
 //!
-//! FreeBSD 15 no longer answers `DIOCGETSTATUS` and `DIOCKILLSTATES`, and its
-//! `struct pf_status` has grown; FreeBSD 12 does not know their NV successors.
+//! FreeBSD 15 does not have `DIOCGETSTATUS` and `DIOCKILLSTATES` any more, and
+//! its `struct pf_status` is larger. FreeBSD 12 does not have the requests with
+//! name-value lists that replace them.
 #![forbid(unsafe_code)]
 
 use super::abi::{self, end, interface_pointer, interfaces, table_pointer, tables};
@@ -41,7 +42,7 @@ structs! {
         1096 pfrio_flags: i32,
         1100 pfrio_ticket: u32,
     }
-    /// An address and its mask, or what stands for one.
+    /// An address and its mask, or a substitute for one.
     PfAddrWrap = "pf_addr_wrap", 48 {
         0 address = "v.a.addr": [u32; 4],
         16 mask = "v.a.mask": [u32; 4],

@@ -1,9 +1,9 @@
-//! pf of FreeBSD on 32-bit machines (i386, armv7): pointers are narrower, and
-//! with them sizes and request numbers.
+//! pf of FreeBSD on 32-bit machines (i386, armv7). Their pointers are narrower,
+//! so structures and request numbers differ.
 //!
-//! Only a 32-bit kernel answers to these; a 64-bit one refuses them (ENODEV).
-//! What differs between i386 and armv7, for their alignment of 64-bit
-//! integers, is left out: the NV requests do the same.
+//! Only a 32-bit kernel knows these requests; a 64-bit one fails with ENODEV.
+//! Requests that differ between i386 and armv7, because they align 64-bit
+//! integers differently, are not needed: name-value lists replace them.
 #![forbid(unsafe_code)]
 
 use super::abi::{self, table_pointer, tables};

@@ -1,8 +1,8 @@
 //! pf of macOS: `bsd/net/pfvar.h` of xnu, which no SDK contains.
 //!
-//! Integers whose width varies with the kernel's are 64 bits wide here for
-//! every process. State kills use `struct pfioc_state_addr_kill`, not the
-//! `struct pf_rule_addr` of the rules: the ports lie elsewhere.
+//! Integers as wide as the kernel's words have 64 bits for every process.
+//! Killing states takes `struct pfioc_state_addr_kill`, whose ports are at
+//! another offset than those of `struct pf_rule_addr`.
 #![forbid(unsafe_code)]
 
 use super::abi::{self, interface_pointer, interfaces, table_pointer, tables};
@@ -41,7 +41,7 @@ structs! {
         1096 pfrio_flags: i32,
         1100 pfrio_ticket: u32,
     }
-    /// An address and its mask, or what stands for one.
+    /// An address and its mask, or a substitute for one.
     PfAddrWrap = "pf_addr_wrap", 48 {
         0 address = "v.a.addr": [u32; 4],
         16 mask = "v.a.mask": [u32; 4],
@@ -98,7 +98,7 @@ structs! {
         156 pfik_states: i32,
         160 pfik_rules: i32,
     }
-    /// A reference to a running pf, to be given back.
+    /// A reference to an enabled pf, to release it.
     PfiocRemoveToken = "pfioc_remove_token", 16 {
         0 token_value: u64,
         8 refcount: u64,

@@ -1,12 +1,11 @@
 //! Tables and states of pf, on FreeBSD, OpenBSD and macOS.
 //!
-//! What a system looks like is data: the files named after the systems
-//! describe their structures and requests as one [`abi::Abi`] each, and all of
-//! them are compiled and checked on every host. [`table`], [`states`] and
-//! [`status`] turn questions into bytes and answers into values, [`Device`]
-//! carries them to a kernel, and [`advice`] says what a refusal means.
+//! Each system is data: the file named after it describes its structures and
+//! requests as an [`abi::Abi`]. All of them are compiled and checked on every
+//! host. [`table`], [`states`] and [`status`] encode requests and decode answers,
+//! a [`Device`] carries them to a kernel, and [`advice`] explains errors.
 //!
-//! Only [`open`] asks which system this is.
+//! Only [`open`] depends on the system that this program runs on.
 #![forbid(unsafe_code)]
 
 use std::fs::OpenOptions;
@@ -38,8 +37,8 @@ pub use abi::Abi;
 /// Opens pf of the system that this program was built for.
 ///
 /// # Errors
-/// [`Kind::Missing`] without pf in the kernel, [`Kind::Denied`] when not
-/// started as root, [`Kind::Unsupported`] where there is no pf.
+/// [`Kind::Missing`] without pf in the kernel, [`Kind::Denied`] without root,
+/// [`Kind::Unsupported`] on a system without pf.
 pub fn open() -> Result<Box<dyn Firewall>, Error> {
     #[cfg(all(target_os = "freebsd", target_pointer_width = "64"))]
     let abi = Some(&freebsd::ABI);
@@ -64,8 +63,8 @@ pub fn open() -> Result<Box<dyn Firewall>, Error> {
     Ok(Box::new(Pf::new(Descriptor(device), abi)))
 }
 
-/// Has pf's main ruleset call knockd's own anchor, where the ruleset is the
-/// system's and not the administrator's: on macOS.
+/// Adds a call of knockd's anchor to pf's main ruleset on macOS, where that
+/// ruleset belongs to the system.
 ///
 /// # Errors
 /// [`Kind::System`].
@@ -75,7 +74,7 @@ pub fn call_anchor() -> Result<(), Error> {
     Ok(())
 }
 
-/// pf behind a device.
+/// pf, reached through a device.
 #[derive(Debug)]
 pub struct Pf<D> {
     device: D,
@@ -83,14 +82,14 @@ pub struct Pf<D> {
 }
 
 impl<D: Device> Pf<D> {
-    /// The pf behind `device`, which speaks as `abi` says.
+    /// The pf of `device`, with the requests of `abi`.
     pub const fn new(device: D, abi: &'static Abi) -> Self {
         Self { device, abi }
     }
 
-    /// Makes a request about `table` with one element, or with none, and
-    /// returns the argument as the kernel left it. The element becomes what
-    /// the kernel made of it, as `flags` (`PFR_FLAG_*`) want it.
+    /// Makes a request about `table` with at most one element and its flags
+    /// (`PFR_FLAG_*`). Returns the argument as the kernel left it. The kernel may
+    /// change the element too.
     fn with_element(
         &mut self,
         pick: impl FnOnce(&abi::Tables) -> &Request,
@@ -114,8 +113,8 @@ impl<D: Device> Pf<D> {
         Ok(argument)
     }
 
-    /// Refuses to add where the kernel would rather sleep than say that its
-    /// tables are full, holding a lock that every other request waits for.
+    /// Refuses an addition close to the limit on a kernel that does not report
+    /// full tables, but sleeps with a lock that every other request needs.
     fn keep_clear_of_limit(&mut self, table: &Table, what: &str) -> Result<(), Error> {
         let Some(limit) = &self.abi.limit else { return Ok(()) };
         let room = status::headroom(&mut self.device, self.abi, limit)
@@ -132,7 +131,7 @@ impl<D: Device> Pf<D> {
 }
 
 impl<D: Device> Firewall for Pf<D> {
-    /// Adds nothing: pf answers as it would to an entry.
+    /// Adds no entries; pf fails as it would with one.
     fn probe(&mut self, table: &Table) -> Result<(), Error> {
         self.with_element(|tables| &tables.add, table, None, "cannot use").map(drop)
     }
@@ -140,8 +139,8 @@ impl<D: Device> Firewall for Pf<D> {
     fn add(&mut self, table: &Table, entry: Entry) -> Result<Added, Error> {
         let what = format!("cannot add {entry} to");
         self.keep_clear_of_limit(table, &what)?;
-        // One entry per call: OpenBSD's feedback for several is in the wrong
-        // order.
+        // One entry per call: OpenBSD returns the feedback of several in the
+        // wrong order.
         let mut element = table::encode(self.abi, entry);
         let answer = self.with_element(
             |tables| &tables.add,
@@ -172,8 +171,8 @@ impl<D: Device> Firewall for Pf<D> {
         Ok(if deleted { Deleted::Deleted } else { Deleted::Absent })
     }
 
-    /// pf is asked which entry the address matches, and tells the most
-    /// specific; of networks it tells nothing.
+    /// pf returns the most specific entry that a host matches. It has no such
+    /// request for networks.
     fn holds(&mut self, table: &Table, entry: Entry) -> Result<bool, Error> {
         if entry != Entry::host(entry.address()) {
             return Ok(self.list(table)?.contains(&entry));
@@ -213,15 +212,14 @@ impl<D: Device> Firewall for Pf<D> {
         Ok(if running { Status::Enforcing } else { Status::Disabled })
     }
 
-    /// Makes the table with `persist`; one that is there already stays as it
-    /// is.
+    /// Creates the table with `persist`.
     fn create(&mut self, table: &Table) -> Result<(), Error> {
         let (abi, layout) = (self.abi, &self.abi.tables);
         let mut element = table::definition(abi, table, abi::PFR_TFLAG_PERSIST)?;
         let mut argument = table::empty_argument(abi);
         table::announce(abi, &mut argument, layout.table.size, 1);
         self.device.ioctl(&layout.create, &mut argument, &mut element).map_err(|error| {
-            // No table is const yet: EPERM means the securelevel.
+            // The new table is not const, so EPERM means the securelevel.
             let what = format!("cannot create table {table}");
             advice::about_pf(abi, &what, error)
         })
@@ -284,18 +282,18 @@ impl<D: Device> Firewall for Pf<D> {
         let mut argument = vec![0; layout.stop.length()];
         layout.released.put(&mut argument, token);
         match self.device.ioctl(&layout.stop, &mut argument, &mut []) {
-            // Nobody holds it any more, or pf was stopped for everybody.
+            // It was released before, or pf was stopped for all holders.
             Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOENT)) => {
                 Ok(())
             }
             result => result.map_err(|error| {
-                advice::about_pf(self.abi, "cannot give back the reference to pf", error)
+                advice::about_pf(self.abi, "cannot release the reference to pf", error)
             }),
         }
     }
 }
 
-/// Whether a table is defined, but nothing refers to it.
+/// Whether a table is defined, but no rule refers to it.
 const fn is_idle(flags: u32) -> bool {
     flags & abi::PFR_TFLAG_ACTIVE != 0
         && flags & (abi::PFR_TFLAG_REFERENCED | abi::PFR_TFLAG_REFDANCHOR) == 0

@@ -1,11 +1,12 @@
 //! FreeBSD's name-value lists, packed: nv(9), and `struct nvlist_header` and
 //! `struct nvpair_header` of `sys/contrib/libnv`.
 //!
-//! A header, pairs, and for a list within a list a pair that ends it. Written
-//! little-endian, which every kernel reads; read in either order.
+//! A list is a header and pairs; a list within a list ends with a pair of its
+//! own. Lists are written little-endian, which every kernel reads, and read in
+//! either order.
 #![forbid(unsafe_code)]
 
-/// What stands behind a name.
+/// The value of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// True or false.
@@ -38,7 +39,7 @@ const NUMBERS: u8 = 9;
 const LISTS: u8 = 11;
 /// Between two lists of an array of lists.
 const NEXT: u8 = 254;
-/// Behind the last pair of a list within a list.
+/// After the last pair of a list within a list.
 const UP: u8 = 255;
 
 /// Packs a list.
@@ -47,8 +48,8 @@ pub fn encode(list: &List) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut headers = Vec::new();
     write_list(list, &mut bytes, &mut headers);
-    // Each header, of lists within lists too, tells how much of the whole
-    // buffer is behind it.
+    // Each header, also of a list within a list, holds how many bytes of the
+    // whole buffer follow it.
     let end = bytes.len();
     for at in headers {
         let left = (end - at - HEADER) as u64;
@@ -104,14 +105,14 @@ fn write_header(bytes: &mut Vec<u8>, kind: u8, name: &str, length: usize, count:
     bytes.push(0);
 }
 
-/// The boolean that a packed list has under `name`, not in lists within it.
+/// The boolean of `name` in a packed list, not in lists within it.
 #[must_use]
 pub fn bool(packed: &[u8], name: &str) -> Option<bool> {
     let (kind, data, _) = find(packed, name)?;
     (kind == BOOL).then_some(*data.first()? != 0)
 }
 
-/// The number that a packed list has under `name`, not in lists within it.
+/// The number of `name` in a packed list, not in lists within it.
 #[must_use]
 pub fn number(packed: &[u8], name: &str) -> Option<u64> {
     let (kind, data, read) = find(packed, name)?;
@@ -135,8 +136,8 @@ impl Order {
     }
 }
 
-/// The pair `name` of the outermost list: its type, its data, and how to read
-/// that. Every turn takes at least a header off `rest`, so it ends.
+/// The pair `name` of the outermost list: its type, its data and its byte
+/// order. Each turn takes at least a header off `rest`, so the loop ends.
 fn find<'a>(packed: &'a [u8], name: &str) -> Option<(u8, &'a [u8], Order)> {
     let (header, mut rest) = packed.split_at_checked(HEADER)?;
     if header[0] != MAGIC {
@@ -145,19 +146,19 @@ fn find<'a>(packed: &'a [u8], name: &str) -> Option<(u8, &'a [u8], Order)> {
     let order = Order { big: header[2] & BIG_ENDIAN != 0 };
     let mut depth = 0_usize;
     while !rest.is_empty() {
-        let (header, behind) = rest.split_at_checked(HEADER)?;
+        let (header, after) = rest.split_at_checked(HEADER)?;
         let kind = header[0];
         let name_length = order.u16([header[1], header[2]]);
-        let (pair_name, behind) = behind.split_at_checked(name_length.into())?;
+        let (pair_name, after) = after.split_at_checked(name_length.into())?;
         let length = order.u64(*header[3..].first_chunk()?);
-        // Lists within lists follow in line, behind a header of their own.
+        // The pairs of a list within a list follow its own header.
         let inside = matches!(kind, LIST | LISTS | NEXT);
         let length = match kind {
             UP => 0,
             _ if inside => HEADER,
             _ => usize::try_from(length).ok()?,
         };
-        let (data, behind) = behind.split_at_checked(length)?;
+        let (data, after) = after.split_at_checked(length)?;
         if depth == 0 && pair_name.strip_suffix(&[0]) == Some(name.as_bytes()) {
             return Some((kind, data, order));
         }
@@ -166,7 +167,7 @@ fn find<'a>(packed: &'a [u8], name: &str) -> Option<(u8, &'a [u8], Order)> {
             UP => depth = depth.checked_sub(1)?,
             _ => {}
         }
-        rest = behind;
+        rest = after;
     }
     None
 }

@@ -54,7 +54,7 @@ structs! {
         1096 pfrio_flags: i32,
         1100 pfrio_ticket: u32,
     }
-    /// An address and its mask, or what stands for one.
+    /// An address and its mask, or a substitute for one.
     PfAddrWrap = "pf_addr_wrap", 48 {
         0 address = "v.a.addr": [u32; 4],
         16 mask = "v.a.mask": [u32; 4],

@@ -1,5 +1,5 @@
-//! Kills states, which outlive the entry that let them through: pf looks for
-//! a state before it looks at its rules.
+//! Kills states. They outlive the entry that passed them, because pf looks for a
+//! state before it evaluates rules.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -15,30 +15,30 @@ use crate::core::sighting::{Port, Protocol};
 use crate::firewall::Kill;
 use crate::ioctl::Device;
 
-/// Which states one request is to kill. A part that is absent stands for any.
+/// The states that one request kills. `None` matches any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Match {
     /// The host or network.
     pub entry: Entry,
-    /// Which end of the state has the address.
+    /// The end of the state that has the address.
     pub end: End,
-    /// The port of its target.
+    /// The destination port.
     pub port: Option<Port>,
-    /// Its routing domain, on OpenBSD.
+    /// The routing domain, on OpenBSD.
     pub rdomain: u16,
 }
 
 /// An end of a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// Who began it.
+    /// The end that opened the connection.
     Source,
-    /// To whom.
+    /// The end that it was opened to.
     Destination,
 }
 
-/// The requests that `kill` takes: one per port, or for all ports one for
-/// what the address began and one for what others began with it.
+/// The requests that `kill` needs: one for each port. For all ports, one for
+/// connections from the address and one for connections to it.
 #[must_use]
 pub fn matches(kill: &Kill) -> Vec<Match> {
     let one = |end, port| Match { entry: kill.entry, end, port, rdomain: kill.rdomain };
@@ -49,14 +49,14 @@ pub fn matches(kill: &Kill) -> Vec<Match> {
     }
 }
 
-/// Kills what `wanted` matches, and counts it.
+/// Kills the states that `wanted` matches. Returns how many.
 ///
 /// # Errors
-/// The system's; ENODEV where it knows none of our requests.
+/// The system's; ENODEV if it knows none of our requests.
 pub fn kill(device: &mut impl Device, abi: &Abi, wanted: &Match) -> io::Result<u64> {
     if let Some(nv) = &abi.nv {
         match kill_by_list(device, abi, nv, wanted) {
-            // A system before the lists, or after: the structure may do.
+            // This system has no lists: try the structure.
             Err(error) if is_unknown(&error) => {}
             result => return result,
         }
@@ -67,13 +67,13 @@ pub fn kill(device: &mut impl Device, abi: &Abi, wanted: &Match) -> io::Result<u
     Ok(layout.killed.get(&argument))
 }
 
-/// Whether the kernel does not know the request at all.
+/// Whether the kernel does not know the request.
 #[must_use]
 pub fn is_unknown(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENOTTY))
 }
 
-/// The structure, made anew for each call: macOS counts where the family was.
+/// The structure. Make one for each call: macOS writes the count over the family.
 #[must_use]
 pub fn argument(abi: &Abi, layout: &abi::Kill, wanted: &Match) -> Vec<u8> {
     let mut bytes = vec![0; layout.request.length()];
@@ -97,7 +97,7 @@ pub fn argument(abi: &Abi, layout: &abi::Kill, wanted: &Match) -> Vec<u8> {
     bytes
 }
 
-/// Room for the answer, which is one number.
+/// Bytes for the answer, which is one number.
 const ROOM: usize = 4096;
 
 fn kill_by_list(
@@ -118,7 +118,7 @@ fn kill_by_list(
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no count in the answer"))
 }
 
-/// The same as a name-value list; every name is required (`pf_nv.c`).
+/// The request as a name-value list. Every name is required (`pf_nv.c`).
 #[must_use]
 pub fn list(abi: &Abi, wanted: &Match) -> List {
     let any = [0; 16];
@@ -165,7 +165,7 @@ fn end_list((address, mask): ([u8; 16], [u8; 16]), port: Option<Port>) -> List {
     ]
 }
 
-/// An address in the 16 bytes of `struct pf_addr`, and the mask of what counts.
+/// The address and the mask of an entry in the 16 bytes of `struct pf_addr`.
 fn address_and_mask(entry: Entry) -> ([u8; 16], [u8; 16]) {
     let (mut address, mut mask) = ([0; 16], [0; 16]);
     let all: IpAddr = match entry.address() {

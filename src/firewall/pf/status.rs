@@ -1,4 +1,4 @@
-//! Whether pf filters at all, and whether it filters where it should.
+//! Whether pf is enabled, and whether doors have an effect.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -15,7 +15,7 @@ use crate::ioctl::Device;
 /// Whether pf is enabled.
 ///
 /// # Errors
-/// The system's; `InvalidData` for an answer without the word.
+/// The system's; `InvalidData` for an answer without it.
 pub fn is_running(device: &mut impl Device, abi: &Abi) -> io::Result<bool> {
     if let Some(nv) = &abi.nv {
         match running_by_list(device, nv) {
@@ -31,8 +31,8 @@ pub fn is_running(device: &mut impl Device, abi: &Abi) -> io::Result<bool> {
 }
 
 fn running_by_list(device: &mut impl Device, nv: &abi::Nv) -> io::Result<bool> {
-    // The list carries every counter by name: a few thousand bytes; the
-    // kernel gives no more than 65535 unless told otherwise.
+    // The list carries every counter by name, a few thousand bytes. The kernel
+    // returns at most 65535 bytes by default.
     for room in [0x2000, 0x8000, 0xffff] {
         let mut packed = vec![0; room];
         let mut argument = vec![0; nv.status.length()];
@@ -51,13 +51,13 @@ fn running_by_list(device: &mut impl Device, nv: &abi::Nv) -> io::Result<bool> {
 /// The most bytes that are read at once: a million entries.
 const MAX_BYTES: usize = 64 << 20;
 
-/// Has the kernel list elements of `size` bytes into a buffer as large as it
-/// asks for, through `ask(count, buffer)`, which returns the count that the
-/// kernel named. What does not fit comes back as nothing but a larger count.
+/// Lists elements of `size` bytes, with a larger buffer until they fit.
+/// `ask(count, buffer)` makes the request and returns the count of the kernel,
+/// which returns a larger count and no elements if they do not fit.
 ///
 /// # Errors
-/// Of `ask`; `OutOfMemory` beyond 64 MiB, or when the number grows from each
-/// try to the next.
+/// Those of `ask`; `OutOfMemory` beyond 64 MiB, or when the number grows with
+/// each of 16 tries.
 pub fn list(
     size: usize,
     mut ask: impl FnMut(usize, &mut [u8]) -> io::Result<usize>,
@@ -66,7 +66,8 @@ pub fn list(
     for _ in 0..16 {
         let mut buffer = vec![0; room * size];
         let count = ask(room, &mut buffer)?;
-        // Of interfaces OpenBSD names no count above the room: equal is full.
+        // For interfaces OpenBSD returns no count above the room, so an equal
+        // count may be too small.
         if count < room {
             buffer.truncate(count * size);
             return Ok(buffer);
@@ -79,8 +80,7 @@ pub fn list(
     Err(io::ErrorKind::OutOfMemory.into())
 }
 
-/// What pf knows about a table, as `PFR_TFLAG_*`; `None` when it knows none of
-/// that name.
+/// The flags of a table, `PFR_TFLAG_*`; `None` if pf has no such table.
 ///
 /// # Errors
 /// The system's.
@@ -99,7 +99,7 @@ pub fn table_flags(
         Ok(to_count(tables.count.get(&argument)))
     });
     let listed = match listed {
-        // The anchor is not there: FreeBSD says the one, the others the other.
+        // The anchor does not exist: EINVAL on FreeBSD, ENOENT on the others.
         Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOENT)) => {
             return Ok(None);
         }
@@ -114,8 +114,8 @@ pub fn table_flags(
         .map(|item| tables.table.flags.get(item) as u32))
 }
 
-/// Whether pf lets every packet of the interface pass (`set skip on`); not
-/// known, and then said to be filtered, where it cannot be asked.
+/// Whether pf passes every packet of the interface (`set skip on`). False if the
+/// kernel does not know the request.
 ///
 /// # Errors
 /// The system's.
@@ -132,7 +132,7 @@ pub fn is_skipped(
         Ok(to_count(layout.count.get(&argument)))
     });
     let listed = match listed {
-        // FreeBSD 12 has another record.
+        // FreeBSD 12 has another structure.
         Err(error) if is_unknown(&error) => return Ok(false),
         listed => listed?,
     };
@@ -142,9 +142,9 @@ pub fn is_skipped(
     }))
 }
 
-/// How many more entries all tables may take together, with a sixteenth of
-/// the limit kept back: pf.conf is loaded into shadow tables that count too,
-/// but are not listed.
+/// How many more entries all tables together may take. Keeps a sixteenth of the
+/// limit free: pf loads pf.conf into shadow tables that count too, but are not
+/// listed.
 ///
 /// # Errors
 /// The system's.
@@ -164,7 +164,7 @@ pub fn headroom(device: &mut impl Device, abi: &Abi, layout: &Limit) -> io::Resu
     Ok((limit - limit / 16).saturating_sub(used))
 }
 
-/// A count that the kernel wrote, as far as it can be one.
+/// A count that the kernel wrote.
 fn to_count(value: u64) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
 }

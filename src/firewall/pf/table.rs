@@ -1,8 +1,8 @@
-//! Tables and their entries as the bytes that pf takes and gives.
+//! Encodes and decodes tables and their entries for pf.
 //!
-//! pf refuses an entry with bits behind its prefix, bytes behind an IPv4
-//! address, or an outcome left over from the last call; it refuses a table
-//! whose name has anything behind its NUL. So every buffer starts as zeros.
+//! pf refuses an entry with bits after its prefix, bytes after an IPv4 address,
+//! or feedback of an earlier call. It refuses a table with bytes after the NUL
+//! of its name. So every buffer starts as zeros.
 #![forbid(unsafe_code)]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -12,10 +12,10 @@ use crate::core::address::Entry;
 use crate::core::door::Table;
 use crate::firewall::{Error, Kind};
 
-/// The argument of a request about `table`, announcing nothing.
+/// The argument of a request about `table`, without elements.
 ///
 /// # Errors
-/// [`Kind::Unsupported`] when its name or anchor cannot be pf's.
+/// [`Kind::Unsupported`] for a name or an anchor that pf cannot have.
 pub fn argument(abi: &Abi, table: &Table) -> Result<Vec<u8>, Error> {
     check(abi, table)?;
     let mut argument = empty_argument(abi);
@@ -24,10 +24,10 @@ pub fn argument(abi: &Abi, table: &Table) -> Result<Vec<u8>, Error> {
     Ok(argument)
 }
 
-/// A table to be made, with `flags` of `PFR_TFLAG_*`.
+/// A table to create, with `flags` of `PFR_TFLAG_*`.
 ///
 /// # Errors
-/// [`Kind::Unsupported`] when its name or anchor cannot be pf's.
+/// [`Kind::Unsupported`] for a name or an anchor that pf cannot have.
 pub fn definition(abi: &Abi, table: &Table, flags: u32) -> Result<Vec<u8>, Error> {
     check(abi, table)?;
     let layout = &abi.tables.table;
@@ -53,7 +53,7 @@ fn check(abi: &Abi, table: &Table) -> Result<(), Error> {
     {
         return Ok(());
     }
-    let advice = format!("no table of pf can be called {table}");
+    let advice = format!("pf cannot have a table called {table}");
     Err(Error::new(Kind::Unsupported, advice, None))
 }
 
@@ -63,7 +63,7 @@ pub fn empty_argument(abi: &Abi) -> Vec<u8> {
     vec![0; abi.tables.size]
 }
 
-/// Says in `argument` that it points to `count` elements of `size` bytes.
+/// Writes into `argument` that it points to `count` elements of `size` bytes.
 pub fn announce(abi: &Abi, argument: &mut [u8], size: usize, count: usize) {
     abi.tables.element.put(argument, size as u64);
     abi.tables.count.put(argument, count as u64);
@@ -83,8 +83,8 @@ pub fn encode(abi: &Abi, entry: Entry) -> Vec<u8> {
     bytes
 }
 
-/// An entry that pf listed: `None` for one that excludes (`!addr`), which
-/// opens nothing, and for what is not of the two families.
+/// An entry that pf listed. `None` for one that excludes (`!addr`), which opens
+/// nothing, and for other families.
 #[must_use]
 pub fn decode(abi: &Abi, bytes: &[u8]) -> Option<Entry> {
     let layout = &abi.tables.entry;
@@ -103,14 +103,14 @@ pub fn decode(abi: &Abi, bytes: &[u8]) -> Option<Entry> {
     Entry::new(address, u8::try_from(layout.prefix.get(bytes)).ok()?)
 }
 
-/// The system's number for the address's family.
+/// The system's number of the address family.
 #[must_use]
 pub fn family(abi: &Abi, address: IpAddr) -> u64 {
     let family = if address.is_ipv4() { abi::AF_INET } else { abi.inet6 };
     family.into()
 }
 
-/// A text that pf wrote: what stands before the first NUL.
+/// A text that pf wrote, up to the first NUL.
 #[must_use]
 pub fn text(bytes: &[u8]) -> &[u8] {
     bytes.split(|byte| *byte == 0).next().unwrap_or_default()

@@ -177,9 +177,9 @@ warning  drops: 17 packets were lost before they were read: if that grows, see `
 warning  clock: the daemon's is 10000 ms behind ours: restart knockd
 warning  clock: it stepped 2 times since the start: run a time daemon that slews
 error    door ssh: stays shut: table <knock_ssh> is gone?[2J
-error    firewall: the firewall is disabled, every door stands open: run `pfctl -e`
+error    firewall: the firewall is disabled, every door is open: run `pfctl -e`
 error    table <knock_ssh>: no rule refers to table <knock_ssh>, its doors open nothing: add a rule that does
-error    interface em0: the firewall skips interface em0, its doors stand open there: drop it from `set skip on`
+error    interface em0: the firewall skips interface em0, every door is open there: drop it from `set skip on`
 error    table <knock_ssh>: cannot use table <knock_ssh>
 error    door ssh: strangers reach 22/tcp over IPv4 and IPv6 by `pass in proto tcp from any to any port = 22 flags S/SA`: remove that rule, or narrow it
 ok       door ssh: 22/tcp is open to addresses in <knock_ssh> over IPv4 and IPv6
