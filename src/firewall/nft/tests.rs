@@ -236,13 +236,13 @@ fn with_socket(test: impl FnOnce(Socket) + Send) {
 }
 
 fn asked(socket: &mut Socket) -> u32 {
-    let mut sent = 0;
+    let mut current = 0;
     let take = |object: &[u8]| {
-        sent = generation(object)?;
+        current = generation(object)?;
         Ok(())
     };
     socket.ask(get_generation, take).unwrap();
-    sent
+    current
 }
 
 #[test]
