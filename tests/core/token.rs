@@ -308,7 +308,7 @@ fn a_claim_that_breaks_the_format_is_refused() {
 }
 
 fn requests() -> impl Strategy<Value = Request> {
-    let kind = prop::sample::select(&ProofKind::ALL[..]);
+    let kind = prop::sample::select(ProofKind::ALL);
     let wanted = prop_oneof![
         Just(Wanted::Source),
         any::<IpAddr>().prop_map(|address| Wanted::Address(address.to_canonical())),

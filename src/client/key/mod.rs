@@ -42,7 +42,7 @@ pub struct SshType {
 }
 
 /// All types of ssh keys.
-pub const SSH_TYPES: [SshType; 2] = [ssh::TYPE, security_key::TYPE];
+pub const SSH_TYPES: &[SshType] = &[ssh::TYPE, security_key::TYPE];
 
 /// Signs with an ssh key.
 pub trait Signs {

@@ -41,18 +41,17 @@ pub type ReadSsh = fn(&mut Reader<'_>, bool) -> Result<Box<dyn Verifier>, BadKey
 
 impl ProofKind {
     /// All of them.
-    pub const ALL: [&Self; 4] =
-        [&secret::KIND, &ed25519::KIND, &ssh::KIND, &security_key::KIND];
+    pub const ALL: &[&Self] = &[&secret::KIND, &ed25519::KIND, &ssh::KIND, &security_key::KIND];
 
     /// The kind with this number in a token.
     #[must_use]
     pub fn from_number(number: u8) -> Option<&'static Self> {
-        Self::ALL.into_iter().find(|kind| kind.number == number)
+        Self::ALL.iter().copied().find(|kind| kind.number == number)
     }
 
     /// The kinds that are types of ssh keys.
     pub fn ssh() -> impl Iterator<Item = &'static Self> {
-        Self::ALL.into_iter().filter(|kind| kind.read_ssh.is_some())
+        Self::ALL.iter().copied().filter(|kind| kind.read_ssh.is_some())
     }
 }
 

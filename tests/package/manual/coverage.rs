@@ -6,8 +6,10 @@ use std::process::Command;
 
 use knockd::capture::filter;
 use knockd::core::command::{MAX_LENGTH, MAX_WORD, MAX_WORDS};
+use knockd::core::credential::ProofKind;
 use knockd::core::door::Table;
 use knockd::core::reason::Reason;
+use knockd::core::token::PROOF_LENGTH;
 use knockd::core::{gate, lease, replay, sequence, user};
 use knockd::firewall::Warning;
 use knockd::log::{self, Level, event, summary};
@@ -15,7 +17,7 @@ use knockd::process::{keeper, runner};
 
 #[cfg(feature = "legacy")]
 use super::MIGRATE;
-use super::{CONFIGURATION, KNOCK, KNOCKD, MESSAGES};
+use super::{CONFIGURATION, KNOCK, KNOCKD, MESSAGES, SPA};
 
 /// What follows `.It` on every line of `page` that describes an item.
 pub fn items<'a>(page: &'a str, macro_name: &str) -> Vec<&'a str> {
@@ -174,6 +176,22 @@ fn every_alternative_of_the_configuration_is_in_its_manual_and_no_other() {
 fn every_field_of_the_hosts_file_is_in_its_manual_and_no_other() {
     let source = include_str!("../../../src/client/hosts.rs");
     assert_eq!(documented_fields(KNOCK), fields(&bodies(source, "pub struct Host {")));
+}
+
+#[test]
+fn every_kind_of_proof_is_in_the_manuals_and_no_other() {
+    let numbers: Vec<_> = ProofKind::ALL.iter().map(|kind| kind.number.to_string()).collect();
+    let described = SPA.lines().filter_map(|line| line.strip_prefix(".It kind "));
+    let described: Vec<_> = described.filter_map(|kind| kind.split(' ').next()).collect();
+    assert_eq!(described, numbers);
+    for kind in ProofKind::ALL {
+        let (_, text) = SPA.split_once(&format!(".It kind {} ,", kind.number)).unwrap();
+        let padding = format!("{} bytes of zero", PROOF_LENGTH - kind.length);
+        assert!(text.split(".It ").next().unwrap().contains(&padding), "{kind:?}: {padding}");
+    }
+    for kind in ProofKind::ssh() {
+        assert!(CONFIGURATION.contains(&format!(".Li {}", kind.name)), "{kind:?}");
+    }
 }
 
 #[test]

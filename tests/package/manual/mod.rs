@@ -12,4 +12,5 @@ const MESSAGES: &str = include_str!("../../../man/knockd-messages.7");
 const MIGRATE: &str = include_str!("../../../man/knockd-migrate.7");
 const KNOCKCTL: &str = include_str!("../../../man/knockctl.8");
 const KNOCK: &str = include_str!("../../../man/knock.1");
+const SPA: &str = include_str!("../../../man/spa.7");
 const CONFIGURATION: &str = include_str!("../../../man/knockd.ron.5");
