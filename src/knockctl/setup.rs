@@ -174,21 +174,8 @@ fn write_new(file: &Path, text: &str) -> io::Result<()> {
 }
 
 fn configuration(name: &str, port: u16, users: &str) -> String {
-    let (firewall, anchor) = if cfg!(target_os = "linux") {
-        let text = "    // The nftables table that has the sets knock_ssh_v4 and knock_ssh_v6.
-    firewall: Nft(table: \"knockd\"),
-
-";
-        (text, "")
-    } else if cfg!(target_os = "macos") {
-        let text = "    // pf is disabled there until someone asks for it.
-    enable_pf: true,
-
-";
-        (text, " anchor: \"org.knockd\",")
-    } else {
-        ("", "")
-    };
+    let firewall = SYSTEM.firewall;
+    let anchor = SYSTEM.anchor.map(|name| format!(" anchor: {name:?},")).unwrap_or_default();
     format!(
         "// Configuration of knockd. Every field stands in knockd.ron(5).
 // After a change: knockd -n, then knockctl reload.
@@ -260,37 +247,6 @@ fn explain(file: &Path, gate: &Path, is_new: bool, user: Option<&str>) {
 /// In an order that keeps the connection over which they are typed: what is
 /// loaded first is taken back by itself, unless all went well.
 fn steps(user: Option<&str>) -> Vec<String> {
-    let mut steps = Vec::new();
-    if cfg!(target_os = "freebsd") {
-        // Without a state a connection ends with the first ruleset that blocks.
-        steps.push(
-            "if pfctl -si does not say Enabled: kldload -n pf; echo 'pass flags any keep state \
-             (sloppy)' | pfctl -ef - and then type something in every session that must live"
-                .into(),
-        );
-    }
-    let [test, undo, load] = if cfg!(target_os = "macos") {
-        [
-            "save it as /usr/local/etc/knockd.pf and test it: pfctl -a org.knockd -nf FILE",
-            // Jobs of at(1) do not run there unless somebody sees to it.
-            "have it taken back by itself: nohup sh -c 'sleep 600; pfctl -a org.knockd -F all' &",
-            "load it: pfctl -a org.knockd -f FILE; connections from before pf was enabled end, so \
-             have the console at hand",
-        ]
-    } else if cfg!(target_os = "linux") {
-        [
-            "save it as FILE and test it: nft -c -f FILE",
-            "have it taken back by itself: echo 'nft delete table inet knockd' | at now + 10 minutes",
-            "load it: nft -f FILE; connections that stand go on",
-        ]
-    } else {
-        [
-            "add it to a copy of pf.conf, behind other block rules, and test it: pfctl -nf COPY",
-            "have it taken back by itself: echo 'pfctl -f /etc/pf.conf || pfctl -d' | at \
-             now + 10 minutes",
-            "load it: pfctl -f COPY; connections with a state go on",
-        ]
-    };
     let enroll = match user {
         Some(user) => format!("knockctl enroll {user}, and on the client knock --enroll"),
         None => "knockctl enroll NAME --doors ssh --source bound, and on the client knock \
@@ -300,6 +256,6 @@ fn steps(user: Option<&str>) -> Vec<String> {
     let start = format!("start knockd; {enroll}");
     let end = "knock, connect anew beside the old connection, and only then end the job, with \
                atrm or kill, and keep the filter for good";
-    steps.extend([test.into(), undo.into(), load.into(), start, end.into()]);
-    steps
+    let rules = SYSTEM.before_rules.into_iter().chain(SYSTEM.load_rules).map(str::to_owned);
+    rules.chain([start, end.to_owned()]).collect()
 }

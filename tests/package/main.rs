@@ -15,3 +15,4 @@ mod manual;
 mod pf_examples;
 mod ports;
 mod rcd;
+mod systems;

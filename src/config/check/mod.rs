@@ -22,14 +22,16 @@ mod keys;
 #[cfg(feature = "legacy")]
 mod legacy;
 #[cfg(not(feature = "legacy"))]
-#[path = "no_legacy.rs"]
-mod legacy;
+mod no_legacy;
 mod sequences;
 mod shape;
 mod shell;
 mod spa;
 mod users;
 mod weakness;
+
+#[cfg(not(feature = "legacy"))]
+use no_legacy as legacy;
 
 pub use doors::anchor_fault;
 pub use weakness::weakness;

@@ -1,7 +1,16 @@
 //! `knockd --demo`: a real daemon and a real client in a network of their
 //! own, telling what really happens. Ends well only if all of it did.
 
+#[cfg(target_os = "linux")]
+mod namespace;
+#[cfg(not(target_os = "linux"))]
+mod no_namespace;
 mod world;
+
+#[cfg(target_os = "linux")]
+use namespace as in_namespace;
+#[cfg(not(target_os = "linux"))]
+use no_namespace as in_namespace;
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
@@ -13,7 +22,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use world::{World, in_namespace};
+use world::World;
 
 const HOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const SPA_PORT: u16 = 40123;

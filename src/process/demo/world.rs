@@ -26,7 +26,7 @@ impl Drop for World {
 impl World {
     /// Enters a network of our own and writes what both sides need.
     pub fn create() -> io::Result<Self> {
-        in_namespace::enter()?;
+        super::in_namespace::enter()?;
         let template = std::env::temp_dir().join("knockd-demo.XXXXXX");
         let directory = nix::unistd::mkdtemp(&template)?;
         let config = directory.join("knockd.ron");
@@ -107,11 +107,3 @@ fn server_config(directory: &Path, public: &str) -> String {
         directory = directory.display()
     )
 }
-
-#[cfg(target_os = "linux")]
-#[path = "namespace.rs"]
-pub mod in_namespace;
-
-#[cfg(not(target_os = "linux"))]
-#[path = "no_namespace.rs"]
-pub mod in_namespace;

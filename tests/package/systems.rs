@@ -1,0 +1,52 @@
+//! One place chooses the system, and the manual knows each.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use knockd::sys::SYSTEMS;
+
+/// What asks which system it is compiled for, other than `src/sys`: the
+/// interfaces to kernels, and the demonstration.
+const CHOOSERS: &[&str] = &[
+    "capture/bpf/mod.rs",
+    "capture/mod.rs",
+    "config/mod.rs",
+    "firewall/mod.rs",
+    "firewall/pf/mod.rs",
+    "knockctl/import/rules.rs",
+    "knockctl/setup.rs",
+    "process/demo/mod.rs",
+];
+
+fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn nothing_but_a_choice_of_interfaces_asks_for_the_system() {
+    let house = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&house, &mut files);
+    let asking = files
+        .iter()
+        .filter(|path| fs::read_to_string(path).unwrap().contains("target_os"))
+        .map(|path| path.strip_prefix(&house).unwrap().to_str().unwrap())
+        .filter(|path| !path.starts_with("sys/") && !CHOOSERS.contains(path));
+    assert_eq!(asking.collect::<Vec<_>>(), [""; 0]);
+}
+
+#[test]
+fn the_manual_names_the_configuration_of_every_system() {
+    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("man/knockd.8");
+    let manual = fs::read_to_string(manual).unwrap();
+    for system in SYSTEMS {
+        assert!(manual.contains(&format!("Pa {}", system.config)), "{}", system.name);
+    }
+}
