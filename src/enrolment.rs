@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::core::name;
+use crate::core::user::SourcePolicy;
 use crate::keyfile;
 
 /// The longest line, in bytes.
@@ -36,26 +37,9 @@ pub struct Enrolment {
     /// As the server calls the user.
     pub user: String,
     /// For which addresses the user may open.
-    pub source: Source,
+    pub source: SourcePolicy,
     /// The doors, and the first TCP port of each.
     pub doors: BTreeMap<String, Option<NonZeroU16>>,
-}
-
-/// For which addresses a user may open, in the words of the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Source {
-    /// For the one that it names and comes from.
-    Bound,
-    /// Also for the one that it comes from, unnamed.
-    Observed,
-    /// Also for others.
-    Delegate,
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
-    }
 }
 
 /// As it is written.
@@ -67,7 +51,7 @@ struct Line<'a> {
     port: u16,
     gate_key: &'a str,
     user: String,
-    source: Source,
+    source: SourcePolicy,
     doors: BTreeMap<String, Option<u16>>,
 }
 
@@ -174,7 +158,7 @@ mod tests {
             port: NonZeroU16::new(40_123).unwrap(),
             gate_key: Zeroizing::new([7; 32]),
             user: "alice".into(),
-            source: Source::Observed,
+            source: SourcePolicy::Observed,
             doors: [("ssh".into(), NonZeroU16::new(22)), ("vpn".into(), None)].into(),
         }
     }
@@ -185,7 +169,7 @@ mod tests {
         assert!(!line.contains('\n'));
         let again = Enrolment::decode(&format!("  {}\n", &*line)).unwrap();
         assert_eq!(*again.encode().unwrap(), *line);
-        assert_eq!((again.source, *again.gate_key), (Source::Observed, [7; 32]));
+        assert_eq!((again.source, *again.gate_key), (SourcePolicy::Observed, [7; 32]));
         assert_eq!(again.doors, enrolment().doors);
     }
 

@@ -14,7 +14,8 @@ use super::hosts_file::Put;
 use super::key::ed25519::Ed25519;
 use super::{Error, complain, hosts_file, keys, openssh};
 use crate::core::name;
-use crate::enrolment::{self, Enrolment, Source};
+use crate::core::user::SourcePolicy;
+use crate::enrolment::{self, Enrolment};
 use crate::keyfile::{self, Kind};
 
 /// Reads a line from standard input, writes what this client needs, and
@@ -118,8 +119,8 @@ fn entry(enrolment: &Enrolment, name: &str, gate: &str, key: &Path) -> String {
     let Enrolment { address, name: server, port, .. } = enrolment;
     // The server would refuse anything else, so say so here at once.
     let source = match enrolment.source {
-        Source::Bound => "        source: Bound,\n",
-        Source::Observed | Source::Delegate => "",
+        SourcePolicy::Bound => "        source: Bound,\n",
+        SourcePolicy::Observed | SourcePolicy::Delegate => "",
     };
     let ports: Vec<_> = enrolment
         .doors

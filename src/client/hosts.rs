@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
 use super::Error;
-use super::source::Source;
+use super::source::SourceSetting;
 use crate::core::name;
 use crate::keyfile;
 
@@ -37,7 +37,7 @@ pub struct Host {
     pub key: KeyPath,
     /// Which address tokens ask for.
     #[serde(default)]
-    pub source: Source,
+    pub source: SourceSetting,
     /// The TCP ports behind doors, by the doors' names.
     #[serde(default)]
     pub ports: BTreeMap<String, NonZeroU16>,
@@ -243,17 +243,17 @@ mod tests {
     fn the_example_is_a_host() {
         let hosts = parsed(&format!("{{\n{}}}", example("my gate"))).unwrap();
         let host = &hosts.0["my gate"];
-        assert_eq!((host.port.get(), host.source), (40123, Source::Auto));
+        assert_eq!((host.port.get(), host.source), (40123, SourceSetting::Auto));
         assert_eq!(host.name.as_str(), "gw1.example.org");
     }
 
     #[test]
     fn the_source_is_found_out_unless_it_is_written() {
-        assert_eq!(parsed(&stanza("port: 1")).unwrap().0["gw1"].source, Source::Auto);
+        assert_eq!(parsed(&stanza("port: 1")).unwrap().0["gw1"].source, SourceSetting::Auto);
         let bound = stanza("port: 1, source: Bound");
-        assert_eq!(parsed(&bound).unwrap().0["gw1"].source, Source::Bound);
+        assert_eq!(parsed(&bound).unwrap().0["gw1"].source, SourceSetting::Bound);
         let observed = stanza("port: 1, source: Observed");
-        assert_eq!(parsed(&observed).unwrap().0["gw1"].source, Source::Observed);
+        assert_eq!(parsed(&observed).unwrap().0["gw1"].source, SourceSetting::Observed);
     }
 
     #[test]

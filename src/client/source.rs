@@ -11,7 +11,7 @@ use crate::core::token::Wanted;
 
 /// Which address tokens ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-pub enum Source {
+pub enum SourceSetting {
     /// The one that this machine sends from, unless NAT changes it for sure:
     /// then the one that the packet arrives from.
     #[default]
@@ -25,7 +25,7 @@ pub enum Source {
 
 /// What to ask for, and what the user should know about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Choice {
+pub struct Chosen {
     /// The address.
     pub wanted: Wanted,
     /// That the address was not named, and why.
@@ -35,19 +35,19 @@ pub struct Choice {
 /// What to ask the server at `server` for, from the address `local`.
 ///
 /// # Errors
-/// When no door opens for `local`; and when only [`Source::Observed`] can
+/// When no door opens for `local`; and when only [`SourceSetting::Observed`] can
 /// work, but something else is set.
-pub fn choose(source: Source, local: IpAddr, server: IpAddr) -> Result<Choice, Error> {
-    if source == Source::Observed {
-        return Ok(Choice { wanted: Wanted::Source, hint: None });
+pub fn choose(source: SourceSetting, local: IpAddr, server: IpAddr) -> Result<Chosen, Error> {
+    if source == SourceSetting::Observed {
+        return Ok(Chosen { wanted: Wanted::Source, hint: None });
     }
     let host = address::host(local, Loopback::Allowed)
         .ok_or_else(|| Error::new(format!("no door opens for {local}")))?;
     if !is_private(host) || is_private(server) || server.is_loopback() {
-        return Ok(Choice { wanted: Wanted::Address(host), hint: None });
+        return Ok(Chosen { wanted: Wanted::Address(host), hint: None });
     }
     let why = format!("{host} is a private address and {server} is not, so NAT lies between");
-    if source == Source::Bound {
+    if source == SourceSetting::Bound {
         return Err(Error::new(format!(
             "{why}: no door opens for {host}; set source: Auto in hosts.ron and source: Observed \
              for the user on the server, or give --address"
@@ -57,7 +57,7 @@ pub fn choose(source: Source, local: IpAddr, server: IpAddr) -> Result<Choice, E
         "{why}: asked for the address that the token arrives from, which the server must allow \
          with source: Observed"
     );
-    Ok(Choice { wanted: Wanted::Source, hint: Some(hint) })
+    Ok(Chosen { wanted: Wanted::Source, hint: Some(hint) })
 }
 
 /// Whether an address means something only behind some router: those of RFC
@@ -113,10 +113,11 @@ mod tests {
 
     #[test]
     fn a_client_behind_nat_asks_for_the_packets_address_and_says_so() {
-        let choice = choose(Source::Auto, ip("10.0.0.5"), ip("203.0.113.1")).unwrap();
+        let choice = choose(SourceSetting::Auto, ip("10.0.0.5"), ip("203.0.113.1")).unwrap();
         assert_eq!(choice.wanted, Wanted::Source);
         assert!(choice.hint.unwrap().contains("source: Observed"));
-        let error = choose(Source::Bound, ip("10.0.0.5"), ip("203.0.113.1")).unwrap_err();
+        let error =
+            choose(SourceSetting::Bound, ip("10.0.0.5"), ip("203.0.113.1")).unwrap_err();
         assert!(error.to_string().contains("source: Observed"), "{error}");
     }
 
@@ -128,14 +129,14 @@ mod tests {
             ("2001:db8::7", "2001:db8::1"),
             ("127.0.0.1", "127.0.0.1"),
         ] {
-            for source in [Source::Auto, Source::Bound] {
+            for source in [SourceSetting::Auto, SourceSetting::Bound] {
                 let choice = choose(source, ip(local), ip(server)).unwrap();
                 let wanted = Wanted::Address(ip(local));
-                assert_eq!(choice, Choice { wanted, hint: None }, "{local} {server}");
+                assert_eq!(choice, Chosen { wanted, hint: None }, "{local} {server}");
             }
-            let choice = choose(Source::Observed, ip(local), ip(server)).unwrap();
+            let choice = choose(SourceSetting::Observed, ip(local), ip(server)).unwrap();
             assert_eq!(choice.wanted, Wanted::Source);
         }
-        assert!(choose(Source::Auto, ip("fe80::1"), ip("2001:db8::1")).is_err());
+        assert!(choose(SourceSetting::Auto, ip("fe80::1"), ip("2001:db8::1")).is_err());
     }
 }

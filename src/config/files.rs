@@ -23,7 +23,7 @@ pub const MAX_TOTAL: usize = 16 << 20;
 
 /// Where the bytes of key files come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum Origin {
     /// From the disk, and are kept.
     Disk,
     /// From an earlier reading, which judged who can read and replace them.
@@ -140,10 +140,10 @@ impl Files {
         &mut self,
         path: &Path,
         content: Content,
-        source: Source,
+        origin: Origin,
     ) -> Result<&[u8], Unread> {
         if !self.keys.contains_key(path) {
-            if source == Source::Memory {
+            if origin == Origin::Memory {
                 return Err(Unread::File(keyfile::Error::missing(path)));
             }
             let read = match content {

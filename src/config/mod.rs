@@ -20,7 +20,7 @@ use crate::core::interface::Selection;
 use crate::core::policy::{OnRemove, Policy};
 use crate::core::sequence::SequenceIndex;
 use crate::firewall::Choice;
-use files::Source;
+use files::Origin;
 use position::{Index, Place};
 
 mod authorized;
@@ -144,7 +144,7 @@ fn cannot_read(path: &Path, error: &io::Error) -> Problems {
 /// # Errors
 /// As [`load`].
 pub fn parse(text: &str, file: &Path, directory: &Path) -> Result<Config, Problems> {
-    interpret(text, Source::Disk, Files::new(file, directory, text.as_bytes()))
+    interpret(text, Origin::Disk, Files::new(file, directory, text.as_bytes()))
 }
 
 /// Checks what was read before, by this process or another. Nothing is asked
@@ -154,7 +154,7 @@ pub fn parse(text: &str, file: &Path, directory: &Path) -> Result<Config, Proble
 /// # Errors
 /// As [`load`], but for what only the file system knows.
 pub fn parse_files(files: &Files) -> Result<Config, Problems> {
-    interpret(utf8(files.path(), files.text())?, Source::Memory, files.clone())
+    interpret(utf8(files.path(), files.text())?, Origin::Memory, files.clone())
 }
 
 /// Where the user `name` stands in the configuration at `path`.
@@ -186,9 +186,9 @@ pub fn check_authorized_key(line: &str) -> Result<(), String> {
     authorized::parse_line(line).map(drop)
 }
 
-fn interpret(text: &str, source: Source, files: Files) -> Result<Config, Problems> {
+fn interpret(text: &str, origin: Origin, files: Files) -> Result<Config, Problems> {
     let raw = understand(text, files.path())?;
-    check::configuration(&raw, Index::new(text).root(), source, files)
+    check::configuration(&raw, Index::new(text).root(), origin, files)
 }
 
 fn understand(text: &str, path: &Path) -> Result<raw::Configuration, Problems> {

@@ -9,6 +9,10 @@ use std::marker::PhantomData;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
+use crate::core::door::OnClose;
+use crate::core::policy::OnRemove;
+use crate::core::user::SourcePolicy;
+
 /// The whole file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -102,20 +106,6 @@ pub struct Commands {
     pub on_close: Option<Vec<String>>,
 }
 
-#[derive(Deserialize, Clone, Copy, Default)]
-pub enum OnClose {
-    #[default]
-    KeepStates,
-    KillStates,
-}
-
-#[derive(Deserialize, Clone, Copy, Default)]
-pub enum OnRemove {
-    #[default]
-    Close,
-    Keep,
-}
-
 #[derive(Deserialize)]
 pub enum Port {
     Tcp(u16),
@@ -177,7 +167,7 @@ pub struct User {
     pub credential: Credential,
     pub doors: Vec<String>,
     #[serde(default)]
-    pub source: Source,
+    pub source: SourcePolicy,
     #[serde(default)]
     pub networks: Vec<String>,
     pub not_before: Option<String>,
@@ -218,14 +208,6 @@ pub enum Hmac {
     Sha512,
     Sha3_256,
     Sha3_512,
-}
-
-#[derive(Deserialize, Clone, Copy, Default)]
-pub enum Source {
-    #[default]
-    Bound,
-    Observed,
-    Delegate,
 }
 
 #[derive(Deserialize, Clone, Copy, Default, PartialEq, Eq)]

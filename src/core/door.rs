@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use super::address::Entry;
 use super::command::Commands;
 use super::hash;
@@ -63,7 +65,7 @@ pub struct Door {
 
 /// Whether the connections of an address end when its entry is deleted. pf would
 /// let them go on, because it keeps their states.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 pub enum OnClose {
     /// They go on.
     #[default]

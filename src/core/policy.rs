@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use super::address::Loopback;
 use super::credential::Credential;
 use super::door::{self, Door, DoorId, DoorIndex};
@@ -37,7 +39,7 @@ pub struct Limits {
 }
 
 /// What happens to leases whose door or holder a new configuration removes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 pub enum OnRemove {
     /// They are closed.
     #[default]

@@ -1,7 +1,10 @@
 //! Users: which doors they may open, from where and how long.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use super::address::Networks;
 use super::credential::Credential;
@@ -15,7 +18,7 @@ use super::token::UserId;
 pub struct UserIndex(pub u32);
 
 /// For which addresses a user may open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum SourcePolicy {
     /// Only an address that the token names and that is the packet's source.
     #[default]
@@ -25,6 +28,13 @@ pub enum SourcePolicy {
     Observed,
     /// Also an address that the token names and that is not the packet's source.
     Delegate,
+}
+
+impl fmt::Display for SourcePolicy {
+    /// As in the configuration.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
 }
 
 /// The default number of a user's proofs that are checked a second.

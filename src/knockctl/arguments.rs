@@ -3,11 +3,13 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::control::request::Order;
 use crate::core::address::{self, Loopback};
+use crate::core::user::SourcePolicy;
 use crate::core::{duration, name};
 use crate::sys::SYSTEM;
 
@@ -127,8 +129,8 @@ pub struct Enroll {
     #[arg(long, value_name = "DOOR", value_delimiter = ',', value_parser = name)]
     pub doors: Vec<String>,
     /// The addresses that a new user may open doors for
-    #[arg(long)]
-    pub source: Option<Source>,
+    #[arg(long, value_parser = source())]
+    pub source: Option<SourcePolicy>,
     /// Where the client sends to [default: the server's name]
     #[arg(long, value_name = "HOST")]
     pub address: Option<String>,
@@ -153,20 +155,11 @@ pub struct Setup {
     #[arg(long, value_name = "FILE", requires = "user")]
     pub key: Option<PathBuf>,
     /// The addresses that the first user may open doors for
-    #[arg(long, requires = "user")]
-    pub source: Option<Source>,
+    #[arg(long, requires = "user", value_parser = source())]
+    pub source: Option<SourcePolicy>,
     /// The configuration to write
     #[arg(short = 'f', value_name = "FILE", default_value = SYSTEM.config)]
     pub config: PathBuf,
-}
-
-/// For which addresses a user may open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Source {
-    /// The one that the client has and names.
-    Bound,
-    /// Also the one that its packets arrive from.
-    Observed,
 }
 
 /// What gets a new key.
@@ -247,6 +240,17 @@ fn host(text: &str) -> Result<IpAddr, String> {
         text.parse().map_err(|_| "an address must be like 192.0.2.7 or 2001:db8::7")?;
     address::host(address, Loopback::Allowed)
         .ok_or_else(|| format!("{address} is not the address of a host"))
+}
+
+/// Not `delegate`, which nobody asks for in passing.
+fn source() -> impl TypedValueParser<Value = SourcePolicy> {
+    let bound = PossibleValue::new("bound").help("The one that the client has and names");
+    let observed =
+        PossibleValue::new("observed").help("Also the one that its packets arrive from");
+    PossibleValuesParser::new([bound, observed]).map(|word| match word.as_str() {
+        "observed" => SourcePolicy::Observed,
+        _ => SourcePolicy::Bound,
+    })
 }
 
 fn seconds(text: &str) -> Result<u32, String> {

@@ -3,14 +3,14 @@
 use std::io::Write;
 use std::num::NonZeroU16;
 
-use super::arguments::{Enroll, Source};
+use super::arguments::Enroll;
 use super::{Error, hint, qr};
 use crate::config::{self, Config};
 use crate::core::name;
 use crate::core::policy::Spa;
 use crate::core::sighting::Protocol;
 use crate::core::user::SourcePolicy;
-use crate::enrolment::{self, Enrolment};
+use crate::enrolment::Enrolment;
 
 /// Prints the line, or draws it.
 pub(super) fn enroll(order: &Enroll, out: &mut dyn Write) -> Result<(), Error> {
@@ -78,18 +78,13 @@ fn enrolment(order: &Enroll, config: &Config) -> Result<Enrolment, Error> {
 
 /// The doors and the source policy: of a user who is configured those that are
 /// configured, of another one those that are given.
-fn rights(order: &Enroll, config: &Config) -> Result<(Vec<String>, enrolment::Source), Error> {
+fn rights(order: &Enroll, config: &Config) -> Result<(Vec<String>, SourcePolicy), Error> {
     let name = &order.name;
     let user = config.policy.users.iter().find(|user| user.name == *name);
     match (user, &order.doors[..], order.source) {
         (Some(user), [], None) => {
             let doors = user.doors.iter().filter_map(|door| config.policy.door(*door));
-            let source = match user.source {
-                SourcePolicy::Bound => enrolment::Source::Bound,
-                SourcePolicy::Observed => enrolment::Source::Observed,
-                SourcePolicy::Delegate => enrolment::Source::Delegate,
-            };
-            Ok((doors.map(|door| door.name.clone()).collect(), source))
+            Ok((doors.map(|door| door.name.clone()).collect(), user.source))
         }
         (Some(_), ..) => {
             let file = order.config.display();
@@ -97,13 +92,7 @@ fn rights(order: &Enroll, config: &Config) -> Result<(Vec<String>, enrolment::So
                 "{file} says what {name} may do: leave --doors and --source out, or change it there"
             )))
         }
-        (None, [_, ..], Some(source)) => {
-            let source = match source {
-                Source::Bound => enrolment::Source::Bound,
-                Source::Observed => enrolment::Source::Observed,
-            };
-            Ok((order.doors.clone(), source))
-        }
+        (None, [_, ..], Some(source)) => Ok((order.doors.clone(), source)),
         (None, ..) => Err(Error::Because(format!(
             "{name} is new: give --doors, and --source bound for a client with an address of its \
              own, or --source observed for one behind NAT, which lets someone in the path \

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::arguments::{Setup, Source};
+use super::arguments::Setup;
 use super::{Error, hint};
 use crate::config::{self, Config};
 use crate::core::name;
@@ -110,17 +110,13 @@ fn user(order: &Setup) -> Result<String, Error> {
     let (Some(user), Some(key)) = (&order.user, &order.key) else {
         return Ok("    users: {},\n".into());
     };
-    let source = match order.source {
-        Some(Source::Bound) => "Bound",
-        Some(Source::Observed) => "Observed",
-        None => {
-            return Err(Error::Because(
-                "give --source bound for a client with an address of its own, or --source \
-                 observed for one behind NAT, which lets someone in the path redirect the grant"
-                    .into(),
-            ));
-        }
-    };
+    let source = order.source.ok_or_else(|| {
+        Error::Because(
+            "give --source bound for a client with an address of its own, or --source observed \
+             for one behind NAT, which lets someone in the path redirect the grant"
+                .into(),
+        )
+    })?;
     let text = fs::read_to_string(key)
         .map_err(|error| Error::Because(format!("cannot read {}: {error}", key.display())))?;
     let mut lines = text.lines().map(str::trim);

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use knockd::config;
-use knockd::enrolment::{Enrolment, Source};
+use knockd::core::user::SourcePolicy;
+use knockd::enrolment::Enrolment;
 use knockd::keyfile;
 use tempfile::TempDir;
 
@@ -180,7 +181,7 @@ fn a_line_carries_all_that_a_client_must_know() {
     let enrolment = Enrolment::decode(&line).unwrap();
     let gate = keyfile::read(&server.path("knockd/gate.key")).unwrap();
     assert_eq!(*enrolment.gate_key, *gate.key);
-    assert_eq!((enrolment.user.as_str(), enrolment.source), ("alice", Source::Observed));
+    assert_eq!((enrolment.user.as_str(), enrolment.source), ("alice", SourcePolicy::Observed));
     assert_eq!(enrolment.doors["ssh"].unwrap().get(), 22);
 
     for (arguments, why) in [

@@ -108,6 +108,7 @@ fn door(
                 .error(at.field("ports").item(ordinal), format!("port {port} is named twice"));
         }
     }
+    on_close(raw, at, firewall, report);
     Door {
         name: name.to_owned(),
         table: Table { anchor: raw.anchor.clone(), name: raw.table.clone() },
@@ -115,7 +116,7 @@ fn door(
         open_for,
         max_open_for,
         max_leases,
-        on_close: on_close(raw, at, firewall, report),
+        on_close: raw.on_close,
         v4_prefix: prefix(raw.v4_prefix, V4, "v4_prefix", at, firewall, report),
         v6_prefix: prefix(raw.v6_prefix, V6, "v6_prefix", at, firewall, report),
         rdomain: raw.rdomain,
@@ -177,20 +178,14 @@ fn prefix(
     prefix
 }
 
-fn on_close(raw: &raw::Door, at: Spot<'_>, firewall: &Choice, report: &mut Report) -> OnClose {
+fn on_close(raw: &raw::Door, at: Spot<'_>, firewall: &Choice, report: &mut Report) {
     if raw.rdomain > MAX_RDOMAIN {
         let text = format!("rdomain is {}, must be at most {MAX_RDOMAIN}", raw.rdomain);
         report.error(at.field("rdomain"), text);
     }
-    match raw.on_close {
-        raw::OnClose::KeepStates => OnClose::KeepStates,
-        raw::OnClose::KillStates => {
-            if matches!(firewall, Choice::Nft { .. }) {
-                let text = "nft kills no states, write on_close: KeepStates";
-                report.error(at.field("on_close"), text);
-            }
-            OnClose::KillStates
-        }
+    if raw.on_close == OnClose::KillStates && matches!(firewall, Choice::Nft { .. }) {
+        let text = "nft kills no states, write on_close: KeepStates";
+        report.error(at.field("on_close"), text);
     }
 }
 

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::authorized;
-use crate::config::files::{Content, Files, MAX_TOTAL, Source, Unread};
+use crate::config::files::{Content, Files, MAX_TOTAL, Origin, Unread};
 use crate::config::position::Spot;
 use crate::config::problem::Report;
 use crate::config::raw::{self, Configuration};
@@ -15,14 +15,14 @@ use crate::keyfile::{self, Key, Kind};
 /// Where key files lie, and what was read of them.
 pub struct Keys {
     directory: PathBuf,
-    source: Source,
+    origin: Origin,
     files: Files,
 }
 
 impl Keys {
     /// Relative paths are relative to `directory`.
-    pub fn new(directory: &Path, source: Source, files: Files) -> Self {
-        Self { directory: directory.to_owned(), source, files }
+    pub fn new(directory: &Path, origin: Origin, files: Files) -> Self {
+        Self { directory: directory.to_owned(), origin, files }
     }
 
     /// Everything that was read.
@@ -40,7 +40,7 @@ impl Keys {
         let wanted = raw.spa.is_some()
             || raw.sequences.iter().any(|(_, _, sequence)| sequence.changing.is_some())
             || raw.users.iter().any(|(_, _, user)| is_in_file(&user.credential));
-        if !wanted || self.source == Source::Memory {
+        if !wanted || self.origin == Origin::Memory {
             return;
         }
         match keyfile::check_directory(&self.directory) {
@@ -67,9 +67,9 @@ impl Keys {
         report: &mut Report,
     ) -> Option<Key> {
         let path = self.place(path, at, report)?;
-        let read = match self.source {
-            Source::Disk => self.files.read(&path),
-            Source::Memory => self.files.key(&path).map_err(Unread::File),
+        let read = match self.origin {
+            Origin::Disk => self.files.read(&path),
+            Origin::Memory => self.files.key(&path).map_err(Unread::File),
         };
         match read {
             Ok(file) if file.kind == wanted => Some(file.key),
@@ -109,7 +109,7 @@ impl Keys {
         report: &mut Report,
     ) -> Option<T> {
         let path = self.place(path, at, report)?;
-        let text = match self.files.read_bytes(&path, content, self.source) {
+        let text = match self.files.read_bytes(&path, content, self.origin) {
             Ok(bytes) => match parse(bytes) {
                 Ok(read) => return Some(read),
                 Err((0, why)) => format!("{}: {why}", path.display()),

@@ -5,15 +5,15 @@
 //! once anything was reported.
 #![forbid(unsafe_code)]
 
-use super::files::{Files, Source};
+use super::files::{Files, Origin};
 use super::position::Spot;
 use super::problem::Report;
-use super::raw::{self, Configuration, Permission};
+use super::raw::{Configuration, Permission};
 use super::{Config, Problems};
 use crate::core::address::Loopback;
 use crate::core::credential::Credential;
 use crate::core::name;
-use crate::core::policy::{Limits, OnRemove, Policy};
+use crate::core::policy::{Limits, Policy};
 
 mod changing;
 mod commands;
@@ -40,7 +40,7 @@ pub use weakness::weakness;
 pub(super) fn configuration(
     raw: &Configuration,
     at: Spot<'_>,
-    source: Source,
+    origin: Origin,
     files: Files,
 ) -> Result<Config, Problems> {
     let report = &mut Report::default();
@@ -52,7 +52,7 @@ pub(super) fn configuration(
     let firewall = shell::firewall(raw.firewall.as_ref(), at.field("firewall"), report);
     shell::pf_only(raw, at, &firewall, report);
     let directories = shell::directories(&raw.directories, at, files.directory(), report);
-    let mut keys = keys::Keys::new(&directories.secrets, source, files);
+    let mut keys = keys::Keys::new(&directories.secrets, origin, files);
     keys.check_directory(raw, at, report);
 
     let spa = spa::check(raw.spa.as_ref(), at.field("spa"), &raw.name, &mut keys, report);
@@ -89,10 +89,7 @@ pub(super) fn configuration(
         create_tables: raw.create_tables,
         enable_pf: raw.enable_pf,
         directories,
-        on_remove: match raw.on_remove {
-            raw::OnRemove::Close => OnRemove::Close,
-            raw::OnRemove::Keep => OnRemove::Keep,
-        },
+        on_remove: raw.on_remove,
         user,
         runner,
         warnings: Problems::new(files.path(), warnings),

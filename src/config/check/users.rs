@@ -13,7 +13,7 @@ use crate::config::authorized::{self, MAX_NETWORKS};
 use crate::config::date;
 use crate::config::position::Spot;
 use crate::config::problem::Report;
-use crate::config::raw::{self, Configuration, Source};
+use crate::config::raw::{self, Configuration};
 use crate::core::address::Networks;
 use crate::core::credential::Credential;
 use crate::core::credential::ed25519::Ed25519;
@@ -21,7 +21,7 @@ use crate::core::credential::secret::Secret;
 use crate::core::printable;
 use crate::core::time::Wall;
 use crate::core::token::UserId;
-use crate::core::user::{PROOFS_PER_SECOND, SourcePolicy, User};
+use crate::core::user::{PROOFS_PER_SECOND, User};
 use crate::keyfile::{self, Kind};
 
 const MAX_USERS: usize = 10_000;
@@ -107,11 +107,7 @@ fn user(
         name: name.to_owned(),
         credentials,
         doors: doors.find(&raw.doors, at.field("doors"), report),
-        source: match raw.source {
-            Source::Bound => SourcePolicy::Bound,
-            Source::Observed => SourcePolicy::Observed,
-            Source::Delegate => SourcePolicy::Delegate,
-        },
+        source: raw.source,
         networks: networks(&raw.networks, at.field("networks"), report),
         not_before,
         not_after,
