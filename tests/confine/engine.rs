@@ -10,7 +10,7 @@ use nix::libc;
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 
 use crate::confined::{self, Child, Role};
-use crate::net::{CLIENT4, Lab};
+use crate::net::{CLIENT4, Lab, proc};
 
 /// Not a test: what the others start.
 #[test]
@@ -31,7 +31,7 @@ fn a_confined_engine_does_its_work() {
     assert_eq!(child.line(), "done");
     // Not every container's root may raise the limit.
     if setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY).is_ok() {
-        assert_ne!(child.status("VmLck"), "0 kB");
+        assert_ne!(proc::status(child.id(), "VmLck"), "0 kB");
     }
     assert!(child.end().success());
 }
@@ -46,25 +46,22 @@ fn a_confined_engine_is_another_user_without_capabilities() {
     let nobody = Account::named("nobody").unwrap();
     let ids =
         |id: u32| [id.to_string(), id.to_string(), id.to_string(), id.to_string()].join("\t");
-    assert_eq!(child.status("Uid"), ids(nobody.uid.as_raw()));
-    assert_eq!(child.status("Gid"), ids(nobody.gid.as_raw()));
-    assert_eq!(child.status("Groups"), nobody.gid.to_string());
+    assert_eq!(proc::status(child.id(), "Uid"), ids(nobody.uid.as_raw()));
+    assert_eq!(proc::status(child.id(), "Gid"), ids(nobody.gid.as_raw()));
+    assert_eq!(proc::status(child.id(), "Groups"), nobody.gid.to_string());
     for set in ["CapPrm", "CapEff", "CapAmb"] {
-        assert_eq!(child.status(set), "0000000000000000", "{set}");
+        assert_eq!(proc::status(child.id(), set), "0000000000000000", "{set}");
     }
-    assert_eq!(child.status("NoNewPrivs"), "1");
-    assert_eq!(child.status("Seccomp"), "2", "filtered");
-    assert_eq!(child.status("SigBlk"), "0000000000000000");
-    let limits = child.proc("limits");
+    assert_eq!(proc::status(child.id(), "NoNewPrivs"), "1");
+    assert_eq!(proc::status(child.id(), "Seccomp"), "2", "filtered");
+    assert_eq!(proc::blocked_signals(child.id()), 0);
     for (limit, most) in [
         ("Max core file size", "0"),
         ("Max file size", "0"),
         ("Max processes", "0"),
         ("Max open files", "256"),
     ] {
-        let line = limits.lines().find(|line| line.starts_with(limit)).unwrap();
-        let numbers: Vec<_> = line[limit.len()..].split_ascii_whitespace().take(2).collect();
-        assert_eq!(numbers, [most, most], "{limit}");
+        assert_eq!(proc::limits(child.id(), limit), [most, most], "{limit}");
     }
     // Only root may look at a process that is not dumpable.
     assert_eq!(fs::metadata(child.path("environ")).unwrap().uid(), 0);
@@ -125,7 +122,7 @@ fn an_engine_for_trying_out_needs_no_root_and_no_other_user() {
     let mut child = Child::start(Role::Trying, lab.files.path());
     child.hand_over(&confined::capture(&lab));
     assert_eq!(child.line(), "capturing");
-    assert_eq!(child.status("Seccomp"), "2", "filtered");
+    assert_eq!(proc::status(child.id(), "Seccomp"), "2", "filtered");
     lab.send(CLIENT4, b"a knock");
     assert_eq!(child.line(), "met a knock");
     assert_eq!(child.line(), "done");
@@ -147,9 +144,7 @@ fn root_processes_gain_no_rights_and_leave_no_core() {
     let run = tempfile::tempdir().unwrap();
     let mut child = Child::start(Role::Root, run.path());
     assert_eq!(child.line(), "no new rights: true");
-    let limits = child.proc("limits");
-    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
-    assert_eq!(core.split_ascii_whitespace().skip(4).collect::<Vec<_>>(), ["0", "0", "bytes"]);
+    assert_eq!(proc::limits(child.id(), "Max core file size"), ["0", "0"]);
     assert!(child.end().success());
 }
 

@@ -6,7 +6,6 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, User};
 
@@ -147,7 +146,7 @@ fn no_memory_is_readable_by_others_of_the_engines_account() {
     let daemon = lab.daemon(&Plan::default().furnish(&lab));
     lab.send(CLIENT4, &lab.token("bob", CLIENT4));
     daemon.expect("door ssh opened");
-    let engine = daemon.children("engine")[0];
+    let engine = daemon.one("engine");
     assert!(found(&lab, &memory(engine)).is_some(), "there is something to be read");
     // An ordinary process of that account can be looked at by its like.
     assert_eq!(read_as_nobody("/proc/self/maps"), "");
@@ -165,19 +164,18 @@ fn no_memory_is_readable_by_others_of_the_engines_account() {
 #[test]
 fn no_process_leaves_a_core() {
     needs!(root);
-    // Where the system lets us, what starts the daemon would have cores.
-    let _ = setrlimit(Resource::RLIMIT_CORE, RLIM_INFINITY, RLIM_INFINITY);
     let lab = Lab::new();
-    let daemon = lab.daemon(&Plan::default().furnish(&lab));
+    let config = Plan::default().furnish(&lab);
+    // Where the system lets us, what starts the daemon would have cores.
+    let mut command = lab.server.command("sh");
+    command.args(["-c", "ulimit -c unlimited; exec \"$0\" -d -f \"$1\"", KNOCKD]).arg(config);
+    let daemon = Daemon::spawn(command);
+    daemon.ready();
     for pid in daemon.family() {
-        let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
-        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
-        let core: Vec<_> = core.split_ascii_whitespace().skip(4).take(2).collect();
-        assert_eq!(core, ["0", "0"]);
+        assert_eq!(proc::limits(pid, "Max core file size"), ["0", "0"]);
     }
     for (name, death) in [("engine", "an engine died, "), ("keeper", "the keeper died, ")] {
-        until("all live", || daemon.children(name).len() == 1);
-        kill(daemon.children(name)[0], Signal::SIGABRT).unwrap();
+        kill(daemon.one(name), Signal::SIGABRT).unwrap();
         let (_, line) = daemon.expect(death);
         assert!(line.contains("SIGABRT") && !line.contains("core"), "{line}");
     }

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::fs::{self, Permissions};
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -12,6 +12,7 @@ use knockd::control::request::Request;
 use knockd::control::server::{MAX_CLIENTS, MAX_OTHERS};
 
 use super::stage::Stage;
+use crate::programs;
 
 /// Nobody's, as far as we know.
 const STRANGER: u32 = 61_234;
@@ -27,8 +28,7 @@ impl Stage {
     /// A copy of knockctl that others can run.
     fn knockctl(&self) -> std::path::PathBuf {
         let copy = self.run.path().join("knockctl");
-        fs::copy(env!("CARGO_BIN_EXE_knockctl"), &copy).unwrap();
-        fs::set_permissions(&copy, Permissions::from_mode(0o755)).unwrap();
+        programs::copy(env!("CARGO_BIN_EXE_knockctl"), &copy);
         copy
     }
 
@@ -37,13 +37,7 @@ impl Stage {
         let mut command = Command::new(program);
         command.arg("-s").arg(self.socket()).args(what).uid(uid).gid(gid).current_dir("/");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        loop {
-            match command.spawn() {
-                // A child of another test has not yet closed what we copied to.
-                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {}
-                spawned => return spawned.unwrap(),
-            }
-        }
+        command.spawn().unwrap()
     }
 
     /// What it says in the end.

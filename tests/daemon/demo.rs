@@ -1,10 +1,11 @@
 //! The demonstration needs no root.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::chown;
 use std::process::{Command, Output};
 
 use crate::net::*;
+use crate::programs;
 
 /// Nobody, and nobody's group.
 const NOBODY: u32 = 65534;
@@ -25,8 +26,7 @@ fn the_demonstration_runs_as_an_ordinary_user() {
     let directory = tempfile::tempdir().unwrap();
     chown(directory.path(), Some(NOBODY), Some(NOBODY)).unwrap();
     let program = directory.path().join("knockd");
-    fs::copy(KNOCKD, &program).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    programs::copy(KNOCKD, &program);
     let output = as_nobody(directory.path(), &[program.to_str().unwrap(), "--demo"]);
     let (said, told) =
         (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());

@@ -1,5 +1,5 @@
 //! Programs that commands may be, and what they tell the test.
-#![allow(dead_code, reason = "each test file uses what it needs")]
+#![cfg_attr(not(feature = "faults"), allow(dead_code, reason = "of the commands' tests"))]
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{BufRead, BufReader, Write};
@@ -7,30 +7,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use tempfile::TempDir;
 
-/// What should happen at once may take this long on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Waits until `done` says so, looking every few milliseconds at something
-/// that has no event to wait for.
-pub fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !done() {
-        assert!(Instant::now() < end, "never: {what}");
-        thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// Whether there is no such process any more, or only what is left of it.
-pub fn is_gone(pid: &str) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().is_none_or(|rest| rest.is_empty() || rest.starts_with(" Z"))
-}
+use crate::net::PATIENCE;
+use crate::programs;
 
 /// Whether the runner has seen that its channel is closed: its deadline is set,
 /// the only one that is so near.
@@ -84,8 +68,7 @@ impl House {
         let path = self.path(name);
         let (told, gate) = (self.path("told"), self.path("gate"));
         let head = format!("FIFO={}\nGATE={}", told.display(), gate.display());
-        fs::write(&path, format!("#!/bin/sh\n{head}\n{text}\n")).unwrap();
-        set_mode(&path, 0o755);
+        programs::write(&path, &format!("#!/bin/sh\n{head}\n{text}\n"));
         path.display().to_string()
     }
 

@@ -1,7 +1,6 @@
 //! While no lease lives and no packet comes, no process of the daemon runs.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::thread;
 use std::time::Duration;
 
@@ -14,14 +13,9 @@ const REST: Duration = Duration::from_secs(10);
 
 /// How often each process was given the processor, willingly left or not.
 fn runs(daemon: &Daemon) -> BTreeMap<Pid, [u64; 2]> {
-    let count = |status: &str, field: &str| -> u64 {
-        let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
-        line.trim().parse().unwrap()
-    };
     let of = |pid: Pid| {
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-        let fields = ["voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"];
-        (pid, fields.map(|field| count(&status, field)))
+        let fields = ["voluntary_ctxt_switches", "nonvoluntary_ctxt_switches"];
+        (pid, fields.map(|field| proc::status(pid, field).parse().unwrap()))
     };
     daemon.family().into_iter().map(of).collect()
 }

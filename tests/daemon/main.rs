@@ -8,6 +8,8 @@
 mod needs;
 #[path = "../common/net/mod.rs"]
 mod net;
+#[path = "../common/programs.rs"]
+mod programs;
 
 mod attacks;
 mod clocks;
@@ -23,7 +25,6 @@ mod idle;
 #[cfg(feature = "faults")]
 mod lifecycle;
 mod machine;
-mod many_users;
 mod operation;
 mod power_loss;
 mod random_deaths;

@@ -6,38 +6,11 @@ use std::path::Path;
 use std::process::Output;
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, getsid};
+use nix::unistd::getsid;
 
+use crate::net::daemon::Detached;
 use crate::net::furnish::clear_of_start;
 use crate::net::*;
-
-/// A daemon that has left its terminal, killed if the test fails.
-struct Detached(Pid);
-
-impl Detached {
-    /// The daemon that wrote this file.
-    fn of(pidfile: &Path) -> Self {
-        Self(Pid::from_raw(fs::read_to_string(pidfile).unwrap().trim().parse().unwrap()))
-    }
-
-    fn proc(&self, name: &str) -> std::path::PathBuf {
-        Path::new("/proc").join(self.0.to_string()).join(name)
-    }
-
-    /// Whether it runs; one that nobody waited for yet does not.
-    fn runs(&self) -> bool {
-        let status = fs::read_to_string(self.proc("status")).unwrap_or_default();
-        status.lines().any(|line| line.starts_with("State:") && !line.contains('Z'))
-    }
-}
-
-impl Drop for Detached {
-    fn drop(&mut self) {
-        if self.runs() {
-            let _ = kill(self.0, Signal::SIGKILL);
-        }
-    }
-}
 
 /// The command as rc(8) runs it.
 fn start(lab: &Lab, config: &Path) -> Output {
@@ -135,11 +108,8 @@ fn a_daemon_that_left_the_terminal_speaks_to_syslog() {
     };
     // Facility daemon, severity notice (RFC 3164, section 4.1.1).
     let line = expect("ready, capturing on 1 interfaces");
-    // It comes from the keeper, whom the daemon started.
-    let children = fs::read_to_string(daemon.proc(&format!("task/{}/children", daemon.0)));
-    let children = children.unwrap();
-    let mut names = children.split_ascii_whitespace().map(|pid| format!("knockd[{pid}]"));
-    assert!(line.starts_with("<29>") && names.any(|name| line.contains(&name)), "{line}");
+    let keeper = format!("knockd[{}]", proc::child(daemon.0, "keeper"));
+    assert!(line.starts_with("<29>") && line.contains(&keeper), "{line}");
     lab.send(CLIENT4, &lab.token("bob", CLIENT4));
     expect("door ssh opened for 192.0.2.100 by bob");
     kill(daemon.0, Signal::SIGTERM).unwrap();

@@ -1,14 +1,12 @@
 //! A new configuration takes the place of the old one, whole or not at all.
 
 use std::fs;
-use std::net::IpAddr;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
 
-use crate::net::furnish::{ahead, named, token};
+use crate::net::daemon::Detached;
+use crate::net::furnish::edit;
 use crate::net::*;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
 /// A lab with a daemon whose leases last a minute.
 fn lab() -> (Lab, PathBuf, Daemon) {
@@ -18,13 +16,6 @@ fn lab() -> (Lab, PathBuf, Daemon) {
     (lab, config, daemon)
 }
 
-/// Changes the configuration, without telling the daemon.
-fn edit(config: &Path, from: &str, to: &str) {
-    let text = fs::read_to_string(config).unwrap();
-    assert!(text.contains(from), "{from}");
-    fs::write(config, text.replace(from, to)).unwrap();
-}
-
 fn reload(daemon: &Daemon) {
     daemon.signal(Signal::SIGHUP);
     daemon.expect("configuration reloaded, ");
@@ -32,50 +23,6 @@ fn reload(daemon: &Daemon) {
 
 const BOB: &str = r#""bob": (credential: Secret("bob.key"), doors: ["ssh"]),"#;
 const SSH: &str = r#""ssh": (table: "knock_ssh", ports: [Tcp(22)], open_for: "60s"),"#;
-
-/// Tokens, a hundred a second, of so many users.
-const TOKENS: u32 = 500;
-const USERS: u32 = 8;
-
-#[test]
-fn no_token_is_lost_or_opens_twice_while_configurations_come_and_go() {
-    needs!(root);
-    let (lab, config, daemon) = lab();
-    // Enough users that nobody's budget of proofs is used up.
-    let mut users = String::new();
-    for number in 0..USERS {
-        lab.keygen(&format!("u{number}.key"), &["--secret"]);
-        users += &format!(
-            r#""u{number}": (credential: Secret("u{number}.key"), doors: ["ssh"],
-                source: Delegate, max_leases: 1000),
-            "#
-        );
-    }
-    edit(&config, BOB, &users);
-    reload(&daemon);
-    let access: Vec<_> = (0..USERS).map(|number| lab.access(&format!("u{number}"))).collect();
-    let (started, mut reloads) = (Instant::now(), 0);
-    for number in 0..TOKENS {
-        let due = Duration::from_millis(10) * number;
-        std::thread::sleep(due.saturating_sub(started.elapsed()));
-        if number % 20 == 10 {
-            daemon.signal(Signal::SIGHUP);
-            reloads += 1;
-        }
-        let [_, _, high, low] = number.to_be_bytes();
-        let address = IpAddr::from([10, 1, high, low]).to_string();
-        let access = &access[usize::try_from(number % USERS).unwrap()];
-        lab.send(CLIENT4, &token(access, "ssh", named(&address), ahead()));
-    }
-    let sent = usize::try_from(TOKENS).unwrap();
-    until("all of them open", || lab.set("knock_ssh_v4").split(',').count() == sent);
-    let told = daemon.stop();
-    let count = |part: &str| told.iter().filter(|line| line.contains(part)).count();
-    assert_eq!(count("extended") + count("replayed"), 0, "{told:#?}");
-    // Signals that come while one is obeyed are one.
-    let done = count("configuration reloaded");
-    assert!(done > 2 && done <= reloads + 1, "{done} of {reloads}");
-}
 
 #[test]
 fn a_broken_configuration_changes_nothing_and_says_where_it_is_broken() {
@@ -195,15 +142,6 @@ fn new_ports_and_keys_count_at_once_and_old_ones_no_more() {
     daemon.stop();
 }
 
-/// A daemon that left its terminal, ended if the test fails.
-struct Detached(Pid);
-
-impl Drop for Detached {
-    fn drop(&mut self) {
-        let _ = kill(self.0, Signal::SIGKILL);
-    }
-}
-
 #[test]
 fn a_configuration_that_was_named_from_its_directory_is_found_again() {
     needs!(root);
@@ -213,8 +151,7 @@ fn a_configuration_that_was_named_from_its_directory_is_found_again() {
     command.current_dir(lab.path("")).args(["-f", "knockd.ron", "-p", "pid"]);
     let output = command.output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    let id = fs::read_to_string(lab.path("pid")).unwrap();
-    let daemon = Detached(Pid::from_raw(id.trim().parse().unwrap()));
+    let daemon = Detached::of(&lab.path("pid"));
     let ask = |word: &str| {
         let mut command = lab.server.command(env!("CARGO_BIN_EXE_knockctl"));
         let output = command.arg("-s").arg(lab.path("run/knockd.sock")).arg(word).output();
@@ -222,13 +159,11 @@ fn a_configuration_that_was_named_from_its_directory_is_found_again() {
     };
     // The next keeper begins where the daemon is by now: in no directory of
     // anybody's.
-    let children =
-        fs::read_to_string(format!("/proc/{0}/task/{0}/children", daemon.0)).unwrap();
-    let keeper = children.split_ascii_whitespace().next().unwrap();
-    kill(Pid::from_raw(keeper.parse().unwrap()), Signal::SIGKILL).unwrap();
+    let keeper = proc::child(daemon.0, "keeper");
+    kill(keeper, Signal::SIGKILL).unwrap();
     until("another keeper", || {
-        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", daemon.0));
-        !children.unwrap().contains(keeper) && ask("show").status.success()
+        let keepers = proc::children(daemon.0, "keeper");
+        !keepers.is_empty() && !keepers.contains(&keeper) && ask("show").status.success()
     });
     let told = ask("reload");
     assert!(told.status.success(), "{told:?}");

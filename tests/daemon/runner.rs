@@ -8,7 +8,10 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::house::{self, House, PATIENCE, is_gone, until};
+use crate::house::{self, House};
+use crate::net::proc::{self, is_gone};
+use crate::net::{PATIENCE, until};
+use crate::programs;
 use knockd::message::channel::Channel;
 use knockd::message::packet::LENGTH;
 use knockd::message::runner::{FromRunner, Occasion, Outcome, Run, ToRunner};
@@ -111,28 +114,28 @@ fn a_command_has_no_descriptor_but_three_that_lead_nowhere() {
     let mut runner = Runner::start();
     runner.run(run(1, &["/bin/sleep", "1000"]));
     let own = runner.child.id();
-    let mut command = String::new();
+    let mut pid = String::new();
     until("the command", || {
         let children = fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap();
-        command = format!("/proc/{}", children.trim());
-        fs::read(format!("{command}/cmdline"))
+        pid = children.trim().to_owned();
+        fs::read(format!("/proc/{pid}/cmdline"))
             .is_ok_and(|words| words.starts_with(b"/bin/sleep"))
     });
-    let descriptors = fs::read_dir(format!("{command}/fd")).unwrap();
-    let mut found: Vec<_> = descriptors.map(|descriptor| descriptor.unwrap().path()).collect();
-    found.sort();
-    assert_eq!(
-        found,
-        ["0", "1", "2"].map(|number| PathBuf::from(format!("{command}/fd/{number}")))
-    );
-    for descriptor in found {
+    let command = format!("/proc/{pid}");
+    let standard =
+        ["0", "1", "2"].map(|number| PathBuf::from(format!("{command}/fd/{number}")));
+    // What it inherited stays open; what it opens while it starts does not.
+    until("no descriptor but three", || {
+        let descriptors = fs::read_dir(format!("{command}/fd")).unwrap();
+        let mut found: Vec<_> = descriptors.map(|found| found.unwrap().path()).collect();
+        found.sort();
+        found == standard
+    });
+    for descriptor in standard {
         assert_eq!(fs::read_link(descriptor).unwrap().to_str(), Some("/dev/null"));
     }
     assert_eq!(fs::read_link(format!("{command}/cwd")).unwrap().to_str(), Some("/"));
-    let status = fs::read_to_string(format!("{command}/status")).unwrap();
-    for line in ["Umask:\t0022", "SigBlk:\t0000000000000000"] {
-        assert!(status.lines().any(|found| found == line), "{line}: {status}");
-    }
+    assert_eq!((&*proc::status(&pid, "Umask"), proc::blocked_signals(&pid)), ("0022", 0));
 }
 
 #[test]
@@ -141,7 +144,7 @@ fn a_command_runs_as_its_user_who_cannot_become_root_again() {
     let house = House::new();
     // A program that would make its user root.
     let doorway = house.path("doorway");
-    fs::copy("/usr/bin/id", &doorway).unwrap();
+    programs::copy("/usr/bin/id", &doorway);
     house::set_mode(&doorway, 0o4755);
     let text = format!(
         "echo $({} -u; grep -E '^(Uid|Gid|Groups|CapPrm|CapEff|NoNewPrivs)' /proc/$$/status) >$FIFO",

@@ -149,10 +149,7 @@ fn no_key_stands_anywhere_but_in_its_file_and_the_daemon() {
         }
     }
     lab.mark(&daemon);
-    let limits = String::from_utf8(daemon.proc("limits")).unwrap();
-    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
-    let core: Vec<_> = core.split_ascii_whitespace().skip(4).take(2).collect();
-    assert_eq!(core, ["0", "0"]);
+    assert_eq!(proc::limits(daemon.pid(), "Max core file size"), ["0", "0"]);
     said.extend(daemon.proc("cmdline"));
     said.extend(daemon.proc("environ"));
     let told = daemon.stop();

@@ -10,6 +10,8 @@ mod net;
 #[cfg(feature = "legacy")]
 #[path = "../common/policy.rs"]
 mod policy;
+#[path = "../common/programs.rs"]
+mod programs;
 #[path = "../common/security_key.rs"]
 mod security_key;
 

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
@@ -11,8 +12,8 @@ use std::time::Instant;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::PATIENCE;
 use super::furnish::clear_of_start;
+use super::{PATIENCE, proc, until};
 
 /// A running daemon and what it says.
 pub struct Daemon {
@@ -69,11 +70,12 @@ impl Daemon {
     }
 
     pub fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
+        kill(self.pid(), signal).unwrap();
     }
 
-    /// Kills one of its processes, without ceremony.
+    /// Kills its processes with this name, as soon as there is one.
     pub fn kill(&self, name: &str) {
+        until(name, || !self.children(name).is_empty());
         for pid in self.children(name) {
             let _ = kill(pid, Signal::SIGKILL);
         }
@@ -81,11 +83,14 @@ impl Daemon {
 
     /// Kills the parent, or all at once, and waits until none is left.
     pub fn kill_parent(mut self, all: bool) -> Vec<String> {
-        let family = self.family();
-        let doomed = if all { &family[..] } else { &family[..1] };
-        // None is to see another's end.
+        // None is to see another's end, nor to start what is not listed.
+        self.signal(Signal::SIGSTOP);
+        let mut doomed = self.family();
+        if !all {
+            doomed.truncate(1);
+        }
         for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
-            for pid in doomed {
+            for pid in &doomed {
                 let _ = kill(*pid, signal);
             }
         }
@@ -119,22 +124,23 @@ impl Daemon {
         fs::read(format!("/proc/{}/{name}", self.child.id())).unwrap()
     }
 
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).unwrap())
+    }
+
     /// The processes that it started, by their names: keeper, engine, runner.
     pub fn children(&self, name: &str) -> Vec<Pid> {
-        let path = format!("/proc/{id}/task/{id}/children", id = self.child.id());
-        let all = fs::read_to_string(path).unwrap_or_default();
-        let is_named = |pid: &&str| {
-            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            line.starts_with(format!("knockd: {name}").as_bytes())
-        };
-        let found = all.split_ascii_whitespace().filter(is_named);
-        found.map(|pid| Pid::from_raw(pid.parse().unwrap())).collect()
+        proc::children(self.pid(), name)
+    }
+
+    /// The one process with this name.
+    pub fn one(&self, name: &str) -> Pid {
+        proc::child(self.pid(), name)
     }
 
     /// All its processes.
     pub fn family(&self) -> Vec<Pid> {
-        let parent = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
-        let mut family = vec![parent];
+        let mut family = vec![self.pid()];
         family.extend(self.children("keeper"));
         family.extend(self.children("engine"));
         family.extend(self.children("runner"));
@@ -144,8 +150,7 @@ impl Daemon {
     /// The sum of what /proc/PID/status gives for `field`, of all of them.
     pub fn status(&self, field: &str) -> u64 {
         let of = |pid: Pid| -> u64 {
-            let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-            let line = text.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+            let line = proc::status(pid, field);
             line.split_ascii_whitespace().next().unwrap().parse().unwrap()
         };
         self.family().into_iter().map(of).sum()
@@ -156,5 +161,32 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A daemon that has left its terminal, killed if the test fails.
+pub struct Detached(pub Pid);
+
+impl Detached {
+    /// The daemon that wrote this file.
+    pub fn of(pidfile: &Path) -> Self {
+        Self(Pid::from_raw(fs::read_to_string(pidfile).unwrap().trim().parse().unwrap()))
+    }
+
+    /// The path of one of its files in /proc.
+    pub fn proc(&self, name: &str) -> PathBuf {
+        Path::new("/proc").join(self.0.to_string()).join(name)
+    }
+
+    pub fn runs(&self) -> bool {
+        !proc::is_gone(self.0)
+    }
+}
+
+impl Drop for Detached {
+    fn drop(&mut self) {
+        if self.runs() {
+            let _ = kill(self.0, Signal::SIGKILL);
+        }
     }
 }

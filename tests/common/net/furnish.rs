@@ -1,7 +1,7 @@
 //! Keys and configurations for both ends, and tokens that are not sent yet.
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -108,6 +108,13 @@ impl Plan<'_> {
 )"#
         )
     }
+}
+
+/// Changes a configuration, without telling the daemon.
+pub fn edit(config: &Path, from: &str, to: &str) {
+    let text = std::fs::read_to_string(config).unwrap();
+    assert!(text.contains(from), "{from}");
+    std::fs::write(config, text.replace(from, to)).unwrap();
 }
 
 impl Lab {

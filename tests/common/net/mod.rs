@@ -6,6 +6,7 @@
 pub mod daemon;
 pub mod frames;
 pub mod furnish;
+pub mod proc;
 pub mod survival;
 pub mod tcpdump;
 

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::furnish::edit;
 use super::{Lab, Plan};
 
 /// An entry that is somebody else's.
@@ -19,10 +20,7 @@ pub fn guarded(span: &str) -> (Lab, PathBuf) {
     let sequences = r#"
         "front": (steps: [Udp(9)], opens: ["mail"], weak: Allowed, strict: false),"#;
     let config = Plan { span, doors, sequences, ..Plan::default() }.furnish(&lab);
-    let text = std::fs::read_to_string(&config).unwrap();
-    let many = text.replace("source: Delegate", "source: Delegate, max_leases: 1000");
-    assert_ne!(text, many);
-    std::fs::write(&config, many).unwrap();
+    edit(&config, "source: Delegate", "source: Delegate, max_leases: 1000");
     lab.server.nft(&format!("add element inet filter knock_ssh_v4 {{ {FOREIGN} }}"));
     (lab, config)
 }

@@ -159,21 +159,13 @@ impl Child {
         line.strip_suffix('\n').unwrap_or_else(|| panic!("it ended: {line:?}")).to_owned()
     }
 
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The path of one of its files in /proc.
     pub fn path(&self, name: &str) -> PathBuf {
-        PathBuf::from(format!("/proc/{}/{name}", self.process.id()))
-    }
-
-    /// What one of its files in /proc holds.
-    pub fn proc(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).unwrap()
-    }
-
-    /// A line of its status.
-    pub fn status(&self, field: &str) -> String {
-        let status = self.proc("status");
-        let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-        line.unwrap_or_else(|| panic!("{field} in {status}")).trim().to_owned()
+        PathBuf::from(format!("/proc/{}/{name}", self.id()))
     }
 
     /// Closes the channel and waits until it ended.

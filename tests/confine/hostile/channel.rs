@@ -3,11 +3,11 @@
 use std::fs;
 
 use super::{Attack, hosts};
-use crate::net::CLIENT4;
+use crate::net::{CLIENT4, until};
 
 /// The keeper's descriptors.
 fn descriptors(attack: &Attack) -> usize {
-    let keeper = attack.daemon.children("keeper")[0];
+    let keeper = attack.daemon.one("keeper");
     fs::read_dir(format!("/proc/{keeper}/fd")).unwrap().count()
 }
 
@@ -21,7 +21,8 @@ fn is_not_heard(deed: &str) {
     attack.daemon.expect("starting another engine: it sent an unknown message");
     attack.daemon.expect(&format!("door ssh opened for {CLIENT4} by dave"));
     assert_eq!(attack.table("ssh"), hosts(&[]), "{deed}");
-    assert_eq!(descriptors(&attack), before, "{deed}");
+    // One that is kept is never closed; others are open for a moment.
+    until("no more descriptors than before", || descriptors(&attack) == before);
     attack.end();
 }
 

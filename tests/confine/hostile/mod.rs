@@ -8,6 +8,7 @@ mod floods;
 use std::collections::BTreeSet;
 use std::fs;
 
+use crate::net::furnish::edit;
 use crate::net::{CLIENT4, Daemon, KNOCKD, Lab, Plan};
 
 /// Leases of all but the administrator.
@@ -26,22 +27,17 @@ impl Attack {
     fn prepare(deed: &str) -> Self {
         let lab = Lab::new();
         let config = Plan { span: "600s", ..Plan::default() }.furnish(&lab);
-        let text = fs::read_to_string(&config).unwrap();
-        let text = text
-            .replace("ports: [Tcp(22)],", r#"ports: [Tcp(22)], max_open_for: "900s","#)
-            .replace(
+        for (before, after) in [
+            ("ports: [Tcp(22)],", r#"ports: [Tcp(22)], max_open_for: "900s","#),
+            (
                 r#"Secret("bob.key"),"#,
                 &format!(r#"Secret("bob.key"), max_leases: {BOBS_LEASES},"#),
-            )
-            .replace(
-                r#"Secret("carol.key"),"#,
-                r#"Secret("carol.key"), not_after: "2020-01-01","#,
-            )
-            .replace(
-                "users: {",
-                &format!("limits: (max_leases: {MAX_LEASES}),\n    users: {{"),
-            );
-        fs::write(&config, text).unwrap();
+            ),
+            (r#"Secret("carol.key"),"#, r#"Secret("carol.key"), not_after: "2020-01-01","#),
+            ("users: {", &format!("limits: (max_leases: {MAX_LEASES}),\n    users: {{")),
+        ] {
+            edit(&config, before, after);
+        }
         let mut command = lab.server.command(KNOCKD);
         command
             .env("KNOCKD_ENGINE", env!("CARGO_BIN_EXE_intruder"))

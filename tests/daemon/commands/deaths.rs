@@ -103,7 +103,7 @@ fn a_runner_that_is_killed_comes_back() {
     stage.open(CLIENT4);
     assert_eq!(stage.heard(), "open ssh dave 192.0.2.100 60");
     for number in 1..=3 {
-        let runner = daemon.children("runner")[0];
+        let runner = daemon.one("runner");
         kill(runner, Signal::SIGKILL).unwrap();
         daemon.expect("starting another runner: it closed its channel, ");
         // It may not be there yet: what is told meanwhile waits for it.

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 
 use super::Stage;
-use crate::house::{House, is_gone, until};
-use crate::net::SERVER4;
+use crate::house::House;
+use crate::net::proc::is_gone;
+use crate::net::{SERVER4, until};
 
 #[test]
 fn commands_that_hang_delay_no_door_and_are_killed_with_their_children() {
@@ -69,7 +70,7 @@ fn a_runner_that_does_nothing_any_more_stops_neither_keeper_nor_parent() {
     needs!(root);
     let stage = Stage::new("60s");
     let daemon = stage.daemon();
-    let runner = daemon.children("runner")[0];
+    let runner = daemon.one("runner");
     kill(runner, Signal::SIGSTOP).unwrap();
     for number in 1..=20 {
         stage.open(&format!("192.0.2.{number}"));
@@ -80,7 +81,7 @@ fn a_runner_that_does_nothing_any_more_stops_neither_keeper_nor_parent() {
     let told = daemon.stop();
     let last = "commands that ran on without a keeper failed or were killed";
     assert!(told.iter().any(|line| line.contains(last)), "{told:#?}");
-    assert!(is_gone(&runner.to_string()));
+    assert!(is_gone(runner));
     assert_eq!(stage.lab.set("knock_ssh_v4"), "");
 }
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::house::House;
-use crate::net::furnish::MARK;
+use crate::net::furnish::{MARK, edit};
 use crate::net::{CLIENT4, CLIENT6, Daemon, Lab, Plan};
 
 /// A lab whose doors have commands, and what these tell.
@@ -49,10 +49,7 @@ impl Stage {
 
     /// Changes the configuration.
     fn edit(&self, before: &str, after: &str) {
-        let text = std::fs::read_to_string(&self.config).unwrap();
-        let edited = text.replace(before, after);
-        assert_ne!(text, edited);
-        std::fs::write(&self.config, edited).unwrap();
+        edit(&self.config, before, after);
     }
 
     fn daemon(&self) -> Daemon {

@@ -3,9 +3,10 @@
 #![forbid(unsafe_code)]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
+
+use crate::programs;
 
 use super::stage::{all, source};
 
@@ -26,9 +27,7 @@ esac
 
 fn check(system: &str, directory: &Path) -> Output {
     for name in ["service", "rcctl", "launchctl", "knockctl", "knockd", "pgrep"] {
-        let path = directory.join(name);
-        fs::write(&path, STAND_IN).unwrap();
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        programs::write(&directory.join(name), STAND_IN);
     }
     fs::write(directory.join("knockd.ron"), "good\n").unwrap();
     let path = format!("{}:/usr/bin:/bin", directory.display());

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use nix::sys::signal::Signal;
 
 use super::clients::{PSK, pyknock_client, write_secret};
-use crate::net::furnish::pass_barrier;
+use crate::net::furnish::{edit, pass_barrier};
 use crate::net::{CLIENT4, CLIENT6, Daemon, Lab, SERVER4, SERVER6, until};
 
 /// As short as clocks in whole seconds allow.
@@ -245,8 +245,7 @@ fn a_packet_that_names_no_door_opens_nothing_again_under_doors_of_other_names() 
     daemon.expect("door web opened");
 
     let config = lab.path("knockd.ron");
-    let text = fs::read_to_string(&config).unwrap();
-    fs::write(&config, text.replace("\"web\"", "\"site\"")).unwrap();
+    edit(&config, "\"web\"", "\"site\"");
     daemon.signal(Signal::SIGHUP);
     daemon.expect("configuration reloaded, ");
     send(&lab, CLIENT4, PYKNOCK_PORT, &recorded);

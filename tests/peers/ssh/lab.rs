@@ -3,12 +3,14 @@
 
 use std::fs;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use crate::net::{
     CLIENT4, CLIENT6, Daemon, KNOCK, Lab, Namespace, SERVER4, SERVER6, SPA_PORT, run, until,
 };
+use crate::programs;
 
 /// The server's name.
 pub const NAME: &str = "gw1.example.org";
@@ -195,7 +197,7 @@ impl Agent {
         let mut command = Command::new("ssh-agent");
         command.args(["-D", "-a"]).arg(&socket).stdout(Stdio::null());
         let agent = Guard(command.spawn().unwrap());
-        until("the agent listens", || socket.exists());
+        until("the agent listens", || UnixStream::connect(&socket).is_ok());
         Self { socket, _agent: agent }
     }
 
@@ -205,8 +207,8 @@ impl Agent {
 
     /// Runs ssh-add, which gets `passphrase` if it asks.
     pub fn add(&self, arguments: &[&str], passphrase: &str, lab: &SshLab) {
-        let ask = lab.lab.write("ask", &format!("#!/bin/sh\necho '{passphrase}'\n"));
-        run("chmod", &["755", ask.to_str().unwrap()]);
+        let ask = lab.path("ask");
+        programs::write(&ask, &format!("#!/bin/sh\necho '{passphrase}'\n"));
         let added = Command::new("ssh-add")
             .args(arguments)
             .env("SSH_AUTH_SOCK", &self.socket)

@@ -44,6 +44,7 @@ fn configuration(lab: &Lab) -> String {
 #[test]
 fn the_last_of_ten_thousand_users_gets_in_before_and_after_a_reload() {
     needs!(root);
+    let _alone = crate::alone();
     let lab = Lab::new();
     lab.keygen("gate.key", &["--gate"]);
     knockd::keep::journal::create_empty(&lab.path("state")).unwrap();
