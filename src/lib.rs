@@ -19,14 +19,15 @@
 //! | [`enrolment`] | the line that carries a server to a client | core, keyfile |
 //! | [`faults`] | where tests kill a process | nothing |
 //! | [`firewall`] | an address enters a table of the kernel, and leaves it on time | core, ioctl |
+//! | [`import`] | the configuration of another daemon becomes one of ours | config, core |
 //! | [`ioctl`] | requests to pf and bpf, checked against each system's headers | nothing |
 //! | [`keep`] | files of leases and of used tokens | core, sys |
 //! | [`keyfile`] | files of secrets | core, sys |
-//! | [`knockctl`] | `knockctl`: asks the daemon, sets up, examines | config, control, core, enrolment, firewall, keep, keyfile, ruleset, sys |
+//! | [`knockctl`] | `knockctl`: asks the daemon, sets up, examines | config, control, core, enrolment, firewall, import, keep, keyfile, review, sys |
 //! | [`log`] | one line for each event | core |
 //! | [`message`] | what the daemon's processes send each other | core, sys |
-//! | [`process`] | `knockd`: parent, keeper, engine and runner | capture, config, control, core, faults, firewall, keep, log, message, ruleset, sys |
-//! | [`ruleset`] | what the rules of pf make of the doors | capture, config, core, firewall, sys |
+//! | [`process`] | `knockd`: parent, keeper, engine and runner | capture, config, control, core, faults, firewall, keep, log, message, review, sys |
+//! | [`review`] | what the packet filter that runs makes of the doors | capture, config, core, firewall, sys |
 //! | [`sys`] | what each operating system does its own way: clocks, waiting, confinement | core |
 #![cfg_attr(test, allow(missing_docs))]
 
@@ -39,6 +40,7 @@ pub mod enrolment;
 #[doc(hidden)]
 pub mod faults;
 pub mod firewall;
+pub mod import;
 pub mod ioctl;
 pub mod keep;
 pub mod keyfile;
@@ -46,5 +48,5 @@ pub mod knockctl;
 pub mod log;
 pub mod message;
 pub mod process;
-pub mod ruleset;
+pub mod review;
 pub mod sys;

@@ -13,6 +13,7 @@ pub mod command;
 pub mod credential;
 pub mod door;
 pub mod duration;
+pub mod finding;
 pub mod gate;
 pub mod hash;
 pub mod interest;

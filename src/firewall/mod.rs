@@ -8,10 +8,12 @@ use crate::core::address::Entry;
 use crate::core::door::Table;
 use crate::core::sighting::{Port, Protocol};
 
+mod guarded;
 pub mod memory;
-#[cfg(target_os = "linux")]
 pub mod nft;
 pub mod pf;
+
+pub use guarded::{Guarded, Machine};
 
 /// A packet filter with tables of addresses.
 ///
@@ -107,6 +109,15 @@ pub trait Firewall {
     fn enable(&mut self) -> Result<u64, Error> {
         let advice = "this firewall is enabled by its own configuration";
         Err(Error::new(Kind::Unsupported, advice, None))
+    }
+
+    /// Has the main ruleset call knockd's anchor, where that ruleset belongs to
+    /// the system.
+    ///
+    /// # Errors
+    /// [`Kind::System`].
+    fn call_anchor(&mut self) -> Result<(), Error> {
+        Ok(())
     }
 
     /// Releases a token. An unknown token is no error.
@@ -272,7 +283,9 @@ pub enum Choice {
 /// [`Kind::Unsupported`].
 pub fn check(choice: &Choice, by_reference: bool) -> Result<(), Error> {
     let advice = match choice {
-        Choice::Pf if !HAS_PF => "this system has no pf: configure another firewall",
+        Choice::Pf if pf::system::ABI.is_none() => {
+            "this system has no pf: configure another firewall"
+        }
         Choice::Nft { .. } if !cfg!(target_os = "linux") => {
             "nftables is Linux's, write firewall: Pf"
         }
@@ -283,10 +296,6 @@ pub fn check(choice: &Choice, by_reference: bool) -> Result<(), Error> {
     };
     Err(Error::new(Kind::Unsupported, advice, None))
 }
-
-/// Whether the system has pf.
-const HAS_PF: bool =
-    cfg!(any(target_os = "freebsd", target_os = "openbsd", target_os = "macos"));
 
 /// Opens the chosen firewall.
 ///

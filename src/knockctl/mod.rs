@@ -9,7 +9,7 @@ pub mod arguments;
 pub mod connection;
 pub mod doctor;
 mod enroll;
-pub mod import;
+mod import;
 mod json;
 pub mod metrics;
 mod qr;

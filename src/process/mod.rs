@@ -35,7 +35,7 @@ use crate::core::interest;
 use crate::core::policy::Policy;
 use crate::firewall::Choice;
 use crate::sys::{Side, confine};
-use crate::{faults, firewall, ruleset, sys};
+use crate::{faults, firewall, review, sys};
 use options::Options;
 
 /// What a process of the daemon is, by the name that it is started under.
@@ -146,7 +146,7 @@ fn check(config: &Config) -> Result<(), Failure> {
     check_filter(&config.policy)?;
     // Another user may not look, and other filters have no ruleset to follow.
     if config.firewall == Choice::Pf && geteuid().is_root() {
-        for finding in ruleset::guard_rails(config) {
+        for finding in review::guard_rails(config) {
             complain(finding);
         }
     }

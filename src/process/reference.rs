@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::firewall::{Error, Firewall, pf};
+use crate::firewall::{Error, Firewall};
 
 /// A reference that pf counts.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Reference {
         all.push(token);
         let kept = write(&file, &all)
             .map_err(cannot)
-            .and_then(|()| pf::call_anchor().map_err(|error| error.to_string()));
+            .and_then(|()| firewall.call_anchor().map_err(|error| error.to_string()));
         if let Err(why) = kept {
             return Err(match firewall.release(token) {
                 Ok(()) => write(&file, &left).map_or_else(cannot, |()| why),

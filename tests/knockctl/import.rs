@@ -12,7 +12,7 @@ use knockd::config::Config;
 use knockd::core::door::{Door, OnClose};
 use knockd::core::sequence::Sequence;
 use knockd::core::sighting::{FlagMask, Port, Protocol, TcpFlags};
-use knockd::knockctl::import::{Filter, Frame, Imported, MAX_LENGTH, translate};
+use knockd::import::{Filter, Frame, Imported, MAX_LENGTH, translate};
 use proptest::prelude::*;
 
 const DEBIAN: &str = include_str!("../peers/knockd/debian.conf");

@@ -5,7 +5,8 @@
 //! host. [`table`], [`states`] and [`status`] encode requests and decode answers,
 //! a [`Device`] carries them to a kernel, and [`advice`] explains errors.
 //!
-//! Only [`open`] depends on the system that this program runs on.
+//! Only [`system`] depends on the system that this program runs on. [`ruleset`]
+//! judges rules.
 #![forbid(unsafe_code)]
 
 use std::fs::OpenOptions;
@@ -22,14 +23,16 @@ use crate::ioctl::{Descriptor, Device};
 pub mod abi;
 pub mod advice;
 #[cfg(target_os = "macos")]
-pub mod anchor;
+mod anchor;
 pub mod freebsd;
 pub mod freebsd32;
 pub mod macos;
 pub mod nvlist;
 pub mod openbsd;
+pub mod ruleset;
 pub mod states;
 pub mod status;
+pub mod system;
 pub mod table;
 
 pub use abi::Abi;
@@ -40,17 +43,7 @@ pub use abi::Abi;
 /// [`Kind::Missing`] without pf in the kernel, [`Kind::Denied`] without root,
 /// [`Kind::Unsupported`] on a system without pf.
 pub fn open() -> Result<Box<dyn Firewall>, Error> {
-    #[cfg(all(target_os = "freebsd", target_pointer_width = "64"))]
-    let abi = Some(&freebsd::ABI);
-    #[cfg(all(target_os = "freebsd", target_pointer_width = "32"))]
-    let abi = Some(&freebsd32::ABI);
-    #[cfg(target_os = "openbsd")]
-    let abi = Some(&openbsd::ABI);
-    #[cfg(target_os = "macos")]
-    let abi = Some(&macos::ABI);
-    #[cfg(not(any(target_os = "freebsd", target_os = "openbsd", target_os = "macos")))]
-    let abi: Option<&Abi> = None;
-    let Some(abi) = abi else {
+    let Some(abi) = system::ABI else {
         let advice = "this system has no pf: configure another firewall";
         return Err(Error::new(Kind::Unsupported, advice, None));
     };
@@ -61,17 +54,6 @@ pub fn open() -> Result<Box<dyn Firewall>, Error> {
         .open("/dev/pf")
         .map_err(|error| advice::cannot_open(abi, error))?;
     Ok(Box::new(Pf::new(Descriptor(device), abi)))
-}
-
-/// Adds a call of knockd's anchor to pf's main ruleset on macOS, where that
-/// ruleset belongs to the system.
-///
-/// # Errors
-/// [`Kind::System`].
-pub fn call_anchor() -> Result<(), Error> {
-    #[cfg(target_os = "macos")]
-    anchor::hook()?;
-    Ok(())
 }
 
 /// pf, reached through a device.
@@ -275,6 +257,10 @@ impl<D: Device> Firewall for Pf<D> {
             .ioctl(&layout.start, &mut argument, &mut [])
             .map_err(|error| advice::about_pf(self.abi, "cannot enable pf", error))?;
         Ok(layout.token.get(&argument))
+    }
+
+    fn call_anchor(&mut self) -> Result<(), Error> {
+        system::call_anchor()
     }
 
     fn release(&mut self, token: u64) -> Result<(), Error> {

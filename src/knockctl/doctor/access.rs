@@ -6,7 +6,7 @@ use std::io;
 
 use nix::libc;
 
-use crate::ruleset::finding::Finding;
+use crate::core::finding::Finding;
 use crate::sys::SYSTEM;
 
 /// `CAP_NET_RAW` (linux/capability.h).

@@ -1,8 +1,8 @@
 //! Whether the clock can judge tokens.
 #![forbid(unsafe_code)]
 
+use crate::core::finding::Finding;
 use crate::core::time::Wall;
-use crate::ruleset::finding::Finding;
 
 /// 2026-01-01 00:00:00 UTC: no token is older than the software.
 pub const EARLIEST: Wall = Wall::from_millis(1_767_225_600_000);

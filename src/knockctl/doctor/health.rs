@@ -2,8 +2,8 @@
 #![forbid(unsafe_code)]
 
 use crate::control::health::{KEYS, Key, SOUND};
+use crate::core::finding::Finding;
 use crate::core::time::Wall;
-use crate::ruleset::finding::Finding;
 
 /// How far the daemon's clock may be from ours, which is read a moment later.
 const MAX_OFFSET: u64 = 2_000;

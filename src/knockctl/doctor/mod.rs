@@ -11,9 +11,9 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::config::{self, Config};
+use crate::core::finding::Finding;
 use crate::firewall::Choice;
-use crate::ruleset::finding::Finding;
-use crate::ruleset::{self, machine};
+use crate::review::{self, machine};
 use crate::sys;
 
 pub mod access;
@@ -59,7 +59,7 @@ pub fn run(options: &Options, ask: &mut Ask<'_>, out: &mut dyn Write) -> Outcome
     report.add([access::look(), clock::check(now)]);
     if let Ok(config) = &config {
         let names = interfaces(config, health.ok().as_ref());
-        report.add(ruleset::check(config, &names));
+        report.add(review::check(config, &names));
     }
     report.finish()
 }

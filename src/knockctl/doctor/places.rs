@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::ruleset::finding::Finding;
+use crate::core::finding::Finding;
 
 /// The most key files that are looked at.
 const MAX_FILES: usize = 10_000;

@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use crate::ruleset::finding::{Finding, Grade};
+use crate::core::finding::{Finding, Grade};
 
 /// How the look at the system ended.
 #[must_use]

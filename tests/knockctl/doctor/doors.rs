@@ -7,12 +7,13 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::house::{House, conf};
 use knockd::config::Config;
+use knockd::core::finding::Finding;
+use knockd::firewall::Machine;
+use knockd::firewall::pf::ruleset::read;
+use knockd::firewall::pf::ruleset::services::Services;
+use knockd::firewall::pf::ruleset::share::Entrance;
+use knockd::firewall::pf::ruleset::verdict::{MAX_UNREAD, Site};
 use knockd::knockctl::doctor::{self, Options};
-use knockd::ruleset::finding::Finding;
-use knockd::ruleset::read;
-use knockd::ruleset::services::Services;
-use knockd::ruleset::share::{Entrance, Machine};
-use knockd::ruleset::verdict::{MAX_UNREAD, Site};
 
 const SHUT: &str = "ok       door ssh: 22/tcp is dropped for strangers";
 
@@ -31,9 +32,12 @@ fn judged(config: &Config, names: &[&str], answers: &[(&str, &str)]) -> Vec<Stri
     let lines = read::read(&mut ask, &Services::default()).unwrap();
     let entrance = |name: &&str| Entrance { name: (*name).into(), groups: Vec::new() };
     let entrances: Vec<_> = names.iter().map(entrance).collect();
-    let machine = Machine { interfaces: vec!["em0".into(), "em1".into()], addresses: vec![] };
+    let machine =
+        Machine { interfaces: vec!["em0".into(), "em1".into()], ..Machine::default() };
     let site = Site { lines: &lines, entrances: &entrances, machine: &machine };
-    knockd::ruleset::judge(config, &site).iter().map(Finding::to_string).collect()
+    let policy = &config.policy;
+    let findings = site.judge(&policy.doors, &policy.token_ports());
+    findings.iter().map(Finding::to_string).collect()
 }
 
 /// The findings about an ordinary door behind one interface.

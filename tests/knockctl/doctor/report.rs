@@ -8,17 +8,18 @@ use knockd::config::Config;
 use knockd::control::health::KEYS;
 use knockd::core::address::Entry;
 use knockd::core::door::Table;
+use knockd::core::finding::{Finding, Grade};
 use knockd::core::time::Wall;
+use knockd::firewall::Machine;
+use knockd::firewall::pf::ruleset::read;
+use knockd::firewall::pf::ruleset::services::Services;
+use knockd::firewall::pf::ruleset::share::Entrance;
+use knockd::firewall::pf::ruleset::verdict::Site;
 use knockd::firewall::{Added, Deleted, Error, Firewall, Kind, Status, Warning};
 use knockd::knockctl::doctor::Outcome;
 use knockd::knockctl::doctor::health::{self, Health};
 use knockd::knockctl::doctor::report::Report;
-use knockd::ruleset::finding::{Finding, Grade};
-use knockd::ruleset::read;
-use knockd::ruleset::services::Services;
-use knockd::ruleset::share::{Entrance, Machine};
-use knockd::ruleset::verdict::Site;
-use knockd::ruleset::{self, packet_filter};
+use knockd::review::packet_filter;
 
 const NOW: Wall = Wall::from_millis(1_795_420_800_000);
 const FINGERPRINT: &str = "0123456789abcdef";
@@ -95,7 +96,8 @@ fn judged(ask: &mut read::Ask<'_>) -> Vec<Finding> {
     let entrances = [Entrance { name: "em0".into(), groups: vec!["egress".into()] }];
     let machine = Machine::default();
     let site = Site { lines: &lines, entrances: &entrances, machine: &machine };
-    ruleset::judge(&config(), &site)
+    let config = config();
+    site.judge(&config.policy.doors, &config.policy.token_ports())
 }
 
 fn report(health: &Health, mut stand: Stand, rules: &str) -> (String, Outcome) {

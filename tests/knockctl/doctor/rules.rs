@@ -3,10 +3,11 @@
 
 use knockd::core::door::Table;
 use knockd::core::sighting::{Port, Protocol};
-use knockd::ruleset::fate;
-use knockd::ruleset::read;
-use knockd::ruleset::services::Services;
-use knockd::ruleset::share::{Entrance, Family, Machine, Packets, Sender};
+use knockd::firewall::Machine;
+use knockd::firewall::pf::ruleset::fate;
+use knockd::firewall::pf::ruleset::read;
+use knockd::firewall::pf::ruleset::services::Services;
+use knockd::firewall::pf::ruleset::share::{Entrance, Family, Packets, Sender};
 use proptest::prelude::*;
 
 const SSH: Port = Port { protocol: Protocol::Tcp, number: 22 };
@@ -23,6 +24,7 @@ fn machine() -> Machine {
     Machine {
         interfaces: ["em0", "em1", "lan"].map(String::from).to_vec(),
         addresses: vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()],
+        egress: Vec::new(),
     }
 }
 

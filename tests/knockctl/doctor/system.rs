@@ -7,11 +7,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use knockd::core::finding::{Finding, Grade};
 use knockd::core::time::Wall;
+use knockd::firewall::Machine;
+use knockd::firewall::pf::ruleset::{pfctl, share::Entrance};
 use knockd::knockctl::doctor::places::{self, Place};
 use knockd::knockctl::doctor::{access, clock};
-use knockd::ruleset::finding::{Finding, Grade};
-use knockd::ruleset::{machine, pfctl};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -101,9 +102,9 @@ fn what_gives_packets_opens_or_says_why_not() {
 
 #[test]
 fn an_interface_is_in_the_group_of_its_driver() {
-    assert_eq!(machine::entrance("vlan17", false).groups, ["vlan"]);
-    assert_eq!(machine::entrance("em0", true).groups, ["em", "egress"]);
-    assert_eq!(machine::entrances(&[])[0].name, "");
+    assert_eq!(Entrance::of("vlan17", false).groups, ["vlan"]);
+    assert_eq!(Entrance::of("em0", true).groups, ["em", "egress"]);
+    assert_eq!(Entrance::all(&[], &Machine::default())[0].name, "");
 }
 
 #[test]
@@ -138,8 +139,9 @@ fn a_program_that_fails_floods_or_hangs_is_given_up() {
 #[cfg(target_os = "linux")]
 mod without_pf {
     use knockd::config;
+    use knockd::core::finding::Grade;
     use knockd::firewall::Choice;
-    use knockd::ruleset::{self, finding::Grade};
+    use knockd::review;
 
     #[test]
     fn who_checks_a_configuration_is_told_what_of_the_live_filter_cannot_be_seen() {
@@ -148,11 +150,11 @@ mod without_pf {
             sequences: {"s": (steps: [Tcp(7), Tcp(9), Tcp(8)], opens: ["ssh"], weak: Allowed)})"#;
         let file = directory.path().join("knockd.ron");
         let mut config = config::parse(text, &file, directory.path()).unwrap();
-        let findings = ruleset::guard_rails(&config);
+        let findings = review::guard_rails(&config);
         assert!(findings.iter().all(|finding| finding.grade != Grade::Ok), "{findings:?}");
         // Here is no pf, which is an error of its own, and no pfctl to ask.
         config.firewall = Choice::Pf;
-        let findings = ruleset::guard_rails(&config);
+        let findings = review::guard_rails(&config);
         assert!(findings.iter().any(|finding| finding.grade == Grade::Error), "{findings:?}");
         assert!(findings.iter().any(|finding| finding.subject == "rules"), "{findings:?}");
     }

@@ -10,8 +10,8 @@ use std::process::{Command, Output, Stdio};
 
 use knockd::client::hosts;
 use knockd::config;
+use knockd::import::{Filter, Frame, translate};
 use knockd::keyfile::{self, Key, Kind};
-use knockd::knockctl::import::{Filter, Frame, translate};
 use tempfile::TempDir;
 
 use super::{CONFIGURATION, KNOCK, MIGRATE};

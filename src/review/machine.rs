@@ -5,14 +5,11 @@ use std::net::IpAddr;
 
 use nix::ifaddrs::getifaddrs;
 
-use super::share::{Entrance, Machine};
 use crate::capture::interfaces;
 use crate::capture::system;
 use crate::core::interface::{Interface, Selection, Selector};
+use crate::firewall::Machine;
 use crate::sys::SYSTEM;
-
-/// The most entrances that packets are followed from.
-pub const MAX_ENTRANCES: usize = 32;
 
 /// What the system knows of itself; what it does not tell stays empty.
 #[must_use]
@@ -27,6 +24,7 @@ pub fn look() -> Machine {
     Machine {
         interfaces: interfaces.into_iter().map(|interface| interface.name).collect(),
         addresses: addresses.iter().filter_map(address).collect(),
+        egress: if SYSTEM.has_egress_group { egress() } else { Vec::new() },
     }
 }
 
@@ -50,27 +48,4 @@ pub fn meant(wanted: &[Selection]) -> Vec<String> {
 
 fn egress() -> Vec<String> {
     system::egress().unwrap_or_default()
-}
-
-/// The interfaces called `names` as entrances; one of no name when there are
-/// none, of which nothing is known.
-#[must_use]
-pub fn entrances(names: &[String]) -> Vec<Entrance> {
-    let egress = if SYSTEM.has_egress_group { egress() } else { Vec::new() };
-    if names.is_empty() {
-        return vec![Entrance::default()];
-    }
-    let names = names.iter().take(MAX_ENTRANCES);
-    names.map(|name| entrance(name, egress.contains(name))).collect()
-}
-
-/// An interface is in the group of its driver (ifconfig(8)).
-#[must_use]
-pub fn entrance(name: &str, is_egress: bool) -> Entrance {
-    let driver = name.trim_end_matches(|last: char| last.is_ascii_digit());
-    let mut groups = vec![driver.to_owned()];
-    if is_egress {
-        groups.push(Selector::Egress.to_string());
-    }
-    Entrance { name: name.to_owned(), groups }
 }

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use netlink_packet_netfilter::nftables::SetFlags;
 use nix::libc;
 
-use super::super::{Error, Kind};
+use crate::firewall::{Error, Kind};
 
 /// `NFT_NAME_MAXLEN` less the terminator, linux/netfilter/nf_tables.h.
 const MAX_NAME: usize = 255;

@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::fate::{self, End, Fate};
-use super::finding::Finding;
 use super::line::{Action, Line};
 use super::parts::Host;
-use super::share::{Entrance, Family, Machine, Packets, Sender};
+use super::share::{Entrance, Family, Packets, Sender};
 use crate::core::door::{Door, Table};
+use crate::core::finding::Finding;
 use crate::core::sighting::{Port, Protocol};
+use crate::firewall::Machine;
 
 /// The most lines that are named because they were not understood.
 pub const MAX_UNREAD: usize = 16;
@@ -31,6 +32,14 @@ pub struct Site<'a> {
 type Fates<'a> = Vec<(Family, Fate<'a>)>;
 
 impl<'a> Site<'a> {
+    /// What the rules mean for everything that they must guard.
+    #[must_use]
+    pub fn judge(&self, doors: &[Door], token_ports: &[u16]) -> Vec<Finding> {
+        let doors = doors.iter().flat_map(|door| self.door(door));
+        let spa = token_ports.iter().flat_map(|port| self.spa(*port));
+        doors.chain(spa).chain(self.unread()).collect()
+    }
+
     fn fates(&self, port: Port, sender: Sender<'_>) -> Fates<'a> {
         let mut fates = Vec::new();
         for entrance in self.entrances {

@@ -7,6 +7,7 @@ use super::line::Line;
 use super::parts::{self, End, Host};
 use crate::core::door::Table;
 use crate::core::sighting::{Port, Protocol};
+use crate::firewall::Machine;
 
 /// How many of them. The least of a line's parts is the line's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,6 +69,31 @@ pub struct Entrance {
     pub groups: Vec<String>,
 }
 
+/// The most entrances that packets are followed from.
+const MAX_ENTRANCES: usize = 32;
+
+impl Entrance {
+    /// The interfaces called `names`; one of no name when there are none, of
+    /// which nothing is known.
+    #[must_use]
+    pub fn all(names: &[String], machine: &Machine) -> Vec<Self> {
+        if names.is_empty() {
+            return vec![Self::default()];
+        }
+        let names = names.iter().take(MAX_ENTRANCES);
+        names.map(|name| Self::of(name, machine.egress.contains(name))).collect()
+    }
+
+    /// An interface is in the group of its driver (ifconfig(8)).
+    #[must_use]
+    pub fn of(name: &str, is_egress: bool) -> Self {
+        let driver = name.trim_end_matches(|last: char| last.is_ascii_digit());
+        let mut groups = vec![driver.to_owned()];
+        groups.extend(is_egress.then(|| "egress".to_owned()));
+        Self { name: name.to_owned(), groups }
+    }
+}
+
 /// Who sends the packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sender<'a> {
@@ -75,15 +101,6 @@ pub enum Sender<'a> {
     Stranger,
     /// An address in this table.
     Listed(&'a Table),
-}
-
-/// What is known of the machine.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Machine {
-    /// Names of all its interfaces.
-    pub interfaces: Vec<String>,
-    /// Its addresses.
-    pub addresses: Vec<IpAddr>,
 }
 
 /// The first packets of connections from one kind of sender to one port.

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use super::finding::Finding;
 use crate::core::door::{Door, Table};
+use crate::core::finding::Finding;
 use crate::firewall::{Error, Firewall, Kind, Warning};
 
 /// What is said where the rules themselves are not looked at.

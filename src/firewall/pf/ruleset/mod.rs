@@ -1,0 +1,47 @@
+//! What pf's rules do with a packet, told from what `pfctl -sr` prints.
+//!
+//! [`words`] cuts a line, [`mod@line`] gives it a meaning, [`parts`] are the
+//! meanings of addresses and ports, [`read`] puts the lines of anchors where
+//! they are called, [`fate`] follows a packet through all of it, [`verdict`]
+//! says what that means for the doors.
+//!
+//! pf.conf(5): the last line that matches a packet decides, or the first with
+//! `quick`; what no line matches passes. A line with a word that is not known
+//! here may match or not: it puts everything that it could change in doubt,
+//! and the doubt is told with the line that caused it.
+#![forbid(unsafe_code)]
+
+pub mod fate;
+pub mod line;
+mod options;
+pub mod parts;
+pub mod pfctl;
+pub mod read;
+pub mod services;
+pub mod share;
+pub mod verdict;
+pub mod words;
+
+use std::path::Path;
+
+use crate::core::finding::Finding;
+use crate::firewall::Guarded;
+use services::Services;
+use share::Entrance;
+use verdict::Site;
+
+/// Asks pfctl for the rules, and judges them.
+#[must_use]
+pub fn judge(guarded: &Guarded<'_>) -> Vec<Finding> {
+    let services = std::fs::read_to_string("/etc/services").unwrap_or_default();
+    let program = Path::new(pfctl::PROGRAM);
+    let mut ask = |arguments: &[&str]| pfctl::ask(program, arguments, pfctl::PATIENCE);
+    let &Guarded { doors, token_ports, interfaces, machine } = guarded;
+    match read::read(&mut ask, &Services::parse(&services)) {
+        Ok(lines) => {
+            let entrances = Entrance::all(interfaces, machine);
+            Site { lines: &lines, entrances: &entrances, machine }.judge(doors, token_ports)
+        }
+        Err(why) => vec![Finding::warning("rules", format!("{why}: run knockctl as root"))],
+    }
+}
