@@ -19,7 +19,7 @@
 //! | [`enrolment`] | the line that carries a server to a client | core, keyfile |
 //! | [`faults`] | where tests kill a process | nothing |
 //! | [`firewall`] | an address enters a table of the kernel, and leaves it on time | core, ioctl |
-//! | [`import`] | the configuration of another daemon becomes one of ours | config, core |
+//! | [`import`] | the configuration of another daemon becomes one of ours | config, core, firewall |
 //! | [`ioctl`] | requests to pf and bpf, checked against each system's headers | nothing |
 //! | [`keep`] | files of leases and of used tokens | core, sys |
 //! | [`keyfile`] | files of secrets | core, sys |

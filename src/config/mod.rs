@@ -36,7 +36,7 @@ mod problem;
 mod raw;
 mod syntax;
 
-pub use check::{anchor_fault, weakness};
+pub use check::weakness;
 pub use files::{Files, MAX_TOTAL};
 pub use problem::{Problem, Problems};
 
@@ -86,9 +86,6 @@ pub struct Runner {
     /// How long each may take, 1s to 10m.
     pub time_limit: Duration,
 }
-
-/// The filter of systems that have only one.
-const NATIVE: Option<Choice> = if cfg!(target_os = "linux") { None } else { Some(Choice::Pf) };
 
 /// Where things lie; absolute paths, none twice.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,6 +12,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use crate::core::door::OnClose;
 use crate::core::policy::OnRemove;
 use crate::core::user::SourcePolicy;
+use crate::firewall::Choice;
 
 /// The whole file.
 #[derive(Deserialize)]
@@ -23,7 +24,7 @@ pub struct Configuration {
     pub required_interfaces: Vec<String>,
     pub spa: Option<Spa>,
     pub legacy: Option<Legacy>,
-    pub firewall: Option<Firewall>,
+    pub firewall: Option<Choice>,
     #[serde(default)]
     pub create_tables: bool,
     #[serde(default)]
@@ -67,14 +68,6 @@ pub struct Legacy {
     pub fwknop_port: Option<u16>,
     pub pyknock_port: Option<u16>,
     pub max_skew: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub enum Firewall {
-    Pf,
-    Nft { table: String },
-    Memory,
 }
 
 #[derive(Deserialize)]

@@ -39,12 +39,6 @@ pub fn is_account(text: &str) -> bool {
     consists_of(text, 1..=32, allowed) && text != "root"
 }
 
-/// Whether nft(8) can write the name: a letter comes first.
-#[must_use]
-pub fn is_nft(text: &str) -> bool {
-    is_table(text) && text.starts_with(|first: char| first.is_ascii_alphabetic())
-}
-
 /// 1 to 15 bytes (`IFNAMSIZ` less the terminator) of letters, digits, _ . : and -.
 #[must_use]
 pub fn is_interface(text: &str) -> bool {
@@ -67,11 +61,10 @@ mod tests {
     #[test]
     fn names_have_their_lengths_and_characters() {
         type Case<'a> = (fn(&str) -> bool, usize, &'a str, &'a [&'a str]);
-        let cases: [Case<'_>; 7] = [
+        let cases: [Case<'_>; 6] = [
             (is_server, 64, "gw1.example-2.org", &["Gw1", "a_b", "a b", "é"]),
             (is_plain, 32, "ssh_2-b", &["2ssh", "_ssh", "-ssh", "Ssh", "s.h", "s h"]),
             (is_table, 31, "Knock_1.a-b", &["a b", "<a>", "a/b", "a:b"]),
-            (is_nft, 31, "Knock_1.a-b", &["1a", "_a", ".a", "-a"]),
             (is_account, 32, "_knockd", &["root", "a b", "a:b", "a/b"]),
             (is_interface, 15, "vlan7:1", &["a b", "a/b"]),
             (is_host, 255, "2001:db8::7", &["-oProxyCommand", ".org", "a b", "a/b", "é"]),

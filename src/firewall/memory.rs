@@ -4,9 +4,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Added, Deleted, Error, Firewall, Kill, Kind, Status, Warning};
+use super::{Added, Backend, Deleted, Error, Firewall, Kill, Kind, Status, Warning, pf};
 use crate::core::address::Entry;
 use crate::core::door::Table;
+
+/// Tables that look like pf's.
+pub static BACKEND: Backend = Backend {
+    title: "Memory",
+    absent: None,
+    enforces: false,
+    creates_tables: false,
+    counts_references: false,
+    uncounted: None,
+    open: |_| Ok(Box::<Memory>::default()),
+    judge: None,
+    ..pf::BACKEND
+};
 
 /// The most entries that one table holds.
 pub const MAX_ENTRIES: usize = 200_000;

@@ -8,12 +8,20 @@ use crate::core::address::Entry;
 use crate::core::door::Table;
 use crate::core::sighting::{Port, Protocol};
 
+pub mod backend;
+mod choice;
+mod dialect;
 mod guarded;
 pub mod memory;
 pub mod nft;
 pub mod pf;
+mod rows;
 
+pub use backend::Backend;
+pub use choice::Choice;
+pub use dialect::{Dialect, Pass};
 pub use guarded::{Guarded, Machine};
+pub use rows::NATIVE;
 
 /// A packet filter with tables of addresses.
 ///
@@ -261,56 +269,3 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
-
-/// Which firewall holds the tables.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Choice {
-    /// pf, of OpenBSD, FreeBSD and macOS.
-    Pf,
-    /// nftables: the sets of this table of family inet.
-    Nft {
-        /// The table's name.
-        table: String,
-    },
-    /// None: tables in our own memory.
-    Memory,
-}
-
-/// Whether this system has the chosen firewall, and can keep it enabled by
-/// reference if that is asked.
-///
-/// # Errors
-/// [`Kind::Unsupported`].
-pub fn check(choice: &Choice, by_reference: bool) -> Result<(), Error> {
-    let advice = match choice {
-        Choice::Pf if pf::system::ABI.is_none() => {
-            "this system has no pf: configure another firewall"
-        }
-        Choice::Nft { .. } if !cfg!(target_os = "linux") => {
-            "nftables is Linux's, write firewall: Pf"
-        }
-        _ if by_reference && !cfg!(target_os = "macos") => {
-            "only macOS counts references to pf, remove enable_pf"
-        }
-        _ => return Ok(()),
-    };
-    Err(Error::new(Kind::Unsupported, advice, None))
-}
-
-/// Opens the chosen firewall.
-///
-/// # Errors
-/// [`Kind::Unsupported`] where the system has no such firewall, else what the
-/// system says.
-pub fn open(choice: &Choice) -> Result<Box<dyn Firewall>, Error> {
-    match choice {
-        Choice::Pf => pf::open(),
-        #[cfg(target_os = "linux")]
-        Choice::Nft { table } => Ok(Box::new(nft::Nft::open(table)?)),
-        #[cfg(not(target_os = "linux"))]
-        Choice::Nft { .. } => {
-            Err(Error::new(Kind::Unsupported, "nftables is Linux's, write firewall: Pf", None))
-        }
-        Choice::Memory => Ok(Box::<memory::Memory>::default()),
-    }
-}

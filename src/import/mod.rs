@@ -16,7 +16,6 @@ mod text;
 mod words;
 
 use plan::Fate;
-pub use rules::Filter;
 pub use text::Frame;
 
 /// Larger files are refused.
@@ -41,7 +40,7 @@ pub fn translate(bytes: &[u8], frame: Frame<'_>) -> Result<Imported, String> {
     let from = frame.from;
     let old = old::read(bytes)
         .map_err(|old::Fault { line, text }| format!("{from}:{line}: {text}"))?;
-    let fates = plan::plan(&old.doors, frame.filter);
+    let fates = plan::plan(&old.doors, frame.dialect);
     let left = fates.iter().filter(|fate| matches!(fate, Fate::Left(_))).count();
     if left < fates.len() {
         let text = text::write(&old, &fates, frame);

@@ -8,13 +8,14 @@ use std::time::Duration;
 use super::change::{self, Change, Effect};
 use super::old;
 use super::page::shown;
-use super::rules::{Access, Family, Filter};
+use super::rules::Access;
 use super::words::{self, Command};
 use crate::config;
-use crate::core::address::{self, Loopback};
+use crate::core::address::{self, Family, Loopback};
 use crate::core::gate::MAX_CLAIMS;
 use crate::core::printable::is_unprintable;
 use crate::core::sighting::Port;
+use crate::firewall::Dialect;
 
 /// Of a door that was open until somebody shut it.
 const OPEN_FOR: Duration = Duration::from_secs(60);
@@ -125,7 +126,7 @@ impl Does {
 
 /// The fate of each door, in order.
 #[must_use]
-pub fn plan(doors: &[old::Door], filter: Filter) -> Vec<Fate> {
+pub fn plan(doors: &[old::Door], dialect: &Dialect) -> Vec<Fate> {
     let starts: Vec<Does> =
         doors.iter().map(|door| Does::of([&door.start, &door.start_6])).collect();
     let mut names = BTreeSet::new();
@@ -146,7 +147,7 @@ pub fn plan(doors: &[old::Door], filter: Filter) -> Vec<Fate> {
             None => {
                 taken.push(door);
                 let name = name(&door.name, &mut names);
-                Fate::Taken(Box::new(take(door, name, start, closer, filter)))
+                Fate::Taken(Box::new(take(door, name, start, closer, dialect)))
             }
         });
     }
@@ -252,7 +253,7 @@ fn take(
     name: String,
     start: &Does,
     closer: Option<&old::Door>,
-    filter: Filter,
+    dialect: &Dialect,
 ) -> Door {
     let stop = Does::of([&door.stop, &door.stop_6]);
     let mut notes = Vec::new();
@@ -275,15 +276,17 @@ fn take(
     let within =
         bounded(door.seq_timeout, LONGEST_WITHIN, "Seq_Timeout was", &mut sequence_notes);
     let kills = start.kills || stop.kills;
-    if kills && filter == Filter::Nft {
-        notes.push("It ended connections, which only pf can.".into());
+    let can_kill = dialect.backend.kills_states;
+    if kills && !can_kill {
+        let title = dialect.backend.title;
+        notes.push(format!("It ended connections, which {title} cannot."));
     }
     Door {
-        access: Access::of(&start.lets_in(), &name, family(door), filter),
+        access: Access::of(&start.lets_in(), &name, family(door), dialect),
         name,
         open_for,
         max_open_for,
-        kills: kills && filter != Filter::Nft,
+        kills: kills && can_kill,
         within,
         weakness: fixed(door).and_then(config::weakness),
         target: door.target.as_deref().and_then(host),
@@ -310,13 +313,13 @@ fn bounded(seconds: i64, most: i64, was: &str, notes: &mut Vec<String>) -> Durat
     Duration::from_secs(fit.unsigned_abs())
 }
 
-fn family(door: &old::Door) -> Family {
+fn family(door: &old::Door) -> Option<Family> {
     let is_there = |line: &Option<String>| line.as_ref().is_some_and(|line| !line.is_empty());
     let v4 = is_there(&door.start);
     let v6 = if door.start_6.is_some() { is_there(&door.start_6) } else { v4 };
     match (v4, v6) {
-        (true, false) => Family::V4,
-        (false, true) => Family::V6,
-        _ => Family::Both,
+        (true, false) => Some(Family::V4),
+        (false, true) => Some(Family::V6),
+        _ => None,
     }
 }

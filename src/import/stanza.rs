@@ -8,23 +8,17 @@ use super::commands;
 use super::old::{self, FLAGS};
 use super::page::{Page, shown};
 use super::plan::{Door, title};
-use super::rules::Filter;
 use crate::core::duration::Text;
 use crate::core::sighting::{Port, Protocol, TcpFlags};
+use crate::firewall::Dialect;
 
 /// The field that says which packet filter there is, and its company.
-pub fn firewall(page: &mut Page, filter: Filter) {
-    match filter {
-        Filter::Pf => page.line("firewall: Pf,"),
-        Filter::PfAnchor => {
-            page.line("firewall: Pf,");
-            page.comment("pf is disabled there until someone asks for it.");
-            page.line("enable_pf: true,");
+pub fn firewall(page: &mut Page, dialect: &Dialect) {
+    for (comment, field) in dialect.fields {
+        if !comment.is_empty() {
+            page.comment(comment);
         }
-        Filter::Nft => {
-            page.comment("The nftables table that has the sets named at the doors.");
-            page.line("firewall: Nft(table: \"knockd\"),");
-        }
+        page.line(field);
     }
 }
 
@@ -54,11 +48,11 @@ pub fn door(
     old: &old::Door,
     door: &Door,
     interface: Option<&str>,
-    filter: Filter,
+    dialect: &Dialect,
 ) {
     page.comment(&format!("{}, line {}:", title(old), old.line));
     origin(page, old);
-    access(page, door, interface, filter);
+    access(page, door, interface, dialect);
     for note in &door.notes {
         page.comment(note);
     }
@@ -80,14 +74,14 @@ pub fn door(
 }
 
 /// What the packet filter needs.
-fn access(page: &mut Page, door: &Door, interface: Option<&str>, filter: Filter) {
+fn access(page: &mut Page, door: &Door, interface: Option<&str>, dialect: &Dialect) {
     let access = &door.access;
-    if access.is_own && filter != Filter::Nft {
+    if access.is_own && dialect.shares_tables {
         page.comment(&format!("For table <{}> the rules that there are stay.", access.table));
         return;
     }
-    page.comment(&format!("For {}:", filter.place()));
-    for rule in filter.rules(access, interface) {
+    page.comment(&format!("For {}:", dialect.place));
+    for rule in access.rules(interface, dialect) {
         page.literal(&rule);
     }
     if !access.is_known {

@@ -3,9 +3,9 @@
 use super::old::{self, Old};
 use super::page::{Page, shown};
 use super::plan::{Fate, title};
-use super::rules::Filter;
 use super::stanza;
 use crate::core::name;
+use crate::firewall::Dialect;
 
 /// Where it comes from, and what for.
 #[derive(Debug, Clone, Copy)]
@@ -15,7 +15,7 @@ pub struct Frame<'f> {
     /// The name of the host, which the server gets if it can.
     pub host: &'f str,
     /// Which packet filter there is.
-    pub filter: Filter,
+    pub dialect: &'f Dialect,
 }
 
 /// The configuration. It is a good one if at least one door is taken.
@@ -34,7 +34,7 @@ pub fn write(old: &Old, fates: &[Fate], frame: Frame<'_>) -> String {
             page.line("");
         }
         match fate {
-            Fate::Taken(door) => stanza::door(&mut page, old, door, interface, frame.filter),
+            Fate::Taken(door) => stanza::door(&mut page, old, door, interface, frame.dialect),
             Fate::Left(why) => left(&mut page, old, why),
         }
     }
@@ -55,13 +55,7 @@ pub fn write(old: &Old, fates: &[Fate], frame: Frame<'_>) -> String {
 }
 
 fn header(page: &mut Page, frame: Frame<'_>) {
-    let place = frame.filter.place();
-    let interface = match frame.filter {
-        Filter::Nft => "",
-        Filter::Pf | Filter::PfAnchor => {
-            "egress in them is a group of OpenBSD; elsewhere write the interface."
-        }
-    };
+    let Dialect { place, note, .. } = frame.dialect;
     page.comment(&format!("Made by knockctl import knockd from {}.", shown(frame.from)));
     page.comment(
         "It is a proposal: look at each name, table, time and interface. What differs for all \
@@ -70,7 +64,7 @@ fn header(page: &mut Page, frame: Frame<'_>) {
     page.comment("Next:");
     page.comment(&format!(
         "1. Write the rules that stand at the doors into {place}, and one that blocks the same \
-         ports for everybody else. {interface}"
+         ports for everybody else. {note}"
     ));
     page.comment("2. Check this file: knockd -n -f FILE");
     page.comment("3. Stop the old daemon, start this one, and ask knockctl doctor.");
@@ -110,7 +104,7 @@ fn top(page: &mut Page, old: &Old, interface: Option<&str>, frame: Frame<'_>) {
     if old.more_unknown > 0 {
         page.comment(&format!("Left out likewise: {} more.", old.more_unknown));
     }
-    stanza::firewall(page, frame.filter);
+    stanza::firewall(page, frame.dialect);
     page.line("");
 }
 

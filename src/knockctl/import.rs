@@ -7,7 +7,8 @@ use std::path::Path;
 
 use super::setup::host_name;
 use super::{Error, hint};
-use crate::import::{self, Filter, Frame, Imported, MAX_LENGTH};
+use crate::firewall::NATIVE;
+use crate::import::{self, Frame, Imported, MAX_LENGTH};
 
 /// Prints what the file `-` or another one becomes.
 pub(super) fn import_knockd(file: &Path, out: &mut dyn Write) -> Result<(), Error> {
@@ -20,7 +21,7 @@ pub(super) fn import_knockd(file: &Path, out: &mut dyn Write) -> Result<(), Erro
     }
     // A host without a name has another one in the configuration.
     let host = host_name().unwrap_or_default();
-    let frame = Frame { from: &from, host: &host, filter: Filter::NATIVE };
+    let frame = Frame { from: &from, host: &host, dialect: NATIVE };
     let Imported { text, taken, left } =
         import::translate(&bytes, frame).map_err(Error::Because)?;
     out.write_all(text.as_bytes())?;

@@ -11,6 +11,7 @@ use super::arguments::Setup;
 use super::{Error, hint};
 use crate::config::{self, Config};
 use crate::core::name;
+use crate::firewall::{Dialect, NATIVE};
 use crate::keep::journal;
 use crate::keyfile::{self, Kind};
 use crate::sys::SYSTEM;
@@ -48,7 +49,7 @@ pub(super) fn setup(order: &Setup, out: &mut dyn Write) -> Result<(), Error> {
     let directory = directory.unwrap_or(Path::new("."));
     let gate = directory.join("knockd").join(GATE);
     let is_new = make_gate_key(&gate)?;
-    let text = configuration(&name, port, &user);
+    let text = configuration(&name, port, &user, NATIVE);
     // Only what the daemon takes is written: else it would be in the way.
     let config = check(&text, file).and_then(|config| {
         write_new(file, &text).map_err(|error| {
@@ -68,7 +69,7 @@ pub(super) fn setup(order: &Setup, out: &mut dyn Write) -> Result<(), Error> {
             hint(&format!("no journal in {state}, the first start will doubt tokens: {error}"));
         }
     }
-    out.write_all(filter(port).as_bytes())?;
+    out.write_all((NATIVE.hide)(TABLE, 22, port).as_bytes())?;
     out.flush()?;
     explain(file, &gate, is_new, order.user.as_deref());
     Ok(())
@@ -169,9 +170,16 @@ fn write_new(file: &Path, text: &str) -> io::Result<()> {
     File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-fn configuration(name: &str, port: u16, users: &str) -> String {
-    let firewall = SYSTEM.firewall;
-    let anchor = SYSTEM.anchor.map(|name| format!(" anchor: {name:?},")).unwrap_or_default();
+fn configuration(name: &str, port: u16, users: &str, dialect: &Dialect) -> String {
+    let mut firewall = String::new();
+    for (comment, field) in dialect.fields {
+        if !comment.is_empty() {
+            firewall.push_str(&format!("    // {comment}\n"));
+        }
+        firewall.push_str(&format!("    {field}\n"));
+    }
+    let anchor = dialect.anchor.map(|anchor| format!(" anchor: {anchor:?},"));
+    let anchor = anchor.unwrap_or_default();
     format!(
         "// Configuration of knockd. Every field stands in knockd.ron(5).
 // After a change: knockd -n, then knockctl reload.
@@ -179,7 +187,8 @@ fn configuration(name: &str, port: u16, users: &str) -> String {
     // The server's own name. Clients pin it, so keep it.
     name: {name:?},
 
-{firewall}    // Tokens come to this UDP port. Nothing listens there, and the packet
+{firewall}
+    // Tokens come to this UDP port. Nothing listens there, and the packet
     // filter should drop what comes.
     spa: (port: {port}, gate_keys: [{GATE:?}]),
 
@@ -196,36 +205,6 @@ fn configuration(name: &str, port: u16, users: &str) -> String {
     // Who may open what: knockctl enroll NAME, then put here what the client
     // answers.
 {users})
-"
-    )
-}
-
-/// What the packet filter needs: it hides the port and lets everything else be.
-fn filter(port: u16) -> String {
-    if cfg!(target_os = "linux") {
-        return format!(
-            "table inet knockd {{
-	set {TABLE}_v4 {{ type ipv4_addr; }}
-	set {TABLE}_v6 {{ type ipv6_addr; }}
-
-	chain input {{
-		type filter hook input priority filter; policy accept;
-		iif lo accept
-		ct state established,related accept
-		ip saddr @{TABLE}_v4 tcp dport 22 accept
-		ip6 saddr @{TABLE}_v6 tcp dport 22 accept
-		tcp dport 22 drop
-		udp dport {port} drop
-	}}
-}}
-"
-        );
-    }
-    format!(
-        "table <{TABLE}> persist
-block drop in quick proto udp to port {port}
-block drop in proto tcp to port 22
-pass in proto tcp from <{TABLE}> to port 22
 "
     )
 }
@@ -252,6 +231,6 @@ fn steps(user: Option<&str>) -> Vec<String> {
     let start = format!("start knockd; {enroll}");
     let end = "knock, connect anew beside the old connection, and only then end the job, with \
                atrm or kill, and keep the filter for good";
-    let rules = SYSTEM.before_rules.into_iter().chain(SYSTEM.load_rules).map(str::to_owned);
-    rules.chain([start, end.to_owned()]).collect()
+    let load = NATIVE.steps.iter().map(|step| (*step).to_owned());
+    load.chain([start, end.into()]).collect()
 }

@@ -33,9 +33,8 @@ use crate::capture::filter;
 use crate::config::{self, Config};
 use crate::core::interest;
 use crate::core::policy::Policy;
-use crate::firewall::Choice;
 use crate::sys::{Side, confine};
-use crate::{faults, firewall, review, sys};
+use crate::{faults, review, sys};
 use options::Options;
 
 /// What a process of the daemon is, by the name that it is started under.
@@ -141,11 +140,13 @@ fn check(config: &Config) -> Result<(), Failure> {
     for warning in config.warnings.lines() {
         complain(warning);
     }
-    firewall::check(&config.firewall, config.enable_pf)
+    config
+        .firewall
+        .check(config.enable_pf)
         .map_err(|error| Failure::Because(format!("cannot use the firewall: {error}")))?;
     check_filter(&config.policy)?;
-    // Another user may not look, and other filters have no ruleset to follow.
-    if config.firewall == Choice::Pf && geteuid().is_root() {
+    // Another user may not look, and of other filters no rules are read.
+    if config.firewall.backend().judge.is_some() && geteuid().is_root() {
         for finding in review::guard_rails(config) {
             complain(finding);
         }

@@ -6,7 +6,7 @@ pub mod packet_filter;
 
 use crate::config::Config;
 use crate::core::finding::{Finding, Grade};
-use crate::firewall::{self, Choice, Guarded, pf::ruleset};
+use crate::firewall::Guarded;
 
 /// What of the live packet filter would make the doors of `config` useless, or
 /// lets everybody in anyway: for who checks a configuration before a start.
@@ -20,18 +20,17 @@ pub fn guard_rails(config: &Config) -> Vec<Finding> {
 /// in through `interfaces`.
 pub fn check(config: &Config, interfaces: &[String]) -> Vec<Finding> {
     let doors = &config.policy.doors;
-    let mut findings = match firewall::open(&config.firewall) {
+    let mut findings = match config.firewall.open() {
         Ok(mut firewall) => packet_filter::check(firewall.as_mut(), doors, interfaces),
         Err(error) => vec![packet_filter::closed(&error)],
     };
+    let backend = config.firewall.backend();
     let (token_ports, machine) = (config.policy.token_ports(), machine::look());
     let token_ports = &token_ports;
-    findings.extend(match config.firewall {
-        Choice::Pf => {
-            ruleset::judge(&Guarded { doors, token_ports, interfaces, machine: &machine })
-        }
-        Choice::Nft { .. } => vec![Finding::warning("rules", packet_filter::ONLY_PF)],
-        Choice::Memory => Vec::new(),
+    findings.extend(match backend.judge {
+        Some(judge) => judge(&Guarded { doors, token_ports, interfaces, machine: &machine }),
+        None if backend.enforces => vec![packet_filter::unread(backend)],
+        None => Vec::new(),
     });
     findings
 }

@@ -6,11 +6,17 @@ use std::collections::BTreeSet;
 
 use crate::core::door::{Door, Table};
 use crate::core::finding::Finding;
-use crate::firewall::{Error, Firewall, Kind, Warning};
+use crate::firewall::{Backend, Error, Firewall, Kind, Warning};
 
-/// What is said where the rules themselves are not looked at.
-pub const ONLY_PF: &str = "only pf's are followed, what those of this packet filter let through \
-     is not known: check from outside that the doors are shut";
+/// Nobody here can read the rules.
+pub fn unread(backend: &Backend) -> Finding {
+    let text = format!(
+        "those of {} are not followed, what they let through is not known: check from outside \
+         that the doors are shut",
+        backend.title
+    );
+    Finding::warning("rules", text)
+}
 
 /// The packet filter could not be opened.
 pub fn closed(error: &Error) -> Finding {

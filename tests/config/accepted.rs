@@ -42,7 +42,7 @@ fn ten_mistakes_are_named_at_once_each_with_its_place() {
             "7:17: port 0 is no port, use 1 to 65535",
             "7:32: cannot open key file ETC/knockd/absent.key: No such file or directory (os error 2)",
             "7:57: max_skew is \"1h\", must be 1s to 10m, as in \"1m30s\"",
-            "9:24: no table can be called keep, a word of pf.conf, choose another name",
+            "9:24: table \"keep\" is called by a word of pf.conf, choose another name",
             "10:67: max_open_for is 1h, must be at least open_for, 2h",
             "13:26: weak sequence: its ports only rise, as those of a scan; change it or write weak: Allowed",
             "13:76: there is no door \"wbe\"",

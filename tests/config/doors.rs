@@ -131,7 +131,7 @@ fn tables_and_anchors_are_what_pf_takes() {
         let problem = problems(&format!("table: \"{table}\""));
         assert!(problem.contains("must be 1 to 31 bytes of letters"), "{problem}");
     }
-    assert!(problems("table: \"keep\"").contains("no table can be called keep"));
+    assert!(problems("table: \"keep\"").contains("called by a word of pf.conf"));
     let (part, path) = ("p".repeat(64), ["p"; 513].join("/"));
     for (anchor, fault) in [
         ("", "names nothing"),
@@ -200,8 +200,8 @@ fn what_only_pf_can_do_is_asked_of_pf_only() {
     assert_problems(
         &["create_tables: true", "enable_pf: true"],
         &[
-            "7:16: only pf knows create_tables, remove it",
-            "8:12: only pf knows enable_pf, remove it",
+            "7:16: Memory knows no create_tables, remove it",
+            "8:12: Memory knows no enable_pf, remove it",
         ],
     );
     assert_problems(

@@ -12,7 +12,9 @@ use knockd::config::Config;
 use knockd::core::door::{Door, OnClose};
 use knockd::core::sequence::Sequence;
 use knockd::core::sighting::{FlagMask, Port, Protocol, TcpFlags};
-use knockd::import::{Filter, Frame, Imported, MAX_LENGTH, translate};
+use knockd::firewall::pf::dialect::{MACOS, OPENBSD};
+use knockd::firewall::{Dialect, nft};
+use knockd::import::{Frame, Imported, MAX_LENGTH, translate};
 use proptest::prelude::*;
 
 const DEBIAN: &str = include_str!("../peers/knockd/debian.conf");
@@ -23,14 +25,15 @@ const MANUAL: [&str; 4] = [
     include_str!("../peers/knockd/manual-4.conf"),
 ];
 const ROUTER: &str = include_str!("../peers/knockd/router.conf");
-const FILTERS: [Filter; 3] = [Filter::Pf, Filter::PfAnchor, Filter::Nft];
+const NFT: &Dialect = &nft::DIALECT;
+const DIALECTS: [&Dialect; 3] = [&OPENBSD, &MACOS, NFT];
 
-fn import_for(filter: Filter, text: impl AsRef<[u8]>) -> Result<Imported, String> {
-    translate(text.as_ref(), Frame { from: "old.conf", host: "gw1.example.org", filter })
+fn import_for(dialect: &Dialect, text: impl AsRef<[u8]>) -> Result<Imported, String> {
+    translate(text.as_ref(), Frame { from: "old.conf", host: "gw1.example.org", dialect })
 }
 
 fn import(text: impl AsRef<[u8]>) -> String {
-    import_for(Filter::Pf, text).unwrap().text
+    import_for(&OPENBSD, text).unwrap().text
 }
 
 /// A house with the lists that `text` names, one line in each.
@@ -91,8 +94,8 @@ fn assert_says(text: &str, wanted: &[&str]) {
 #[test]
 fn everything_that_is_printed_is_a_good_configuration() {
     for old in [DEBIAN, ROUTER].iter().chain(&MANUAL) {
-        for filter in FILTERS {
-            let config = checked(&import_for(filter, old).unwrap().text);
+        for dialect in DIALECTS {
+            let config = checked(&import_for(dialect, old).unwrap().text);
             assert_eq!(config.name, "gw1.example.org");
             assert_eq!(config.warnings.to_string(), "");
         }
@@ -101,7 +104,7 @@ fn everything_that_is_printed_is_a_good_configuration() {
 
 #[test]
 fn what_debian_ships_becomes_two_doors() {
-    let Imported { text, taken, left } = import_for(Filter::Pf, DEBIAN).unwrap();
+    let Imported { text, taken, left } = import_for(&OPENBSD, DEBIAN).unwrap();
     assert_eq!((taken, left), (2, 1));
     let config = checked(&text);
     let (ssh, https) = (door(&config, "openssh"), door(&config, "openhttps"));
@@ -132,7 +135,7 @@ fn what_debian_ships_becomes_two_doors() {
 
 #[test]
 fn the_rules_are_those_of_the_packet_filter() {
-    let text = import_for(Filter::Nft, DEBIAN).unwrap().text;
+    let text = import_for(NFT, DEBIAN).unwrap().text;
     assert_says(
         &text,
         &[
@@ -142,7 +145,7 @@ fn the_rules_are_those_of_the_packet_filter() {
             "ip6 saddr @knock_openssh_v6 tcp dport 22 accept",
         ],
     );
-    let text = import_for(Filter::PfAnchor, DEBIAN).unwrap().text;
+    let text = import_for(&MACOS, DEBIAN).unwrap().text;
     assert_says(&text, &["enable_pf: true", "anchor: \"org.knockd\"", "table <knock_openssh>"]);
 }
 
@@ -253,7 +256,7 @@ fn commands_that_open_nothing_are_shown_as_ours_would_be() {
 
 #[test]
 fn doors_that_cannot_be_ours_are_left_out_with_the_reason() {
-    let Imported { text, taken, left } = import_for(Filter::Pf, ROUTER).unwrap();
+    let Imported { text, taken, left } = import_for(&OPENBSD, ROUTER).unwrap();
     assert_eq!((taken, left), (4, 4));
     assert_says(
         &text,
@@ -313,12 +316,12 @@ fn lines_that_it_cannot_read_are_told_by_their_number() {
             "1: no door can be taken over; of this one its sequence",
         ),
     ] {
-        let error = import_for(Filter::Pf, old).unwrap_err();
+        let error = import_for(&OPENBSD, old).unwrap_err();
         let expected = format!("old.conf:{expected}");
         assert!(error.starts_with(&expected), "{error}\nand not {expected}");
     }
     assert_eq!(
-        import_for(Filter::Pf, "").unwrap_err(),
+        import_for(&OPENBSD, "").unwrap_err(),
         "old.conf has no doors, name another file"
     );
 }
@@ -347,8 +350,8 @@ fn the_largest_file_makes_a_configuration_that_can_be_read() {
         old.push('\n');
     }
     assert!(old.len() as u64 <= MAX_LENGTH, "{}", old.len());
-    for filter in FILTERS {
-        let Imported { text, taken, .. } = import_for(filter, &old).unwrap();
+    for dialect in DIALECTS {
+        let Imported { text, taken, .. } = import_for(dialect, &old).unwrap();
         assert_eq!(taken, 256);
         assert!((text.len() as u64) < knockd::config::MAX_LENGTH, "{}", text.len());
         checked(&text);
@@ -393,7 +396,7 @@ proptest! {
             ("[a-zA-Z0-9é.-]{1,30}", prop::collection::vec(directive(), 0..6)),
             1..6,
         ),
-        filter in prop::sample::select(FILTERS.to_vec()),
+        dialect in prop::sample::select(DIALECTS.to_vec()),
         host in ".{0,70}",
     ) {
         let mut old = String::new();
@@ -401,7 +404,7 @@ proptest! {
             let (first, rest) = (9 * place + 1, directives.join("\n"));
             old += &format!("[{name}]\nsequence={first},9,40\ncommand=pfctl -t a -T add %IP%\n{rest}\n");
         }
-        let frame = Frame { from: "old\n.conf", host: &host, filter };
+        let frame = Frame { from: "old\n.conf", host: &host, dialect };
         if let Ok(imported) = translate(old.as_bytes(), frame) {
             checked(&imported.text);
         }
@@ -409,12 +412,12 @@ proptest! {
 
     #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
-        if let Ok(imported) = import_for(Filter::Nft, &bytes) {
+        if let Ok(imported) = import_for(NFT, &bytes) {
             checked(&imported.text);
         }
         let mut door = b"[a]\nsequence=9,3,7\ncommand=".to_vec();
         door.extend(bytes);
-        if let Ok(imported) = import_for(Filter::Pf, &door) {
+        if let Ok(imported) = import_for(&OPENBSD, &door) {
             checked(&imported.text);
         }
     }
@@ -484,7 +487,7 @@ fn rule(command: &str) -> String {
     let old = format!(
         "[web]\nsequence = 1,5,3\nstart_command = {command}\ncmd_timeout = 9\nstop_command = true\n"
     );
-    flat(&import_for(Filter::Nft, old).unwrap().text)
+    flat(&import_for(NFT, old).unwrap().text)
 }
 
 #[test]

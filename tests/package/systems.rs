@@ -10,11 +10,10 @@ use knockd::sys::SYSTEMS;
 const CHOOSERS: &[&str] = &[
     "capture/bpf/mod.rs",
     "capture/mod.rs",
-    "config/mod.rs",
-    "firewall/mod.rs",
+    "firewall/nft/mod.rs",
     "firewall/pf/mod.rs",
-    "knockctl/import/rules.rs",
-    "knockctl/setup.rs",
+    "firewall/pf/system.rs",
+    "firewall/rows.rs",
     "process/demo/mod.rs",
 ];
 

@@ -12,8 +12,8 @@ use crate::config::problem::Report;
 use crate::config::raw::{self, Map};
 use crate::core::address::{self, Loopback};
 use crate::core::door::{self, Door, DoorIndex, OnClose, Table};
-use crate::core::{duration, name};
-use crate::firewall::Choice;
+use crate::core::duration;
+use crate::firewall::Backend;
 
 /// Far below what [`DoorIndex`] holds.
 const MAX_DOORS: usize = 1_000;
@@ -57,7 +57,7 @@ impl Doors<'_> {
 pub fn check<'r>(
     raw: &'r Map<raw::Door>,
     at: Spot<'_>,
-    firewall: &Choice,
+    backend: &Backend,
     report: &mut Report,
 ) -> Doors<'r> {
     shape::names(raw, "door", MAX_DOORS, at, report);
@@ -75,7 +75,7 @@ pub fn check<'r>(
             report.error(at, format!("{text}, rename one"));
         }
         indices.insert(name, DoorIndex(index));
-        list.push(door(name, raw, at, firewall, report));
+        list.push(door(name, raw, at, backend, report));
     }
     Doors { list, indices }
 }
@@ -84,10 +84,10 @@ fn door(
     name: &str,
     raw: &raw::Door,
     at: Spot<'_>,
-    firewall: &Choice,
+    backend: &Backend,
     report: &mut Report,
 ) -> Door {
-    table(raw, at, firewall, report);
+    table(raw, at, backend, report);
     let range = Duration::from_secs(1)..=LONGEST;
     let mut span = |text: &Option<String>, default, field| {
         shape::span(text.as_deref(), default, range.clone(), at.field(field), field, report)
@@ -108,7 +108,7 @@ fn door(
                 .error(at.field("ports").item(ordinal), format!("port {port} is named twice"));
         }
     }
-    on_close(raw, at, firewall, report);
+    on_close(raw, at, backend, report);
     Door {
         name: name.to_owned(),
         table: Table { anchor: raw.anchor.clone(), name: raw.table.clone() },
@@ -117,8 +117,8 @@ fn door(
         max_open_for,
         max_leases,
         on_close: raw.on_close,
-        v4_prefix: prefix(raw.v4_prefix, V4, "v4_prefix", at, firewall, report),
-        v6_prefix: prefix(raw.v6_prefix, V6, "v6_prefix", at, firewall, report),
+        v4_prefix: prefix(raw.v4_prefix, V4, "v4_prefix", at, backend, report),
+        v6_prefix: prefix(raw.v6_prefix, V6, "v6_prefix", at, backend, report),
         rdomain: raw.rdomain,
         targets: targets(&raw.targets, at.field("targets"), report),
         commands: commands::of_door(&raw.commands, name, at.field("commands"), report),
@@ -163,7 +163,7 @@ fn prefix(
     range: RangeInclusive<u8>,
     field: &str,
     at: Spot<'_>,
-    firewall: &Choice,
+    backend: &Backend,
     report: &mut Report,
 ) -> u8 {
     let (least, host) = (*range.start(), *range.end());
@@ -171,67 +171,38 @@ fn prefix(
     if !range.contains(&prefix) {
         report
             .error(at.field(field), format!("{field} is {prefix}, must be {least} to {host}"));
-    } else if prefix != host && matches!(firewall, Choice::Nft { .. }) {
-        let text = format!("the sets of nft hold single addresses, remove {field}");
+    } else if prefix != host && !backend.holds_networks {
+        let title = backend.title;
+        let text = format!("the sets of {title} hold single addresses, remove {field}");
         report.error(at.field(field), text);
     }
     prefix
 }
 
-fn on_close(raw: &raw::Door, at: Spot<'_>, firewall: &Choice, report: &mut Report) {
+fn on_close(raw: &raw::Door, at: Spot<'_>, backend: &Backend, report: &mut Report) {
     if raw.rdomain > MAX_RDOMAIN {
         let text = format!("rdomain is {}, must be at most {MAX_RDOMAIN}", raw.rdomain);
         report.error(at.field("rdomain"), text);
     }
-    if raw.on_close == OnClose::KillStates && matches!(firewall, Choice::Nft { .. }) {
-        let text = "nft kills no states, write on_close: KeepStates";
+    if raw.on_close == OnClose::KillStates && !backend.kills_states {
+        let text = format!("{} kills no states, write on_close: KeepStates", backend.title);
         report.error(at.field("on_close"), text);
     }
 }
 
-fn table(raw: &raw::Door, at: Spot<'_>, firewall: &Choice, report: &mut Report) {
-    let name = shape::quoted(&raw.table);
-    if !name::is_table(&raw.table) {
-        let text = format!("table {name} must be 1 to 31 bytes of letters, digits, _ . and -");
-        report.error(at.field("table"), text);
-    } else if raw.table == "keep" {
-        let text = "no table can be called keep, a word of pf.conf, choose another name";
-        report.error(at.field("table"), text);
-    }
-    if matches!(firewall, Choice::Nft { .. })
-        && name::is_table(&raw.table)
-        && !name::is_nft(&raw.table)
-    {
-        let text = format!("nft wants a letter first, rename table {name}");
+fn table(raw: &raw::Door, at: Spot<'_>, backend: &Backend, report: &mut Report) {
+    if let Some(fault) = (backend.table_fault)(&raw.table) {
+        let text = format!("table {} {fault}", shape::quoted(&raw.table));
         report.error(at.field("table"), text);
     }
     let Some(anchor) = &raw.anchor else { return };
     let at = at.field("anchor");
-    if matches!(firewall, Choice::Nft { .. }) {
-        report.error(at, "nft has no anchors, remove it");
-    } else if let Some(fault) = anchor_fault(anchor) {
-        report.error(at, format!("anchor {} {fault}", shape::quoted(anchor)));
-    }
-}
-
-/// What pf or pf.conf would not take in the path of an anchor.
-pub fn anchor_fault(anchor: &str) -> Option<&'static str> {
-    let part_fault = |part: &str| !(1..=63).contains(&part.len());
-    // A star makes pf.conf load every anchor below, and names none.
-    let odd = |byte: u8| !byte.is_ascii_graphic() || matches!(byte, b'"' | b'\\' | b'*');
-    if anchor.is_empty() {
-        Some("names nothing, remove it for the main ruleset")
-    } else if anchor.starts_with('/') {
-        Some("must not begin with a slash")
-    } else if anchor.len() > 1023 {
-        Some("must be shorter than 1024 bytes")
-    } else if anchor.split('/').any(part_fault) {
-        Some("must have 1 to 63 bytes between its slashes")
-    } else if anchor.bytes().any(odd) {
-        Some("must be printable ASCII without spaces, quotes, backslashes and stars")
-    } else if anchor.split('/').next() == Some("_pf") {
-        Some("is reserved by pf, choose another name")
-    } else {
-        None
+    match backend.anchor_fault {
+        None => report.error(at, format!("{} has no anchors, remove it", backend.title)),
+        Some(fault) => {
+            if let Some(fault) = fault(anchor) {
+                report.error(at, format!("anchor {} {fault}", shape::quoted(anchor)));
+            }
+        }
     }
 }

@@ -33,7 +33,6 @@ mod weakness;
 #[cfg(not(feature = "legacy"))]
 use no_legacy as legacy;
 
-pub use doors::anchor_fault;
 pub use weakness::weakness;
 
 /// Checks everything.
@@ -50,13 +49,13 @@ pub(super) fn configuration(
     }
     let interfaces = shell::interfaces(raw, at, report);
     let firewall = shell::firewall(raw.firewall.as_ref(), at.field("firewall"), report);
-    shell::pf_only(raw, at, &firewall, report);
+    shell::abilities(raw, at, firewall.backend(), report);
     let directories = shell::directories(&raw.directories, at, files.directory(), report);
     let mut keys = keys::Keys::new(&directories.secrets, origin, files);
     keys.check_directory(raw, at, report);
 
     let spa = spa::check(raw.spa.as_ref(), at.field("spa"), &raw.name, &mut keys, report);
-    let doors = doors::check(&raw.doors, at.field("doors"), &firewall, report);
+    let doors = doors::check(&raw.doors, at.field("doors"), firewall.backend(), report);
     let sequences = sequences::check(raw, at.field("sequences"), &doors, &mut keys, report);
     let users = users::check(raw, at.field("users"), &doors, &spa, &mut keys, report);
     let lists = sequences::lists(raw, &directories.secrets, at.field("sequences"), report);

@@ -6,13 +6,13 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::shape;
+use crate::config::Directories;
 use crate::config::position::Spot;
 use crate::config::problem::Report;
 use crate::config::raw;
-use crate::config::{Directories, NATIVE};
 use crate::core::interface::{Selection, Selector};
 use crate::core::{name, printable};
-use crate::firewall::Choice;
+use crate::firewall::{Backend, Choice, NATIVE};
 
 /// The account that packages make.
 const USER: &str = "_knockd";
@@ -65,33 +65,33 @@ fn interface_names(names: &[String], at: Spot<'_>, report: &mut Report) {
 }
 
 /// The firewall; the system's own unless written.
-pub fn firewall(raw: Option<&raw::Firewall>, at: Spot<'_>, report: &mut Report) -> Choice {
-    match raw {
-        Some(raw::Firewall::Pf) => Choice::Pf,
-        Some(raw::Firewall::Memory) => Choice::Memory,
-        Some(raw::Firewall::Nft { table }) => {
-            if !name::is_nft(table) {
-                let text = "the nft table must be 1 to 31 bytes of letters, digits, _ . and -, a letter first";
-                report.error(at.field("table"), text);
-            }
-            Choice::Nft { table: table.clone() }
-        }
-        None => NATIVE.unwrap_or_else(|| {
-            let text = "this system has no pf, write firewall: Nft(table: ..) or Memory";
-            report.error(at, text);
+pub fn firewall(raw: Option<&Choice>, at: Spot<'_>, report: &mut Report) -> Choice {
+    let Some(choice) = raw else {
+        return NATIVE.default.clone().unwrap_or_else(|why| {
+            report.error(at, why);
             Choice::Memory
-        }),
+        });
+    };
+    if let Some((field, fault)) = choice.fault() {
+        report.error(at.field(field), fault);
     }
+    choice.clone()
 }
 
-/// What only pf can do is asked of nothing else.
-pub fn pf_only(raw: &raw::Configuration, at: Spot<'_>, firewall: &Choice, report: &mut Report) {
-    if *firewall == Choice::Pf {
-        return;
-    }
-    for (field, asked) in [("create_tables", raw.create_tables), ("enable_pf", raw.enable_pf)] {
+/// Nothing is asked of a firewall that it cannot do.
+pub fn abilities(
+    raw: &raw::Configuration,
+    at: Spot<'_>,
+    backend: &Backend,
+    report: &mut Report,
+) {
+    for (field, asked) in [
+        ("create_tables", raw.create_tables && !backend.creates_tables),
+        ("enable_pf", raw.enable_pf && !backend.counts_references),
+    ] {
         if asked {
-            report.error(at.field(field), format!("only pf knows {field}, remove it"));
+            let text = format!("{} knows no {field}, remove it", backend.title);
+            report.error(at.field(field), text);
         }
     }
 }

@@ -4,10 +4,8 @@
 
 use pfctl::{AnchorKind, PfCtl};
 
+use super::dialect::ANCHOR;
 use crate::firewall::{Error, Kind};
-
-/// The anchor's name. Its rules are the administrator's.
-pub const NAME: &str = "org.knockd";
 
 /// Adds a call of the anchor to the main ruleset, unless it has one. The call
 /// stays when the daemon ends, so that rules in the anchor go on blocking.
@@ -15,7 +13,7 @@ pub const NAME: &str = "org.knockd";
 /// # Errors
 /// [`Kind::System`].
 pub fn hook() -> Result<(), Error> {
-    let hooked = PfCtl::new().and_then(|mut pf| pf.try_add_anchor(NAME, AnchorKind::Filter));
+    let hooked = PfCtl::new().and_then(|mut pf| pf.try_add_anchor(ANCHOR, AnchorKind::Filter));
     hooked.map_err(|error| failed(&error))
 }
 
@@ -23,7 +21,7 @@ fn failed(error: &pfctl::Error) -> Error {
     // The error of the system is the source of the crate's.
     let source = std::error::Error::source(error).map(|source| format!(": {source}"));
     let advice = format!(
-        "cannot add {NAME} to the main ruleset of pf, run knockd as root: {error}{}",
+        "cannot add {ANCHOR} to the main ruleset of pf, run knockd as root: {error}{}",
         source.unwrap_or_default()
     );
     Error::new(Kind::System, advice, None)

@@ -14,7 +14,7 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use nix::libc;
 
-use super::{Added, Deleted, Error, Firewall, Kill, Kind, Status, Warning};
+use super::{Added, Backend, Deleted, Error, Firewall, Kill, Kind, Status, Warning};
 use crate::core::address::Entry;
 use crate::core::door::Table;
 use crate::ioctl::layout::Request;
@@ -24,9 +24,11 @@ pub mod abi;
 pub mod advice;
 #[cfg(target_os = "macos")]
 mod anchor;
+pub mod dialect;
 pub mod freebsd;
 pub mod freebsd32;
 pub mod macos;
+mod names;
 pub mod nvlist;
 pub mod openbsd;
 pub mod ruleset;
@@ -37,6 +39,28 @@ pub mod table;
 
 pub use abi::Abi;
 
+const ABSENT: &str = "this system has no pf: configure another firewall";
+
+/// pf.
+pub static BACKEND: Backend = Backend {
+    title: "pf",
+    absent: if system::ABI.is_none() { Some(ABSENT) } else { None },
+    enforces: true,
+    field: None,
+    table_fault: names::table_fault,
+    anchor_fault: Some(names::anchor_fault),
+    holds_networks: true,
+    kills_states: true,
+    creates_tables: true,
+    counts_references: true,
+    uncounted: match system::ABI {
+        Some(Abi { reference: Some(_), .. }) => None,
+        _ => Some("only macOS counts references to pf, remove enable_pf"),
+    },
+    open: |_| open(),
+    judge: Some(ruleset::judge),
+};
+
 /// Opens pf of the system that this program was built for.
 ///
 /// # Errors
@@ -44,8 +68,7 @@ pub use abi::Abi;
 /// [`Kind::Unsupported`] on a system without pf.
 pub fn open() -> Result<Box<dyn Firewall>, Error> {
     let Some(abi) = system::ABI else {
-        let advice = "this system has no pf: configure another firewall";
-        return Err(Error::new(Kind::Unsupported, advice, None));
+        return Err(Error::new(Kind::Unsupported, ABSENT, None));
     };
     let device = OpenOptions::new()
         .read(true)

@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{self, Config};
 use crate::core::finding::Finding;
-use crate::firewall::Choice;
 use crate::review::{self, machine};
 use crate::sys;
 
@@ -104,7 +103,7 @@ fn directories(config: &Config) -> Vec<Finding> {
         findings.extend(places::secrets(&files, own));
     }
     // Tables in memory open nothing, and anybody may try them out.
-    if config.firewall != Choice::Memory {
+    if config.firewall.backend().enforces {
         let user = nix::unistd::User::from_name(&config.user);
         let uid = user.map(|user| user.map(|user| user.uid.as_raw()));
         let uid = uid.map_err(|error| error.desc().to_owned());

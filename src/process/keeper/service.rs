@@ -28,7 +28,7 @@ use crate::message::parent::ToKeeper;
 use crate::process::{Failure, complain, signals};
 use crate::sys::confine::{self, Account, KeeperPaths};
 use crate::sys::wait::{Ready, Waiter, Wish};
-use crate::{faults, firewall, keep, sys};
+use crate::{faults, keep, sys};
 
 /// How soon interfaces are looked for again when the system could not be
 /// asked, or let none be captured on.
@@ -117,7 +117,9 @@ impl Service {
         let config = once::understand(files)
             .map_err(|problems| Failure::Because(problems.to_string()))?;
         let account = account(&config)?;
-        let firewall = firewall::open(&config.firewall)
+        let firewall = config
+            .firewall
+            .open()
             .map_err(|error| Failure::new("cannot use the firewall", error))?;
         let (capture, changes) = capture(&config, deaths > 0)?;
         let control = Server::open(&config.directories.run)
@@ -305,7 +307,7 @@ impl Service {
 
 /// The account that the engine becomes: none where nothing is at stake.
 pub(super) fn account(config: &Config) -> Result<Option<Account>, Failure> {
-    if config.firewall == firewall::Choice::Memory {
+    if !config.firewall.backend().enforces {
         return Ok(None);
     }
     let account = Account::named(&config.user);

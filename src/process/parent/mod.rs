@@ -19,7 +19,6 @@ use super::signals::Signals;
 use super::tables::Tables;
 use crate::config::Config;
 use crate::core::time::Monotonic;
-use crate::firewall;
 use crate::log::Log;
 use crate::log::event::Event;
 use crate::message::channel::Broken;
@@ -115,7 +114,7 @@ impl Parent {
         command: Option<OwnedFd>,
     ) -> Result<Self, Failure> {
         let cannot = |error| Failure::new("cannot use the firewall", error);
-        let mut firewall = firewall::open(&config.firewall).map_err(cannot)?;
+        let mut firewall = config.firewall.open().map_err(cannot)?;
         // It must work in the moment when a keeper dies.
         let _ = firewall.status().map_err(cannot)?;
         let signals =

@@ -7,7 +7,7 @@ pub(super) mod confine;
 #[cfg(target_os = "freebsd")]
 pub(super) mod native;
 
-use super::system::{LOAD_PF_CONF, System};
+use super::System;
 
 /// Its words and paths.
 pub static SYSTEM: System = System {
@@ -16,12 +16,4 @@ pub static SYSTEM: System = System {
     add_user: "pw useradd -d /nonexistent -s /usr/sbin/nologin -n",
     bpf: Some("/dev/bpf"),
     has_egress_group: false,
-    firewall: "",
-    anchor: None,
-    before_rules: Some(
-        // Without a state a connection ends with the first ruleset that blocks.
-        "if pfctl -si does not say Enabled: kldload -n pf; echo 'pass flags any keep state \
-         (sloppy)' | pfctl -ef - and then type something in every session that must live",
-    ),
-    load_rules: LOAD_PF_CONF,
 };

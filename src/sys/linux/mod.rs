@@ -30,15 +30,4 @@ pub static SYSTEM: System = System {
     add_user: "useradd -r -M -U -d /nonexistent -s /usr/sbin/nologin",
     bpf: None,
     has_egress_group: false,
-    firewall: "    // The nftables table that has the sets knock_ssh_v4 and knock_ssh_v6.
-    firewall: Nft(table: \"knockd\"),
-
-",
-    anchor: None,
-    before_rules: None,
-    load_rules: [
-        "save it as FILE and test it: nft -c -f FILE",
-        "have it taken back by itself: echo 'nft delete table inet knockd' | at now + 10 minutes",
-        "load it: nft -f FILE; connections that stand go on",
-    ],
 };

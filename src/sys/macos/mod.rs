@@ -19,17 +19,4 @@ pub static SYSTEM: System = System {
     add_user: "sysadminctl -roleAccount -UID 470 -addUser",
     bpf: Some("/dev/bpf0"),
     has_egress_group: false,
-    firewall: "    // pf is disabled there until someone asks for it.
-    enable_pf: true,
-
-",
-    anchor: Some("org.knockd"),
-    before_rules: None,
-    load_rules: [
-        "save it as /usr/local/etc/knockd.pf and test it: pfctl -a org.knockd -nf FILE",
-        // Jobs of at(1) do not run there unless somebody sees to it.
-        "have it taken back by itself: nohup sh -c 'sleep 600; pfctl -a org.knockd -F all' &",
-        "load it: pfctl -a org.knockd -f FILE; connections from before pf was enabled end, so \
-         have the console at hand",
-    ],
 };

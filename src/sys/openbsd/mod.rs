@@ -7,7 +7,7 @@ pub(super) mod native;
 #[cfg(target_os = "openbsd")]
 mod pledge;
 
-use super::system::{LOAD_PF_CONF, System};
+use super::System;
 
 /// Its words and paths.
 pub static SYSTEM: System = System {
@@ -16,8 +16,4 @@ pub static SYSTEM: System = System {
     add_user: "useradd -L daemon -d /var/empty -s /sbin/nologin",
     bpf: Some("/dev/bpf"),
     has_egress_group: true,
-    firewall: "",
-    anchor: None,
-    before_rules: None,
-    load_rules: LOAD_PF_CONF,
 };

@@ -1,13 +1,14 @@
 //! What becomes of a packet, told from what `pfctl -sr` prints.
 #![forbid(unsafe_code)]
 
+use knockd::core::address::Family;
 use knockd::core::door::Table;
 use knockd::core::sighting::{Port, Protocol};
 use knockd::firewall::Machine;
 use knockd::firewall::pf::ruleset::fate;
 use knockd::firewall::pf::ruleset::read;
 use knockd::firewall::pf::ruleset::services::Services;
-use knockd::firewall::pf::ruleset::share::{Entrance, Family, Packets, Sender};
+use knockd::firewall::pf::ruleset::share::{Entrance, Packets, Sender};
 use proptest::prelude::*;
 
 const SSH: Port = Port { protocol: Protocol::Tcp, number: 22 };

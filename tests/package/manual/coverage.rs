@@ -142,7 +142,10 @@ fn every_field_that_can_be_left_out_says_what_is_then() {
 /// Fields whose own fields have defaults.
 const GROUPS: [&str; 2] = ["limits", "directories"];
 
-const RAW: &str = include_str!("../../../src/config/raw.rs");
+const RAW: &str = concat!(
+    include_str!("../../../src/config/raw.rs"),
+    include_str!("../../../src/firewall/choice.rs")
+);
 
 #[test]
 fn every_field_of_the_configuration_is_in_its_manual_and_no_other() {

@@ -10,7 +10,8 @@ use std::process::{Command, Output, Stdio};
 
 use knockd::client::hosts;
 use knockd::config;
-use knockd::import::{Filter, Frame, translate};
+use knockd::firewall::pf::dialect::OPENBSD;
+use knockd::import::{Frame, translate};
 use knockd::keyfile::{self, Key, Kind};
 use tempfile::TempDir;
 
@@ -122,7 +123,7 @@ fn the_example_of_the_old_daemon_is_taken_over_as_the_manual_shows() {
     let literal = blocks(MIGRATE, "\n.Bd -literal", ".Ed");
     let old = literal.iter().find(|text| text.starts_with("[openSSH]")).unwrap();
     let ours = literal.iter().find(|text| text.contains("\"openssh\": (table")).unwrap();
-    let frame = Frame { from: "knockd.conf", host: "gw1.example.org", filter: Filter::Pf };
+    let frame = Frame { from: "knockd.conf", host: "gw1.example.org", dialect: &OPENBSD };
     let imported = translate(old.as_bytes(), frame).unwrap().text;
     let understood = |text: &str| {
         let (_directory, file) = house(text);

@@ -25,9 +25,9 @@ mod socket;
 mod tests;
 
 use self::request::Change;
-use self::set::{Family, Set, Shape};
+use self::set::{Set, Shape};
 use self::socket::Socket;
-use crate::core::address::Entry;
+use crate::core::address::{Entry, Family};
 use crate::core::door::Table;
 use crate::firewall::{Added, Deleted, Error, Firewall, Kind, Status};
 
@@ -175,10 +175,6 @@ impl Nft {
     }
 }
 
-fn family(entry: Entry) -> Family {
-    if entry.address().is_ipv4() { Family::V4 } else { Family::V6 }
-}
-
 impl Firewall for Nft {
     fn probe(&mut self, table: &Table) -> Result<(), Error> {
         // An earlier check proves nothing now.
@@ -196,7 +192,7 @@ impl Firewall for Nft {
     }
 
     fn add(&mut self, table: &Table, entry: Entry) -> Result<Added, Error> {
-        let set = self.set(table, family(entry))?;
+        let set = self.set(table, Family::of(entry.address()))?;
         only_hosts(&set, entry)?;
         match self.change(&set, entry, Change::Add)? {
             Ok(()) => Ok(Added::Added),
@@ -206,7 +202,7 @@ impl Firewall for Nft {
     }
 
     fn delete(&mut self, table: &Table, entry: Entry) -> Result<Deleted, Error> {
-        let set = self.set(table, family(entry))?;
+        let set = self.set(table, Family::of(entry.address()))?;
         only_hosts(&set, entry)?;
         match self.change(&set, entry, Change::Delete)? {
             Ok(()) => Ok(Deleted::Deleted),
@@ -217,7 +213,7 @@ impl Firewall for Nft {
     }
 
     fn holds(&mut self, table: &Table, entry: Entry) -> Result<bool, Error> {
-        let set = self.set(table, family(entry))?;
+        let set = self.set(table, Family::of(entry.address()))?;
         only_hosts(&set, entry)?;
         let mut found = Vec::new();
         let asked = self.socket.ask(

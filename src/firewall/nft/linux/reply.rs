@@ -6,13 +6,13 @@
 #![forbid(unsafe_code)]
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use netlink_packet_core::{NLM_F_DUMP_INTR, NetlinkBuffer, NlasIterator};
 use nix::libc;
 
-use super::set::{Family, Shape};
-use crate::core::address::Entry;
+use super::set::Shape;
+use crate::core::address::{Entry, Family};
 
 /// Messages begin at multiples of this, `NLMSG_ALIGNTO`.
 const ALIGNMENT: usize = 4;
@@ -139,7 +139,11 @@ pub fn elements(object: &[u8], family: Family, entries: &mut Vec<Entry>) -> io::
     for element in attributes(list) {
         let (_, element) = element?;
         if number(element, ELEMENT_FLAGS)?.unwrap_or(0) & ELEMENT_CATCHALL != 0 {
-            entries.extend(Entry::new(family.unspecified(), 0));
+            let all: IpAddr = match family {
+                Family::V4 => Ipv4Addr::UNSPECIFIED.into(),
+                Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
+            };
+            entries.extend(Entry::new(all, 0));
             continue;
         }
         let key = find(element, ELEMENT_KEY)?.ok_or_else(malformed)?;

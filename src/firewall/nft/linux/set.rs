@@ -4,55 +4,31 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use netlink_packet_netfilter::nftables::SetFlags;
 use nix::libc;
 
+use crate::core::address::Family;
 use crate::firewall::{Error, Kind};
 
 /// `NFT_NAME_MAXLEN` less the terminator, linux/netfilter/nf_tables.h.
 const MAX_NAME: usize = 255;
 
-/// What the addresses in a set are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
-    V4,
-    V6,
+/// The suffix of a set of this family, and the type of its keys in the
+/// language of nft.
+const fn words(family: Family) -> (&'static str, &'static str) {
+    match family {
+        Family::V4 => ("v4", "ipv4_addr"),
+        Family::V6 => ("v6", "ipv6_addr"),
+    }
 }
 
-impl Family {
-    pub const BOTH: [Self; 2] = [Self::V4, Self::V6];
-
-    fn suffix(self) -> &'static str {
-        match self {
-            Self::V4 => "v4",
-            Self::V6 => "v6",
-        }
-    }
-
-    /// Its name in the language of nft.
-    fn key_name(self) -> &'static str {
-        match self {
-            Self::V4 => "ipv4_addr",
-            Self::V6 => "ipv6_addr",
-        }
-    }
-
-    /// nft's own number for the type (`enum datatypes` in its datatype.h; the
-    /// kernel only keeps it) and the bytes of a key.
-    pub fn key(self) -> (u32, u32) {
-        match self {
-            Self::V4 => (7, 4),
-            Self::V6 => (8, 16),
-        }
-    }
-
-    pub fn unspecified(self) -> IpAddr {
-        match self {
-            Self::V4 => Ipv4Addr::UNSPECIFIED.into(),
-            Self::V6 => Ipv6Addr::UNSPECIFIED.into(),
-        }
+/// nft's own number for that type (`enum datatypes` in its datatype.h; the
+/// kernel only keeps it) and the bytes of a key.
+const fn key(family: Family) -> (u32, u32) {
+    match family {
+        Family::V4 => (7, 4),
+        Family::V6 => (8, 16),
     }
 }
 
@@ -92,7 +68,7 @@ impl Set {
     /// # Errors
     /// [`Kind::Unsupported`] when nft has no such names.
     pub fn new(table: &str, name: &str, family: Family) -> Result<Self, Error> {
-        let name = format!("{name}_{}", family.suffix());
+        let name = format!("{name}_{}", words(family).0);
         if !is_name(&name) {
             let advice = format!(
                 "{name:?} is no name for an nftables set, start with a letter and go on with letters, digits, _ - . or /"
@@ -112,7 +88,7 @@ impl Set {
         // nft may merge neighbours, and an entry could not be deleted any more.
         let harmless = SetFlags::Timeout | SetFlags::Eval | SetFlags::Expression;
         let flags = SetFlags::from_bits_retain(shape.flags);
-        let fault = if (shape.key_type, shape.key_length) != self.family.key() {
+        let fault = if (shape.key_type, shape.key_length) != key(self.family) {
             "has another type"
         } else if flags.contains(SetFlags::Interval) {
             "has the flag interval"
@@ -123,7 +99,7 @@ impl Set {
         } else {
             return Ok(());
         };
-        let key = self.family.key_name();
+        let key = words(self.family).1;
         let advice =
             format!("{self} {fault}, declare it as: set {} {{ type {key}; }}", self.name);
         Err(Error::new(Kind::Unsupported, advice, None))
@@ -174,7 +150,7 @@ pub fn missing(sets: &[&Set]) -> Error {
     let names = names.join(" and no ");
     let mut advice = format!("there is no {names}, make with: nft 'add table inet {table}");
     for set in sets {
-        let key = set.family.key_name();
+        let key = words(set.family).1;
         advice += &format!("; add {set} {{ type {key}; }}");
     }
     advice.push('\'');
@@ -190,7 +166,7 @@ mod tests {
     }
 
     fn plain(family: Family) -> Shape {
-        let (key_type, key_length) = family.key();
+        let (key_type, key_length) = key(family);
         Shape { flags: 0, key_type, key_length, expires: false }
     }
 

@@ -28,9 +28,9 @@ use super::reply::{
     Body, Reply, elements, generation, hooked_chain, is_dormant, replies, shape,
 };
 use super::request::{Change, change, get_elements, get_generation};
-use super::set::{Family, Set, Shape};
+use super::set::{Set, Shape};
 use super::socket::Socket;
-use crate::core::address::Entry;
+use crate::core::address::{Entry, Family};
 use crate::firewall::Kind;
 
 /// Makes the kernel accept a batch in any generation.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::line::Line;
 use super::parts::{self, End, Host};
+use crate::core::address::Family;
 use crate::core::door::Table;
 use crate::core::sighting::{Port, Protocol};
 use crate::firewall::Machine;
@@ -35,27 +36,6 @@ impl Share {
             Self::None => Self::All,
             Self::All => Self::None,
             other => other,
-        }
-    }
-}
-
-/// An address family of the internet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Family {
-    /// IPv4.
-    V4,
-    /// IPv6.
-    V6,
-}
-
-impl Family {
-    /// Both.
-    pub const BOTH: [Self; 2] = [Self::V4, Self::V6];
-
-    const fn word(self) -> &'static str {
-        match self {
-            Self::V4 => "inet",
-            Self::V6 => "inet6",
         }
     }
 }
@@ -127,7 +107,7 @@ impl Packets<'_> {
         }
         let mut least = [
             self.protocol(line),
-            line.family.as_deref().is_none_or(|word| word == self.family.word()).into(),
+            line.family.as_deref().is_none_or(|word| word == family_word(self.family)).into(),
             self.interface(line),
             self.source(line),
             self.target(&line.target),
@@ -220,7 +200,7 @@ impl Packets<'_> {
     /// Whether it is one of our own addresses. If not, it may be that of a
     /// machine behind us which the door protects.
     fn destination(&self, address: IpAddr, prefix: u8) -> Share {
-        if address.is_ipv4() != (self.family == Family::V4) {
+        if Family::of(address) != self.family {
             return Share::None;
         }
         let mut own = self.machine.addresses.iter();
@@ -256,4 +236,11 @@ fn listed(line: &Line, name: &str, table: &Table) -> Share {
 /// Names of groups never do (ifconfig(8)).
 fn ends_in_digit(name: &str) -> bool {
     name.ends_with(|last: char| last.is_ascii_digit())
+}
+
+const fn family_word(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "inet",
+        Family::V6 => "inet6",
+    }
 }

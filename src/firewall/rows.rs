@@ -1,0 +1,65 @@
+//! What each choice of a firewall stands for.
+#![forbid(unsafe_code)]
+
+use super::{Backend, Choice, Dialect, Error, Firewall, Kind, memory, nft, pf};
+
+/// The firewall of this system, and how its rules are written there.
+pub const NATIVE: &Dialect = if cfg!(target_os = "linux") {
+    &nft::DIALECT
+} else if cfg!(target_os = "macos") {
+    &pf::dialect::MACOS
+} else if cfg!(target_os = "freebsd") {
+    &pf::dialect::FREEBSD
+} else {
+    &pf::dialect::OPENBSD
+};
+
+impl Choice {
+    /// What it can do, and what its field says.
+    fn row(&self) -> (&'static Backend, &str) {
+        match self {
+            Self::Pf => (&pf::BACKEND, ""),
+            Self::Nft { table } => (&nft::BACKEND, table),
+            Self::Memory => (&memory::BACKEND, ""),
+        }
+    }
+
+    /// What it can do.
+    #[must_use]
+    pub fn backend(&self) -> &'static Backend {
+        self.row().0
+    }
+
+    /// The name of its field, and what is wrong with it.
+    #[must_use]
+    pub fn fault(&self) -> Option<(&'static str, &'static str)> {
+        let (backend, text) = self.row();
+        let (name, fault) = backend.field?;
+        Some((name, fault(text)?))
+    }
+
+    /// Whether this system has it, and can keep it enabled by reference if
+    /// that is asked.
+    ///
+    /// # Errors
+    /// [`Kind::Unsupported`].
+    pub fn check(&self, by_reference: bool) -> Result<(), Error> {
+        let backend = self.backend();
+        let uncounted = backend.uncounted.filter(|_| by_reference);
+        backend
+            .absent
+            .or(uncounted)
+            .map_or(Ok(()), |advice| Err(Error::new(Kind::Unsupported, advice, None)))
+    }
+
+    /// Opens it.
+    ///
+    /// # Errors
+    /// [`Kind::Unsupported`] where the system has no such firewall, else what
+    /// the system says.
+    pub fn open(&self) -> Result<Box<dyn Firewall>, Error> {
+        self.check(false)?;
+        let (backend, text) = self.row();
+        (backend.open)(text)
+    }
+}
