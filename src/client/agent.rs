@@ -1,8 +1,8 @@
-//! ssh-agent, as far as a knock needs it: what it holds, and a signature.
+//! The parts of the ssh-agent protocol that a knock needs: list keys, sign.
 //!
-//! The protocol is that of draft-ietf-sshm-ssh-agent: messages behind their
-//! length, 4 bytes, big-endian, as are the lengths of strings within. All that
-//! the agent says is doubted: a forwarded socket may be anybody's.
+//! The protocol is that of draft-ietf-sshm-ssh-agent: a message follows its
+//! length, 4 bytes, big-endian, as does each string within. Answers are
+//! untrusted: the socket may be forwarded from another machine.
 #![forbid(unsafe_code)]
 
 use std::env;
@@ -22,13 +22,13 @@ const IDENTITIES: u8 = 12;
 const REQUEST_SIGNATURE: u8 = 13;
 const SIGNATURE: u8 = 14;
 
-/// The longest message that is read: as long as OpenSSH's agent makes any.
+/// The longest message that is read; OpenSSH's agent makes none longer.
 const MAX_LENGTH: usize = 256 << 10;
 /// The most keys that are looked at.
 const MAX_IDENTITIES: u32 = 2048;
-/// How long an agent may take to say what it holds.
+/// How long an agent may take to list its keys.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a signature may take: somebody has to find the key and touch it.
+/// How long a signature may take: a person may have to find a key and touch it.
 const TOUCH: Duration = Duration::from_secs(120);
 
 /// A key that an agent holds.
@@ -36,7 +36,7 @@ const TOUCH: Duration = Duration::from_secs(120);
 pub struct Identity {
     /// The public key as ssh encodes it.
     pub blob: Vec<u8>,
-    /// What its owner calls it, printable.
+    /// The comment, printable.
     pub comment: String,
 }
 
@@ -57,7 +57,7 @@ impl Agent {
     /// Connects to the agent at `socket`.
     ///
     /// # Errors
-    /// When nobody listens there.
+    /// When no agent listens there.
     pub fn connect(socket: &Path) -> Result<Self, Error> {
         let stream = UnixStream::connect(socket).map_err(|error| {
             let socket = socket.display();
@@ -66,16 +66,16 @@ impl Agent {
         Ok(Self { stream, socket: socket.to_owned() })
     }
 
-    /// The keys that it holds, at most 2048.
+    /// Lists the agent's keys, at most 2048.
     ///
     /// # Errors
-    /// When it does not say so in 10 s, or says something else.
+    /// When it does not answer in 10 s, or answers something else.
     pub fn identities(&mut self) -> Result<Vec<Identity>, Error> {
         let answer = self.ask(&[REQUEST_IDENTITIES], PATIENCE)?;
         parse_identities(&answer).map_err(|Malformed| self.confused())
     }
 
-    /// Has the key `blob` sign `message`.
+    /// Signs `message` with the key `blob`.
     ///
     /// # Errors
     /// When it refuses, takes more than two minutes, or answers with anything
@@ -88,7 +88,7 @@ impl Agent {
         if answer == [FAILURE] {
             let socket = self.socket.display();
             return Err(Error::new(format!(
-                "ssh-agent at {socket} does not sign: unlock it, or touch the security key in time"
+                "ssh-agent at {socket} did not sign: unlock it, or touch the security key in time"
             )));
         }
         parse_signature(&answer).map(<[u8]>::to_vec).map_err(|Malformed| self.confused())
@@ -122,7 +122,7 @@ impl Agent {
 
     fn confused(&self) -> Error {
         let socket = self.socket.display();
-        Error::new(format!("ssh-agent at {socket} answers what it was not asked"))
+        Error::new(format!("ssh-agent at {socket} sent an unexpected answer"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the command line asks for.
+//! The command line of `knock`.
 #![forbid(unsafe_code)]
 
 use std::ffi::OsString;
@@ -20,7 +20,7 @@ use crate::core::sighting::{Port, Protocol};
 use crate::core::{duration, name, port};
 use crate::keyfile::Kind;
 
-/// How long a door is waited for: longer than a first start refuses tokens.
+/// How long to wait for a door: longer than a first start refuses tokens.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 const USAGE: &str = "knock [-46v] [-c FILE] [--for TIME] [--address ADDR] HOST DOOR
@@ -32,7 +32,7 @@ const USAGE: &str = "knock [-46v] [-c FILE] [--for TIME] [--address ADDR] HOST D
        knock --keygen [--secret] [FILE]
        knock --keygen --gate FILE";
 
-/// What neither --keygen nor --enroll has a use for.
+/// Options that neither --keygen nor --enroll takes.
 const NOT_FOR_KEYS: [&str; 12] = [
     "v4",
     "v6",
@@ -52,10 +52,10 @@ const NOT_FOR_KEYS: [&str; 12] = [
 #[derive(Debug, Parser)]
 #[command(name = "knock", version, override_usage = USAGE)]
 struct Arguments {
-    /// Send over IPv4 alone
+    /// Use IPv4 only
     #[arg(short = '4', conflicts_with = "v6")]
     v4: bool,
-    /// Send over IPv6 alone
+    /// Use IPv6 only
     #[arg(short = '6')]
     v6: bool,
     /// Hosts file [default: ~/.config/knock/hosts.ron]
@@ -64,13 +64,13 @@ struct Arguments {
     /// Milliseconds between two knocks
     #[arg(short, value_name = "MS")]
     delay: Option<u32>,
-    /// How long the door shall be open: 90, 90s, 8h, 1h30m
+    /// Ask for the door to stay open this long: 90, 90s, 8h, 1h30m
     #[arg(long = "for", value_name = "TIME", value_parser = duration::argument)]
     lifetime: Option<Duration>,
-    /// Knock over UDP where a port does not say tcp
+    /// Knock over UDP unless a port is marked tcp
     #[arg(short)]
     udp: bool,
-    /// Say what is sent
+    /// Print what is sent
     #[arg(short)]
     verbose: bool,
     /// Ask for this address
@@ -85,7 +85,7 @@ struct Arguments {
     /// The same, then relay standard input and output: for ProxyCommand
     #[arg(long, conflicts_with = "wait")]
     proxy: bool,
-    /// TCP port behind the door [default: as the hosts file says]
+    /// TCP port of the service [default: from the hosts file]
     #[arg(long, value_name = "PORT")]
     port: Option<NonZeroU16>,
     /// How long to wait for the door [default: 60s]
@@ -93,19 +93,19 @@ struct Arguments {
     timeout: Option<Duration>,
     #[command(flatten)]
     rolling: Option<Course>,
-    /// Take up a server by the line that knockctl enroll printed
+    /// Add a server from the line that knockctl enroll printed
     #[arg(long, conflicts_with_all = NOT_FOR_KEYS, conflicts_with = "keygen")]
     enroll: bool,
     /// The user's key [default: ~/.config/knock/id.key or ~/.ssh/id_ed25519]
     #[arg(long, value_name = "FILE", requires = "enroll")]
     key: Option<PathBuf>,
-    /// Make a user key, public half to stdout
+    /// Create a user key, print its public half
     #[arg(long, conflicts_with_all = NOT_FOR_KEYS, conflicts_with = "hosts")]
     keygen: bool,
-    /// Make a secret that the server shares instead
+    /// Create a secret to share with the server instead
     #[arg(long, requires = "keygen", conflicts_with = "gate")]
     secret: bool,
-    /// Make a gate key instead
+    /// Create a gate key instead
     #[arg(long, requires = "keygen")]
     gate: bool,
     /// HOST, then DOOR or ports; with --keygen the new key file
@@ -114,7 +114,7 @@ struct Arguments {
 }
 
 impl Order {
-    /// Understands the command line, whose first word is the program.
+    /// Parses the command line, whose first word is the program.
     ///
     /// # Errors
     /// A usage error, or what `--help` and `--version` print, for clap to
@@ -143,7 +143,7 @@ impl Arguments {
         }
         if self.enroll {
             if let Some(word) = self.words.get(1) {
-                let text = format!("one server at a time: {word:?} is too much");
+                let text = format!("unexpected argument {word:?}");
                 return Err((ErrorKind::UnknownArgument, text));
             }
             let name = self.words.into_iter().next();
@@ -154,7 +154,7 @@ impl Arguments {
         }
         let mut words = self.words.iter();
         let (Some(host), Some(first)) = (words.next(), words.next()) else {
-            let text = "a HOST and a DOOR or ports are needed";
+            let text = "name a HOST, and a DOOR or ports";
             return Err((ErrorKind::MissingRequiredArgument, text.into()));
         };
         // The name of a door starts with a letter.
@@ -163,7 +163,7 @@ impl Arguments {
         } else if name::is_plain(first) {
             self.token(host, first)
         } else {
-            let text = format!("{first:?} is neither a port nor the name of a door, as in ssh");
+            let text = format!("{first:?} is neither a port nor a door name like ssh");
             Err((ErrorKind::InvalidValue, text))
         }
     }
@@ -174,7 +174,7 @@ impl Arguments {
             return Err((ErrorKind::ArgumentConflict, text.into()));
         }
         if let Some(word) = self.words.get(2) {
-            let text = format!("one door at a time: {word:?} is too much");
+            let text = format!("unexpected argument {word:?}");
             return Err((ErrorKind::UnknownArgument, text));
         }
         let then = self.then()?;
@@ -214,7 +214,7 @@ impl Arguments {
         Duration::from_millis(self.delay.unwrap_or(0).into())
     }
 
-    /// Knocks name neither door nor address.
+    /// Rejects options of tokens where ports are knocked.
     fn no_door_options(&self) -> Result<(), Misuse> {
         let is_for_door = self.hosts.is_some()
             || self.lifetime.is_some()
@@ -223,7 +223,7 @@ impl Arguments {
             || self.wait
             || self.proxy;
         if is_for_door {
-            let text = "of the options -46, -d, -u and -v go with ports, no other";
+            let text = "only the options -46, -d, -u and -v go with ports";
             return Err((ErrorKind::ArgumentConflict, text.into()));
         }
         Ok(())
@@ -253,11 +253,11 @@ impl Arguments {
         let mut words = self.words.into_iter();
         let file = words.next().map(PathBuf::from);
         if let Some(word) = words.next() {
-            let text = format!("one key file at a time: {word:?} is too much");
+            let text = format!("unexpected argument {word:?}");
             return Err((ErrorKind::UnknownArgument, text));
         }
         if kind == Kind::Gate && file.is_none() {
-            let text = "--gate needs the FILE to make";
+            let text = "--gate needs a FILE to create";
             return Err((ErrorKind::MissingRequiredArgument, text.into()));
         }
         Ok(Action::Keygen { kind, file })
@@ -266,7 +266,7 @@ impl Arguments {
 
 fn knock(word: &str, default: Protocol) -> Result<Port, String> {
     port::parse(word, default).ok_or_else(|| {
-        format!("{word}: a knock is PORT, PORT:tcp or PORT:udp, ports 1 to 65535")
+        format!("invalid knock {word}: write PORT, PORT:tcp or PORT:udp, 1 to 65535")
     })
 }
 

@@ -1,5 +1,5 @@
-//! `knock --enroll`: from the line that a server gives to an entry of the
-//! hosts file, and back to what the server needs.
+//! `knock --enroll`: turns the line of a server into an entry of the hosts file,
+//! and prints what the server needs in return.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -18,12 +18,12 @@ use crate::core::user::SourcePolicy;
 use crate::enrolment::{self, Enrolment};
 use crate::keyfile::{self, Kind};
 
-/// Reads a line from standard input, writes what this client needs, and
-/// returns what the server needs: RON with comments, and no secret.
+/// Reads a line from standard input and writes what this client needs.
+/// Returns what the server needs: RON with comments, without a secret.
 ///
 /// # Errors
 /// When the line is no enrolment, a file cannot be read or written, or an
-/// entry of another server stands in the way.
+/// entry of another server has the name.
 pub(super) fn enroll(
     file: &Path,
     key: Option<&Path>,
@@ -39,15 +39,13 @@ pub(super) fn enroll(
         let stanza = stanza(&enrolment, host.key.as_path())?;
         for (name, host) in &known {
             replace_gate_key(host, &enrolment)?;
-            complain(&format!(
-                "the gate key of {name} is the new one now, nothing else changed"
-            ));
+            complain(&format!("replaced the gate key of {name}, nothing else"));
         }
         return Ok(stanza);
     }
     let name = name.unwrap_or(&enrolment.address);
     if !name::is_host(name) {
-        return Err(Error::new(format!("{name:?} cannot name a host, as gw1 can")));
+        return Err(Error::new(format!("{name:?} is not a valid host name, use one like gw1")));
     }
     let key = match key {
         Some(key) => std::path::absolute(key)
@@ -58,21 +56,21 @@ pub(super) fn enroll(
     let stanza = stanza(&enrolment, &key)?;
     let gate = format!("{name}.gate");
     let made = directory.join(&gate);
-    keyfile::write_new(&made, Kind::Gate, &enrolment.gate_key, "").map_err(told)?;
+    keyfile::write_new(&made, Kind::Gate, &enrolment.gate_key, "").map_err(unwritten)?;
     if let Err(error) = hosts_file::add(file, name, &entry(&enrolment, name, &gate, &key)) {
         // Without its entry it would only be in the way of the next try.
         let _ = fs::remove_file(&made);
         return Err(error);
     }
-    complain(&format!("{} knows {name} now", file.display()));
+    complain(&format!("added {name} to {}", file.display()));
     Ok(stanza)
 }
 
-fn told(error: keyfile::Error) -> Error {
+fn unwritten(error: keyfile::Error) -> Error {
     Error::new(error.to_string())
 }
 
-/// The first line that says anything.
+/// The first line that is not empty.
 fn read_line(input: impl Read) -> Result<Zeroizing<String>, Error> {
     let failed = |why: &str| Error::new(format!("cannot read the enrolment: {why}"));
     let most = u64::try_from(2 * enrolment::MAX_LENGTH).unwrap_or(u64::MAX);
@@ -89,8 +87,8 @@ fn read_line(input: impl Read) -> Result<Zeroizing<String>, Error> {
     }
 }
 
-/// The key of a user who names none: one of our own if there is one, else that
-/// of ssh, else a new one.
+/// The key to use without --key: knock's own if it exists, else that of ssh, else
+/// a new one.
 fn usual_key(directory: &Path) -> Result<PathBuf, Error> {
     let own = directory.join("id.key");
     if own.exists() {
@@ -109,15 +107,15 @@ fn usual_key(directory: &Path) -> Result<PathBuf, Error> {
 fn replace_gate_key(host: &Host, enrolment: &Enrolment) -> Result<(), Error> {
     let file = host.gate_key.as_path();
     let failed = |error| Error::new(format!("cannot replace {}: {error}", file.display()));
-    let put = Put::beside(file).map_err(failed)?;
-    keyfile::write_new(&put.new, Kind::Gate, &enrolment.gate_key, "").map_err(told)?;
+    let put = Put::replacing(file).map_err(failed)?;
+    keyfile::write_new(&put.new, Kind::Gate, &enrolment.gate_key, "").map_err(unwritten)?;
     put.replace().map_err(failed)
 }
 
 /// The entry of the hosts file.
 fn entry(enrolment: &Enrolment, name: &str, gate: &str, key: &Path) -> String {
     let Enrolment { address, name: server, port, .. } = enrolment;
-    // The server would refuse anything else, so say so here at once.
+    // The server would refuse anything else: fail here, early.
     let source = match enrolment.source {
         SourcePolicy::Bound => "        source: Bound,\n",
         SourcePolicy::Observed | SourcePolicy::Delegate => "",
@@ -157,7 +155,7 @@ fn stanza(enrolment: &Enrolment, key: &Path) -> Result<String, Error> {
     ))
 }
 
-/// What to tell a person of the key, and the credential that goes with it.
+/// The hint for the administrator, and the credential to configure.
 fn credential(user: &str, key: &Path) -> Result<(String, String), Error> {
     let bytes = keys::read_bytes(key)?;
     let is_private = openssh::is_private(&bytes);
@@ -170,7 +168,7 @@ fn credential(user: &str, key: &Path) -> Result<(String, String), Error> {
         let line = authorized_key(&public);
         return Ok((format!("public key {line}"), format!("AuthorizedKey({line:?})")));
     }
-    let read = keyfile::parse(key, &bytes).map_err(told)?;
+    let read = keyfile::parse(key, &bytes).map_err(unwritten)?;
     match read.kind {
         Kind::Ed25519 => {
             let text = keyfile::public_to_text(&Ed25519::new(&read.key).public());
@@ -188,7 +186,7 @@ fn credential(user: &str, key: &Path) -> Result<(String, String), Error> {
     }
 }
 
-/// A line of authorized_keys, with what of the comment can be printed.
+/// A line of authorized_keys. The comment keeps its printable characters.
 fn authorized_key(public: &PublicKey) -> String {
     let mut bare = public.clone();
     bare.set_comment("");

@@ -1,4 +1,4 @@
-//! hosts.ron: the servers that a user may ask, and with which keys.
+//! hosts.ron: the servers of a user, and the keys for them.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -35,10 +35,10 @@ pub struct Host {
     pub gate_key: KeyPath,
     /// File of the user's key; relative to hosts.ron's directory.
     pub key: KeyPath,
-    /// Which address tokens ask for.
+    /// The address that tokens ask for.
     #[serde(default)]
     pub source: SourceSetting,
-    /// The TCP ports behind doors, by the doors' names.
+    /// The TCP ports of services, by the names of their doors.
     #[serde(default)]
     pub ports: BTreeMap<String, NonZeroU16>,
 }
@@ -69,7 +69,7 @@ impl TryFrom<String> for ServerName {
     }
 }
 
-/// Where a key file lies.
+/// The path of a key file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct KeyPath(PathBuf);
@@ -85,11 +85,10 @@ impl KeyPath {
 impl TryFrom<String> for KeyPath {
     type Error = &'static str;
 
-    /// Refuses a key in the place of its file's name, before an error shows
-    /// it.
+    /// Rejects a key in place of its file's name: an error would show it.
     fn try_from(path: String) -> Result<Self, &'static str> {
         if keyfile::looks_like_key(&path) {
-            return Err("this seems to be a key itself, write it to a file and name that");
+            return Err("this looks like a key, write it to a file and name the file");
         }
         Ok(Self(path.into()))
     }
@@ -114,13 +113,13 @@ impl<'de> Visitor<'de> for HostsVisitor {
         f.write_str("a map of hosts, { \"name\": (...) }")
     }
 
-    /// As a map reads, but a second host of the same name is refused: it
-    /// would silently replace the first.
+    /// Reads a map, and rejects a second host of the same name: it would
+    /// silently replace the first.
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Hosts, A::Error> {
         let mut hosts = BTreeMap::new();
         while let Some(name) = map.next_key::<String>()? {
             if hosts.contains_key(&name) {
-                return Err(A::Error::custom(format!("host {name} is there twice")));
+                return Err(A::Error::custom(format!("host {name} is defined twice")));
             }
             hosts.insert(name, map.next_value()?);
         }
@@ -168,7 +167,7 @@ pub fn directory() -> Result<PathBuf, Error> {
 ///
 /// # Errors
 /// When the file cannot be read, is malformed (`file:line:column: text`), or
-/// has no such entry; with an example when there is nothing to go by.
+/// has no such entry. The text has an example when the file is missing.
 pub fn find(file: &Path, name: &str) -> Result<Host, Error> {
     let text = read(file).map_err(|error| {
         let hint = if error.kind() == std::io::ErrorKind::NotFound {
@@ -289,6 +288,6 @@ mod tests {
         let one = stanza("port: 1").replace(['{', '}'], "");
         assert!(parsed(&format!("{{{one}}}")).is_ok());
         let error = parsed(&format!("{{{one}{one}}}")).unwrap_err();
-        assert!(error.contains("host gw1 is there twice"), "{error}");
+        assert!(error.contains("host gw1 is defined twice"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! Servers that are added to hosts.ron, with what stands there left alone.
+//! Adds servers to hosts.ron and leaves the rest of the file unchanged.
 #![forbid(unsafe_code)]
 
 use std::fs::{self, File, OpenOptions};
@@ -10,12 +10,12 @@ use super::Error;
 use super::hosts::{Host, find, parse, read};
 use crate::enrolment::Enrolment;
 
-/// The entries of the server that `enrolment` is of, and their names: one
-/// server may stand there by several addresses.
+/// The entries of the enrolled server, with their names: one server may have
+/// entries for several addresses.
 ///
 /// # Errors
-/// When there is a file, but none that can be read and understood; and when
-/// the only servers of that name are others.
+/// When the file exists but cannot be read or parsed, and when all servers of
+/// that name are others.
 pub fn known(file: &Path, enrolment: &Enrolment) -> Result<Vec<(String, Host)>, Error> {
     let text = match read(file) {
         Ok(text) => text,
@@ -35,19 +35,18 @@ pub fn known(file: &Path, enrolment: &Enrolment) -> Result<Vec<(String, Host)>, 
     if let ([], [(name, other), ..]) = (&same[..], &others[..]) {
         let (server, file) = (&enrolment.name, file.display());
         return Err(Error::new(format!(
-            "server {server} stands in {file} as {name}, at {} port {}: take that out first",
+            "server {server} is already in {file} as {name}, at {} port {}: remove it first",
             other.address, other.port
         )));
     }
     same.into_iter().map(|(name, _)| Ok((name.clone(), find(file, &name)?))).collect()
 }
 
-/// Adds `entry`, the text of the host `name`, to the hosts file, which is made
-/// when it is missing. What stands there stays as it is, comments and all.
+/// Adds `entry`, the text of the host `name`, to the hosts file, and creates the
+/// file if it is missing. The rest stays as it is, comments included.
 ///
 /// # Errors
-/// When there is such a host, or the file cannot be read, understood or
-/// written.
+/// When there is such a host, or the file cannot be read, parsed or written.
 pub fn add(file: &Path, name: &str, entry: &str) -> Result<(), Error> {
     let failed = |error| Error::new(format!("cannot write {}: {error}", file.display()));
     let text = match read(file) {
@@ -58,7 +57,7 @@ pub fn add(file: &Path, name: &str, entry: &str) -> Result<(), Error> {
     let before = parse(file, &text)?;
     if before.0.contains_key(name) {
         return Err(Error::new(format!(
-            "host {name} stands in {} already, for another server: give another name",
+            "host {name} is already in {}, for another server: give another name",
             file.display()
         )));
     }
@@ -85,28 +84,28 @@ fn insertions(text: &str, entry: &str) -> Vec<String> {
     found
 }
 
-/// Puts `text` in the place of the file, whole or not at all.
+/// Replaces the file by `text`, whole or not at all.
 fn replace(file: &Path, text: &str) -> io::Result<()> {
-    let put = Put::beside(file)?;
+    let put = Put::replacing(file)?;
     let mut options = OpenOptions::new();
     let mut new = options.write(true).create_new(true).mode(0o600).open(&put.new)?;
     new.write_all(text.as_bytes())?;
     put.replace()
 }
 
-/// A file that is to take the place of another one, and goes if it does not.
+/// A new file that replaces another one, or is removed when dropped.
 pub struct Put {
-    /// Where to make it: a name that nothing has.
+    /// The path of the new file, which is unused.
     pub new: PathBuf,
     old: PathBuf,
 }
 
 impl Put {
-    /// For the place of `file`, which may be missing. A link stays one.
+    /// Prepares to replace `file`, which may be missing. A link stays a link.
     ///
     /// # Errors
-    /// When the file cannot be found out, or there are no random bytes.
-    pub fn beside(file: &Path) -> io::Result<Self> {
+    /// When the path cannot be resolved, or there are no random bytes.
+    pub fn replacing(file: &Path) -> io::Result<Self> {
         let old = match file.canonicalize() {
             // A link that leads nowhere is no missing file.
             Err(error) if error.kind() == ErrorKind::NotFound && !file.is_symlink() => {
@@ -120,7 +119,7 @@ impl Put {
         Ok(Self { new: old.with_file_name(name), old })
     }
 
-    /// Replaces the old file, whose mode the new one gets.
+    /// Replaces the old file, and keeps its mode.
     ///
     /// # Errors
     /// When the system refuses.
@@ -137,7 +136,7 @@ impl Put {
 }
 
 impl Drop for Put {
-    /// Finds nothing once it is in its place.
+    /// Does nothing after the replacement.
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.new);
     }

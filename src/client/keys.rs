@@ -1,4 +1,4 @@
-//! Keys in files: read before sending, made by `knock --keygen`.
+//! Key files: read before sending, created by `knock --keygen`.
 #![forbid(unsafe_code)]
 
 use std::env;
@@ -27,8 +27,8 @@ pub fn read_gate(file: &Path) -> Result<GateKey, Error> {
     }
 }
 
-/// Reads what proves a user: a key file of our own or a private key of
-/// OpenSSH, or the public half of one that an agent has.
+/// Reads a user's key: a key file of knock, a private key of OpenSSH, or the
+/// public half of a key in an agent.
 ///
 /// # Errors
 /// When the file cannot be read, is open to others, or holds another kind;
@@ -49,8 +49,8 @@ pub fn read_user(file: &Path) -> Result<Box<dyn Key>, Error> {
     }
 }
 
-/// The bytes of a file of a user's key, which nobody else may read unless it
-/// is a public one.
+/// Reads the file of a user's key. Others must not be able to read it, unless it
+/// is a public key.
 ///
 /// # Errors
 /// When others can read or replace it, or the system refuses.
@@ -69,8 +69,8 @@ fn misplaced(file: &Path, kind: Kind, wanted: &str) -> Error {
     Error::new(format!("{} is a {kind} file, name {wanted}", file.display()))
 }
 
-/// Makes a key in a new file. Returns what belongs into the server's
-/// configuration: RON with comments, and no secret.
+/// Creates a key in a new file. Returns what belongs in the server's
+/// configuration: RON with comments, without a secret.
 ///
 /// # Errors
 /// When the file exists or cannot be written, or there are no random bytes.
@@ -108,7 +108,7 @@ fn stanza(file: &Path, kind: Kind, key: &keyfile::Key) -> String {
     }
 }
 
-/// The login name if it can name a user of the server, else an example.
+/// The login name if it is valid as a user's name, else an example.
 fn user_name() -> String {
     env::var("LOGNAME")
         .or_else(|_| env::var("USER"))

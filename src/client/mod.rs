@@ -1,11 +1,10 @@
 //! The client: knocks, asks by token, makes keys. Any Unix, no privileges.
 //!
-//! [`arguments`] become an [`order`]. [`token`] makes the bytes with a [`key`]
-//! and for an address that [`source`] chooses; [`send`] and [`sequence`] bring
-//! packets on their way; [`wait`] tries the door and [`relay`] uses it.
-//! [`hosts`] and [`keys`] read what the user keeps in files, [`openssh`] and
-//! [`agent`] what ssh keeps. Secrets come from files alone: argv and the
-//! environment can be seen by others.
+//! [`arguments`] become an [`order`]. [`token`] makes the bytes with a [`key`],
+//! for an address that [`source`] chooses. [`send`] and [`sequence`] send
+//! packets, [`wait`] tries the door and [`relay`] uses it. [`hosts`] and [`keys`]
+//! read the user's files, [`openssh`] and [`agent`] read keys of ssh. Secrets
+//! come from files only: others can see argv and the environment.
 #![forbid(unsafe_code)]
 
 pub mod agent;
@@ -39,7 +38,7 @@ use crate::keyfile::Kind;
 use crate::sys;
 use order::{Action, Order};
 
-/// Why something was not done, for the user to read.
+/// Why something failed, for the user to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error(String);
 
@@ -66,7 +65,7 @@ pub fn main() -> ExitCode {
     let order = match Order::parse(std::env::args_os()) {
         Ok(order) => order,
         Err(error) => {
-            // Nobody is left to tell when the terminal is gone.
+            // A failed write means that the terminal is gone.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
@@ -127,8 +126,8 @@ fn knock(
     })
 }
 
-/// Sends to all destinations. One family that works is enough: what stood
-/// in the way of the other is then told only on demand.
+/// Sends to all destinations. One family that works is enough: the error of the
+/// other is then reported only with `verbose`.
 fn to_each<T>(
     destinations: &[T],
     verbose: bool,
@@ -146,11 +145,11 @@ fn to_each<T>(
 fn make_key(file: &Path, kind: Kind) -> Result<(), Error> {
     let text = keys::make(file, kind)?;
     std::io::stdout().write_all(text.as_bytes()).map_err(|error| {
-        Error::new(format!("cannot print what belongs to {}: {error}", file.display()))
+        Error::new(format!("cannot print the public half of {}: {error}", file.display()))
     })
 }
 
-/// Tells the user; a closed output is no reason to fail after sending.
+/// Prints a line. A closed output is no reason to fail after sending.
 fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }

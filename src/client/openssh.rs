@@ -1,4 +1,4 @@
-//! Keys that OpenSSH keeps in files.
+//! Key files of OpenSSH.
 #![forbid(unsafe_code)]
 
 use std::fmt::Display;
@@ -28,33 +28,33 @@ pub fn is_public(bytes: &[u8]) -> bool {
 /// The public key in `bytes`, which were read from `file`.
 ///
 /// # Errors
-/// When it is none, or none of ours.
+/// When there is no key, or one of another type than knockd takes.
 pub fn public(file: &Path, bytes: &[u8]) -> Result<PublicKey, Error> {
     let line = std::str::from_utf8(bytes).unwrap_or_default();
     let key = PublicKey::from_openssh(line.trim()).map_err(|error| {
-        Error::new(format!("{} holds no public key of ssh: {error}", file.display()))
+        Error::new(format!("{} has no ssh public key: {error}", file.display()))
     })?;
     ours(file, key.key_data())?;
     Ok(key)
 }
 
-/// The private key in `bytes`, which were read from `file`. It may be encrypted
-/// still.
+/// The private key in `bytes`, which were read from `file`. It may still be
+/// encrypted.
 ///
 /// # Errors
-/// When it is none, or none of ours.
+/// When there is no key, or one of another type than knockd takes.
 pub fn private(file: &Path, bytes: &[u8]) -> Result<PrivateKey, Error> {
     let key = PrivateKey::from_openssh(bytes).map_err(|error| {
-        Error::new(format!("{} holds no private key of ssh: {error}", file.display()))
+        Error::new(format!("{} has no ssh private key: {error}", file.display()))
     })?;
     ours(file, key.public_key().key_data())?;
     Ok(key)
 }
 
-/// The key whose public half `bytes` are, from the agent that holds it.
+/// The key in the agent whose public half is `bytes`.
 ///
 /// # Errors
-/// When it is no key of ours, or no agent has it.
+/// When knockd does not take its type, or no agent has it.
 pub fn from_public(file: &Path, bytes: &[u8]) -> Result<Box<dyn Key>, Error> {
     held(file, &public(file, bytes)?)?.ok_or_else(|| {
         let file = file.display();
@@ -64,12 +64,12 @@ pub fn from_public(file: &Path, bytes: &[u8]) -> Result<Box<dyn Key>, Error> {
     })
 }
 
-/// The private key that `bytes` are, or the same in the agent when it is
-/// encrypted there or belongs to a security key. `ask` is asked for its
-/// passphrase.
+/// The private key in `bytes`, or the same key in the agent if `bytes` are
+/// encrypted or belong to a security key. `ask` returns the passphrase.
 ///
 /// # Errors
-/// When it is no key of ours or damaged, or three passphrases in a row do not fit.
+/// When knockd does not take its type, it is damaged, or three passphrases in a
+/// row are wrong.
 pub fn from_private(
     file: &Path,
     bytes: &[u8],
@@ -94,7 +94,7 @@ pub fn from_private(
     }
     let key = if key.is_encrypted() { decrypted(file, &key, ask)? } else { key };
     let found = SSH_TYPES.iter().find_map(|known| (known.private)(key.key_data()));
-    found.ok_or_else(|| Error::new(format!("{} holds no private key of ssh", file.display())))
+    found.ok_or_else(|| Error::new(format!("{} has no ssh private key", file.display())))
 }
 
 #[cfg(feature = "client")]
@@ -109,7 +109,7 @@ fn decrypted(
             return Ok(key);
         }
     }
-    Err(Error::new(format!("no passphrase fits {}", file.display())))
+    Err(Error::new(format!("wrong passphrase for {}", file.display())))
 }
 
 #[cfg(not(feature = "client"))]
@@ -124,7 +124,7 @@ fn decrypted(
     Err(Error::new(text))
 }
 
-/// The key in the agent of the environment, if there is one and it has it.
+/// The key in the agent that the environment names, if it has it.
 fn held(file: &Path, key: &PublicKey) -> Result<Option<Box<dyn Key>>, Error> {
     let Some(socket) = agent::socket() else { return Ok(None) };
     let cannot =

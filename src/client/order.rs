@@ -1,4 +1,4 @@
-//! What `knock` is to do.
+//! The order that a command line of `knock` gives.
 #![forbid(unsafe_code)]
 
 use std::net::IpAddr;
@@ -17,9 +17,9 @@ use crate::keyfile::Kind;
 pub struct Order {
     /// What to do.
     pub action: Action,
-    /// Over which families.
+    /// The address families to send over.
     pub families: Families,
-    /// Whether to say what is done.
+    /// Print what is sent.
     pub verbose: bool,
 }
 
@@ -34,19 +34,19 @@ pub enum Action {
         host: String,
         /// 1 to [`MAX_STEPS`](crate::core::sequence::MAX_STEPS) knocks.
         knocks: Vec<Port>,
-        /// How long to wait between two of them.
+        /// The pause between two knocks.
         delay: Duration,
     },
     /// Send the knocks of a rolling sequence.
     Rolling {
         /// Name or address.
         host: String,
-        /// Which sequence.
+        /// The sequence.
         course: Course,
-        /// How long to wait between two of them.
+        /// The pause between two knocks.
         delay: Duration,
     },
-    /// Take up a server by the line that it gives.
+    /// Add a server from an enrolment line.
     Enroll {
         /// The hosts file, if not the user's usual one.
         hosts: Option<PathBuf>,
@@ -55,11 +55,11 @@ pub enum Action {
         /// What to call the server.
         name: Option<String>,
     },
-    /// Make a key file.
+    /// Create a key file.
     Keygen {
-        /// Of which kind.
+        /// The kind of key.
         kind: Kind,
-        /// Where; `None` is the user's usual key file.
+        /// The new file; `None` is the user's usual key file.
         file: Option<PathBuf>,
     },
 }
@@ -73,13 +73,13 @@ pub struct Token {
     pub ask: Ask,
     /// The hosts file, if not the user's usual one.
     pub hosts: Option<PathBuf>,
-    /// For which address, if not as the hosts file says.
+    /// The address to ask for, instead of the one that the hosts file implies.
     pub named: Option<Named>,
-    /// What comes after it; nothing, mostly.
+    /// What to do after sending.
     pub then: Option<Then>,
 }
 
-/// An address that the user knows better.
+/// An address that the user gives.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Named {
     /// This one.
@@ -88,13 +88,13 @@ pub enum Named {
     Command(String),
 }
 
-/// To connect to the door.
+/// A connection to the door.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Then {
-    /// Whether to relay the connection, or only to see that it can be made.
+    /// Relay the connection, instead of closing it at once.
     pub relay: bool,
-    /// The TCP port, if not as the hosts file says.
+    /// The TCP port, instead of that of the hosts file.
     pub port: Option<NonZeroU16>,
-    /// For how long to try.
+    /// How long to try.
     pub timeout: Duration,
 }

@@ -1,4 +1,4 @@
-//! The address that others see, as a command of the user's tells it.
+//! The address that others see, from the user or from a command.
 #![forbid(unsafe_code)]
 
 use std::io::Read;
@@ -20,19 +20,19 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest output that is read; an address needs 45 bytes.
 const MAX_LENGTH: usize = 256;
 
-/// Reads the address of a host.
+/// Parses the address of a host.
 ///
 /// # Errors
 /// What to write instead.
 pub fn parse(text: &str) -> Result<IpAddr, String> {
-    let address: IpAddr = text
-        .parse()
-        .map_err(|_| format!("{text:?} is no address, as in 192.0.2.7 or 2001:db8::7"))?;
+    let address: IpAddr = text.parse().map_err(|_| {
+        format!("invalid address {text:?}, write it like 192.0.2.7 or 2001:db8::7")
+    })?;
     address::host(address, Loopback::Allowed)
         .ok_or_else(|| format!("{address} is not the address of a host"))
 }
 
-/// Runs `command` by the shell; its first line is the address.
+/// Runs `command` in the shell; its first line is the address.
 ///
 /// # Errors
 /// When it fails, takes more than 10 s, or prints anything else.
@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(ask("echo 192.0.2.7; exec sleep 60"), Ok("192.0.2.7".parse().unwrap()));
         for command in ["echo; exec sleep 60", "exec >&-; exec sleep 60"] {
             let error = ask(command).unwrap_err().to_string();
-            assert!(error.contains("is no address"), "{command}: {error}");
+            assert!(error.contains("invalid address"), "{command}: {error}");
         }
         assert!(begin.elapsed() < Duration::from_secs(30));
     }
@@ -130,10 +130,10 @@ mod tests {
     fn what_is_no_address_is_an_error_that_says_why() {
         for (command, why) in [
             ("exit 3", "exit status: 3"),
-            ("echo", "is no address"),
-            ("echo gw1", "is no address"),
+            ("echo", "invalid address"),
+            ("echo gw1", "invalid address"),
             ("echo 224.0.0.1", "not the address of a host"),
-            ("yes 1 | tr -d '\\n'", "is no address"),
+            ("yes 1 | tr -d '\\n'", "invalid address"),
         ] {
             let error = ask(command).unwrap_err().to_string();
             assert!(error.contains(why), "{command}: {error}");

@@ -1,4 +1,4 @@
-//! Standard input and output, for a while those of a connection.
+//! Relays standard input and output to a connection.
 #![forbid(unsafe_code)]
 
 use std::fs::File;
@@ -12,17 +12,17 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::Error;
 
-/// How much is passed on at once.
+/// How many bytes are relayed at once.
 const BUFFER: usize = 64 << 10;
 
-/// Brings standard input to the connection and what comes from it to standard
-/// output, until the other side ends. The end of the input is passed on.
+/// Copies standard input to the connection, and the connection to standard
+/// output, until the other side ends. The end of the input is relayed, too.
 ///
 /// # Errors
 /// When either breaks.
 pub fn relay(connection: &TcpStream) -> Result<(), Error> {
     let failed = |error: io::Error| Error::new(format!("the connection broke: {error}"));
-    // What somebody types is not to wait for more of it.
+    // Typed input must not wait for more of it.
     connection.set_nodelay(true).map_err(failed)?;
     let mut outgoing = connection.try_clone().map_err(failed)?;
     // Not the standard library's own, which holds back what ends in no line.
@@ -43,8 +43,8 @@ pub fn relay(connection: &TcpStream) -> Result<(), Error> {
     }
 }
 
-/// Passes on what comes as it comes: not by splice(2), which may wait for more
-/// while the other side waits for an answer.
+/// Relays bytes as they arrive. Not by splice(2), which may wait for more while the
+/// other side waits for an answer.
 fn pump(from: &mut (impl Read + AsFd), to: &mut (impl Write + AsFd)) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER];
     loop {
@@ -67,8 +67,8 @@ fn write(to: &mut (impl Write + AsFd), mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns when it is time to try again. Who started us may have made the
-/// streams ones that do not block, and shares that with us: it stays so.
+/// Waits until the next try. The process that started us may have made the streams
+/// non-blocking and shares them with us, so they stay so.
 fn wait_after(error: io::Error, stream: &impl AsFd, event: PollFlags) -> io::Result<()> {
     match error.kind() {
         io::ErrorKind::Interrupted => Ok(()),

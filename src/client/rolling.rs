@@ -1,4 +1,4 @@
-//! Which knocks a rolling sequence has now.
+//! The current knocks of a rolling sequence.
 #![forbid(unsafe_code)]
 
 use std::ops::RangeInclusive;
@@ -15,19 +15,19 @@ use crate::core::time::Wall;
 use crate::core::{duration, port};
 use crate::keyfile::{self, Kind};
 
-/// What the server's configuration says of a rolling sequence.
+/// A rolling sequence as the server's configuration has it.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Course {
     /// Knock the sequence that follows from this secret and the time
     #[arg(long, value_name = "FILE", required = false)]
     pub rolling: PathBuf,
-    /// Its ports [default: 20000-29999]
+    /// Ports of the sequence [default: 20000-29999]
     #[arg(long, value_name = "FIRST-LAST", requires = "rolling", value_parser = ports)]
     ports: Option<RangeInclusive<u16>>,
-    /// How many knocks it has [default: 5]
+    /// Number of knocks [default: 5]
     #[arg(long, value_name = "N", requires = "rolling", value_parser = steps)]
     steps: Option<u8>,
-    /// How long it holds [default: 60s]
+    /// How long it is valid [default: 60s]
     #[arg(long, value_name = "TIME", requires = "rolling", value_parser = duration::argument)]
     period: Option<Duration>,
 }
@@ -57,7 +57,7 @@ fn read(file: &Path) -> Result<keyfile::Key, Error> {
 }
 
 fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
-    port::range(text).ok_or_else(|| "ports are FIRST-LAST, as in 20000-29999".into())
+    port::range(text).ok_or_else(|| "write ports as FIRST-LAST, like 20000-29999".into())
 }
 
 fn steps(text: &str) -> Result<u8, String> {

@@ -1,4 +1,4 @@
-//! Where to send, and a token on its way there.
+//! Resolves names and sends tokens.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -17,9 +17,9 @@ pub enum Families {
     /// connection over either finds the door open.
     #[default]
     Both,
-    /// IPv4 alone.
+    /// IPv4 only.
     V4,
-    /// IPv6 alone.
+    /// IPv6 only.
     V6,
 }
 
@@ -63,11 +63,11 @@ pub fn resolve(name: &str, port: u16, families: Families) -> Result<Vec<SocketAd
     Ok(chosen)
 }
 
-/// The address that this machine sends to `to` from, and that a later
-/// connection to the same server gets, too.
+/// The address that this machine uses to send to `to`. A later connection to the
+/// same server uses it, too.
 ///
 /// # Errors
-/// When it has no way there.
+/// When there is no route.
 pub fn local_address(to: SocketAddr) -> Result<IpAddr, Error> {
     let local = UdpSocket::bind(unspecified(to.ip())).and_then(|socket| {
         socket.connect(to)?;
@@ -110,7 +110,7 @@ pub fn unspecified(address: IpAddr) -> SocketAddr {
     }
 }
 
-/// The system's civil time; 1970 when the clock stands before it.
+/// The system's civil time, 1970 at the earliest.
 fn wall_clock() -> Wall {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     Wall::default() + since

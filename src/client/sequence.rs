@@ -1,4 +1,4 @@
-//! Knock sequences, sent as any user can: without raw sockets.
+//! Sends knock sequences without raw sockets, as any user can.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -15,11 +15,11 @@ use super::Error;
 use super::send::unspecified;
 use crate::core::sighting::{Port, Protocol};
 
-/// Sends the knocks to `host` in order, `delay` between them, telling each
-/// to `sent`. The port of `host` does not count.
+/// Sends the knocks to `host` in order, `delay` between them, and calls `sent`
+/// after each. The port of `host` does not count.
 ///
 /// # Errors
-/// At the first knock that does not leave; the rest stays unsent.
+/// At the first knock that cannot be sent; later ones stay unsent.
 pub fn send(
     knocks: &[Port],
     delay: Duration,
@@ -44,7 +44,7 @@ pub fn send(
     Ok(())
 }
 
-/// One SYN: the socket is closed before it could send another.
+/// Sends one SYN: the socket is closed before it can send another.
 fn send_syn(to: SocketAddr) -> io::Result<()> {
     let family = if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let stream = socket(family, SockType::Stream, SockFlag::empty(), None)?;
@@ -56,8 +56,8 @@ fn send_syn(to: SocketAddr) -> io::Result<()> {
     }
 }
 
-/// One empty datagram, from a port of its own: an ICMP error that answers
-/// an earlier knock has no socket to fail.
+/// Sends one empty datagram from a port of its own, so that an ICMP error for an
+/// earlier knock does not make this one fail.
 fn send_datagram(to: SocketAddr) -> io::Result<()> {
     UdpSocket::bind(unspecified(to.ip()))?.send_to(&[], to).map(drop)
 }

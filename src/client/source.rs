@@ -1,4 +1,4 @@
-//! Which address a token asks for.
+//! Chooses the address that a token asks for.
 #![forbid(unsafe_code)]
 
 use std::net::IpAddr;
@@ -9,30 +9,30 @@ use super::Error;
 use crate::core::address::{self, Loopback};
 use crate::core::token::Wanted;
 
-/// Which address tokens ask for.
+/// The address that tokens ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 pub enum SourceSetting {
-    /// The one that this machine sends from, unless NAT changes it for sure:
-    /// then the one that the packet arrives from.
+    /// The address that this machine sends from; the one that the packet arrives
+    /// from if NAT is certain to change it.
     #[default]
     Auto,
-    /// The one that this machine sends from, named in the token.
+    /// The address that this machine sends from, named in the token.
     Bound,
-    /// The one that the packet has when it arrives: for clients behind NAT,
-    /// where the server allows it.
+    /// The address that the packet arrives from: for clients behind NAT, if the
+    /// server allows it.
     Observed,
 }
 
-/// What to ask for, and what the user should know about it.
+/// The address to ask for, and a hint about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chosen {
     /// The address.
     pub wanted: Wanted,
-    /// That the address was not named, and why.
+    /// Why the address is not named.
     pub hint: Option<String>,
 }
 
-/// What to ask the server at `server` for, from the address `local`.
+/// Chooses what to ask the server at `server` for, from the address `local`.
 ///
 /// # Errors
 /// When no door opens for `local`; and when only [`SourceSetting::Observed`] can
@@ -46,7 +46,8 @@ pub fn choose(source: SourceSetting, local: IpAddr, server: IpAddr) -> Result<Ch
     if !is_private(host) || is_private(server) || server.is_loopback() {
         return Ok(Chosen { wanted: Wanted::Address(host), hint: None });
     }
-    let why = format!("{host} is a private address and {server} is not, so NAT lies between");
+    let why =
+        format!("{host} is a private address and {server} is not, so NAT is between them");
     if source == SourceSetting::Bound {
         return Err(Error::new(format!(
             "{why}: no door opens for {host}; set source: Auto in hosts.ron and source: Observed \
@@ -60,8 +61,7 @@ pub fn choose(source: SourceSetting, local: IpAddr, server: IpAddr) -> Result<Ch
     Ok(Chosen { wanted: Wanted::Source, hint: Some(hint) })
 }
 
-/// Whether an address means something only behind some router: those of RFC
-/// 1918, RFC 6598 and RFC 4193.
+/// Whether an address is private: RFC 1918, RFC 6598 and RFC 4193.
 #[must_use]
 pub fn is_private(address: IpAddr) -> bool {
     match address.to_canonical() {

@@ -1,4 +1,4 @@
-//! What only a person can say.
+//! Asks for passphrases on the terminal.
 #![forbid(unsafe_code)]
 
 use std::fs::{File, OpenOptions};
@@ -12,7 +12,7 @@ use super::Error;
 /// The longest passphrase, in bytes.
 const MAX_LENGTH: usize = 1024;
 
-/// Asks on the terminal, which shows nothing of the answer.
+/// Asks on the terminal, without echo.
 ///
 /// # Errors
 /// Without a terminal, and when the answer is too long or ends early.
@@ -37,10 +37,10 @@ fn ask_on(mut terminal: &File, prompt: &str) -> io::Result<Zeroizing<String>> {
     answer
 }
 
-/// A terminal that shows nothing of what is typed, until dropped.
+/// A terminal without echo, until dropped.
 ///
-/// Its keys send no signals meanwhile: one that ended us would leave it silent.
-/// The key that interrupts ends the line instead.
+/// Its keys send no signals meanwhile: one that ended us would leave the echo off.
+/// The interrupt key ends the line instead.
 struct Silence<'t> {
     terminal: &'t File,
     before: Termios,

@@ -1,5 +1,4 @@
-//! A token from what a client holds and what it asks for: pure, so that the
-//! same input makes the same bytes.
+//! Makes a token. Pure: the same input makes the same bytes.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -11,13 +10,13 @@ use crate::core::door;
 use crate::core::time::Wall;
 use crate::core::token::{GateKey, Request, SALT_LENGTH, Salt, Statement, Wanted};
 
-/// What a client holds to be let in by one server.
+/// What a client has to get into one server.
 pub struct Access {
     /// The key that the server shares with all its clients.
     pub gate_key: GateKey,
     /// The server's name, 1 to 64 bytes of `a-z 0-9 . -`.
     pub server_name: String,
-    /// The user's own.
+    /// The user's key.
     pub key: Box<dyn Key>,
 }
 
@@ -26,11 +25,11 @@ pub struct Access {
 pub struct Ask {
     /// The door's name.
     pub door: String,
-    /// For how long, in whole seconds; `None` is the door's own lifetime.
+    /// The lifetime, in whole seconds; `None` is the door's own.
     pub lifetime: Option<Duration>,
 }
 
-/// The random bytes of one token, never used for a second one.
+/// The random bytes of one token. They are never used twice.
 #[derive(Debug, Clone)]
 pub struct Random {
     /// The token's salt.
@@ -53,7 +52,7 @@ impl Random {
 }
 
 impl Access {
-    /// The datagram that asks for `ask` for the address `wanted`, made at
+    /// The datagram that asks for `ask` and the address `wanted`, issued at
     /// `issued`.
     ///
     /// # Errors

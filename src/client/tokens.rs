@@ -1,4 +1,4 @@
-//! What `knock HOST DOOR` does.
+//! `knock HOST DOOR`: sends tokens, and waits for the door.
 #![forbid(unsafe_code)]
 
 use std::net::{IpAddr, SocketAddr};
@@ -12,9 +12,9 @@ use super::token::{Access, Ask};
 use super::{Error, complain, keys, own_address, relay, say, to_each, wait};
 use crate::core::token::Wanted;
 
-/// How long a door is tried before another token is sent.
+/// The time between two tokens while waiting for a door.
 const INTERVAL: Duration = Duration::from_secs(3);
-/// The same where somebody has to touch a security key for it.
+/// The same for keys that must be touched.
 const TOUCH_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Sends the token, and waits for the door if that is asked for.
@@ -31,14 +31,14 @@ pub(super) fn send(token: &Token, families: Families, verbose: bool) -> Result<(
     }
 }
 
-/// Everything that one token takes.
+/// What sending a token takes.
 struct Knock<'a> {
     access: Access,
     ask: &'a Ask,
     /// Where to send, and the address to ask for there.
     destinations: Vec<(SocketAddr, Result<Wanted, Error>)>,
-    /// Where to say what is sent, if anywhere.
-    tell: Option<fn(&str)>,
+    /// Prints what is sent.
+    report: Option<fn(&str)>,
 }
 
 impl<'a> Knock<'a> {
@@ -72,18 +72,18 @@ impl<'a> Knock<'a> {
         let destinations = destinations.into_iter().map(|to| (to, wanted(to))).collect();
         // The output of a relay is the connection's.
         let is_relay = token.then.as_ref().is_some_and(|then| then.relay);
-        let tell: fn(&str) = if is_relay { |line| complain(&line) } else { say };
-        let tell = verbose.then_some(tell);
-        Ok(Self { access, ask: &token.ask, destinations, tell })
+        let report: fn(&str) = if is_relay { |line| complain(&line) } else { say };
+        let report = verbose.then_some(report);
+        Ok(Self { access, ask: &token.ask, destinations, report })
     }
 
-    /// One token to every destination.
+    /// Sends one token to every destination.
     fn send(&self) -> Result<(), Error> {
-        to_each(&self.destinations, self.tell.is_some(), |(to, wanted)| {
+        to_each(&self.destinations, self.report.is_some(), |(to, wanted)| {
             let wanted = wanted.clone()?;
             send::send_token(&self.access, wanted, self.ask, *to)?;
-            if let Some(tell) = self.tell {
-                tell(&sent_line(&self.ask.door, *to, wanted));
+            if let Some(report) = self.report {
+                report(&sent_line(&self.ask.door, *to, wanted));
             }
             Ok(())
         })
@@ -108,7 +108,7 @@ impl<'a> Knock<'a> {
         }
     }
 
-    /// Why the door may have stayed shut.
+    /// A hint why the door may have stayed shut.
     fn shut(&self, name: &str, timeout: Duration) -> Error {
         let (door, seconds) = (&self.ask.door, timeout.as_secs());
         let asked: Vec<_> = self.destinations.iter().flat_map(|(_, wanted)| wanted).collect();
@@ -121,7 +121,7 @@ impl<'a> Knock<'a> {
             format!("if NAT changes {named} on the way, write source: Observed in hosts.ron")
         };
         Error::new(format!(
-            "door {door} of {name} did not answer within {seconds} s, its log says why; {hint}"
+            "door {door} of {name} did not answer within {seconds} s, see the server's log; {hint}"
         ))
     }
 }
@@ -131,7 +131,7 @@ fn at(mut to: SocketAddr, port: u16) -> SocketAddr {
     to
 }
 
-/// What to ask the server at `to` for.
+/// Chooses the address to ask the server at `to` for.
 fn wanted(host: &Host, to: SocketAddr) -> Result<Wanted, Error> {
     let local = send::local_address(to)?;
     let choice = source::choose(host.source, local, to.ip())
@@ -150,6 +150,6 @@ fn of(wanted: Wanted) -> String {
 }
 
 fn sent_line(door: &str, to: SocketAddr, wanted: Wanted) -> String {
-    let whom = of(wanted);
-    format!("sent a token for door {door} to {} port {} for {whom}", to.ip(), to.port())
+    let address = of(wanted);
+    format!("sent a token for door {door} to {} port {} for {address}", to.ip(), to.port())
 }

@@ -1,4 +1,4 @@
-//! Tokens until the door answers.
+//! Sends tokens until the door answers.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -16,13 +16,12 @@ use nix::sys::socket::{
 
 use super::Error;
 
-/// How long a connection is waited for before another is tried, at first: a
-/// segment that came before the door was open is dropped, and the system
-/// repeats it late.
+/// How long to wait for a connection before the next try, at first. A segment that
+/// arrives before the door is open is dropped, and the system repeats it late.
 const FIRST_PATIENCE: Duration = Duration::from_millis(250);
-/// The same in the end, for networks that are that slow.
+/// The same at the end, for slow networks.
 const LAST_PATIENCE: Duration = Duration::from_secs(4);
-/// How long to wait after the network said no.
+/// How long to wait after a try was refused.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Sends tokens by `send` at once and each `interval`, and tries to connect to
@@ -30,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 ///
 /// # Errors
 /// That of the first `send`, and what keeps this machine from connecting to
-/// anything. What keeps a later token from leaving is told to `complain`.
+/// anything. Errors of later tokens go to `complain`.
 pub fn until_open(
     doors: &[SocketAddr],
     timeout: Duration,
@@ -59,7 +58,7 @@ pub fn until_open(
             deadline += now.elapsed();
             next_token = Instant::now() + interval;
         }
-        // What came meanwhile is looked at before it is begun anew.
+        // Connections that came meanwhile are checked before new tries.
         if let Some(stream) = finish(&mut attempts, Duration::ZERO).map_err(failed)? {
             return Ok(Some(stream));
         }
@@ -75,11 +74,11 @@ pub fn until_open(
     }
 }
 
-/// A connection to be.
+/// A try to connect.
 struct Attempt {
     to: SocketAddr,
     socket: Option<OwnedFd>,
-    /// When to try anew.
+    /// When to try again.
     until: Instant,
     patience: Duration,
 }
@@ -89,7 +88,7 @@ impl Attempt {
         Self { to, socket: None, until: now, patience: FIRST_PATIENCE }
     }
 
-    /// Begins anew once it is time.
+    /// Starts the next try when it is due.
     fn go_on(&mut self, now: Instant) {
         if now < self.until {
             return;
@@ -103,7 +102,7 @@ impl Attempt {
         }
     }
 
-    /// The connection, if that is what became of it.
+    /// The connection, if it was established.
     fn finish(&mut self, now: Instant) -> Option<TcpStream> {
         let socket = self.socket.take()?;
         let is_open = getsockopt(&socket, SocketError) == Ok(0);
@@ -127,14 +126,14 @@ fn begin(to: SocketAddr) -> io::Result<OwnedFd> {
     }
 }
 
-/// The first connection that there is, waited for.
+/// Waits for the first connection.
 fn finish(attempts: &mut [Attempt], timeout: Duration) -> io::Result<Option<TcpStream>> {
     let ready = wait(attempts, timeout)?;
     let mut ready = attempts.iter_mut().zip(ready).filter(|(_, ready)| *ready);
     Ok(ready.find_map(|(attempt, _)| attempt.finish(Instant::now())))
 }
 
-/// Which of the attempts have come to something.
+/// The tries that succeeded or failed.
 fn wait(attempts: &[Attempt], timeout: Duration) -> io::Result<Vec<bool>> {
     let sockets = attempts.iter().map(|attempt| attempt.socket.as_ref());
     let mut fds: Vec<_> = sockets

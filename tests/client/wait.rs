@@ -68,7 +68,7 @@ fn a_door_that_stays_shut_is_a_failure_in_time() {
     let said = home.knock("--wait --timeout 1s gw1 ssh");
     assert!(begin.elapsed() >= Duration::from_secs(1));
     assert_eq!((said.code, &*said.out), (Some(1), ""));
-    let start = "knock: door ssh of gw1 did not answer within 1 s, its log says why; ";
+    let start = "knock: door ssh of gw1 did not answer within 1 s, see the server's log; ";
     assert!(said.err.starts_with(start) && said.err.lines().count() == 1, "{}", said.err);
     assert!(said.err.contains("if NAT changes 127.0.0.1 on the way"), "{}", said.err);
     received(&socket);

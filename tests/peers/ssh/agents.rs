@@ -38,13 +38,13 @@ fn an_agent_that_says_nonsense_is_an_error_and_no_more() {
     for (answer, why) in [
         (vec![], "cannot talk to ssh-agent"),
         (vec![0, 0], "cannot talk to ssh-agent"),
-        (framed(&[]), "answers what it was not asked"),
-        (framed(&[99]), "answers what it was not asked"),
+        (framed(&[]), "sent an unexpected answer"),
+        (framed(&[99]), "sent an unexpected answer"),
         (vec![0xff; 8], "the answer is too long"),
         (vec![0, 4, 0, 1], "the answer is too long"),
-        (framed(&[12, 0xff, 0xff, 0xff, 0xff]), "answers what it was not asked"),
-        (framed(&[14, 0, 0, 0, 9, 1]), "answers what it was not asked"),
-        (framed(&[12, 0, 0, 0, 1, 0, 0, 0, 4, 1]), "answers what it was not asked"),
+        (framed(&[12, 0xff, 0xff, 0xff, 0xff]), "sent an unexpected answer"),
+        (framed(&[14, 0, 0, 0, 9, 1]), "sent an unexpected answer"),
+        (framed(&[12, 0, 0, 0, 1, 0, 0, 0, 4, 1]), "sent an unexpected answer"),
     ] {
         let (identities, signed) = answered(answer.clone());
         for told in [identities.map(drop), signed] {
@@ -52,8 +52,8 @@ fn an_agent_that_says_nonsense_is_an_error_and_no_more() {
         }
     }
     let (identities, signed) = answered(framed(&[5]));
-    assert!(identities.unwrap_err().contains("answers what it was not asked"));
-    assert!(signed.unwrap_err().contains("does not sign: unlock it, or touch"));
+    assert!(identities.unwrap_err().contains("sent an unexpected answer"));
+    assert!(signed.unwrap_err().contains("did not sign: unlock it, or touch"));
     assert_eq!(answered(framed(&[12, 0, 0, 0, 0])).0, Ok(0));
 }
 
