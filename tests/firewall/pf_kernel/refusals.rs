@@ -161,8 +161,16 @@ fn names_that_pf_cannot_hold_never_reach_it() {
             table(None, "knock\0ssh"),
             table(Some("x".repeat(1024)), "knock_ssh"),
         ] {
-            says(&pf.probe(&wrong).unwrap_err(), Kind::Unsupported, &["cannot have a table called"]);
-            says(&pf.create(&wrong).unwrap_err(), Kind::Unsupported, &["cannot have a table called"]);
+            says(
+                &pf.probe(&wrong).unwrap_err(),
+                Kind::Unsupported,
+                &["cannot have a table called"],
+            );
+            says(
+                &pf.create(&wrong).unwrap_err(),
+                Kind::Unsupported,
+                &["cannot have a table called"],
+            );
         }
         let longest = table(Some("x".repeat(1023)), &"x".repeat(31));
         assert!(table::argument(abi, &longest).is_ok());
