@@ -26,11 +26,11 @@ pub const MAX_PUBLIC_LENGTH: usize = 64 << 10;
 const TEXT_LENGTH: usize = 44;
 
 /// A key: 32 bytes that are wiped when dropped.
-pub type Key = Zeroizing<[u8; 32]>;
+pub type KeyBytes = Zeroizing<[u8; 32]>;
 
 /// The kind of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum KeyKind {
     /// A gate key.
     Gate,
     /// The shared secret of a user.
@@ -39,7 +39,7 @@ pub enum Kind {
     Ed25519,
 }
 
-impl Kind {
+impl KeyKind {
     const ALL: [Self; 3] = [Self::Gate, Self::Secret, Self::Ed25519];
 
     /// The first word of the line.
@@ -53,7 +53,7 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for KeyKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())
     }
@@ -62,9 +62,9 @@ impl fmt::Display for Kind {
 /// The content of a key file, without the comment.
 pub struct KeyFile {
     /// The kind of the key.
-    pub kind: Kind,
+    pub kind: KeyKind,
     /// The key.
-    pub key: Key,
+    pub key: KeyBytes,
 }
 
 impl fmt::Debug for KeyFile {
@@ -76,7 +76,7 @@ impl fmt::Debug for KeyFile {
 
 /// Why a key file cannot be read or written. Names the path and what to do.
 #[derive(Debug)]
-pub struct Error {
+pub struct KeyFileError {
     path: PathBuf,
     what: What,
 }
@@ -93,7 +93,7 @@ enum What {
     Comment,
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for KeyFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display();
         match &self.what {
@@ -113,9 +113,9 @@ impl fmt::Display for Error {
             What::Format => write!(
                 f,
                 "{path} is not a key file: it must hold one line, {}, {} or {} and 32 bytes in base64",
-                Kind::Gate,
-                Kind::Secret,
-                Kind::Ed25519
+                KeyKind::Gate,
+                KeyKind::Secret,
+                KeyKind::Ed25519
             ),
             What::Comment => {
                 write!(f, "cannot write {path}: the comment must be one short printable line")
@@ -124,9 +124,9 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for KeyFileError {}
 
-impl Error {
+impl KeyFileError {
     fn new(path: &Path, what: What) -> Self {
         Self { path: path.to_owned(), what }
     }
@@ -156,22 +156,22 @@ impl Error {
 ///
 /// # Errors
 /// When one of these does not hold, the file cannot be read, or holds no key.
-pub fn read(path: &Path) -> Result<KeyFile, Error> {
+pub fn read(path: &Path) -> Result<KeyFile, KeyFileError> {
     parse(path, &read_bytes(path)?)
 }
 
 /// The bytes of a key file, checked as by [`read`] but not parsed.
-pub(crate) fn read_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
+pub(crate) fn read_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
     read_guarded(path, 0o640, "600", MAX_LENGTH)
 }
 
 /// The bytes of a file of public keys: as [`read`], but others may read it.
-pub(crate) fn read_public_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
+pub(crate) fn read_public_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
     read_guarded(path, 0o755, "644", MAX_PUBLIC_LENGTH)
 }
 
 /// The bytes of a list of sequences, which others may not read.
-pub(crate) fn read_list_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
+pub(crate) fn read_list_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
     read_guarded(path, 0o640, "600", MAX_PUBLIC_LENGTH)
 }
 
@@ -180,30 +180,31 @@ fn read_guarded(
     allowed: u32,
     wanted: &'static str,
     most: usize,
-) -> Result<Zeroizing<Vec<u8>>, Error> {
+) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
     // Without O_NONBLOCK a FIFO would hold us up before we can refuse it.
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
         .open(path)
-        .map_err(Error::system(path, "open key file"))?;
-    let metadata = file.metadata().map_err(Error::system(path, "examine key file"))?;
+        .map_err(KeyFileError::system(path, "open key file"))?;
+    let metadata = file.metadata().map_err(KeyFileError::system(path, "examine key file"))?;
     if !metadata.is_file() {
-        return Err(Error::new(path, What::Irregular));
+        return Err(KeyFileError::new(path, What::Irregular));
     }
     check(path, &metadata, allowed, wanted)?;
 
     let mut buffer = Zeroizing::new(vec![0; most + 1]);
-    let length = fill(file, &mut buffer).map_err(Error::system(path, "read key file"))?;
+    let length =
+        fill(file, &mut buffer).map_err(KeyFileError::system(path, "read key file"))?;
     if length > most {
-        return Err(Error::new(path, What::Large(most)));
+        return Err(KeyFileError::new(path, What::Large(most)));
     }
     Ok(Zeroizing::new(buffer[..length].to_vec()))
 }
 
 /// The key in `bytes`, which were read from `path`.
-pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<KeyFile, Error> {
-    parse_line(bytes).ok_or_else(|| Error::new(path, What::Format))
+pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<KeyFile, KeyFileError> {
+    parse_line(bytes).ok_or_else(|| KeyFileError::new(path, What::Format))
 }
 
 /// Checks that only root and we can create files in a directory.
@@ -211,10 +212,10 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<KeyFile, Error> {
 /// # Errors
 /// When `path` is not a directory, belongs to another user, or its group or
 /// others may write to it.
-pub fn check_directory(path: &Path) -> Result<(), Error> {
-    let metadata = path.metadata().map_err(Error::system(path, "examine directory"))?;
+pub fn check_directory(path: &Path) -> Result<(), KeyFileError> {
+    let metadata = path.metadata().map_err(KeyFileError::system(path, "examine directory"))?;
     if !metadata.is_dir() {
-        return Err(Error::new(path, What::NoDirectory));
+        return Err(KeyFileError::new(path, What::NoDirectory));
     }
     check(path, &metadata, 0o7755, "700")
 }
@@ -224,13 +225,13 @@ fn check(
     metadata: &Metadata,
     allowed: u32,
     wanted: &'static str,
-) -> Result<(), Error> {
+) -> Result<(), KeyFileError> {
     ours::check(metadata, allowed).map_err(|fault| {
         let what = match fault {
             Fault::Owner(uid) => What::Owner(uid),
             Fault::Mode(mode) => What::Open { mode, wanted },
         };
-        Error::new(path, what)
+        KeyFileError::new(path, what)
     })
 }
 
@@ -256,12 +257,12 @@ fn parse_line(bytes: &[u8]) -> Option<KeyFile> {
     }
     let mut words = line.split_ascii_whitespace();
     let (word, key) = (words.next()?, words.next()?);
-    let kind = Kind::ALL.into_iter().find(|kind| kind.word() == word)?;
+    let kind = KeyKind::ALL.into_iter().find(|kind| kind.word() == word)?;
     Some(KeyFile { kind, key: decode(key)? })
 }
 
 /// 32 bytes from standard padded base64, in constant time.
-fn decode(text: &str) -> Option<Key> {
+fn decode(text: &str) -> Option<KeyBytes> {
     let mut key = Zeroizing::new([0; 32]);
     let length = Base64::decode(text, &mut key[..]).ok()?.len();
     (length == key.len()).then_some(key)
@@ -275,7 +276,12 @@ fn decode(text: &str) -> Option<Key> {
 /// # Errors
 /// When the file exists, the system refuses, or the comment is not one line of
 /// printable characters that fits.
-pub fn write_new(path: &Path, kind: Kind, key: &Key, comment: &str) -> Result<(), Error> {
+pub fn write_new(
+    path: &Path,
+    kind: KeyKind,
+    key: &KeyBytes,
+    comment: &str,
+) -> Result<(), KeyFileError> {
     let mut line = Zeroizing::new(String::with_capacity(MAX_LENGTH));
     let mut text = Zeroizing::new([0; TEXT_LENGTH]);
     let text = Base64::encode(&key[..], &mut text[..]).unwrap_or_default();
@@ -283,7 +289,7 @@ pub fn write_new(path: &Path, kind: Kind, key: &Key, comment: &str) -> Result<()
         [kind.word(), " ", text, if comment.is_empty() { "" } else { " " }, comment, "\n"];
     let length: usize = parts.iter().map(|part| part.len()).sum();
     if length > MAX_LENGTH || comment.chars().any(is_unprintable) {
-        return Err(Error::new(path, What::Comment));
+        return Err(KeyFileError::new(path, What::Comment));
     }
     line.extend(parts);
 
@@ -295,17 +301,17 @@ pub fn write_new(path: &Path, kind: Kind, key: &Key, comment: &str) -> Result<()
         .recursive(true)
         .mode(0o700)
         .create(parent)
-        .map_err(Error::system(parent, "make directory"))?;
+        .map_err(KeyFileError::system(parent, "make directory"))?;
     let file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(path)
-        .map_err(Error::system(path, "create key file"))?;
+        .map_err(KeyFileError::system(path, "create key file"))?;
     store(file, line.as_bytes(), parent).map_err(|error| {
         // A part of a key is useless. That it may remain is no second error.
         let _ = std::fs::remove_file(path);
-        Error::system(path, "write key file")(error)
+        KeyFileError::system(path, "write key file")(error)
     })
 }
 
@@ -323,7 +329,7 @@ pub fn to_text(key: &[u8; 32]) -> Zeroizing<String> {
 
 /// Reads a key from a text as [`to_text`] writes it.
 #[must_use]
-pub fn from_text(text: &str) -> Option<Key> {
+pub fn from_text(text: &str) -> Option<KeyBytes> {
     decode(text)
 }
 

@@ -11,7 +11,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::Error;
+use super::ClientError;
 use super::key::Signs;
 use crate::core::bytes::{Malformed, Reader, Writer};
 use crate::core::printable::is_unprintable;
@@ -58,10 +58,10 @@ impl Agent {
     ///
     /// # Errors
     /// When no agent listens there.
-    pub fn connect(socket: &Path) -> Result<Self, Error> {
+    pub fn connect(socket: &Path) -> Result<Self, ClientError> {
         let stream = UnixStream::connect(socket).map_err(|error| {
             let socket = socket.display();
-            Error::new(format!("cannot reach ssh-agent at {socket}: {error}"))
+            ClientError::new(format!("cannot reach ssh-agent at {socket}: {error}"))
         })?;
         Ok(Self { stream, socket: socket.to_owned() })
     }
@@ -70,7 +70,7 @@ impl Agent {
     ///
     /// # Errors
     /// When it does not answer in 10 s, or answers something else.
-    pub fn identities(&mut self) -> Result<Vec<Identity>, Error> {
+    pub fn identities(&mut self) -> Result<Vec<Identity>, ClientError> {
         let answer = self.ask(&[REQUEST_IDENTITIES], PATIENCE)?;
         parse_identities(&answer).map_err(|Malformed| self.confused())
     }
@@ -80,28 +80,28 @@ impl Agent {
     /// # Errors
     /// When it refuses, takes more than two minutes, or answers with anything
     /// but a signature.
-    pub fn sign(&mut self, blob: &[u8], message: &[u8]) -> Result<Vec<u8>, Error> {
+    pub fn sign(&mut self, blob: &[u8], message: &[u8]) -> Result<Vec<u8>, ClientError> {
         // No flags: they choose between hashes of RSA.
         let request = Writer::new().u8(REQUEST_SIGNATURE).string(blob).string(message).u32(0);
         let request = request.end();
         let answer = self.ask(&request, TOUCH)?;
         if answer == [FAILURE] {
             let socket = self.socket.display();
-            return Err(Error::new(format!(
+            return Err(ClientError::new(format!(
                 "ssh-agent at {socket} did not sign: unlock it, or touch the security key in time"
             )));
         }
         parse_signature(&answer).map(<[u8]>::to_vec).map_err(|Malformed| self.confused())
     }
 
-    fn ask(&mut self, request: &[u8], patience: Duration) -> Result<Vec<u8>, Error> {
+    fn ask(&mut self, request: &[u8], patience: Duration) -> Result<Vec<u8>, ClientError> {
         self.exchange(request, patience).map_err(|error| {
             let error = match error.kind() {
                 io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
                 _ => error,
             };
             let socket = self.socket.display();
-            Error::new(format!("cannot talk to ssh-agent at {socket}: {error}"))
+            ClientError::new(format!("cannot talk to ssh-agent at {socket}: {error}"))
         })
     }
 
@@ -120,9 +120,9 @@ impl Agent {
         Ok(answer)
     }
 
-    fn confused(&self) -> Error {
+    fn confused(&self) -> ClientError {
         let socket = self.socket.display();
-        Error::new(format!("ssh-agent at {socket} sent an unexpected answer"))
+        ClientError::new(format!("ssh-agent at {socket} sent an unexpected answer"))
     }
 }
 
@@ -136,7 +136,7 @@ pub struct Kept {
 }
 
 impl Signs for Kept {
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, ClientError> {
         Agent::connect(&self.socket)?.sign(&self.blob, message)
     }
 }

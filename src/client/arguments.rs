@@ -10,15 +10,15 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
-use super::order::{Action, Named, Order, Then, Token};
+use super::access::Wish;
 use super::own_address;
 use super::rolling::Course;
 use super::send::Families;
-use super::token::Ask;
+use super::task::{Action, Named, Task, Then, Token};
 use crate::core::sequence::MAX_STEPS;
 use crate::core::sighting::{Port, Protocol};
 use crate::core::{duration, name, port};
-use crate::keyfile::Kind;
+use crate::keyfile::KeyKind;
 
 /// How long to wait for a door: longer than a first start refuses tokens.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -113,7 +113,7 @@ struct Arguments {
     words: Vec<String>,
 }
 
-impl Order {
+impl Task {
     /// Parses the command line, whose first word is the program.
     ///
     /// # Errors
@@ -183,7 +183,7 @@ impl Arguments {
             (None, Some(command)) => Some(Named::Command(command.clone())),
             (None, None) => None,
         };
-        let ask = Ask { door: door.into(), lifetime: self.lifetime };
+        let ask = Wish { door: door.into(), lifetime: self.lifetime };
         let hosts = self.hosts.clone();
         Ok(Action::Token(Token { host: host.into(), ask, hosts, named, then }))
     }
@@ -246,9 +246,9 @@ impl Arguments {
 
     fn keygen(self) -> Result<Action, Misuse> {
         let kind = match (self.secret, self.gate) {
-            (true, _) => Kind::Secret,
-            (_, true) => Kind::Gate,
-            _ => Kind::Ed25519,
+            (true, _) => KeyKind::Secret,
+            (_, true) => KeyKind::Gate,
+            _ => KeyKind::Ed25519,
         };
         let mut words = self.words.into_iter();
         let file = words.next().map(PathBuf::from);
@@ -256,7 +256,7 @@ impl Arguments {
             let text = format!("unexpected argument {word:?}");
             return Err((ErrorKind::UnknownArgument, text));
         }
-        if kind == Kind::Gate && file.is_none() {
+        if kind == KeyKind::Gate && file.is_none() {
             let text = "--gate needs a FILE to create";
             return Err((ErrorKind::MissingRequiredArgument, text.into()));
         }
@@ -274,18 +274,18 @@ fn knock(word: &str, default: Protocol) -> Result<Port, String> {
 mod tests {
     use super::*;
 
-    fn order(line: &str) -> Result<Order, ErrorKind> {
+    fn task(line: &str) -> Result<Task, ErrorKind> {
         let words = format!("knock {line}");
-        Order::parse(words.split_whitespace().map(OsString::from)).map_err(|error| error.kind())
+        Task::parse(words.split_whitespace().map(OsString::from)).map_err(|error| error.kind())
     }
 
     #[test]
     fn a_word_that_starts_with_a_letter_is_a_door() {
-        assert_eq!(order("gw1 ssh").unwrap().action, token(None, None));
+        assert_eq!(task("gw1 ssh").unwrap().action, token(None, None));
     }
 
     fn token(named: Option<Named>, then: Option<Then>) -> Action {
-        let ask = Ask { door: "ssh".into(), lifetime: None };
+        let ask = Wish { door: "ssh".into(), lifetime: None };
         Action::Token(Token { host: "gw1".into(), ask, hosts: None, named, then })
     }
 
@@ -300,10 +300,10 @@ mod tests {
             ("--wait --port 2222 --timeout 2m gw1 ssh", then(false, 2222, 120)),
             ("--proxy gw1 ssh", then(true, 0, 60)),
         ] {
-            assert_eq!(order(line).unwrap().action, token(None, then), "{line}");
+            assert_eq!(task(line).unwrap().action, token(None, then), "{line}");
         }
         let named = Some(Named::Address("192.0.2.7".parse().unwrap()));
-        assert_eq!(order("--address 192.0.2.7 gw1 ssh").unwrap().action, token(named, None));
+        assert_eq!(task("--address 192.0.2.7 gw1 ssh").unwrap().action, token(named, None));
     }
 
     #[test]
@@ -316,15 +316,15 @@ mod tests {
         ];
         let action =
             Action::Sequence { host: "::1".into(), knocks, delay: Duration::from_millis(5) };
-        assert_eq!(order("-d 5 ::1 8000 7000:udp 9000").unwrap().action, action);
-        assert_eq!(order("-u -d 5 ::1 8000:tcp 7000 9000:tcp").unwrap().action, action);
+        assert_eq!(task("-d 5 ::1 8000 7000:udp 9000").unwrap().action, action);
+        assert_eq!(task("-u -d 5 ::1 8000:tcp 7000 9000:tcp").unwrap().action, action);
     }
 
     #[test]
     fn the_families_are_both_unless_one_is_named() {
-        assert_eq!(order("gw1 ssh").unwrap().families, Families::Both);
-        assert_eq!(order("-4 gw1 ssh").unwrap().families, Families::V4);
-        assert_eq!(order("-6 gw1 ssh").unwrap().families, Families::V6);
+        assert_eq!(task("gw1 ssh").unwrap().families, Families::Both);
+        assert_eq!(task("-4 gw1 ssh").unwrap().families, Families::V4);
+        assert_eq!(task("-6 gw1 ssh").unwrap().families, Families::V6);
     }
 
     #[test]
@@ -332,12 +332,12 @@ mod tests {
         let keygen =
             |kind, file: Option<&str>| Action::Keygen { kind, file: file.map(PathBuf::from) };
         for (line, action) in [
-            ("--keygen", keygen(Kind::Ed25519, None)),
-            ("--keygen my.key", keygen(Kind::Ed25519, Some("my.key"))),
-            ("--keygen --secret", keygen(Kind::Secret, None)),
-            ("--keygen --gate gw1.gate", keygen(Kind::Gate, Some("gw1.gate"))),
+            ("--keygen", keygen(KeyKind::Ed25519, None)),
+            ("--keygen my.key", keygen(KeyKind::Ed25519, Some("my.key"))),
+            ("--keygen --secret", keygen(KeyKind::Secret, None)),
+            ("--keygen --gate gw1.gate", keygen(KeyKind::Gate, Some("gw1.gate"))),
         ] {
-            assert_eq!(order(line).unwrap().action, action, "{line}");
+            assert_eq!(task(line).unwrap().action, action, "{line}");
         }
     }
 
@@ -376,7 +376,7 @@ mod tests {
             "-d x gw1 7000",
             "--keygen -4",
         ] {
-            assert!(order(line).is_err(), "{line}");
+            assert!(task(line).is_err(), "{line}");
         }
     }
 }

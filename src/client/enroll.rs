@@ -12,11 +12,11 @@ use zeroize::Zeroizing;
 use super::hosts::{self, Host};
 use super::hosts_file::Put;
 use super::key::ed25519::Ed25519;
-use super::{Error, complain, hosts_file, keys, openssh};
+use super::{ClientError, complain, hosts_file, key_files, openssh};
 use crate::core::name;
 use crate::core::user::SourcePolicy;
 use crate::enrolment::{self, Enrolment};
-use crate::keyfile::{self, Kind};
+use crate::keyfile::{self, KeyKind};
 
 /// Reads a line from standard input and writes what this client needs.
 /// Returns what the server needs: RON with comments, without a secret.
@@ -28,10 +28,10 @@ pub(super) fn enroll(
     file: &Path,
     key: Option<&Path>,
     name: Option<&str>,
-) -> Result<String, Error> {
+) -> Result<String, ClientError> {
     let line = read_line(io::stdin().lock())?;
     let enrolment = Enrolment::decode(&line)
-        .map_err(|why| Error::new(format!("cannot read the enrolment: {why}")))?;
+        .map_err(|why| ClientError::new(format!("cannot read the enrolment: {why}")))?;
     let directory = file.parent().unwrap_or(Path::new("."));
     let known = hosts_file::known(file, &enrolment)?;
     if let Some((_, host)) = known.first() {
@@ -45,18 +45,21 @@ pub(super) fn enroll(
     }
     let name = name.unwrap_or(&enrolment.address);
     if !name::is_host(name) {
-        return Err(Error::new(format!("{name:?} is not a valid host name, use one like gw1")));
+        return Err(ClientError::new(format!(
+            "{name:?} is not a valid host name, use one like gw1"
+        )));
     }
     let key = match key {
-        Some(key) => std::path::absolute(key)
-            .map_err(|error| Error::new(format!("cannot find {}: {error}", key.display())))?,
+        Some(key) => std::path::absolute(key).map_err(|error| {
+            ClientError::new(format!("cannot find {}: {error}", key.display()))
+        })?,
         None => usual_key(directory)?,
     };
     // Before anything is written: with a key that does not serve, none would.
     let stanza = stanza(&enrolment, &key)?;
     let gate = format!("{name}.gate");
     let made = directory.join(&gate);
-    keyfile::write_new(&made, Kind::Gate, &enrolment.gate_key, "").map_err(unwritten)?;
+    keyfile::write_new(&made, KeyKind::Gate, &enrolment.gate_key, "").map_err(unwritten)?;
     if let Err(error) = hosts_file::add(file, name, &entry(&enrolment, name, &gate, &key)) {
         // Without its entry it would only be in the way of the next try.
         let _ = fs::remove_file(&made);
@@ -66,13 +69,13 @@ pub(super) fn enroll(
     Ok(stanza)
 }
 
-fn unwritten(error: keyfile::Error) -> Error {
-    Error::new(error.to_string())
+fn unwritten(error: keyfile::KeyFileError) -> ClientError {
+    ClientError::new(error.to_string())
 }
 
 /// The first line that is not empty.
-fn read_line(input: impl Read) -> Result<Zeroizing<String>, Error> {
-    let failed = |why: &str| Error::new(format!("cannot read the enrolment: {why}"));
+fn read_line(input: impl Read) -> Result<Zeroizing<String>, ClientError> {
+    let failed = |why: &str| ClientError::new(format!("cannot read the enrolment: {why}"));
     let most = u64::try_from(2 * enrolment::MAX_LENGTH).unwrap_or(u64::MAX);
     let mut input = io::BufReader::new(input.take(most));
     let mut line = Zeroizing::new(String::with_capacity(enrolment::MAX_LENGTH));
@@ -89,7 +92,7 @@ fn read_line(input: impl Read) -> Result<Zeroizing<String>, Error> {
 
 /// The key to use without --key: knock's own if it exists, else that of ssh, else
 /// a new one.
-fn usual_key(directory: &Path) -> Result<PathBuf, Error> {
+fn usual_key(directory: &Path) -> Result<PathBuf, ClientError> {
     let own = directory.join("id.key");
     if own.exists() {
         return Ok(own);
@@ -100,15 +103,16 @@ fn usual_key(directory: &Path) -> Result<PathBuf, Error> {
         return Ok(ssh);
     }
     complain(&format!("making {}; --key names another", own.display()));
-    keys::make(&own, Kind::Ed25519)?;
+    key_files::make(&own, KeyKind::Ed25519)?;
     Ok(own)
 }
 
-fn replace_gate_key(host: &Host, enrolment: &Enrolment) -> Result<(), Error> {
+fn replace_gate_key(host: &Host, enrolment: &Enrolment) -> Result<(), ClientError> {
     let file = host.gate_key.as_path();
-    let failed = |error| Error::new(format!("cannot replace {}: {error}", file.display()));
+    let failed =
+        |error| ClientError::new(format!("cannot replace {}: {error}", file.display()));
     let put = Put::replacing(file).map_err(failed)?;
-    keyfile::write_new(&put.new, Kind::Gate, &enrolment.gate_key, "").map_err(unwritten)?;
+    keyfile::write_new(&put.new, KeyKind::Gate, &enrolment.gate_key, "").map_err(unwritten)?;
     put.replace().map_err(failed)
 }
 
@@ -143,7 +147,7 @@ fn entry(enrolment: &Enrolment, name: &str, gate: &str, key: &Path) -> String {
 }
 
 /// The stanza of the user, for the server.
-fn stanza(enrolment: &Enrolment, key: &Path) -> Result<String, Error> {
+fn stanza(enrolment: &Enrolment, key: &Path) -> Result<String, ClientError> {
     let Enrolment { user, name, source, .. } = enrolment;
     let doors: Vec<_> = enrolment.doors.keys().collect();
     let (hint, credential) = credential(user, key)?;
@@ -156,8 +160,8 @@ fn stanza(enrolment: &Enrolment, key: &Path) -> Result<String, Error> {
 }
 
 /// The hint for the administrator, and the credential to configure.
-fn credential(user: &str, key: &Path) -> Result<(String, String), Error> {
-    let bytes = keys::read_bytes(key)?;
+fn credential(user: &str, key: &Path) -> Result<(String, String), ClientError> {
+    let bytes = key_files::read_bytes(key)?;
     let is_private = openssh::is_private(&bytes);
     if is_private || openssh::is_public(&bytes) {
         let public = if is_private {
@@ -170,18 +174,20 @@ fn credential(user: &str, key: &Path) -> Result<(String, String), Error> {
     }
     let read = keyfile::parse(key, &bytes).map_err(unwritten)?;
     match read.kind {
-        Kind::Ed25519 => {
+        KeyKind::Ed25519 => {
             let text = keyfile::public_to_text(&Ed25519::new(&read.key).public());
             Ok((format!("public key {text}"), format!("Ed25519({text:?})")))
         }
-        Kind::Secret => {
+        KeyKind::Secret => {
             let hint =
                 format!("copy {} to the server's secrets as {user}.secret", key.display());
             Ok((hint, format!("Secret(\"{user}.secret\")")))
         }
-        Kind::Gate => {
+        KeyKind::Gate => {
             let key = key.display();
-            Err(Error::new(format!("{key} is a gate key, name the user's own key by --key")))
+            Err(ClientError::new(format!(
+                "{key} is a gate key, name the user's own key by --key"
+            )))
         }
     }
 }

@@ -13,7 +13,7 @@ use ron::extensions::Extensions;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
-use super::Error;
+use super::ClientError;
 use super::source::SourceSetting;
 use crate::core::name;
 use crate::keyfile;
@@ -143,9 +143,9 @@ impl Hosts {
 ///
 /// # Errors
 /// When the environment names none.
-pub fn home() -> Result<PathBuf, Error> {
+pub fn home() -> Result<PathBuf, ClientError> {
     let home = env::var_os("HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    home.ok_or_else(|| Error::new("cannot find the directory ~: HOME is not set".into()))
+    home.ok_or_else(|| ClientError::new("cannot find the directory ~: HOME is not set".into()))
 }
 
 /// The directory of the user's settings, `$XDG_CONFIG_HOME/knock` or
@@ -153,14 +153,14 @@ pub fn home() -> Result<PathBuf, Error> {
 ///
 /// # Errors
 /// When the environment names no home.
-pub fn directory() -> Result<PathBuf, Error> {
+pub fn directory() -> Result<PathBuf, ClientError> {
     // The XDG base directory specification ignores relative paths.
     let absolute =
         |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     absolute("XDG_CONFIG_HOME")
         .or_else(|| absolute("HOME").map(|home| home.join(".config")))
         .map(|config| config.join("knock"))
-        .ok_or_else(|| Error::new("cannot find ~/.config/knock: HOME is not set".into()))
+        .ok_or_else(|| ClientError::new("cannot find ~/.config/knock: HOME is not set".into()))
 }
 
 /// The entry `name` of the hosts file `file`, its paths made ready to open.
@@ -168,17 +168,17 @@ pub fn directory() -> Result<PathBuf, Error> {
 /// # Errors
 /// When the file cannot be read, is malformed (`file:line:column: text`), or
 /// has no such entry. The text has an example when the file is missing.
-pub fn find(file: &Path, name: &str) -> Result<Host, Error> {
+pub fn find(file: &Path, name: &str) -> Result<Host, ClientError> {
     let text = read(file).map_err(|error| {
         let hint = if error.kind() == std::io::ErrorKind::NotFound {
             format!("; write one, for example\n{{\n{}}}", example(name))
         } else {
             String::new()
         };
-        Error::new(format!("cannot read {}: {error}{hint}", file.display()))
+        ClientError::new(format!("cannot read {}: {error}{hint}", file.display()))
     })?;
     let mut host = parse(file, &text)?.take(name).ok_or_else(|| {
-        Error::new(format!(
+        ClientError::new(format!(
             "no host {name} in {}; add one, for example\n{}",
             file.display(),
             example(name)
@@ -203,11 +203,11 @@ pub(super) fn read(file: &Path) -> std::io::Result<String> {
     Ok(text)
 }
 
-pub(super) fn parse(file: &Path, text: &str) -> Result<Hosts, Error> {
+pub(super) fn parse(file: &Path, text: &str) -> Result<Hosts, ClientError> {
     let options = ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME);
     options.from_str(text).map_err(|error| {
         let (start, code) = (error.span.start, error.code);
-        Error::new(format!("{}:{}:{}: {code}", file.display(), start.line, start.col))
+        ClientError::new(format!("{}:{}:{}: {code}", file.display(), start.line, start.col))
     })
 }
 

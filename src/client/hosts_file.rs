@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::Error;
+use super::ClientError;
 use super::hosts::{Host, find, parse, read};
 use crate::enrolment::Enrolment;
 
@@ -16,12 +16,12 @@ use crate::enrolment::Enrolment;
 /// # Errors
 /// When the file exists but cannot be read or parsed, and when all servers of
 /// that name are others.
-pub fn known(file: &Path, enrolment: &Enrolment) -> Result<Vec<(String, Host)>, Error> {
+pub fn known(file: &Path, enrolment: &Enrolment) -> Result<Vec<(String, Host)>, ClientError> {
     let text = match read(file) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => {
-            return Err(Error::new(format!("cannot read {}: {error}", file.display())));
+            return Err(ClientError::new(format!("cannot read {}: {error}", file.display())));
         }
     };
     // Servers name themselves, so two may do it alike.
@@ -34,7 +34,7 @@ pub fn known(file: &Path, enrolment: &Enrolment) -> Result<Vec<(String, Host)>, 
         });
     if let ([], [(name, other), ..]) = (&same[..], &others[..]) {
         let (server, file) = (&enrolment.name, file.display());
-        return Err(Error::new(format!(
+        return Err(ClientError::new(format!(
             "server {server} is already in {file} as {name}, at {} port {}: remove it first",
             other.address, other.port
         )));
@@ -47,8 +47,8 @@ pub fn known(file: &Path, enrolment: &Enrolment) -> Result<Vec<(String, Host)>, 
 ///
 /// # Errors
 /// When there is such a host, or the file cannot be read, parsed or written.
-pub fn add(file: &Path, name: &str, entry: &str) -> Result<(), Error> {
-    let failed = |error| Error::new(format!("cannot write {}: {error}", file.display()));
+pub fn add(file: &Path, name: &str, entry: &str) -> Result<(), ClientError> {
+    let failed = |error| ClientError::new(format!("cannot write {}: {error}", file.display()));
     let text = match read(file) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => "{\n}\n".into(),
@@ -56,7 +56,7 @@ pub fn add(file: &Path, name: &str, entry: &str) -> Result<(), Error> {
     };
     let before = parse(file, &text)?;
     if before.0.contains_key(name) {
-        return Err(Error::new(format!(
+        return Err(ClientError::new(format!(
             "host {name} is already in {}, for another server: give another name",
             file.display()
         )));
@@ -67,7 +67,10 @@ pub fn add(file: &Path, name: &str, entry: &str) -> Result<(), Error> {
         })
     };
     let with = insertions(&text, entry).into_iter().find(is_whole).ok_or_else(|| {
-        Error::new(format!("cannot find the end of {}, add by hand\n{entry}", file.display()))
+        ClientError::new(format!(
+            "cannot find the end of {}, add by hand\n{entry}",
+            file.display()
+        ))
     })?;
     replace(file, &with).map_err(failed)
 }

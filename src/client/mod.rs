@@ -1,29 +1,29 @@
 //! The client: knocks, asks by token, makes keys. Any Unix, no privileges.
 //!
-//! [`arguments`] become an [`order`]. [`token`] makes the bytes with a [`key`],
-//! for an address that [`source`] chooses. [`send`] and [`sequence`] send
-//! packets, [`wait`] tries the door and [`relay`] uses it. [`hosts`] and [`keys`]
-//! read the user's files, [`openssh`] and [`agent`] read keys of ssh. Secrets
-//! come from files only: others can see argv and the environment.
+//! [`arguments`] become a [`task`]. [`access`] makes the bytes of a token with a
+//! [`key`], for an address that [`source`] chooses. [`send`] and [`sequence`]
+//! send packets, [`wait`] tries the door and [`relay`] uses it. [`hosts`] and
+//! [`key_files`] read the user's files, [`openssh`] and [`agent`] read keys of
+//! ssh. Secrets come from files only: others can see argv and the environment.
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod agent;
 pub mod arguments;
 mod enroll;
 pub mod hosts;
 mod hosts_file;
 pub mod key;
-pub mod keys;
+pub mod key_files;
 pub mod openssh;
-pub mod order;
 pub mod own_address;
 pub mod relay;
 pub mod rolling;
 pub mod send;
 pub mod sequence;
 pub mod source;
+pub mod task;
 pub mod terminal;
-pub mod token;
 mod tokens;
 pub mod wait;
 
@@ -34,15 +34,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::core::sighting::Port;
-use crate::keyfile::Kind;
+use crate::keyfile::KeyKind;
 use crate::sys;
-use order::{Action, Order};
+use task::{Action, Task};
 
 /// Why something failed, for the user to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Error(String);
+pub struct ClientError(String);
 
-impl Error {
+impl ClientError {
     /// From a text that names the object and ends with the system's error.
     #[must_use]
     pub const fn new(text: String) -> Self {
@@ -50,20 +50,20 @@ impl Error {
     }
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for ClientError {}
 
 /// The program `knock`: exits with 0 when sent or made, 1 on failure, 2 on
 /// a usage error.
 #[must_use]
 pub fn main() -> ExitCode {
-    let order = match Order::parse(std::env::args_os()) {
-        Ok(order) => order,
+    let task = match Task::parse(std::env::args_os()) {
+        Ok(task) => task,
         Err(error) => {
             // A failed write means that the terminal is gone.
             let _ = error.print();
@@ -72,10 +72,10 @@ pub fn main() -> ExitCode {
     };
     // Before any key is read.
     if let Err(error) = sys::forbid_core_files() {
-        complain(&Error::new(format!("cannot forbid core files: {error}")));
+        complain(&ClientError::new(format!("cannot forbid core files: {error}")));
         return ExitCode::FAILURE;
     }
-    match run(&order) {
+    match run(&task) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error);
@@ -84,15 +84,15 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(order: &Order) -> Result<(), Error> {
-    match &order.action {
-        Action::Token(token) => tokens::send(token, order.families, order.verbose),
+fn run(task: &Task) -> Result<(), ClientError> {
+    match &task.action {
+        Action::Token(token) => tokens::send(token, task.families, task.verbose),
         Action::Sequence { host, knocks, delay } => {
-            knock(order, host, *delay, || Ok(knocks.clone()))
+            knock(task, host, *delay, || Ok(knocks.clone()))
         }
         // Those of the moment: names take their time to resolve.
         Action::Rolling { host, course, delay } => {
-            knock(order, host, *delay, || course.knocks(sys::wall()))
+            knock(task, host, *delay, || course.knocks(sys::wall()))
         }
         Action::Enroll { hosts, key, name } => {
             let file = match hosts {
@@ -111,15 +111,15 @@ fn run(order: &Order) -> Result<(), Error> {
 
 /// Sends the knocks to `host` over its families.
 fn knock(
-    order: &Order,
+    task: &Task,
     host: &str,
     delay: Duration,
-    knocks: impl Fn() -> Result<Vec<Port>, Error>,
-) -> Result<(), Error> {
-    let destinations = send::resolve(host, 0, order.families)?;
-    to_each(&destinations, order.verbose, |to| {
+    knocks: impl Fn() -> Result<Vec<Port>, ClientError>,
+) -> Result<(), ClientError> {
+    let destinations = send::resolve(host, 0, task.families)?;
+    to_each(&destinations, task.verbose, |to| {
         sequence::send(&knocks()?, delay, *to, |knock, address| {
-            if order.verbose {
+            if task.verbose {
                 say(&format!("knocked at {address} port {knock}"));
             }
         })
@@ -131,8 +131,8 @@ fn knock(
 fn to_each<T>(
     destinations: &[T],
     verbose: bool,
-    mut send: impl FnMut(&T) -> Result<(), Error>,
-) -> Result<(), Error> {
+    mut send: impl FnMut(&T) -> Result<(), ClientError>,
+) -> Result<(), ClientError> {
     let mut failures: Vec<_> = destinations.iter().filter_map(|to| send(to).err()).collect();
     let reached = failures.len() < destinations.len();
     let outcome = if reached { None } else { failures.pop() };
@@ -142,10 +142,10 @@ fn to_each<T>(
     outcome.map_or(Ok(()), Err)
 }
 
-fn make_key(file: &Path, kind: Kind) -> Result<(), Error> {
-    let text = keys::make(file, kind)?;
+fn make_key(file: &Path, kind: KeyKind) -> Result<(), ClientError> {
+    let text = key_files::make(file, kind)?;
     std::io::stdout().write_all(text.as_bytes()).map_err(|error| {
-        Error::new(format!("cannot print the public half of {}: {error}", file.display()))
+        ClientError::new(format!("cannot print the public half of {}: {error}", file.display()))
     })
 }
 

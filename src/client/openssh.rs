@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::agent::{self, Agent, Kept};
 use super::key::{Held, Key, SSH_TYPES, SshType};
-use super::{Error, complain};
+use super::{ClientError, complain};
 use crate::core::credential;
 
 /// Whether the file holds a private key of OpenSSH.
@@ -29,10 +29,10 @@ pub fn is_public(bytes: &[u8]) -> bool {
 ///
 /// # Errors
 /// When there is no key, or one of another type than knockd takes.
-pub fn public(file: &Path, bytes: &[u8]) -> Result<PublicKey, Error> {
+pub fn public(file: &Path, bytes: &[u8]) -> Result<PublicKey, ClientError> {
     let line = std::str::from_utf8(bytes).unwrap_or_default();
     let key = PublicKey::from_openssh(line.trim()).map_err(|error| {
-        Error::new(format!("{} has no ssh public key: {error}", file.display()))
+        ClientError::new(format!("{} has no ssh public key: {error}", file.display()))
     })?;
     ours(file, key.key_data())?;
     Ok(key)
@@ -43,9 +43,9 @@ pub fn public(file: &Path, bytes: &[u8]) -> Result<PublicKey, Error> {
 ///
 /// # Errors
 /// When there is no key, or one of another type than knockd takes.
-pub fn private(file: &Path, bytes: &[u8]) -> Result<PrivateKey, Error> {
+pub fn private(file: &Path, bytes: &[u8]) -> Result<PrivateKey, ClientError> {
     let key = PrivateKey::from_openssh(bytes).map_err(|error| {
-        Error::new(format!("{} has no ssh private key: {error}", file.display()))
+        ClientError::new(format!("{} has no ssh private key: {error}", file.display()))
     })?;
     ours(file, key.public_key().key_data())?;
     Ok(key)
@@ -55,10 +55,10 @@ pub fn private(file: &Path, bytes: &[u8]) -> Result<PrivateKey, Error> {
 ///
 /// # Errors
 /// When knockd does not take its type, or no agent has it.
-pub fn from_public(file: &Path, bytes: &[u8]) -> Result<Box<dyn Key>, Error> {
+pub fn from_public(file: &Path, bytes: &[u8]) -> Result<Box<dyn Key>, ClientError> {
     held(file, &public(file, bytes)?)?.ok_or_else(|| {
         let file = file.display();
-        Error::new(format!(
+        ClientError::new(format!(
             "no ssh-agent has the key of {file}, run ssh-add or name the private key"
         ))
     })
@@ -73,8 +73,8 @@ pub fn from_public(file: &Path, bytes: &[u8]) -> Result<Box<dyn Key>, Error> {
 pub fn from_private(
     file: &Path,
     bytes: &[u8],
-    ask: impl FnMut(&str) -> Result<Zeroizing<String>, Error>,
-) -> Result<Box<dyn Key>, Error> {
+    ask: impl FnMut(&str) -> Result<Zeroizing<String>, ClientError>,
+) -> Result<Box<dyn Key>, ClientError> {
     let key = private(file, bytes)?;
     let needs_touch = ours(file, key.public_key().key_data())?.kind.needs_touch;
     if needs_touch || key.is_encrypted() {
@@ -88,47 +88,47 @@ pub fn from_private(
     }
     if needs_touch {
         let file = file.display();
-        return Err(Error::new(format!(
+        return Err(ClientError::new(format!(
             "{file} is a security key, which signs through ssh-agent: run ssh-add {file}"
         )));
     }
     let key = if key.is_encrypted() { decrypted(file, &key, ask)? } else { key };
     let found = SSH_TYPES.iter().find_map(|known| (known.private)(key.key_data()));
-    found.ok_or_else(|| Error::new(format!("{} has no ssh private key", file.display())))
+    found.ok_or_else(|| ClientError::new(format!("{} has no ssh private key", file.display())))
 }
 
 #[cfg(feature = "client")]
 fn decrypted(
     file: &Path,
     key: &PrivateKey,
-    mut ask: impl FnMut(&str) -> Result<Zeroizing<String>, Error>,
-) -> Result<PrivateKey, Error> {
+    mut ask: impl FnMut(&str) -> Result<Zeroizing<String>, ClientError>,
+) -> Result<PrivateKey, ClientError> {
     let prompt = format!("passphrase of {}: ", file.display());
     for _ in 0..3 {
         if let Ok(key) = key.decrypt(ask(&prompt)?.as_bytes()) {
             return Ok(key);
         }
     }
-    Err(Error::new(format!("wrong passphrase for {}", file.display())))
+    Err(ClientError::new(format!("wrong passphrase for {}", file.display())))
 }
 
 #[cfg(not(feature = "client"))]
 fn decrypted(
     file: &Path,
     _: &PrivateKey,
-    _: impl FnMut(&str) -> Result<Zeroizing<String>, Error>,
-) -> Result<PrivateKey, Error> {
+    _: impl FnMut(&str) -> Result<Zeroizing<String>, ClientError>,
+) -> Result<PrivateKey, ClientError> {
     let file = file.display();
     let text =
         format!("{file} is encrypted, which this build cannot read: load it into ssh-agent");
-    Err(Error::new(text))
+    Err(ClientError::new(text))
 }
 
 /// The key in the agent that the environment names, if it has it.
-fn held(file: &Path, key: &PublicKey) -> Result<Option<Box<dyn Key>>, Error> {
+fn held(file: &Path, key: &PublicKey) -> Result<Option<Box<dyn Key>>, ClientError> {
     let Some(socket) = agent::socket() else { return Ok(None) };
     let cannot =
-        |why: &dyn Display| Error::new(format!("cannot use {}: {why}", file.display()));
+        |why: &dyn Display| ClientError::new(format!("cannot use {}: {why}", file.display()));
     let blob = key.to_bytes().map_err(|error| cannot(&error))?;
     let public = credential::read_ssh(&blob, false).map_err(|_| cannot(&"it is a weak key"))?;
     let identities = Agent::connect(&socket)?.identities()?;
@@ -138,11 +138,11 @@ fn held(file: &Path, key: &PublicKey) -> Result<Option<Box<dyn Key>>, Error> {
 }
 
 /// The type of a public key, if knockd takes it.
-fn ours(file: &Path, key: &KeyData) -> Result<&'static SshType, Error> {
+fn ours(file: &Path, key: &KeyData) -> Result<&'static SshType, ClientError> {
     let name = key.algorithm();
     SSH_TYPES.iter().find(|known| known.kind.name == name.as_str()).ok_or_else(|| {
         let names: Vec<_> = SSH_TYPES.iter().map(|known| known.kind.name).collect();
         let (file, names) = (file.display(), names.join(" and "));
-        Error::new(format!("{file} is of type {name}, knockd takes {names}"))
+        ClientError::new(format!("{file} is of type {name}, knockd takes {names}"))
     })
 }

@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use super::Error;
+use super::ClientError;
 use crate::core::address::{self, Loopback};
 
 /// How long the command may take.
@@ -36,8 +36,8 @@ pub fn parse(text: &str) -> Result<IpAddr, String> {
 ///
 /// # Errors
 /// When it fails, takes more than 10 s, or prints anything else.
-pub fn ask(command: &str) -> Result<IpAddr, Error> {
-    let failed = |why: String| Error::new(format!("cannot use {command:?}: {why}"));
+pub fn ask(command: &str) -> Result<IpAddr, ClientError> {
+    let failed = |why: String| ClientError::new(format!("cannot use {command:?}: {why}"));
     let mut child = Command::new("/bin/sh")
         .args(["-c", command])
         .stdin(Stdio::null())

@@ -10,7 +10,7 @@ use std::thread;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::Error;
+use super::ClientError;
 
 /// How many bytes are relayed at once.
 const BUFFER: usize = 64 << 10;
@@ -20,8 +20,8 @@ const BUFFER: usize = 64 << 10;
 ///
 /// # Errors
 /// When either breaks.
-pub fn relay(connection: &TcpStream) -> Result<(), Error> {
-    let failed = |error: io::Error| Error::new(format!("the connection broke: {error}"));
+pub fn relay(connection: &TcpStream) -> Result<(), ClientError> {
+    let failed = |error: io::Error| ClientError::new(format!("the connection broke: {error}"));
     // Typed input must not wait for more of it.
     connection.set_nodelay(true).map_err(failed)?;
     let mut outgoing = connection.try_clone().map_err(failed)?;

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::Error;
+use super::ClientError;
 use crate::core::rolling::{PERIOD, PORTS, Rolling, STEPS};
 use crate::core::sequence::MAX_STEPS;
 use crate::core::sighting::Port;
 use crate::core::time::Wall;
 use crate::core::{duration, port};
-use crate::keyfile::{self, Kind};
+use crate::keyfile::{self, KeyKind};
 
 /// A rolling sequence as the server's configuration has it.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -37,7 +37,7 @@ impl Course {
     ///
     /// # Errors
     /// When the secret cannot be read.
-    pub fn knocks(&self, wall: Wall) -> Result<Vec<Port>, Error> {
+    pub fn knocks(&self, wall: Wall) -> Result<Vec<Port>, ClientError> {
         let secret = read(&self.rolling)?;
         let ports = self.ports.clone().unwrap_or(PORTS);
         let (steps, period) = (self.steps.unwrap_or(STEPS), self.period.unwrap_or(PERIOD));
@@ -46,12 +46,16 @@ impl Course {
     }
 }
 
-fn read(file: &Path) -> Result<keyfile::Key, Error> {
-    let key = keyfile::read(file).map_err(|error| Error::new(error.to_string()))?;
-    if key.kind != Kind::Secret {
-        let text =
-            format!("{} is a {} file, name a {} file", file.display(), key.kind, Kind::Secret);
-        return Err(Error::new(text));
+fn read(file: &Path) -> Result<keyfile::KeyBytes, ClientError> {
+    let key = keyfile::read(file).map_err(|error| ClientError::new(error.to_string()))?;
+    if key.kind != KeyKind::Secret {
+        let text = format!(
+            "{} is a {} file, name a {} file",
+            file.display(),
+            key.kind,
+            KeyKind::Secret
+        );
+        return Err(ClientError::new(text));
     }
     Ok(key.key)
 }

@@ -5,8 +5,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::Error;
-use super::token::{Access, Ask, Random};
+use super::ClientError;
+use super::access::{Access, Random, Wish};
 use crate::core::time::Wall;
 use crate::core::token::Wanted;
 
@@ -38,10 +38,14 @@ impl Families {
 ///
 /// # Errors
 /// When the name does not resolve, or has no address of the wanted family.
-pub fn resolve(name: &str, port: u16, families: Families) -> Result<Vec<SocketAddr>, Error> {
+pub fn resolve(
+    name: &str,
+    port: u16,
+    families: Families,
+) -> Result<Vec<SocketAddr>, ClientError> {
     let found = (name, port)
         .to_socket_addrs()
-        .map_err(|error| Error::new(format!("cannot resolve {name}: {error}")))?;
+        .map_err(|error| ClientError::new(format!("cannot resolve {name}: {error}")))?;
     let mut chosen: Vec<SocketAddr> = Vec::with_capacity(2);
     for mut destination in found {
         if let mapped @ IpAddr::V4(_) = destination.ip().to_canonical() {
@@ -58,7 +62,7 @@ pub fn resolve(name: &str, port: u16, families: Families) -> Result<Vec<SocketAd
             Families::V4 => "IPv4 ",
             Families::V6 => "IPv6 ",
         };
-        return Err(Error::new(format!("{name} has no {family}address")));
+        return Err(ClientError::new(format!("{name} has no {family}address")));
     }
     Ok(chosen)
 }
@@ -68,7 +72,7 @@ pub fn resolve(name: &str, port: u16, families: Families) -> Result<Vec<SocketAd
 ///
 /// # Errors
 /// When there is no route.
-pub fn local_address(to: SocketAddr) -> Result<IpAddr, Error> {
+pub fn local_address(to: SocketAddr) -> Result<IpAddr, ClientError> {
     let local = UdpSocket::bind(unspecified(to.ip())).and_then(|socket| {
         socket.connect(to)?;
         socket.local_addr()
@@ -84,11 +88,11 @@ pub fn local_address(to: SocketAddr) -> Result<IpAddr, Error> {
 pub fn send_token(
     access: &Access,
     wanted: Wanted,
-    ask: &Ask,
+    ask: &Wish,
     to: SocketAddr,
-) -> Result<(), Error> {
+) -> Result<(), ClientError> {
     let random = Random::fresh()
-        .map_err(|error| Error::new(format!("cannot get random bytes: {error}")))?;
+        .map_err(|error| ClientError::new(format!("cannot get random bytes: {error}")))?;
     let token = access.token(ask, wanted, wall_clock(), &random)?;
     let sent = UdpSocket::bind(unspecified(to.ip())).and_then(|socket| {
         socket.connect(to)?;
@@ -97,8 +101,8 @@ pub fn send_token(
     sent.map(drop).map_err(|error| cannot_send(to, &error))
 }
 
-fn cannot_send(to: SocketAddr, error: &io::Error) -> Error {
-    Error::new(format!("cannot send to {to}: {error}"))
+fn cannot_send(to: SocketAddr, error: &io::Error) -> ClientError {
+    ClientError::new(format!("cannot send to {to}: {error}"))
 }
 
 /// Any local address of the family of `address`, and any port.

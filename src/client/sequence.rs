@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, connect, socket};
 
-use super::Error;
+use super::ClientError;
 use super::send::unspecified;
 use crate::core::sighting::{Port, Protocol};
 
@@ -25,7 +25,7 @@ pub fn send(
     delay: Duration,
     host: SocketAddr,
     mut sent: impl FnMut(Port, IpAddr),
-) -> Result<(), Error> {
+) -> Result<(), ClientError> {
     for (index, knock) in knocks.iter().enumerate() {
         if index > 0 && !delay.is_zero() {
             thread::sleep(delay);
@@ -37,7 +37,7 @@ pub fn send(
             Protocol::Udp => send_datagram(to),
         }
         .map_err(|error| {
-            Error::new(format!("cannot knock at {} port {knock}: {error}", host.ip()))
+            ClientError::new(format!("cannot knock at {} port {knock}: {error}", host.ip()))
         })?;
         sent(*knock, host.ip());
     }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 
-use super::Error;
+use super::ClientError;
 use crate::core::address::{self, Loopback};
 use crate::core::token::Wanted;
 
@@ -37,19 +37,23 @@ pub struct Chosen {
 /// # Errors
 /// When no door opens for `local`; and when only [`SourceSetting::Observed`] can
 /// work, but something else is set.
-pub fn choose(source: SourceSetting, local: IpAddr, server: IpAddr) -> Result<Chosen, Error> {
+pub fn choose(
+    source: SourceSetting,
+    local: IpAddr,
+    server: IpAddr,
+) -> Result<Chosen, ClientError> {
     if source == SourceSetting::Observed {
         return Ok(Chosen { wanted: Wanted::Source, hint: None });
     }
     let host = address::host(local, Loopback::Allowed)
-        .ok_or_else(|| Error::new(format!("no door opens for {local}")))?;
+        .ok_or_else(|| ClientError::new(format!("no door opens for {local}")))?;
     if !is_private(host) || is_private(server) || server.is_loopback() {
         return Ok(Chosen { wanted: Wanted::Address(host), hint: None });
     }
     let why =
         format!("{host} is a private address and {server} is not, so NAT is between them");
     if source == SourceSetting::Bound {
-        return Err(Error::new(format!(
+        return Err(ClientError::new(format!(
             "{why}: no door opens for {host}; set source: Auto in hosts.ron and source: Observed \
              for the user on the server, or give --address"
         )));

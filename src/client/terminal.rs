@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use nix::sys::termios::{self, LocalFlags, SetArg, SpecialCharacterIndices, Termios};
 use zeroize::Zeroizing;
 
-use super::Error;
+use super::ClientError;
 
 /// The longest passphrase, in bytes.
 const MAX_LENGTH: usize = 1024;
@@ -16,15 +16,15 @@ const MAX_LENGTH: usize = 1024;
 ///
 /// # Errors
 /// Without a terminal, and when the answer is too long or ends early.
-pub fn ask_passphrase(prompt: &str) -> Result<Zeroizing<String>, Error> {
+pub fn ask_passphrase(prompt: &str) -> Result<Zeroizing<String>, ClientError> {
     let terminal =
         OpenOptions::new().read(true).write(true).open("/dev/tty").map_err(|error| {
-            Error::new(format!(
+            ClientError::new(format!(
                 "cannot ask for a passphrase, load the key into ssh-agent: /dev/tty: {error}"
             ))
         })?;
     ask_on(&terminal, prompt)
-        .map_err(|error| Error::new(format!("cannot ask for a passphrase: {error}")))
+        .map_err(|error| ClientError::new(format!("cannot ask for a passphrase: {error}")))
 }
 
 fn ask_on(mut terminal: &File, prompt: &str) -> io::Result<Zeroizing<String>> {

@@ -4,12 +4,12 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::access::{Access, Wish};
 use super::hosts::{self, Host};
-use super::order::{Named, Then, Token};
 use super::send::{self, Families};
 use super::source;
-use super::token::{Access, Ask};
-use super::{Error, complain, keys, own_address, relay, say, to_each, wait};
+use super::task::{Named, Then, Token};
+use super::{ClientError, complain, key_files, own_address, relay, say, to_each, wait};
 use crate::core::token::Wanted;
 
 /// The time between two tokens while waiting for a door.
@@ -18,7 +18,11 @@ const INTERVAL: Duration = Duration::from_secs(3);
 const TOUCH_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Sends the token, and waits for the door if that is asked for.
-pub(super) fn send(token: &Token, families: Families, verbose: bool) -> Result<(), Error> {
+pub(super) fn send(
+    token: &Token,
+    families: Families,
+    verbose: bool,
+) -> Result<(), ClientError> {
     let file = match &token.hosts {
         Some(file) => file.clone(),
         None => hosts::directory()?.join("hosts.ron"),
@@ -34,9 +38,9 @@ pub(super) fn send(token: &Token, families: Families, verbose: bool) -> Result<(
 /// What sending a token takes.
 struct Knock<'a> {
     access: Access,
-    ask: &'a Ask,
+    ask: &'a Wish,
     /// Where to send, and the address to ask for there.
-    destinations: Vec<(SocketAddr, Result<Wanted, Error>)>,
+    destinations: Vec<(SocketAddr, Result<Wanted, ClientError>)>,
     /// Prints what is sent.
     report: Option<fn(&str)>,
 }
@@ -47,7 +51,7 @@ impl<'a> Knock<'a> {
         host: &Host,
         families: Families,
         verbose: bool,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, ClientError> {
         let named = match &token.named {
             Some(Named::Address(address)) => Some(*address),
             Some(Named::Command(command)) => Some(own_address::ask(command)?),
@@ -60,9 +64,9 @@ impl<'a> Knock<'a> {
             _ => families,
         };
         let access = Access {
-            gate_key: keys::read_gate(host.gate_key.as_path())?,
+            gate_key: key_files::read_gate(host.gate_key.as_path())?,
             server_name: host.name.as_str().into(),
-            key: keys::read_user(host.key.as_path())?,
+            key: key_files::read_user(host.key.as_path())?,
         };
         let destinations = send::resolve(&host.address, host.port.get(), families)?;
         let wanted = |to: SocketAddr| match named {
@@ -78,7 +82,7 @@ impl<'a> Knock<'a> {
     }
 
     /// Sends one token to every destination.
-    fn send(&self) -> Result<(), Error> {
+    fn send(&self) -> Result<(), ClientError> {
         to_each(&self.destinations, self.report.is_some(), |(to, wanted)| {
             let wanted = wanted.clone()?;
             send::send_token(&self.access, wanted, self.ask, *to)?;
@@ -89,10 +93,10 @@ impl<'a> Knock<'a> {
         })
     }
 
-    fn connect(&self, then: &Then, host: &Host, name: &str) -> Result<(), Error> {
+    fn connect(&self, then: &Then, host: &Host, name: &str) -> Result<(), ClientError> {
         let door = &self.ask.door;
         let port = then.port.or_else(|| host.ports.get(door).copied()).ok_or_else(|| {
-            Error::new(format!(
+            ClientError::new(format!(
                 "no port of door {door} is known: give --port, or add ports: {{{door:?}: 22}} to \
                  host {name} in hosts.ron"
             ))
@@ -109,7 +113,7 @@ impl<'a> Knock<'a> {
     }
 
     /// A hint why the door may have stayed shut.
-    fn shut(&self, name: &str, timeout: Duration) -> Error {
+    fn shut(&self, name: &str, timeout: Duration) -> ClientError {
         let (door, seconds) = (&self.ask.door, timeout.as_secs());
         let asked: Vec<_> = self.destinations.iter().flat_map(|(_, wanted)| wanted).collect();
         let hint = if asked.contains(&&Wanted::Source) {
@@ -120,7 +124,7 @@ impl<'a> Knock<'a> {
                 asked.iter().map(|wanted| of(**wanted)).collect::<Vec<_>>().join(" and ");
             format!("if NAT changes {named} on the way, write source: Observed in hosts.ron")
         };
-        Error::new(format!(
+        ClientError::new(format!(
             "door {door} of {name} did not answer within {seconds} s, see the server's log; {hint}"
         ))
     }
@@ -132,10 +136,10 @@ fn at(mut to: SocketAddr, port: u16) -> SocketAddr {
 }
 
 /// Chooses the address to ask the server at `to` for.
-fn wanted(host: &Host, to: SocketAddr) -> Result<Wanted, Error> {
+fn wanted(host: &Host, to: SocketAddr) -> Result<Wanted, ClientError> {
     let local = send::local_address(to)?;
     let choice = source::choose(host.source, local, to.ip())
-        .map_err(|error| Error::new(format!("cannot send to {to}: {error}")))?;
+        .map_err(|error| ClientError::new(format!("cannot send to {to}: {error}")))?;
     if let Some(hint) = choice.hint {
         complain(&hint);
     }

@@ -14,7 +14,7 @@ use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrStorage, connect, getsockopt, socket,
 };
 
-use super::Error;
+use super::ClientError;
 
 /// How long to wait for a connection before the next try, at first. A segment that
 /// arrives before the door is open is dropped, and the system repeats it late.
@@ -34,11 +34,11 @@ pub fn until_open(
     doors: &[SocketAddr],
     timeout: Duration,
     interval: Duration,
-    mut send: impl FnMut() -> Result<(), Error>,
-    complain: impl Fn(&Error),
-) -> Result<Option<TcpStream>, Error> {
+    mut send: impl FnMut() -> Result<(), ClientError>,
+    complain: impl Fn(&ClientError),
+) -> Result<Option<TcpStream>, ClientError> {
     let failed =
-        |error: io::Error| Error::new(format!("cannot wait for a connection: {error}"));
+        |error: io::Error| ClientError::new(format!("cannot wait for a connection: {error}"));
     send()?;
     // A security key may have taken its time; that is not the door's.
     let begin = Instant::now();

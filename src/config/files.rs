@@ -107,10 +107,10 @@ impl Files {
     ///
     /// # Errors
     /// When the file was never read, or holds no key.
-    pub(super) fn key(&self, path: &Path) -> Result<KeyFile, keyfile::Error> {
+    pub(super) fn key(&self, path: &Path) -> Result<KeyFile, keyfile::KeyFileError> {
         match self.keys.get(path) {
             Some(bytes) => keyfile::parse(path, bytes),
-            None => Err(keyfile::Error::missing(path)),
+            None => Err(keyfile::KeyFileError::missing(path)),
         }
     }
 
@@ -144,7 +144,7 @@ impl Files {
     ) -> Result<&[u8], Unread> {
         if !self.keys.contains_key(path) {
             if origin == Origin::Memory {
-                return Err(Unread::File(keyfile::Error::missing(path)));
+                return Err(Unread::File(keyfile::KeyFileError::missing(path)));
             }
             let read = match content {
                 Content::Public => keyfile::read_public_bytes,
@@ -218,7 +218,7 @@ impl Files {
 #[derive(Debug)]
 pub enum Unread {
     /// Because of the file.
-    File(keyfile::Error),
+    File(keyfile::KeyFileError),
     /// Because all files together are too large.
     Large,
 }

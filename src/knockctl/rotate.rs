@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{Error, hint};
 use crate::config;
-use crate::keyfile::{self, Kind};
+use crate::keyfile::{self, KeyKind};
 
 /// The most files of one day.
 const MAX_TRIES: u32 = 100;
@@ -45,7 +45,7 @@ pub(super) fn rotate_gate(file: &Path, today: &str, out: &mut dyn Write) -> Resu
 }
 
 /// Writes the key under the first name that is free.
-fn make(secrets: &Path, today: &str, key: &keyfile::Key) -> Result<String, Error> {
+fn make(secrets: &Path, today: &str, key: &keyfile::KeyBytes) -> Result<String, Error> {
     for number in 1..=MAX_TRIES {
         let name = match number {
             1 => format!("gate-{today}.key"),
@@ -55,7 +55,7 @@ fn make(secrets: &Path, today: &str, key: &keyfile::Key) -> Result<String, Error
         if path.exists() {
             continue;
         }
-        keyfile::write_new(&path, Kind::Gate, key, "").map_err(Error::from_display)?;
+        keyfile::write_new(&path, KeyKind::Gate, key, "").map_err(Error::from_display)?;
         return Ok(name);
     }
     let text = format!("{} is full of new gate keys, remove some", secrets.display());

@@ -13,7 +13,7 @@ use crate::config::{self, Config};
 use crate::core::name;
 use crate::firewall::{Dialect, NATIVE};
 use crate::keep::journal;
-use crate::keyfile::{self, Kind};
+use crate::keyfile::{self, KeyKind};
 use crate::sys::SYSTEM;
 
 /// SPA ports are drawn from here: above those of services, below those that
@@ -142,7 +142,7 @@ fn user(order: &Setup) -> Result<String, Error> {
 fn make_gate_key(path: &Path) -> Result<bool, Error> {
     if path.exists() {
         let read = keyfile::read(path).map_err(Error::from_display)?;
-        if read.kind == Kind::Gate {
+        if read.kind == KeyKind::Gate {
             return Ok(false);
         }
         return Err(Error::Because(format!(
@@ -154,7 +154,7 @@ fn make_gate_key(path: &Path) -> Result<bool, Error> {
     let mut key = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *key)
         .map_err(|error| Error::Because(format!("cannot get random bytes: {error}")))?;
-    keyfile::write_new(path, Kind::Gate, &key, "").map_err(Error::from_display)?;
+    keyfile::write_new(path, KeyKind::Gate, &key, "").map_err(Error::from_display)?;
     Ok(true)
 }
 

@@ -64,7 +64,8 @@ fn main() {
         let directory = tempfile::tempdir().unwrap();
         let gate_key = zeroize::Zeroizing::new([3; 32]);
         let file = directory.path().join("knockd/gate.key");
-        knockd::keyfile::write_new(&file, knockd::keyfile::Kind::Gate, &gate_key, "").unwrap();
+        knockd::keyfile::write_new(&file, knockd::keyfile::KeyKind::Gate, &gate_key, "")
+            .unwrap();
         let text = text(users);
         let begin = Instant::now();
         let read = config::parse(&text, Path::new("knockd.ron"), directory.path()).unwrap();

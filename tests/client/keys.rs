@@ -8,7 +8,7 @@ use std::path::Path;
 use base64ct::{Base64, Encoding};
 use knockd::client::key::ed25519::Ed25519;
 use knockd::core::token::MAX_LENGTH;
-use knockd::keyfile::{self, Kind};
+use knockd::keyfile::{self, KeyKind};
 
 use super::home::{GATE, Home, SECRET, SEED, key_line, opened, udp};
 
@@ -22,7 +22,7 @@ fn a_new_user_key_lies_in_the_users_directory_for_its_eyes_only() {
     let said = home.knock("--keygen");
     assert_eq!((said.code, &*said.err), (Some(0), ""));
     let file = home.file("id.key");
-    assert_eq!(keyfile::read(&file).unwrap().kind, Kind::Ed25519);
+    assert_eq!(keyfile::read(&file).unwrap().kind, KeyKind::Ed25519);
     assert_eq!((mode(&file), mode(file.parent().unwrap())), (0o600, 0o700));
 }
 
@@ -53,9 +53,9 @@ fn said_as(home: &Home, line: &str, login: &str) -> String {
 fn new_keys_are_of_the_kind_asked_for_and_stay_unseen() {
     let home = Home::empty();
     for (line, kind) in [
-        ("--keygen config/knock/made", Kind::Ed25519),
-        ("--keygen --secret config/knock/made", Kind::Secret),
-        ("--keygen --gate config/knock/made", Kind::Gate),
+        ("--keygen config/knock/made", KeyKind::Ed25519),
+        ("--keygen --secret config/knock/made", KeyKind::Secret),
+        ("--keygen --gate config/knock/made", KeyKind::Gate),
     ] {
         let output = home.command(line).output().unwrap();
         let file = home.file("made");

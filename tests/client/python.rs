@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use std::process::Command;
 
 use crate::policy::{GATE_KEY, Key, Parts, SERVER, SPA_PORT, at, datagram, ip, outcome, user};
+use knockd::client::access::{Access, Random, Wish};
 use knockd::client::key::Key as ClientKey;
 use knockd::client::key::ed25519::Ed25519;
 use knockd::client::key::secret::Secret;
-use knockd::client::token::{Access, Ask, Random};
 use knockd::core::reason::Reason;
 use knockd::core::token::{GateKey, Wanted};
 use knockd::core::user::SourcePolicy;
@@ -75,7 +75,7 @@ fn both_make_the_same_bytes_of_the_same_input() {
             {
                 let wanted = address.map_or(Wanted::Source, |text| Wanted::Address(ip(text)));
                 let lifetime = (seconds > 0).then(|| std::time::Duration::from_secs(seconds));
-                let ask = Ask { door: "ssh".into(), lifetime };
+                let ask = Wish { door: "ssh".into(), lifetime };
                 let ours = access.token(&ask, wanted, issued, &random).unwrap();
                 let (seconds, issued) = (seconds.to_string(), issued.as_millis().to_string());
                 let (salt, padding, key) =

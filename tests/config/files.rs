@@ -49,7 +49,7 @@ fn a_key_that_changed_on_the_disk_is_still_the_old_one_in_memory() {
     let mut house = House::new();
     let first = house.parse(&conf(&[])).unwrap();
     fs::remove_file(house.path("alice.key")).unwrap();
-    house.add_key("alice.key", keyfile::Kind::Secret, 99);
+    house.add_key("alice.key", keyfile::KeyKind::Secret, 99);
     let id = |config: &Config| config.policy.users[0].id();
     assert_ne!(id(&house.parse(&conf(&[])).unwrap()), id(&first));
     assert_eq!(id(&config::parse_files(&first.files).unwrap()), id(&first));

@@ -5,12 +5,12 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
-use knockd::keyfile::{self, Key, Kind};
+use knockd::keyfile::{self, KeyBytes, KeyKind};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-fn key() -> Key {
-    Key::new(std::array::from_fn(|place| (place as u8).wrapping_mul(73) ^ 0x5a))
+fn key() -> KeyBytes {
+    KeyBytes::new(std::array::from_fn(|place| (place as u8).wrapping_mul(73) ^ 0x5a))
 }
 
 fn file(directory: &TempDir, content: impl AsRef<[u8]>) -> PathBuf {
@@ -35,7 +35,7 @@ fn refusal(path: &Path) -> String {
 #[test]
 fn what_was_written_is_read_back() {
     let directory = tempfile::tempdir().unwrap();
-    for kind in [Kind::Gate, Kind::Secret, Kind::Ed25519] {
+    for kind in [KeyKind::Gate, KeyKind::Secret, KeyKind::Ed25519] {
         let path = directory.path().join("a/b").join(kind.word());
         keyfile::write_new(&path, kind, &key(), "alice at home").unwrap();
         let read = keyfile::read(&path).unwrap();
@@ -53,7 +53,8 @@ fn an_existing_file_is_never_touched() {
     let link = directory.path().join("link.key");
     symlink(directory.path().join("absent"), &link).unwrap();
     for path in [&path, &link] {
-        let error = keyfile::write_new(path, Kind::Gate, &key(), "").unwrap_err().to_string();
+        let error =
+            keyfile::write_new(path, KeyKind::Gate, &key(), "").unwrap_err().to_string();
         assert!(
             error.starts_with("cannot create key file") && error.contains("exists"),
             "{error}"
@@ -68,7 +69,7 @@ fn a_comment_is_one_short_line() {
     let directory = tempfile::tempdir().unwrap();
     for comment in ["two\nlines", "\u{7}", &"x".repeat(5000)] {
         let path = directory.path().join("some.key");
-        let error = keyfile::write_new(&path, Kind::Gate, &key(), comment).unwrap_err();
+        let error = keyfile::write_new(&path, KeyKind::Gate, &key(), comment).unwrap_err();
         assert!(error.to_string().contains("the comment must be"), "{error}");
         assert!(!path.exists());
     }

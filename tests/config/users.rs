@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use crate::house::{House, PUBLIC, assert_problems, conf};
-use knockd::keyfile::{self, Kind};
+use knockd::keyfile::{self, KeyKind};
 
 #[test]
 fn users_have_known_doors_and_a_readable_end() {
@@ -70,7 +70,7 @@ fn no_two_users_have_the_same_key_and_none_has_the_gate_key() {
         house.problems(&conf(&[&users("alice.key")])),
         ["7:21: user \"alice\" has the same key, give each user one"]
     );
-    house.add_key("gate-copy.key", Kind::Secret, 0);
+    house.add_key("gate-copy.key", KeyKind::Secret, 0);
     assert_eq!(
         house.problems(&conf(&[&users("gate-copy.key")])),
         ["7:21: this secret is a gate key, which all clients have, make another"]
@@ -87,7 +87,7 @@ fn there_are_one_or_two_gate_keys_and_they_differ() {
         &["5:44: this gate key is the other one again, remove it"],
     );
     let mut house = House::new();
-    house.add_key("third.key", Kind::Gate, 9);
+    house.add_key("third.key", KeyKind::Gate, 9);
     let three = conf(&[&spa("\"gate.key\", \"old-gate.key\", \"third.key\"")]);
     assert_eq!(house.problems(&three), [count]);
 }

@@ -212,7 +212,7 @@ proptest! {
 #[test]
 fn mistakes_are_told_with_their_place() {
     let mut house = House::new();
-    house.add_key("rolling.key", knockd::keyfile::Kind::Secret, 9);
+    house.add_key("rolling.key", knockd::keyfile::KeyKind::Secret, 9);
     let changing = |rest: &str| {
         format!(
             "sequences: {{\"s\": (changing: Rolling(secret: \"rolling.key\"{rest}), opens: [\"ssh\"])}}"

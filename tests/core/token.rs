@@ -5,12 +5,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use knockd::client::Error;
+use knockd::client::ClientError;
+use knockd::client::access::{Access, Random, Wish};
 use knockd::client::key::ed25519::Ed25519;
 use knockd::client::key::secret::Secret;
 use knockd::client::key::ssh::Ssh;
 use knockd::client::key::{Held, Key, Signs};
-use knockd::client::token::{Access, Ask, Random};
 use knockd::core::bytes::Writer;
 use knockd::core::credential::security_key::SecurityKey;
 use knockd::core::credential::{self, Credential, ProofKind, secret};
@@ -95,7 +95,7 @@ const KNOWN: [Known; 4] = [
 fn security_key() -> Box<dyn Key> {
     struct Touched(Ed25519);
     impl Signs for Touched {
-        fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        fn sign(&self, message: &[u8]) -> Result<Vec<u8>, ClientError> {
             let attested = Attested { flags: 1, counter: 7 };
             let signature = self.0.sign(&attested.signed("ssh:", message));
             let begin = Writer::new().string(b"sk-ssh-ed25519@openssh.com").string(&signature);
@@ -153,7 +153,7 @@ impl Known {
     fn build(&self, server_name: &str) -> Vec<u8> {
         let access =
             Access { gate_key: gate_key(), server_name: server_name.into(), key: (self.key)() };
-        let ask = Ask { door: "ssh".into(), lifetime: Some(Duration::from_secs(60)) };
+        let ask = Wish { door: "ssh".into(), lifetime: Some(Duration::from_secs(60)) };
         access.token(&ask, self.wanted(), ISSUED, &random()).unwrap()
     }
 }

@@ -310,7 +310,7 @@ fn a_server_of_the_same_name_is_another_one_unless_its_address_or_port_agrees() 
         for name in ["a", "b"] {
             let gate = directory.join(format!("{name}.gate"));
             let _ = fs::remove_file(&gate);
-            keyfile::write_new(&gate, keyfile::Kind::Gate, &[1; 32].into(), "").unwrap();
+            keyfile::write_new(&gate, keyfile::KeyKind::Gate, &[1; 32].into(), "").unwrap();
         }
     };
     let is_old = |name: &str| {

@@ -51,8 +51,8 @@ fn the_last_of_ten_thousand_users_gets_in_before_and_after_a_reload() {
     let config = lab.write("knockd.ron", &configuration(&lab));
     let daemon = lab.daemon(&config);
     let knock = |number: u32, from: &str| {
-        let access = knockd::client::token::Access {
-            gate_key: knockd::client::keys::read_gate(&lab.path("gate.key")).unwrap(),
+        let access = knockd::client::access::Access {
+            gate_key: knockd::client::key_files::read_gate(&lab.path("gate.key")).unwrap(),
             server_name: NAME.into(),
             key: Box::new(Ed25519::new(&seed(number))),
         };

@@ -2,7 +2,7 @@
 
 use ed25519_dalek::{Signer as _, SigningKey};
 
-use super::{Error, Key};
+use super::{ClientError, Key};
 use crate::core::credential::{ProofKind, ed25519};
 use crate::core::statement::{Statement, UserId};
 
@@ -38,7 +38,7 @@ impl Key for Ed25519 {
         &ed25519::KIND
     }
 
-    fn prove(&self, statement: &Statement) -> Result<Vec<u8>, Error> {
+    fn prove(&self, statement: &Statement) -> Result<Vec<u8>, ClientError> {
         Ok(self.sign(statement.as_bytes()).to_vec())
     }
 }

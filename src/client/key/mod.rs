@@ -5,7 +5,7 @@
 
 use ssh_key::private::KeypairData;
 
-use super::Error;
+use super::ClientError;
 use crate::core::bytes::{Malformed, Reader};
 use crate::core::credential::{ProofKind, Verifier};
 use crate::core::sshsig;
@@ -28,7 +28,7 @@ pub trait Key {
     ///
     /// # Errors
     /// When another holds the key and does not sign as its kind must.
-    fn prove(&self, statement: &Statement) -> Result<Vec<u8>, Error>;
+    fn prove(&self, statement: &Statement) -> Result<Vec<u8>, ClientError>;
 }
 
 /// A type of ssh keys.
@@ -51,7 +51,7 @@ pub trait Signs {
     ///
     /// # Errors
     /// When it does not; the text says what to do.
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error>;
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, ClientError>;
 }
 
 /// An ssh key that another holds.
@@ -71,11 +71,11 @@ impl<S: Signs> Key for Held<S> {
         self.public.kind()
     }
 
-    fn prove(&self, statement: &Statement) -> Result<Vec<u8>, Error> {
+    fn prove(&self, statement: &Statement) -> Result<Vec<u8>, ClientError> {
         let signature = self.holder.sign(&sshsig::blob(statement))?;
         let kind = self.kind();
         proof_in(kind, &signature).map_err(|Malformed| {
-            Error::new(format!("the agent made no signature of type {}", kind.name))
+            ClientError::new(format!("the agent made no signature of type {}", kind.name))
         })
     }
 }

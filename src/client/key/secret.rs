@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{Error, Key};
+use super::{ClientError, Key};
 use crate::core::credential::{ProofKind, secret};
 use crate::core::statement::{Statement, UserId};
 
@@ -18,7 +18,7 @@ impl Key for Secret {
         &secret::KIND
     }
 
-    fn prove(&self, statement: &Statement) -> Result<Vec<u8>, Error> {
+    fn prove(&self, statement: &Statement) -> Result<Vec<u8>, ClientError> {
         Ok(secret::prove(&self.0, statement).to_vec())
     }
 }

@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::ed25519::Ed25519;
-use super::{Error, Key, SshType};
+use super::{ClientError, Key, SshType};
 use crate::core::credential::{ProofKind, ssh};
 use crate::core::sshsig;
 use crate::core::statement::{Statement, UserId};
@@ -38,7 +38,7 @@ impl Key for Ssh {
         &ssh::KIND
     }
 
-    fn prove(&self, statement: &Statement) -> Result<Vec<u8>, Error> {
+    fn prove(&self, statement: &Statement) -> Result<Vec<u8>, ClientError> {
         Ok(self.0.sign(&sshsig::blob(statement)).to_vec())
     }
 }

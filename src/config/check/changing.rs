@@ -16,7 +16,7 @@ use crate::core::one_time::OneTime;
 use crate::core::rolling::{self, Rolling};
 use crate::core::sequence::{MAX_STEPS, Sequence, Steps};
 use crate::core::token::UserId;
-use crate::keyfile::Kind;
+use crate::keyfile::KeyKind;
 
 /// Below that, clocks would have to agree too well.
 const MIN_PERIOD: Duration = Duration::from_secs(10);
@@ -86,7 +86,7 @@ pub fn check(
         let text = format!("steps is {steps}, must be {MIN_STEPS} to {MAX_STEPS}");
         report.error(at.field("steps"), text);
     }
-    let secret = keys.read(secret, Kind::Secret, at.field("secret"), report)?;
+    let secret = keys.read(secret, KeyKind::Secret, at.field("secret"), report)?;
     Some(Steps::Rolling(Rolling::new(secret, ports, steps, period)))
 }
 

@@ -10,7 +10,7 @@ use crate::config::problem::Report;
 use crate::config::raw::{self, Configuration};
 use crate::core::credential::Credential;
 use crate::core::printable;
-use crate::keyfile::{self, Key, Kind};
+use crate::keyfile::{self, KeyBytes, KeyKind};
 
 /// Where key files lie, and what was read of them.
 pub struct Keys {
@@ -62,10 +62,10 @@ impl Keys {
     pub fn read(
         &mut self,
         path: &str,
-        wanted: Kind,
+        wanted: KeyKind,
         at: Spot<'_>,
         report: &mut Report,
-    ) -> Option<Key> {
+    ) -> Option<KeyBytes> {
         let path = self.place(path, at, report)?;
         let read = match self.origin {
             Origin::Disk => self.files.read(&path),

@@ -11,7 +11,7 @@ use crate::config::raw;
 use crate::core::credential::secret;
 use crate::core::policy;
 use crate::core::token::{GateKey, UserId};
-use crate::keyfile::Kind;
+use crate::keyfile::KeyKind;
 
 const MAX_SKEW: Duration = Duration::from_secs(30);
 
@@ -50,7 +50,9 @@ pub fn check(
     let mut gate_keys = Vec::new();
     let mut gate_ids = Vec::new();
     for (ordinal, path) in raw.gate_keys.iter().enumerate() {
-        let Some(key) = keys.read(path, Kind::Gate, at.item(ordinal), report) else { continue };
+        let Some(key) = keys.read(path, KeyKind::Gate, at.item(ordinal), report) else {
+            continue;
+        };
         let id = secret::id(&key);
         if gate_ids.contains(&id) {
             report.error(at.item(ordinal), "this gate key is the other one again, remove it");

@@ -22,7 +22,7 @@ use crate::core::printable;
 use crate::core::time::Wall;
 use crate::core::token::UserId;
 use crate::core::user::{PROOFS_PER_SECOND, User};
-use crate::keyfile::{self, Kind};
+use crate::keyfile::{self, KeyKind};
 
 const MAX_USERS: usize = 10_000;
 /// As many as the daemon may hold.
@@ -177,7 +177,7 @@ fn credentials(
 ) -> Vec<Credential> {
     match raw {
         raw::Credential::Secret(path) => {
-            let secret = keys.read(path, Kind::Secret, at, report);
+            let secret = keys.read(path, KeyKind::Secret, at, report);
             secret.map(|secret| Secret(secret).into()).into_iter().collect()
         }
         raw::Credential::Ed25519(text) => ed25519(text, at, report).into_iter().collect(),

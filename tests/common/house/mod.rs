@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use knockd::config::{self, Config, Problems};
-use knockd::keyfile::{self, Key, Kind};
+use knockd::keyfile::{self, KeyBytes, KeyKind};
 use tempfile::TempDir;
 
 /// An ordinary Ed25519 public key (RFC 8032, section 7.1, test 1).
@@ -23,11 +23,11 @@ impl House {
         let mut house =
             Self { directory: tempfile::tempdir().unwrap(), secrets: vec![PUBLIC.to_owned()] };
         for (number, (name, kind)) in [
-            ("gate.key", Kind::Gate),
-            ("old-gate.key", Kind::Gate),
-            ("alice.key", Kind::Secret),
-            ("bob.key", Kind::Secret),
-            ("seed.key", Kind::Ed25519),
+            ("gate.key", KeyKind::Gate),
+            ("old-gate.key", KeyKind::Gate),
+            ("alice.key", KeyKind::Secret),
+            ("bob.key", KeyKind::Secret),
+            ("seed.key", KeyKind::Ed25519),
         ]
         .into_iter()
         .enumerate()
@@ -37,8 +37,8 @@ impl House {
         house
     }
 
-    pub fn add_key(&mut self, name: &str, kind: Kind, number: u8) {
-        let mut key = Key::default();
+    pub fn add_key(&mut self, name: &str, kind: KeyKind, number: u8) {
+        let mut key = KeyBytes::default();
         for (place, byte) in key.iter_mut().enumerate() {
             *byte = (place as u8).wrapping_mul(37) ^ number.wrapping_mul(101);
         }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use knockd::client::keys::{read_gate, read_user};
-use knockd::client::token::{Access, Ask, Random};
+use knockd::client::access::{Access, Random, Wish};
+use knockd::client::key_files::{read_gate, read_user};
 use knockd::core::time::Wall;
 use knockd::core::token::Wanted;
 
@@ -148,7 +148,7 @@ impl Lab {
 
 /// A token that was made at `issued`.
 pub fn token(access: &Access, door: &str, wanted: Wanted, issued: Wall) -> Vec<u8> {
-    let ask = Ask { door: door.into(), lifetime: None };
+    let ask = Wish { door: door.into(), lifetime: None };
     access.token(&ask, wanted, issued, &Random::fresh().unwrap()).unwrap()
 }
 

@@ -12,7 +12,7 @@ use knockd::client::hosts;
 use knockd::config;
 use knockd::firewall::pf::dialect::OPENBSD;
 use knockd::import::{Frame, translate};
-use knockd::keyfile::{self, Key, Kind};
+use knockd::keyfile::{self, KeyBytes, KeyKind};
 use tempfile::TempDir;
 
 use super::{CONFIGURATION, KNOCK, MIGRATE};
@@ -70,8 +70,9 @@ fn make_keys(configuration: &str, secrets: &Path) {
     let mut before = "";
     for (number, text) in configuration.split('"').enumerate() {
         if number % 2 == 1 && (text.ends_with(".key") || text.ends_with(".secret")) {
-            let kind = if before.ends_with("Secret(") { Kind::Secret } else { Kind::Gate };
-            let key = Key::new([u8::try_from(number).unwrap(); 32]);
+            let kind =
+                if before.ends_with("Secret(") { KeyKind::Secret } else { KeyKind::Gate };
+            let key = KeyBytes::new([u8::try_from(number).unwrap(); 32]);
             keyfile::write_new(&secrets.join(text), kind, &key, "").unwrap();
         } else if number % 2 == 1 && text.ends_with(".keys") {
             // The lines that the example of access.conf has.

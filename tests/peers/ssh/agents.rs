@@ -25,7 +25,7 @@ fn answered(answer: Vec<u8>) -> (Result<usize, String>, Result<(), String>) {
     let identities = ask().identities().map(|found| found.len());
     let signed = ask().sign(b"key", b"message").map(drop);
     serving.join().unwrap();
-    let said = |error: knockd::client::Error| error.to_string();
+    let said = |error: knockd::client::ClientError| error.to_string();
     (identities.map_err(said), signed.map_err(said))
 }
 

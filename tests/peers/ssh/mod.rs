@@ -202,10 +202,10 @@ fn the_offset_of_a_clock_that_is_wrong_is_logged_by_user() {
     needs!(root);
     let lab = laptop();
     let daemon = lab.daemon();
-    let access = knockd::client::token::Access {
-        gate_key: knockd::client::keys::read_gate(&lab.path("gate.key")).unwrap(),
+    let access = knockd::client::access::Access {
+        gate_key: knockd::client::key_files::read_gate(&lab.path("gate.key")).unwrap(),
         server_name: lab::NAME.into(),
-        key: knockd::client::keys::read_user(&lab.path("laptop")).unwrap(),
+        key: knockd::client::key_files::read_user(&lab.path("laptop")).unwrap(),
     };
     let late = furnish::clock() - std::time::Duration::from_secs(4_000);
     let stale = furnish::token(&access, "ssh", furnish::named(CLIENT4), late);

@@ -6,15 +6,15 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::access::Wish;
 use super::rolling::Course;
 use super::send::Families;
-use super::token::Ask;
 use crate::core::sighting::Port;
-use crate::keyfile::Kind;
+use crate::keyfile::KeyKind;
 
 /// What to do, and how.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Order {
+pub struct Task {
     /// What to do.
     pub action: Action,
     /// The address families to send over.
@@ -58,7 +58,7 @@ pub enum Action {
     /// Create a key file.
     Keygen {
         /// The kind of key.
-        kind: Kind,
+        kind: KeyKind,
         /// The new file; `None` is the user's usual key file.
         file: Option<PathBuf>,
     },
@@ -70,7 +70,7 @@ pub struct Token {
     /// Entry of the hosts file.
     pub host: String,
     /// What to ask for.
-    pub ask: Ask,
+    pub ask: Wish,
     /// The hosts file, if not the user's usual one.
     pub hosts: Option<PathBuf>,
     /// The address to ask for, instead of the one that the hosts file implies.

@@ -6,23 +6,23 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::Error;
+use super::ClientError;
 use super::key::Key;
 use super::key::ed25519::Ed25519;
 use super::key::secret::Secret;
 use super::{openssh, terminal};
 use crate::core::name;
 use crate::core::token::GateKey;
-use crate::keyfile::{self, Kind};
+use crate::keyfile::{self, KeyKind};
 
 /// Reads a gate key.
 ///
 /// # Errors
 /// When the file cannot be read, is open to others, or holds another kind.
-pub fn read_gate(file: &Path) -> Result<GateKey, Error> {
+pub fn read_gate(file: &Path) -> Result<GateKey, ClientError> {
     let read = read(file)?;
     match read.kind {
-        Kind::Gate => Ok(GateKey::new(read.key)),
+        KeyKind::Gate => Ok(GateKey::new(read.key)),
         kind => Err(misplaced(file, kind, "a knockd-gate file")),
     }
 }
@@ -33,7 +33,7 @@ pub fn read_gate(file: &Path) -> Result<GateKey, Error> {
 /// # Errors
 /// When the file cannot be read, is open to others, or holds another kind;
 /// those of [`openssh`].
-pub fn read_user(file: &Path) -> Result<Box<dyn Key>, Error> {
+pub fn read_user(file: &Path) -> Result<Box<dyn Key>, ClientError> {
     let bytes = read_bytes(file)?;
     if openssh::is_public(&bytes) {
         return openssh::from_public(file, &bytes);
@@ -41,11 +41,12 @@ pub fn read_user(file: &Path) -> Result<Box<dyn Key>, Error> {
     if openssh::is_private(&bytes) {
         return openssh::from_private(file, &bytes, terminal::ask_passphrase);
     }
-    let read = keyfile::parse(file, &bytes).map_err(|error| Error::new(error.to_string()))?;
+    let read =
+        keyfile::parse(file, &bytes).map_err(|error| ClientError::new(error.to_string()))?;
     match read.kind {
-        Kind::Secret => Ok(Box::new(Secret(read.key))),
-        Kind::Ed25519 => Ok(Box::new(Ed25519::new(&read.key))),
-        Kind::Gate => Err(misplaced(file, read.kind, "the user's own key")),
+        KeyKind::Secret => Ok(Box::new(Secret(read.key))),
+        KeyKind::Ed25519 => Ok(Box::new(Ed25519::new(&read.key))),
+        KeyKind::Gate => Err(misplaced(file, read.kind, "the user's own key")),
     }
 }
 
@@ -54,19 +55,19 @@ pub fn read_user(file: &Path) -> Result<Box<dyn Key>, Error> {
 ///
 /// # Errors
 /// When others can read or replace it, or the system refuses.
-pub fn read_bytes(file: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
+pub fn read_bytes(file: &Path) -> Result<Zeroizing<Vec<u8>>, ClientError> {
     keyfile::read_bytes(file).or_else(|error| match keyfile::read_public_bytes(file) {
         Ok(bytes) if openssh::is_public(&bytes) => Ok(bytes),
-        _ => Err(Error::new(error.to_string())),
+        _ => Err(ClientError::new(error.to_string())),
     })
 }
 
-fn read(file: &Path) -> Result<keyfile::KeyFile, Error> {
-    keyfile::read(file).map_err(|error| Error::new(error.to_string()))
+fn read(file: &Path) -> Result<keyfile::KeyFile, ClientError> {
+    keyfile::read(file).map_err(|error| ClientError::new(error.to_string()))
 }
 
-fn misplaced(file: &Path, kind: Kind, wanted: &str) -> Error {
-    Error::new(format!("{} is a {kind} file, name {wanted}", file.display()))
+fn misplaced(file: &Path, kind: KeyKind, wanted: &str) -> ClientError {
+    ClientError::new(format!("{} is a {kind} file, name {wanted}", file.display()))
 }
 
 /// Creates a key in a new file. Returns what belongs in the server's
@@ -74,30 +75,31 @@ fn misplaced(file: &Path, kind: Kind, wanted: &str) -> Error {
 ///
 /// # Errors
 /// When the file exists or cannot be written, or there are no random bytes.
-pub fn make(file: &Path, kind: Kind) -> Result<String, Error> {
+pub fn make(file: &Path, kind: KeyKind) -> Result<String, ClientError> {
     let mut key = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *key)
-        .map_err(|error| Error::new(format!("cannot get random bytes: {error}")))?;
-    keyfile::write_new(file, kind, &key, "").map_err(|error| Error::new(error.to_string()))?;
+        .map_err(|error| ClientError::new(format!("cannot get random bytes: {error}")))?;
+    keyfile::write_new(file, kind, &key, "")
+        .map_err(|error| ClientError::new(error.to_string()))?;
     Ok(stanza(file, kind, &key))
 }
 
-fn stanza(file: &Path, kind: Kind, key: &keyfile::Key) -> String {
+fn stanza(file: &Path, kind: KeyKind, key: &keyfile::KeyBytes) -> String {
     let user = user_name();
     match kind {
-        Kind::Ed25519 => {
+        KeyKind::Ed25519 => {
             let text = keyfile::public_to_text(&Ed25519::new(key).public());
             format!(
                 "// public key {text}\n\
                  {user:?}: (credential: Ed25519({text:?}), doors: [\"ssh\"]),\n"
             )
         }
-        Kind::Secret => format!(
+        KeyKind::Secret => format!(
             "// copy {} to the server's secrets as {user}.secret\n\
              {user:?}: (credential: Secret(\"{user}.secret\"), doors: [\"ssh\"]),\n",
             file.display()
         ),
-        Kind::Gate => {
+        KeyKind::Gate => {
             let name = file.file_name().unwrap_or_default().to_string_lossy();
             format!(
                 "// copy {} to the server's secrets and to every client\n\

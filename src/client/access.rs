@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::Error;
+use super::ClientError;
 use super::key::Key;
 use crate::core::bytes::Writer;
 use crate::core::door;
@@ -22,7 +22,7 @@ pub struct Access {
 
 /// What a client asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ask {
+pub struct Wish {
     /// The door's name.
     pub door: String,
     /// The lifetime, in whole seconds; `None` is the door's own.
@@ -59,11 +59,11 @@ impl Access {
     /// Those of [`Key::prove`].
     pub fn token(
         &self,
-        ask: &Ask,
+        ask: &Wish,
         wanted: Wanted,
         issued: Wall,
         random: &Random,
-    ) -> Result<Vec<u8>, Error> {
+    ) -> Result<Vec<u8>, ClientError> {
         let claim = Request {
             kind: self.key.kind(),
             issued,
