@@ -125,19 +125,20 @@ impl Stage {
 
     /// Serves once; whether anybody was ready.
     pub fn turn(&mut self) -> bool {
-        let mut polled: Vec<_> = self
+        let (callers, mut polled): (Vec<_>, Vec<_>) = self
             .server
             .fds()
-            .map(|(fd, write)| {
+            .map(|(who, fd, write)| {
                 let write = if write { PollFlags::POLLOUT } else { PollFlags::empty() };
-                PollFd::new(fd, PollFlags::POLLIN | write)
+                (who, PollFd::new(fd, PollFlags::POLLIN | write))
             })
-            .collect();
+            .unzip();
         poll(&mut polled, PollTimeout::ZERO).unwrap();
-        let ready: Vec<_> = polled.iter().map(|fd| fd.any().unwrap_or(true)).collect();
+        let ready = callers.into_iter().zip(&polled).filter(|(_, fd)| fd.any().unwrap_or(true));
+        let ready: Vec<_> = ready.map(|(who, _)| who).collect();
         drop(polled);
         self.server.serve(&ready, &mut self.desk, self.now);
-        ready.contains(&true)
+        !ready.is_empty()
     }
 
     /// Serves until nobody is ready.

@@ -32,15 +32,25 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Server {
     listener: Listener,
-    clients: Vec<Client>,
+    clients: Vec<(Caller, Client)>,
     paused_until: Option<Monotonic>,
     counts: Counts,
+}
+
+/// Who may be ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// Someone who wants to be let in.
+    New,
+    /// A client, by its number.
+    Client(u64),
 }
 
 /// What happened so far.
 #[derive(Debug, Default)]
 struct Counts {
     tickets: u64,
+    clients: u64,
     /// Connections that were refused.
     refused: u64,
     /// Lines that monitors missed.
@@ -78,23 +88,22 @@ impl Server {
     }
 
     /// What to sleep on, and whether for writing as well as for reading.
-    pub fn fds(&self) -> impl Iterator<Item = (BorrowedFd<'_>, bool)> {
-        let listener = self.paused_until.is_none().then(|| (self.listener.as_fd(), false));
-        let clients = self.clients.iter().map(|client| (client.as_fd(), client.has_output()));
+    pub fn fds(&self) -> impl Iterator<Item = (Caller, BorrowedFd<'_>, bool)> {
+        let is_open = self.paused_until.is_none();
+        let listener = is_open.then(|| (Caller::New, self.listener.as_fd(), false));
+        let clients = self.clients.iter();
+        let clients = clients.map(|(who, client)| (*who, client.as_fd(), client.has_output()));
         clients.chain(listener)
     }
 
-    /// Serves those that are `ready`, in the order of [`Self::fds`], closes
-    /// those who are too late, and lets new ones in.
-    pub fn serve(&mut self, ready: &[bool], desk: &mut dyn Desk, now: Monotonic) {
-        let (clients, rest) =
-            ready.split_at_checked(self.clients.len()).unwrap_or((ready, &[]));
-        for (client, _) in self.clients.iter_mut().zip(clients).filter(|(_, ready)| **ready) {
+    /// Serves those that are `ready`, closes those who are too late, and lets
+    /// new ones in.
+    pub fn serve(&mut self, ready: &[Caller], desk: &mut dyn Desk, now: Monotonic) {
+        for (_, client) in self.clients.iter_mut().filter(|(who, _)| ready.contains(who)) {
             client.serve(desk, &mut self.counts, now);
         }
-        let is_calling = rest.contains(&true);
         self.tick(now);
-        if is_calling {
+        if ready.contains(&Caller::New) {
             self.let_in(now);
         }
     }
@@ -104,21 +113,23 @@ impl Server {
         if self.paused_until.is_some_and(|until| until <= now) {
             self.paused_until = None;
         }
-        self.clients.iter_mut().for_each(|client| client.expire(now));
-        self.clients.retain(|client| !client.is_gone());
+        self.clients.retain_mut(|(_, client)| {
+            client.expire(now);
+            !client.is_gone()
+        });
     }
 
     /// When [`Self::tick`] has something to do; never without clients.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Monotonic> {
-        let clients = self.clients.iter().filter_map(Client::deadline);
+        let clients = self.clients.iter().filter_map(|(_, client)| client.deadline());
         clients.chain(self.paused_until).min()
     }
 
     /// Sends a line of the log to those who monitor it. One who does not read
     /// misses it, and is told how many it missed.
     pub fn publish(&mut self, line: &str, now: Monotonic) {
-        for client in &mut self.clients {
+        for (_, client) in &mut self.clients {
             if client.publish(line, now) {
                 self.counts.missed = self.counts.missed.saturating_add(1);
             }
@@ -128,14 +139,16 @@ impl Server {
     /// Whether somebody monitors the log.
     #[must_use]
     pub fn is_monitored(&self) -> bool {
-        self.clients.iter().any(Client::is_monitor)
+        self.clients.iter().any(|(_, client)| client.is_monitor())
     }
 
     /// Answers an order whose [`Reply`] was to come later. Nothing happens if
     /// who gave it is gone.
     pub fn answer(&mut self, ticket: Ticket, result: Result<String, String>, now: Monotonic) {
         let reply = Reply::from(result);
-        self.clients.iter_mut().for_each(|client| client.answer(ticket, &reply, now));
+        for (_, client) in &mut self.clients {
+            client.answer(ticket, &reply, now);
+        }
     }
 
     /// Lets in who waits, as many as there may be at once.
@@ -146,7 +159,10 @@ impl Server {
                     let is_root = peer.is_some_and(|peer| peer.uid.is_root());
                     let mut client = Client::new(stream, is_root, now);
                     match self.objection(peer) {
-                        None => self.clients.push(client),
+                        None => {
+                            self.counts.clients = self.counts.clients.wrapping_add(1);
+                            self.clients.push((Caller::Client(self.counts.clients), client));
+                        }
                         Some(why) => {
                             client.refuse(why);
                             client.farewell();
@@ -171,7 +187,7 @@ impl Server {
         let Some(peer) = peer.filter(|peer| self.listener.admits(*peer)) else {
             return Some("only root and the group of the socket may ask knockd");
         };
-        let others = self.clients.iter().filter(|client| !client.is_root()).count();
+        let others = self.clients.iter().filter(|(_, client)| !client.is_root()).count();
         let is_full =
             self.clients.len() >= MAX_CLIENTS || (!peer.uid.is_root() && others >= MAX_OTHERS);
         is_full.then_some("too many ask at once, try again")

@@ -42,6 +42,13 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// What a turn of the loop waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Keeper,
+    Packets,
+}
+
 /// What an engine has once it is confined. The configuration is not read yet.
 pub struct Confined {
     /// To the keeper.
@@ -127,13 +134,18 @@ impl Engine {
         loop {
             // The keeper may be slow: frames wait in the kernel meanwhile.
             self.channel.finish(PollTimeout::NONE)?;
-            let mut wishes = vec![Wish::read(&self.channel)];
-            wishes.extend(self.frames.fds().map(Wish::read_fd));
+            let mut wishes = vec![Wish::read(Who::Keeper, &self.channel)];
+            wishes.extend(self.frames.fds().map(|fd| Wish {
+                who: Who::Packets,
+                fd,
+                write: false,
+            }));
             let ready = self.waiter.wait(&wishes, None)?;
-            if ready.iter().skip(1).any(|ready| ready.read) {
+            let is_ready = |who| ready.iter().any(|ready| ready.who == who);
+            if is_ready(Who::Packets) {
                 self.read_frames(FRAME_BUDGET)?;
             }
-            if ready.first().is_some_and(|ready| ready.read) {
+            if is_ready(Who::Keeper) {
                 self.listen()?;
             }
             if self.is_retired {

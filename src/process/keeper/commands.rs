@@ -49,9 +49,9 @@ impl Commands {
 
     /// What to wait for.
     #[must_use]
-    pub fn wish(&self) -> Option<Wish<'_>> {
+    pub fn wish<W>(&self, who: W) -> Option<Wish<'_, W>> {
         let channel = self.channel()?;
-        Some(Wish { write: channel.has_output(), ..Wish::read(channel) })
+        Some(Wish { write: channel.has_output(), ..Wish::read(who, channel) })
     }
 
     /// Gives all to runner `id` from now on, what waits for it first.

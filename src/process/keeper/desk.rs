@@ -10,7 +10,7 @@ use crate::config::{self, Config};
 use crate::control::answer;
 use crate::control::health::SOUND;
 use crate::control::request::Order;
-use crate::control::server::{Desk, LeaseLine, Reply, Ticket};
+use crate::control::server::{Caller, Desk, LeaseLine, Reply, Ticket};
 use crate::core::lease::{Holder, Lease, LeaseKey};
 use crate::core::reason::Reason;
 use crate::core::time::{Monotonic, Now};
@@ -20,8 +20,8 @@ use crate::message::engine::ToEngine;
 
 impl Service {
     /// Serves administrators, as far as they are `ready`.
-    pub(super) fn serve_control(&mut self, ready: &[bool], now: Now) {
-        if !ready.contains(&true) {
+    pub(super) fn serve_control(&mut self, ready: &[Caller], now: Now) {
+        if ready.is_empty() {
             self.control.tick(now.monotonic);
             return self.publish(now.monotonic);
         }

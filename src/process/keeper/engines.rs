@@ -124,14 +124,14 @@ impl Engines {
         Ok((id, theirs))
     }
 
-    /// All of them, in the order of [`Self::get`].
+    /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Engine> {
         self.all.iter()
     }
 
-    /// The one at `place`.
-    pub fn get(&mut self, place: usize) -> Option<&mut Engine> {
-        self.all.get_mut(place)
+    /// Engine `id`.
+    pub fn get(&mut self, id: u32) -> Option<&mut Engine> {
+        self.all.iter_mut().find(|engine| engine.id == id)
     }
 
     /// The newest, if there is one.
@@ -168,12 +168,12 @@ impl Engines {
         }
     }
 
-    /// Sends what is left to send to the one at `place`.
+    /// Sends what is left to send to engine `id`.
     ///
     /// # Errors
     /// [`Broken`].
-    pub fn flush(&mut self, place: usize) -> Result<(), Broken> {
-        self.all.get_mut(place).map_or(Ok(()), |engine| engine.channel.flush())
+    pub fn flush(&mut self, id: u32) -> Result<(), Broken> {
+        self.get(id).map_or(Ok(()), |engine| engine.channel.flush())
     }
 
     /// Lets go of engine `id`. If it was the newest, another is due; whether

@@ -12,32 +12,21 @@ use crate::message::engine::{FromEngine, ToEngine};
 use crate::message::parent::FromKeeper;
 use crate::sys;
 use crate::sys::confine;
-use crate::sys::wait::Ready;
 
 impl Service {
-    pub(super) fn hear_engines(&mut self, ready: &[Ready], now: Now) {
-        let mut broken = Vec::new();
-        for (place, ready) in ready.iter().enumerate() {
-            if ready.write
-                && let Err(error) = self.engines.flush(place)
-            {
-                broken.extend(self.engines.get(place).map(|engine| (engine.id, error)));
-            } else if ready.read
-                && let Err(error) = self.hear_engine(place, now)
-            {
-                broken.extend(self.engines.get(place).map(|engine| (engine.id, error)));
-            }
-        }
-        for (id, error) in broken {
+    /// Hears engine `id`, or sends it what is left to send.
+    pub(super) fn hear_engine(&mut self, id: u32, write: bool, now: Now) {
+        let heard = if write { self.engines.flush(id) } else { self.hear_messages(id, now) };
+        if let Err(error) = heard {
             self.lose_engine(id, &error, now.monotonic);
         }
     }
 
-    pub(super) fn hear_engine(&mut self, place: usize, now: Now) -> Result<(), Broken> {
+    fn hear_messages(&mut self, id: u32, now: Now) -> Result<(), Broken> {
         for _ in 0..MESSAGE_BUDGET {
-            let Some(engine) = self.engines.get(place) else { return Ok(()) };
+            let Some(engine) = self.engines.get(id) else { return Ok(()) };
             let Some(message) = engine.recv()? else { return Ok(()) };
-            let (id, policy) = (engine.id, self.keeper.policy());
+            let policy = self.keeper.policy();
             match message {
                 FromEngine::Serving => self.be_served(id, now.monotonic),
                 FromEngine::Open { claim, source, seen } => {

@@ -10,7 +10,7 @@ use crate::log::event::Event;
 use crate::message::channel::{Broken, Channel};
 use crate::message::parent::FromKeeper;
 use crate::sys;
-use crate::sys::wait::{Ready, Wish};
+use crate::sys::wait::Wish;
 
 /// How long the last commands may take to reach the runner.
 const LAST_PATIENCE: Duration = Duration::from_secs(1);
@@ -23,18 +23,16 @@ impl Service {
         let Some(channel) = parent.and_then(|parent| parent.descriptor()) else { return };
         let channel = Channel::new(UnixStream::from(channel), 0);
         // One that died is replaced before we heard of its end.
-        self.hear_runner(Some(Ready { read: true, write: false }), now);
+        self.hear_runner(now);
         self.lose_runner(&Broken::Ended);
         if let Err(why) = self.keeper.commands.adopt(id, channel) {
             self.lose_runner(&why);
         }
     }
 
-    /// Hears the runner, if it has something to say or can be told something.
-    pub(super) fn hear_runner(&mut self, ready: Option<Ready>, now: Monotonic) {
-        if ready.is_some_and(|ready| ready.read || ready.write)
-            && let Err(why) = self.keeper.hear_runner(now)
-        {
+    /// Hears the runner, and sends on what waits for it.
+    pub(super) fn hear_runner(&mut self, now: Monotonic) {
+        if let Err(why) = self.keeper.hear_runner(now) {
             self.lose_runner(&why);
         }
     }
@@ -53,10 +51,12 @@ impl Service {
         let end = sys::now().map(|now| now.monotonic + LAST_PATIENCE);
         while let (Ok(end), Ok(now)) = (&end, sys::now())
             && now.monotonic < *end
-            && let Some(wish @ Wish { write: true, .. }) = self.keeper.commands.wish()
+            && let Some(wish @ Wish { write: true, .. }) = self.keeper.commands.wish(())
         {
-            let Ok(ready) = self.waiter.wait(&[wish], Some(*end)) else { break };
-            self.hear_runner(ready.first().copied(), now.monotonic);
+            if self.waiter.wait(&[wish], Some(*end)).is_err() {
+                break;
+            }
+            self.hear_runner(now.monotonic);
         }
         if let Ok(now) = sys::now() {
             let Keeper { commands, log, .. } = &mut self.keeper;

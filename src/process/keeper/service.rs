@@ -16,7 +16,7 @@ use super::engines::Engines;
 use super::once;
 use crate::capture::{Capture, Change};
 use crate::config::{Config, Files};
-use crate::control::server::Server;
+use crate::control::server::{Caller, Server};
 use crate::core::interest;
 use crate::core::time::{BootId, Monotonic, Now};
 use crate::log::Log;
@@ -76,6 +76,16 @@ struct Begin {
     verbose: bool,
     deaths: u32,
     files: Zeroizing<Vec<u8>>,
+}
+
+/// What a turn of the loop waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Parent,
+    Engine(u32),
+    Runner,
+    Interfaces,
+    Caller(Caller),
 }
 
 /// Everything that the keeper's process is.
@@ -230,59 +240,66 @@ impl Service {
     /// Waits for something to do, and does it. Whether to go on.
     fn turn(&mut self) -> io::Result<bool> {
         let ready = self.wait()?;
-        let mut ready = ready.into_iter();
-        let parent = ready.next().is_some_and(|ready| ready.read);
-        let watch = ready.next().is_some_and(|ready| ready.read);
-        let runner = self.keeper.commands.channel().and_then(|_| ready.next());
-        let engines: Vec<Ready> = ready.by_ref().take(self.engines.iter().count()).collect();
         // Doors first: under any traffic they close on time.
         let now = sys::now()?;
         self.keeper.tick(now.monotonic);
         self.keeper.try_journal(now);
         self.clock.look(now);
-        if parent && !self.hear_parent(now) {
-            return Ok(false);
+        let (mut are_changed, mut callers) = (false, Vec::new());
+        for Ready { who, write, .. } in ready {
+            match who {
+                Who::Parent if !self.hear_parent(now) => return Ok(false),
+                Who::Parent => {}
+                Who::Engine(id) => self.hear_engine(id, write, now),
+                Who::Runner => self.hear_runner(now.monotonic),
+                Who::Interfaces => are_changed = true,
+                Who::Caller(caller) => callers.push(caller),
+            }
         }
-        self.hear_engines(&engines, now);
         self.keep_struck();
-        self.hear_runner(runner, now.monotonic);
-        self.look(watch, now.monotonic);
-        let ready: Vec<bool> = ready.map(|ready| ready.read || ready.write).collect();
-        self.serve_control(&ready, now);
+        self.look(are_changed, now.monotonic);
+        self.serve_control(&callers, now);
         self.engine_chores(now);
         Ok(true)
     }
 
-    fn wait(&mut self) -> io::Result<Vec<Ready>> {
+    fn wait(&mut self) -> io::Result<Vec<Ready<Who>>> {
         let deadline = [
             self.keeper.next_deadline(),
             self.engines.next_deadline(),
             self.control.next_deadline(),
             self.next_look,
         ];
-        // What is left over from the last turn is not announced again.
-        let mut left =
-            vec![self.keeper.books.parent().is_some_and(|parent| parent.has_input())];
-        left.push(false);
-        left.extend(self.keeper.commands.channel().map(|_| false));
-        left.extend(self.engines.iter().map(|engine| engine.channel().has_input()));
-        let deadline = match left.contains(&true) {
-            true => Some(Monotonic::default()),
-            false => deadline.into_iter().flatten().min(),
-        };
         let Keeper { books, commands, .. } = &mut self.keeper;
-        let mut wishes: Vec<Wish<'_>> =
-            books.parent().map(|parent| Wish::read(&*parent)).into_iter().collect();
-        wishes.push(Wish::read_fd(self.capture.watch()));
-        wishes.extend(commands.wish());
+        let parent = books.parent().map(|parent| &*parent);
+        // What is left over from the last turn is not announced again.
+        let left = parent.filter(|parent| parent.has_input()).map(|_| Who::Parent);
+        let engines = self.engines.iter().filter(|engine| engine.channel().has_input());
+        let left: Vec<_> =
+            left.into_iter().chain(engines.map(|engine| Who::Engine(engine.id))).collect();
+        let deadline = match left.is_empty() {
+            true => deadline.into_iter().flatten().min(),
+            false => Some(Monotonic::default()),
+        };
+        let mut wishes: Vec<Wish<'_, Who>> = Vec::new();
+        wishes.extend(parent.map(|parent| Wish::read(Who::Parent, parent)));
         wishes.extend(self.engines.iter().map(|engine| Wish {
             write: engine.channel().has_output(),
-            ..Wish::read(engine.channel())
+            ..Wish::read(Who::Engine(engine.id), engine.channel())
         }));
-        wishes.extend(self.control.fds().map(|(fd, write)| Wish { fd, write }));
+        wishes.extend(commands.wish(Who::Runner));
+        wishes.push(Wish { who: Who::Interfaces, fd: self.capture.watch(), write: false });
+        let callers = self.control.fds();
+        wishes.extend(callers.map(|(who, fd, write)| Wish {
+            who: Who::Caller(who),
+            fd,
+            write,
+        }));
         let mut ready = self.waiter.wait(&wishes, deadline)?;
-        for (ready, left) in ready.iter_mut().zip(left) {
-            ready.read |= left;
+        for who in left {
+            if !ready.iter().any(|ready| ready.who == who) {
+                ready.push(Ready { who, read: true, write: false });
+            }
         }
         Ok(ready)
     }

@@ -99,6 +99,13 @@ struct Parent {
     stop: Option<Monotonic>,
 }
 
+/// What a turn of the loop waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Signals,
+    Keeper,
+}
+
 /// What a turn of the loop comes to.
 enum Turn {
     GoOn,
@@ -177,15 +184,17 @@ impl Parent {
             self.log.next_deadline(),
             self.runner.as_ref().and_then(|runner| runner.next_deadline(may_start)),
         ];
-        let mut wishes = vec![Wish::read(&self.signals)];
-        wishes.extend(self.children.keeper().map(Wish::read));
+        let mut wishes = vec![Wish::read(Who::Signals, &self.signals)];
+        wishes.extend(self.children.keeper().map(|keeper| Wish::read(Who::Keeper, keeper)));
         let ready = self.waiter.wait(&wishes, deadline.into_iter().flatten().min())?;
-        let (signalled, told) = (ready[0].read, ready.get(1).is_some_and(|ready| ready.read));
+        let is_ready = |who| ready.iter().any(|ready| ready.who == who);
         let now = sys::now()?.monotonic;
-        if signalled {
+        if is_ready(Who::Signals) {
             self.obey(now);
         }
-        if told && let Some(end) = self.listen(now)? {
+        if is_ready(Who::Keeper)
+            && let Some(end) = self.listen(now)?
+        {
             return Ok(Turn::End(end));
         }
         self.children.reap(&mut self.log);

@@ -193,7 +193,7 @@ impl Parent {
                 return;
             }
             let deadline = runner.next_deadline(false);
-            if self.waiter.wait(&[Wish::read(&self.signals)], deadline).is_err() {
+            if self.waiter.wait(&[Wish::read((), &self.signals)], deadline).is_err() {
                 break;
             }
             self.signals.take();

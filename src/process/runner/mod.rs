@@ -38,6 +38,13 @@ pub const LAST_PATIENCE: Duration = Duration::from_secs(10);
 /// The exit code for commands that failed when nobody was there to be told.
 pub const UNTOLD: u8 = 3;
 
+/// What a turn of the loop waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Signals,
+    Keeper,
+}
+
 /// The runner's life, from its first message to its exit code.
 #[must_use]
 pub fn run() -> ExitCode {
@@ -137,13 +144,13 @@ impl Runner {
     fn wait(&mut self) -> io::Result<bool> {
         let ends = self.programs.iter().filter_map(|program| program.end);
         let deadline = ends.chain(self.end).min();
-        let mut wishes = vec![Wish::read(&self.signals)];
+        let mut wishes = vec![Wish::read(Who::Signals, &self.signals)];
         if self.end.is_none() {
             let write = self.channel.has_output();
-            wishes.push(Wish { write, ..Wish::read(&self.channel) });
+            wishes.push(Wish { write, ..Wish::read(Who::Keeper, &self.channel) });
         }
         let ready = self.waiter.wait(&wishes, deadline)?;
-        Ok(ready.get(1).is_some_and(|ready| ready.read || ready.write))
+        Ok(ready.iter().any(|ready| ready.who == Who::Keeper))
     }
 
     /// Hears the keeper out, and tells it what it could not be told before.

@@ -27,15 +27,15 @@ impl Waiter {
         Ok(Self { timer: TimerFd::new(ClockId::CLOCK_BOOTTIME, flags)?, set_to: None })
     }
 
-    /// Sleeps until one of `wishes` comes true or `deadline` has come. Says of
-    /// each what is worth a try.
-    pub fn wait(
+    /// Sleeps until one of `wishes` comes true or `deadline` has come. Returns
+    /// those that did, in their order.
+    pub fn wait<W: Copy>(
         &mut self,
-        wishes: &[Wish<'_>],
+        wishes: &[Wish<'_, W>],
         deadline: Option<Monotonic>,
-    ) -> io::Result<Vec<Ready>> {
+    ) -> io::Result<Vec<Ready<W>>> {
         self.set(deadline)?;
-        let flags = |wish: &Wish<'_>| {
+        let flags = |wish: &Wish<'_, W>| {
             if wish.write { PollFlags::POLLIN | PollFlags::POLLOUT } else { PollFlags::POLLIN }
         };
         let mut polled: Vec<_> =
@@ -43,11 +43,11 @@ impl Waiter {
         polled.push(PollFd::new(self.timer.as_fd(), PollFlags::POLLIN));
         match poll(&mut polled, PollTimeout::NONE) {
             Ok(_) => {}
-            Err(Errno::EINTR) => return Ok(vec![Ready::default(); wishes.len()]),
+            Err(Errno::EINTR) => return Ok(Vec::new()),
             Err(error) => return Err(error.into()),
         }
-        polled.pop();
-        Ok(polled.iter().map(ready).collect())
+        let ready = wishes.iter().zip(&polled).map(|(wish, fd)| ready(wish.who, fd));
+        Ok(ready.filter(|ready| ready.read || ready.write).collect())
     }
 
     /// An expired timer stays readable until it is set anew.
@@ -69,9 +69,9 @@ impl Waiter {
     }
 }
 
-/// An error on a descriptor is told by reading it.
-fn ready(fd: &PollFd<'_>) -> Ready {
+/// An error on a descriptor is found by reading it.
+fn ready<W>(who: W, fd: &PollFd<'_>) -> Ready<W> {
     let events = fd.revents().unwrap_or(PollFlags::POLLERR);
     let write = events.contains(PollFlags::POLLOUT);
-    Ready { read: !events.difference(PollFlags::POLLOUT).is_empty(), write }
+    Ready { who, read: !events.difference(PollFlags::POLLOUT).is_empty(), write }
 }

@@ -36,13 +36,13 @@ impl Waiter {
         Ok(Self { queue: Kqueue::new()? })
     }
 
-    /// Sleeps until one of `wishes` comes true or `deadline` has come. Says of
-    /// each what is worth a try.
-    pub fn wait(
+    /// Sleeps until one of `wishes` comes true or `deadline` has come. Returns
+    /// those that did, in their order.
+    pub fn wait<W: Copy>(
         &mut self,
-        wishes: &[Wish<'_>],
+        wishes: &[Wish<'_, W>],
         deadline: Option<Monotonic>,
-    ) -> io::Result<Vec<Ready>> {
+    ) -> io::Result<Vec<Ready<W>>> {
         // One shot: nothing of this call is left in the queue for a
         // descriptor that is closed and its number used again.
         let flags = EvFlags::EV_ADD | EvFlags::EV_ONESHOT;
@@ -53,10 +53,11 @@ impl Waiter {
             changes.push(event(place, wish, EventFilter::EVFILT_WRITE, flags));
         }
         let mut events = changes.clone();
-        let mut ready = vec![Ready::default(); wishes.len()];
+        let unready = |wish: &Wish<'_, W>| Ready { who: wish.who, read: false, write: false };
+        let mut ready: Vec<_> = wishes.iter().map(unready).collect();
         let count = match self.queue.kevent(&changes, &mut events, timeout(deadline)?) {
             Ok(count) => count,
-            Err(Errno::EINTR) => return Ok(ready),
+            Err(Errno::EINTR) => return Ok(Vec::new()),
             Err(error) => return Err(error.into()),
         };
         for event in events.iter().take(count) {
@@ -68,11 +69,12 @@ impl Waiter {
                 slot.read = true;
             }
         }
+        ready.retain(|ready| ready.read || ready.write);
         Ok(ready)
     }
 }
 
-fn event(place: isize, wish: &Wish<'_>, filter: EventFilter, flags: EvFlags) -> KEvent {
+fn event<W>(place: isize, wish: &Wish<'_, W>, filter: EventFilter, flags: EvFlags) -> KEvent {
     let ident = wish.fd.as_raw_fd().unsigned_abs() as usize;
     KEvent::new(ident, filter, flags, FilterFlag::empty(), 0, place)
 }
