@@ -3,13 +3,13 @@
 
 # Whether a process of this name runs as this user: runs_as USER NAME
 runs_as() {
-    ps -axo user=,command= >"$work/processes"
+    ps -ax -o user= -o command= >"$work/processes"
     grep -q "^ *$1 .*knockd: $2" "$work/processes"
 }
 
 # Kills a process of the daemon under our feet, and waits for another.
 murder() {
-    victim=$(ps -axo pid=,ppid=,command= | awk -v parent="$(cat "$work/daemon.pid")" \
+    victim=$(ps -ax -o pid= -o ppid= -o command= | awk -v parent="$(cat "$work/daemon.pid")" \
         -v name="$1" '$2 == parent && index($0, "knockd: " name) { print $1 }')
     [ -n "$victim" ] && kill -9 "$victim"
 }
