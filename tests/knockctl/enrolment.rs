@@ -284,7 +284,7 @@ fn a_rotated_gate_key_reaches_server_and_client_with_nothing_else_changed() {
 
     let told = client.knock(&["--enroll"], &good(&server.knockctl(&new)));
     good(&told);
-    assert!(said(&told).contains("nothing else changed"), "{}", said(&told));
+    assert!(said(&told).contains("replaced the gate key of gw1.example.org, nothing else"), "{}", said(&told));
     assert_eq!(client.text(".config/knock/hosts.ron"), hosts);
     let fresh = keyfile::read(&gate).unwrap().key;
     assert_ne!(*fresh, *old);
@@ -320,7 +320,7 @@ fn a_server_of_the_same_name_is_another_one_unless_its_address_or_port_agrees() 
     write(&[host("a", "192.0.2.1", 9)]);
     let refused = client.knock(&["--enroll"], &line);
     assert_eq!(refused.status.code(), Some(1));
-    let why = "as a, at 192.0.2.1 port 9: take that out first";
+    let why = "as a, at 192.0.2.1 port 9: remove it first";
     assert!(said(&refused).contains(why), "{}", said(&refused));
     assert!(is_old("a") && !directory.join("gw1.example.org.gate").exists());
 
