@@ -29,7 +29,7 @@ pub struct Selection {
 pub enum Selector {
     /// The interface of this name, also loopback.
     Name(String),
-    /// The interfaces of the default routes of both families.
+    /// The interfaces of the default routes of both families, except loopback.
     Egress,
     /// All interfaces that are up, except loopback.
     Any,
@@ -64,8 +64,8 @@ impl Selector {
                 (up.filter(|interface| interface.name == *name).collect(), nothing)
             }
             Self::Egress => {
-                let chosen = up.filter(|interface| egress.contains(&interface.name)).collect();
-                (chosen, "there is no default route")
+                let leads_out = |one: &&Interface| !one.loopback && egress.contains(&one.name);
+                (up.filter(leads_out).collect(), "there is no default route")
             }
             Self::Any => {
                 (up.filter(|interface| !interface.loopback).collect(), "no interface is up")
@@ -111,6 +111,8 @@ mod tests {
         assert_eq!(choose(&Selector::Egress, &["vlan7"]).unwrap(), ["vlan7"]);
         assert!(choose(&Selector::Egress, &[]).unwrap_err().contains("no default route"));
         assert!(choose(&Selector::Egress, &["em1"]).is_err(), "a route over one that is down");
+        assert!(choose(&Selector::Egress, &["lo0"]).is_err(), "a route to nowhere");
+        assert_eq!(choose(&Selector::Egress, &["lo0", "em0"]).unwrap(), ["em0"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use knockd::capture::filter::{Direction, compile};
 use knockd::capture::frame::sight;
+use knockd::capture::system::egress;
 use knockd::capture::{Capture, Change, Frames};
 use knockd::core::interest::{Interest, Packets, Ports};
 use knockd::core::interface::{Selection, Selector};
@@ -256,6 +257,57 @@ fn what_is_required_and_missing_is_an_error_and_what_is_optional_is_waited_for()
             &mut capture,
             |change| matches!(change, Change::Lost { name, .. } if name == "near"),
         );
+    });
+}
+
+#[test]
+fn egress_takes_every_hop_of_every_default_route() {
+    Namespace::run(|namespace| {
+        for (number, name) in ["eth0", "eth1", "eth2", "eth3", "eth4"].iter().enumerate() {
+            namespace.cable(name, &format!("peer{number}"));
+            namespace.ip(&format!("addr add 192.0.2.{}/28 dev {name}", 16 * number + 1));
+            namespace.ip(&format!("-6 addr add fd00:{number}::1/64 dev {name} nodad"));
+        }
+        namespace.ip("route add default nexthop via 192.0.2.2 nexthop via 192.0.2.18");
+        assert_eq!(egress().unwrap(), ["eth0", "eth1"], "a multipath route");
+        namespace.ip("route add default via 192.0.2.34 metric 100");
+        assert_eq!(egress().unwrap(), ["eth0", "eth1", "eth2"], "a second route");
+        namespace.ip("nexthop add id 1 via 192.0.2.50 dev eth3");
+        namespace.ip("nexthop add id 2 via 192.0.2.2 dev eth0");
+        namespace.ip("nexthop add id 3 group 1/2");
+        namespace.ip("route add default metric 200 nhid 3");
+        assert_eq!(egress().unwrap(), ["eth0", "eth1", "eth2", "eth3"], "nexthop objects");
+        namespace.ip("-6 route add default nexthop via fd00:3::2 nexthop via fd00:4::2");
+        assert_eq!(egress().unwrap(), ["eth0", "eth1", "eth2", "eth3", "eth4"], "IPv6");
+    });
+}
+
+#[test]
+fn routes_that_lead_nowhere_or_not_everywhere_are_not_egress() {
+    Namespace::run(|namespace| {
+        namespace.cable("eth0", "peer0");
+        namespace.ip("addr add 192.0.2.1/24 dev eth0");
+        namespace.ip("-6 addr add fd00::1/64 dev eth0 nodad");
+        for route in [
+            "blackhole default",
+            "unreachable default metric 9",
+            "0.0.0.0/1 dev eth0",
+            "default dev eth0 table 7",
+        ] {
+            namespace.ip(&format!("route add {route}"));
+        }
+        namespace.ip("-6 route add blackhole default");
+        namespace.ip("-6 route add ::/96 dev eth0");
+        namespace.ip("-6 route add default dev eth0 table 7");
+        assert_eq!(egress().unwrap(), [""; 0]);
+        // More routes than one datagram of the kernel holds.
+        let routes: Vec<_> = (0..2000)
+            .map(|n| format!("route add 10.{}.{}.0/24 dev eth0", n / 256, n % 256))
+            .collect();
+        namespace.ip_batch(&routes);
+        assert_eq!(egress().unwrap(), [""; 0]);
+        namespace.ip("route add default dev eth0 metric 99");
+        assert_eq!(egress().unwrap(), ["eth0"]);
     });
 }
 

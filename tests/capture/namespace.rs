@@ -46,6 +46,13 @@ impl Namespace {
         command("ip", &arguments);
     }
 
+    /// Runs many commands of ip(8) inside, in one process.
+    pub fn ip_batch(&self, commands: &[String]) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), commands.join("\n")).unwrap();
+        command("ip", &["-n", &self.0, "-batch", file.path().to_str().unwrap()]);
+    }
+
     /// Both ends of a cable, up; frames sent on `near` arrive on `far`. No
     /// addresses, so that the kernel itself sends nothing.
     pub fn cable(&self, near: &str, far: &str) {

@@ -62,8 +62,10 @@ pub struct Route {
     pub version: (Field, u32),
     /// The kind of message, and that of a question for a route.
     pub get: (Field, u32),
-    /// Which addresses follow, and that it is a destination alone.
-    pub destination: (Field, u32),
+    /// Which addresses follow: destination and netmask in a question.
+    pub addresses: (Field, u32),
+    /// The route's flags, and those of a route that leads nowhere.
+    pub flags: (Field, u32),
     /// The interface's index.
     pub interface: Field,
     /// Who asks.
@@ -140,7 +142,8 @@ macro_rules! bpf {
                 length: field!(RtMsghdr, rtm_msglen),
                 version: (field!(RtMsghdr, rtm_version), RTM_VERSION),
                 get: (field!(RtMsghdr, rtm_type), RTM_GET),
-                destination: (field!(RtMsghdr, rtm_addrs), RTA_DST),
+                addresses: (field!(RtMsghdr, rtm_addrs), RTA_DST | RTA_NETMASK),
+                flags: (field!(RtMsghdr, rtm_flags), RTF_REJECT | RTF_BLACKHOLE),
                 interface: field!(RtMsghdr, rtm_index),
                 process: field!(RtMsghdr, rtm_pid),
                 sequence: field!(RtMsghdr, rtm_seq),

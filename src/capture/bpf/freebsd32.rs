@@ -5,7 +5,8 @@ use super::abi::{self, Devices, bpf, program_pointer};
 pub use super::freebsd::{
     AF_INET, AF_INET6, BIOCGBLEN, BIOCGDLT, BIOCGSTATS, BIOCIMMEDIATE, BIOCLOCK, BIOCSBLEN,
     BIOCSDIRECTION, BIOCSETIF, BPF_D_IN, BPF_D_INOUT, BpfHdr, BpfStat, DLT_EN10MB, DLT_LOOP,
-    DLT_NULL, DLT_PFLOG, DLT_PPP, DLT_RAW, Ifreq, RTA_DST, RTM_GET, RTM_VERSION,
+    DLT_NULL, DLT_PFLOG, DLT_PPP, DLT_RAW, Ifreq, RTA_DST, RTA_NETMASK, RTF_BLACKHOLE,
+    RTF_REJECT, RTM_GET, RTM_VERSION,
 };
 use crate::core::link::Link;
 use crate::ioctl::layout::{constants, field, requests, structs};

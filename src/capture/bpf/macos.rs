@@ -19,6 +19,9 @@ constants! {
     RTM_VERSION: u32 = 5,
     RTM_GET: u32 = 4,
     RTA_DST: u32 = 1,
+    RTA_NETMASK: u32 = 4,
+    RTF_REJECT: u32 = 0x8,
+    RTF_BLACKHOLE: u32 = 0x1000,
 }
 
 /// Whether packets that this host sends are seen too.

@@ -22,8 +22,10 @@ pub struct Asker {
     pub sequence: u32,
 }
 
-/// The question for the route to the unspecified address, which only a
-/// default route leads to.
+/// Returns the question for the route to the unspecified address with a netmask
+/// of zeros. Without a netmask the kernel would answer with the longest match:
+/// the route that rejects ::/96, which rc(8) of FreeBSD and netstart(8) of
+/// OpenBSD add.
 #[must_use]
 pub fn question(abi: &Abi, family: Family, asker: Asker) -> Vec<u8> {
     let (route, [inet, inet6]) = (&abi.route, abi.route.families);
@@ -32,23 +34,23 @@ pub fn question(abi: &Abi, family: Family, asker: Asker) -> Vec<u8> {
         Family::V4 => (16_usize, inet),
         Family::V6 => (28, inet6),
     };
-    let mut bytes = vec![0; route.size + length.next_multiple_of(abi.address_alignment)];
+    let mut address = vec![0; length.next_multiple_of(abi.address_alignment)];
+    address[..2].copy_from_slice(&[length as u8, number as u8]);
+    // The destination, and the netmask.
+    let mut bytes = [vec![0; route.size], address.repeat(2)].concat();
     let total = bytes.len() as u64;
     route.length.put(&mut bytes, total);
-    for (field, value) in [route.version, route.get, route.destination] {
+    for (field, value) in [route.version, route.get, route.addresses] {
         field.put(&mut bytes, value.into());
     }
     route.process.put(&mut bytes, asker.process.into());
     route.sequence.put(&mut bytes, asker.sequence.into());
-    if let Some([size, family, ..]) = bytes.get_mut(route.size..) {
-        (*size, *family) = (length as u8, number as u8);
-    }
     bytes
 }
 
 /// The interface's index out of a message, if it answers the question: the
 /// kernel sends everybody's answers to everybody. `Some(None)` when there is
-/// no such route.
+/// no such route, or when it rejects what it matches.
 #[must_use]
 pub fn answer(abi: &Abi, message: &[u8], asker: Asker) -> Option<Option<u32>> {
     let route = &abi.route;
@@ -65,5 +67,8 @@ pub fn answer(abi: &Abi, message: &[u8], asker: Asker) -> Option<Option<u32>> {
         return None;
     }
     let index = u32::try_from(route.interface.get(message)).ok();
-    Some(index.filter(|index| *index != 0 && route.error.get(message) == 0))
+    let (flags, nowhere) = route.flags;
+    let leads_out =
+        route.error.get(message) == 0 && flags.get(message) & u64::from(nowhere) == 0;
+    Some(index.filter(|index| *index != 0 && leads_out))
 }

@@ -1,104 +1,162 @@
-//! The interfaces that default routes lead to, on Linux.
-//!
-//! From the kernel's own route lists (route and ipv6_route of proc(5)): they
-//! show the main table, and of a multipath route of IPv4 its first hop only.
+//! Finds the interfaces of the default routes on Linux, in the list of routes
+//! that rtnetlink(7) gives. Layouts are those of linux/netlink.h and
+//! linux/rtnetlink.h.
 #![forbid(unsafe_code)]
 
-use std::{fs, io};
+use std::io;
+use std::os::fd::AsRawFd;
 
-/// `RTF_UP` (linux/route.h).
-const UP: u32 = 0x0001;
-/// `RTF_REJECT`: the route refuses what it matches.
-const REJECT: u32 = 0x0200;
+use netlink_packet_core::{NetlinkBuffer, NlasIterator};
+use nix::libc;
+use nix::net::if_::if_indextoname;
+use nix::sys::socket::sockopt::ReceiveTimeout;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, setsockopt, socket,
+};
+use nix::sys::time::{TimeVal, TimeValLike};
 
-/// Names of the interfaces with a default route, each once.
+/// How long to wait for an answer, in seconds.
+const PATIENCE: i64 = 2;
+/// The largest datagram of a list (`netlink_recvmsg` of Linux).
+const DATAGRAM: usize = 32 * 1024;
+/// Messages begin at multiples of it (`NLMSG_ALIGNTO`).
+const ALIGNMENT: usize = 4;
+/// `struct nlmsghdr` and `struct rtmsg`.
+const REQUEST: usize = 16 + 12;
+/// `struct rtnexthop`, and where its length and the interface's index are.
+const HOP: usize = 8;
+
+/// Returns the names of the interfaces of the default routes in the main table,
+/// each once. A multipath route has several.
 ///
 /// # Errors
-/// When neither list can be read.
+/// When the kernel cannot be asked.
 pub fn egress() -> io::Result<Vec<String>> {
-    // The thread's own, as it may live in another network namespace than the
-    // process's first one.
-    let routes_v4 = fs::read_to_string("/proc/thread-self/net/route");
-    let routes_v6 = fs::read_to_string("/proc/thread-self/net/ipv6_route");
-    // A kernel without one of the families has no such file.
-    if let (Err(error), Err(_)) = (&routes_v4, &routes_v6) {
-        let text = format!("cannot read the routes in /proc/thread-self/net: {error}");
-        return Err(io::Error::new(error.kind(), text));
-    }
-    let mut names = default_v4(&routes_v4.unwrap_or_default());
-    names.extend(default_v6(&routes_v6.unwrap_or_default()));
+    let indices = indices().map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot list the routes: {error}"))
+    })?;
+    // An interface that is gone meanwhile has no name.
+    let names = indices.into_iter().filter_map(|index| if_indextoname(index).ok());
+    let mut names: Vec<_> = names.filter_map(|name| name.into_string().ok()).collect();
     names.sort_unstable();
     names.dedup();
     Ok(names)
 }
 
-fn leads_out(flags: &str) -> bool {
-    u32::from_str_radix(flags, 16).is_ok_and(|flags| flags & UP != 0 && flags & REJECT == 0)
+/// A list that changes while it is read may lack a route. The change wakes
+/// [`Watch`](super::Watch) too, and then the routes are listed again.
+fn indices() -> io::Result<Vec<u32>> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let fd = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute)?;
+    setsockopt(&fd, ReceiveTimeout, &TimeVal::seconds(PATIENCE))?;
+    send(fd.as_raw_fd(), &request(), MsgFlags::empty())?;
+    let mut buffer = vec![0; DATAGRAM];
+    let mut indices = Vec::new();
+    loop {
+        let length = recv(fd.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
+        let mut rest = buffer.get(..length).unwrap_or_default();
+        while let Ok(message) = NetlinkBuffer::new_checked(rest) {
+            let payload = message.payload();
+            match i32::from(message.message_type()) {
+                libc::NLMSG_DONE => return Ok(indices),
+                libc::NLMSG_ERROR => return Err(refusal(payload)),
+                _ => indices.extend(default_hops(payload).unwrap_or_default()),
+            }
+            let length = (message.length() as usize).next_multiple_of(ALIGNMENT);
+            rest = rest.get(length..).unwrap_or_default();
+        }
+    }
 }
 
-/// Columns: interface, destination, gateway, flags, references, uses, metric,
-/// mask, and more. The heading does not look like a default route.
-fn default_v4(routes: &str) -> Vec<String> {
-    let default = |line: &str| {
-        let columns: Vec<_> = line.split_ascii_whitespace().collect();
-        let [name, "00000000", _, flags, _, _, _, "00000000", ..] = columns[..] else {
-            return None;
-        };
-        leads_out(flags).then(|| name.to_owned())
-    };
-    routes.lines().filter_map(default).collect()
+/// Asks for all routes of all families. The kernel does not select by prefix.
+fn request() -> [u8; REQUEST] {
+    let mut request = [0; REQUEST];
+    let flags = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
+    request[..4].copy_from_slice(&(REQUEST as u32).to_ne_bytes());
+    request[4..6].copy_from_slice(&libc::RTM_GETROUTE.to_ne_bytes());
+    request[6..8].copy_from_slice(&flags.to_ne_bytes());
+    request
 }
 
-/// Columns: destination, its prefix, source, its prefix, next hop, metric,
-/// references, uses, flags, interface.
-fn default_v6(routes: &str) -> Vec<String> {
-    let default = |line: &str| {
-        let columns: Vec<_> = line.split_ascii_whitespace().collect();
-        let [destination, "00", _, _, _, _, _, _, flags, name] = columns[..] else {
-            return None;
-        };
-        let unspecified = destination.bytes().all(|digit| digit == b'0');
-        (unspecified && leads_out(flags)).then(|| name.to_owned())
-    };
-    routes.lines().filter_map(default).collect()
+fn refusal(payload: &[u8]) -> io::Error {
+    let code = payload.first_chunk().map_or(0, |code| i32::from_ne_bytes(*code));
+    io::Error::from_raw_os_error(code.saturating_neg())
+}
+
+/// Returns the indices of the interfaces that a route leads to if it is a
+/// default route of IPv4 or IPv6. One that rejects packets has another type.
+fn default_hops(route: &[u8]) -> Option<Vec<u32>> {
+    let (header, attributes) = route.split_first_chunk::<12>()?;
+    let [family, prefix, _, _, table, _, _, kind, ..] = *header;
+    let is_ip = [libc::AF_INET, libc::AF_INET6].contains(&family.into());
+    if !is_ip || prefix != 0 || table != libc::RT_TABLE_MAIN || kind != libc::RTN_UNICAST {
+        return None;
+    }
+    let mut indices = Vec::new();
+    for attribute in NlasIterator::new(attributes) {
+        let attribute = attribute.ok()?;
+        let (kind, length) = (attribute.kind(), usize::from(attribute.length()));
+        let value = attribute.into_inner().get(4..length)?;
+        match kind {
+            libc::RTA_OIF => indices.push(u32::from_ne_bytes(value.try_into().ok()?)),
+            libc::RTA_MULTIPATH => indices.extend(hops(value)),
+            _ => {}
+        }
+    }
+    Some(indices)
+}
+
+fn hops(mut hops: &[u8]) -> Vec<u32> {
+    let mut indices = Vec::new();
+    while let Some(&[a, b, _, _, index @ ..]) = hops.first_chunk::<HOP>() {
+        indices.push(u32::from_ne_bytes(index));
+        let length = usize::from(u16::from_ne_bytes([a, b])).max(HOP);
+        hops = hops.get(length.next_multiple_of(ALIGNMENT)..).unwrap_or_default();
+    }
+    indices
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn ipv4_default_routes_are_told_from_others() {
-        let routes = "\
-Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
-eth0\t00000000\t010200C0\t0003\t0\t0\t100\t00000000\t0\t0\t0
-eth0\t000200C0\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0
-tun0\t00000000\t00000000\t0001\t0\t0\t0\t00000080\t0\t0\t0
-wlan0\t00000000\t010300C0\t0003\t0\t0\t600\t00000000\t0\t0\t0
-*\t00000000\t00000000\t0201\t0\t0\t999\t00000000\t0\t0\t0
-eth9\t00000000\t010300C0\t0002\t0\t0\t600\t00000000\t0\t0\t0
-";
-        assert_eq!(default_v4(routes), ["eth0", "wlan0"]);
+    /// A default route of IPv4 with two hops, of which the first has a gateway.
+    fn multipath() -> Vec<u8> {
+        let mut route = vec![2, 0, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0];
+        let half = |number: u16| number.to_ne_bytes();
+        let hop =
+            |length, index: u32| [&half(length)[..], &[0; 2], &index.to_ne_bytes()].concat();
+        route.extend([half(28), half(9)].concat());
+        route.extend(hop(16, 7));
+        route.extend([&half(8)[..], &half(5), &[192, 0, 2, 1]].concat());
+        route.extend(hop(8, 8));
+        route
     }
 
     #[test]
-    fn ipv6_default_routes_are_told_from_others() {
-        let zero = "0".repeat(32);
-        let gateway = "fe800000000000000000000000000001";
-        let prefix = "20010db8000000000000000000000000";
-        let routes = [
-            format!("{zero} 00 {zero} 00 {gateway} 00000400 00000001 00000000 00000003 eth0"),
-            format!("{prefix} 40 {zero} 00 {zero} 00000100 00000001 00000000 00000001 eth1"),
-            format!("{zero} 00 {zero} 00 {zero} ffffffff 00000001 00000000 00200200 lo"),
-        ];
-        assert_eq!(default_v6(&routes.join("\n")), ["eth0"]);
+    fn a_multipath_route_has_all_its_hops() {
+        assert_eq!(default_hops(&multipath()), Some(vec![7, 8]));
     }
 
     #[test]
-    fn broken_lines_are_no_routes() {
-        for text in ["", "\n\n", "eth0 00000000", "eth0 00000000 0 zz 0 0 0 00000000"] {
-            assert!(default_v4(text).is_empty());
-            assert!(default_v6(text).is_empty());
+    fn other_families_prefixes_tables_and_types_are_no_default_routes() {
+        for (at, value) in [(0, 28), (1, 1), (4, 7), (7, 6)] {
+            let mut route = multipath();
+            route[at] = value;
+            assert_eq!(default_hops(&route), None, "{at}");
+        }
+    }
+
+    #[test]
+    fn a_route_cut_anywhere_does_no_harm() {
+        let whole = multipath();
+        for length in 0..whole.len() {
+            assert!(default_hops(&whole[..length]).unwrap_or_default().is_empty());
+        }
+        for at in 0..whole.len() {
+            let mut route = whole.clone();
+            route[at] ^= 0xff;
+            let _ = default_hops(&route);
         }
     }
 }

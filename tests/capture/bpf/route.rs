@@ -8,17 +8,46 @@ use super::fake::System;
 
 const ASKER: Asker = Asker { process: 4711, sequence: 2 };
 
-/// Where a system has the index, the process, the number and the error.
-fn places(system: System) -> [usize; 4] {
-    if system == System::OpenBsd { [6, 24, 28, 32] } else { [4, 16, 20, 24] }
+/// Flags of routes, in `<net/route.h>` of all systems.
+const GATEWAY: u32 = 0x2;
+const REJECT: u32 = 0x8;
+const BLACKHOLE: u32 = 0x1000;
+
+/// Where a system has the index, the process, the number, the error, the flags,
+/// and which addresses follow.
+fn places(system: System) -> [usize; 6] {
+    if system == System::OpenBsd { [6, 24, 28, 32, 16, 12] } else { [4, 16, 20, 24, 8, 12] }
 }
 
-/// The kernel's answer: the question with the index filled in.
-fn reply(system: System, index: u16) -> Vec<u8> {
-    let mut message = question(abi(system), Family::V4, ASKER);
-    let at = places(system)[0];
+/// The kernel's answer: the question with index and flags filled in.
+fn reply_to(mut message: Vec<u8>, system: System, index: u16, flags: u32) -> Vec<u8> {
+    let [at, .., flags_at, _] = places(system);
     message[at..at + 2].copy_from_slice(&index.to_ne_bytes());
+    message[flags_at..flags_at + 4].copy_from_slice(&flags.to_ne_bytes());
     message
+}
+
+fn reply(system: System, index: u16) -> Vec<u8> {
+    reply_to(question(abi(system), Family::V4, ASKER), system, index, GATEWAY)
+}
+
+/// What a kernel answers that has these routes to prefixes of `::`: the one of
+/// the longest prefix to a question without a netmask, else that of the mask.
+fn kernel(system: System, routes: &[(u32, u16, u32)]) -> Option<Option<u32>> {
+    let message = question(abi(system), Family::V6, ASKER);
+    let at = places(system)[5];
+    let addresses = u32::from_ne_bytes(message[at..at + 4].try_into().unwrap());
+    let route = match addresses {
+        1 => routes.iter().max_by_key(|(prefix, ..)| prefix),
+        5 => {
+            let mask = &message[message.len() - 28..];
+            let prefix = mask[8..24].iter().map(|byte| byte.count_ones()).sum::<u32>();
+            routes.iter().find(|route| route.0 == prefix)
+        }
+        _ => panic!("{addresses}"),
+    };
+    let (_, index, flags) = *route.unwrap();
+    answer(abi(system), &reply_to(message, system, index, flags), ASKER)
 }
 
 #[test]
@@ -34,11 +63,25 @@ fn the_question_names_the_unspecified_address_of_either_family() {
             [(Family::V4, 16, 2, 16), (Family::V6, 28, inet6, padded)]
         {
             let message = question(abi(system), family, ASKER);
-            assert_eq!(message.len(), header + padded, "{system:?}");
-            assert_eq!(message[..4], [(header + padded) as u8, 0, 5, 4]);
-            assert_eq!(message[12..16], 1_i32.to_ne_bytes(), "only a destination follows");
-            assert_eq!(message[header..header + 2], [length, number]);
-            assert!(message[header + 2..].iter().all(|byte| *byte == 0));
+            let total = header + 2 * padded;
+            assert_eq!(message.len(), total, "{system:?}");
+            assert_eq!(message[..4], [total as u8, 0, 5, 4]);
+            assert_eq!(message[12..16], 5_i32.to_ne_bytes(), "destination and netmask");
+            for address in message[header..].chunks(padded) {
+                assert_eq!(address[..2], [length, number]);
+                assert!(address[2..].iter().all(|byte| *byte == 0));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_reject_routes_that_rc_adds_are_not_the_default_route() {
+    let (compatible, default) = ((96, 1, GATEWAY | REJECT), (0, 3, GATEWAY));
+    for system in System::ALL {
+        assert_eq!(kernel(system, &[compatible, default]), Some(Some(3)), "{system:?}");
+        for flags in [REJECT, BLACKHOLE, GATEWAY | REJECT] {
+            assert_eq!(kernel(system, &[(0, 3, flags)]), Some(None), "{system:?} {flags:x}");
         }
     }
 }
@@ -47,7 +90,7 @@ fn the_question_names_the_unspecified_address_of_either_family() {
 fn only_the_answer_to_our_question_counts() {
     for system in System::ALL {
         let abi = abi(system);
-        let [_, process, sequence, error] = places(system);
+        let [_, process, sequence, error, ..] = places(system);
         let message = reply(system, 3);
         assert_eq!(answer(abi, &message, ASKER), Some(Some(3)), "{system:?}");
         for place in [2, 3, process, sequence] {
