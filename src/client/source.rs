@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::ClientError;
 use crate::core::address::{self, Loopback};
+use crate::core::special;
 use crate::core::token::Wanted;
 
 /// The address that tokens ask for.
@@ -47,11 +48,13 @@ pub fn choose(
     }
     let host = address::host(local, Loopback::Allowed)
         .ok_or_else(|| ClientError::new(format!("no door opens for {local}")))?;
-    if !is_private(host) || is_private(server) || server.is_loopback() {
+    let why = if special::is_nat64(server) {
+        format!("{server} is an IPv4 address behind NAT64, so NAT is between it and {host}")
+    } else if !special::is_global(host) && special::is_global(server) {
+        format!("{host} is not a global address and {server} is, so NAT is between them")
+    } else {
         return Ok(Chosen { wanted: Wanted::Address(host), hint: None });
-    }
-    let why =
-        format!("{host} is a private address and {server} is not, so NAT is between them");
+    };
     if source == SourceSetting::Bound {
         return Err(ClientError::new(format!(
             "{why}: no door opens for {host}; set source: Auto in hosts.ron and source: Observed \
@@ -65,18 +68,6 @@ pub fn choose(
     Ok(Chosen { wanted: Wanted::Source, hint: Some(hint) })
 }
 
-/// Whether an address is private: RFC 1918, RFC 6598 and RFC 4193.
-#[must_use]
-pub fn is_private(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => {
-            let [a, b, ..] = v4.octets();
-            v4.is_private() || (a == 100 && b & 0xc0 == 64)
-        }
-        IpAddr::V6(v6) => v6.is_unique_local(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,51 +77,35 @@ mod tests {
     }
 
     #[test]
-    fn the_private_networks_end_where_their_documents_say() {
-        for (text, expected) in [
-            ("9.255.255.255", false),
-            ("10.0.0.0", true),
-            ("10.255.255.255", true),
-            ("11.0.0.0", false),
-            ("100.63.255.255", false),
-            ("100.64.0.0", true),
-            ("100.127.255.255", true),
-            ("100.128.0.0", false),
-            ("172.15.255.255", false),
-            ("172.16.0.0", true),
-            ("172.31.255.255", true),
-            ("172.32.0.0", false),
-            ("192.167.255.255", false),
-            ("192.168.0.0", true),
-            ("192.168.255.255", true),
-            ("192.169.0.0", false),
-            ("::ffff:10.0.0.1", true),
-            ("fbff::1", false),
-            ("fc00::1", true),
-            ("fdff::1", true),
-            ("fe00::1", false),
-            ("2001:db8::1", false),
-        ] {
-            assert_eq!(is_private(ip(text)), expected, "{text}");
-        }
-    }
-
-    #[test]
     fn a_client_behind_nat_asks_for_the_packets_address_and_says_so() {
-        let choice = choose(SourceSetting::Auto, ip("10.0.0.5"), ip("203.0.113.1")).unwrap();
-        assert_eq!(choice.wanted, Wanted::Source);
-        assert!(choice.hint.unwrap().contains("source: Observed"));
-        let error =
-            choose(SourceSetting::Bound, ip("10.0.0.5"), ip("203.0.113.1")).unwrap_err();
-        assert!(error.to_string().contains("source: Observed"), "{error}");
+        for (local, server, why) in [
+            ("10.0.0.5", "192.31.196.1", "10.0.0.5 is not a global address"),
+            ("192.0.0.2", "192.31.196.1", "192.0.0.2 is not a global address"),
+            ("198.18.0.1", "192.31.196.1", "198.18.0.1 is not a global address"),
+            ("fd00::5", "2620:4f:8000::1", "fd00::5 is not a global address"),
+            ("2620:4f:8000::5", "64:ff9b::192.31.196.1", "behind NAT64"),
+            ("2620:4f:8000::5", "64:ff9b:1::1", "behind NAT64"),
+            ("fd00::5", "64:ff9b::192.31.196.1", "behind NAT64"),
+        ] {
+            let choice = choose(SourceSetting::Auto, ip(local), ip(server)).unwrap();
+            assert_eq!(choice.wanted, Wanted::Source, "{local} {server}");
+            let hint = choice.hint.unwrap();
+            assert!(hint.contains(why) && hint.contains("source: Observed"), "{hint}");
+            let error = choose(SourceSetting::Bound, ip(local), ip(server)).unwrap_err();
+            assert!(error.to_string().contains("source: Observed"), "{error}");
+        }
     }
 
     #[test]
     fn a_client_that_can_know_its_address_names_it() {
         for (local, server) in [
             ("198.51.100.7", "203.0.113.1"),
+            ("192.31.196.7", "192.175.48.1"),
+            ("192.31.196.7", "10.0.0.1"),
             ("10.0.0.5", "192.168.1.1"),
+            ("198.18.0.1", "10.0.0.1"),
             ("2001:db8::7", "2001:db8::1"),
+            ("2620:4f:8000::5", "2620:4f:8000::1"),
             ("127.0.0.1", "127.0.0.1"),
         ] {
             for source in [SourceSetting::Auto, SourceSetting::Bound] {

@@ -98,7 +98,8 @@ reasons! {
     /// Its destination is not an address that the door names.
     Target: news("target"),
     /// The token names another address than its source, or not one of a host.
-    Address: news("address").hint("behind NAT the user needs source: Observed"),
+    Address: news("address")
+        .hint("behind NAT both the user and the client's hosts.ron need source: Observed"),
     /// The token names no address, and the user may not use the packet's source.
     Unnamed: news("unnamed").hint("the user needs source: Observed"),
     /// The user or its key may not be used from this network.
