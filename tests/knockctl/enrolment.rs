@@ -284,7 +284,11 @@ fn a_rotated_gate_key_reaches_server_and_client_with_nothing_else_changed() {
 
     let told = client.knock(&["--enroll"], &good(&server.knockctl(&new)));
     good(&told);
-    assert!(said(&told).contains("replaced the gate key of gw1.example.org, nothing else"), "{}", said(&told));
+    assert!(
+        said(&told).contains("replaced the gate key of gw1.example.org, nothing else"),
+        "{}",
+        said(&told)
+    );
     assert_eq!(client.text(".config/knock/hosts.ron"), hosts);
     let fresh = keyfile::read(&gate).unwrap().key;
     assert_ne!(*fresh, *old);
