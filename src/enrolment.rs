@@ -1,7 +1,7 @@
-//! What a client must know of a server, as one line that can be pasted.
+//! What a client needs to know about a server, as one line to paste.
 //!
-//! `knockctl enroll` makes it and `knock --enroll` reads it. It holds the gate
-//! key, so it is to travel by a private way.
+//! `knockctl enroll` prints it and `knock --enroll` reads it. It contains the gate
+//! key, so it is secret.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -21,31 +21,32 @@ use crate::keyfile;
 pub const MAX_LENGTH: usize = 4096;
 /// The most doors in one line.
 const MAX_DOORS: usize = 64;
-/// What every line begins with.
+/// The first word of every line.
 const WORD: &str = "knock-enrolment-1";
+const TOO_LONG: &str = "it exceeds 4096 bytes";
 
-/// What a client must know of a server.
+/// What a client needs to know about a server.
 pub struct Enrolment {
     /// The name or address to send to: 1 to 255 printable bytes without spaces.
     pub address: String,
-    /// The server's own name.
+    /// The server's name, which tokens contain.
     pub name: String,
-    /// Its SPA port.
+    /// The SPA port.
     pub port: NonZeroU16,
-    /// Its gate key.
+    /// The gate key.
     pub gate_key: Zeroizing<[u8; 32]>,
-    /// As the server calls the user.
+    /// The user's name on the server.
     pub user: String,
-    /// For which addresses the user may open.
+    /// The addresses that the user may open doors for.
     pub source: SourcePolicy,
-    /// The doors, and the first TCP port of each.
+    /// The doors, each with its first TCP port.
     pub doors: BTreeMap<String, Option<NonZeroU16>>,
 }
 
-/// As it is written.
+/// The same as RON.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Line<'a> {
+struct EnrolmentRon<'a> {
     address: String,
     name: String,
     port: u16,
@@ -56,7 +57,7 @@ struct Line<'a> {
 }
 
 impl fmt::Debug for Enrolment {
-    /// Not the key.
+    /// Hides the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = f.debug_struct("Enrolment");
         text.field("name", &self.name).field("user", &self.user).finish_non_exhaustive()
@@ -68,13 +69,13 @@ fn options() -> Options {
 }
 
 impl Enrolment {
-    /// As one line, without its end.
+    /// Returns the line, without a line break.
     ///
     /// # Errors
-    /// When it would not be read again; which part is at fault.
+    /// The part that [`decode`](Self::decode) would reject.
     pub fn encode(&self) -> Result<Zeroizing<String>, &'static str> {
         let gate_key = keyfile::to_text(&self.gate_key);
-        let line = Line {
+        let fields = EnrolmentRon {
             address: self.address.clone(),
             name: self.name.clone(),
             port: self.port.get(),
@@ -87,59 +88,59 @@ impl Enrolment {
                 .map(|(name, port)| (name.clone(), port.map(u16::from)))
                 .collect(),
         };
-        line.check()?;
-        let text = options().to_string(&line).map_err(|_| "it cannot be written down")?;
+        fields.check()?;
+        let text = options().to_string(&fields).map_err(|_| "it cannot be written as RON")?;
         let text = Zeroizing::new(text);
         let line = Zeroizing::new(format!("{WORD} {}", &*text));
-        if line.len() > MAX_LENGTH { Err("it is too long") } else { Ok(line) }
+        if line.len() > MAX_LENGTH { Err(TOO_LONG) } else { Ok(line) }
     }
 
-    /// What [`encode`](Self::encode) made.
+    /// Reads a line that [`encode`](Self::encode) returned.
     ///
     /// # Errors
-    /// Which part is at fault; nothing of the line is repeated.
+    /// The part that is wrong, without the content of the line.
     pub fn decode(line: &str) -> Result<Self, &'static str> {
         let line = line.trim();
         if line.len() > MAX_LENGTH {
-            return Err("it is too long");
+            return Err(TOO_LONG);
         }
         let text = line.strip_prefix(WORD).ok_or(
             "it does not begin with knock-enrolment-1, paste what knockctl enroll prints",
         )?;
-        let line: Line<'_> = options().from_str(text).map_err(
-            |_| "it is damaged or not whole, paste all of what knockctl enroll prints",
+        let fields: EnrolmentRon<'_> = options().from_str(text).map_err(
+            |_| "it is damaged or incomplete, paste all that knockctl enroll prints",
         )?;
-        line.check()?;
-        let key = keyfile::from_text(line.gate_key).ok_or("gate_key is no key")?;
-        let port = |port| NonZeroU16::new(port).ok_or("port 0 is no port");
-        let ports = line.doors.into_iter().map(|(name, number)| {
+        fields.check()?;
+        let key = keyfile::from_text(fields.gate_key).ok_or("invalid gate_key")?;
+        let port = |port| NonZeroU16::new(port).ok_or("invalid port 0");
+        let ports = fields.doors.into_iter().map(|(name, number)| {
             let number = number.map(port).transpose()?;
             Ok::<_, &'static str>((name, number))
         });
         Ok(Self {
-            port: port(line.port)?,
+            port: port(fields.port)?,
             doors: ports.collect::<Result<_, _>>()?,
-            address: line.address,
-            name: line.name,
+            address: fields.address,
+            name: fields.name,
             gate_key: key,
-            user: line.user,
-            source: line.source,
+            user: fields.user,
+            source: fields.source,
         })
     }
 }
 
-impl Line<'_> {
+impl EnrolmentRon<'_> {
     fn check(&self) -> Result<(), &'static str> {
         if !name::is_host(&self.address) {
-            Err("address is no name or address to send to")
+            Err("invalid host name or address")
         } else if !name::is_server(&self.name) {
-            Err("name is no server name")
+            Err("invalid server name")
         } else if !name::is_plain(&self.user) {
-            Err("user is no name of a user")
-        } else if self.doors.len() > MAX_DOORS
-            || !self.doors.keys().all(|name| name::is_plain(name))
-        {
-            Err("doors are no names of doors, or too many")
+            Err("invalid user name")
+        } else if self.doors.len() > MAX_DOORS {
+            Err("more than 64 doors")
+        } else if !self.doors.keys().all(|name| name::is_plain(name)) {
+            Err("invalid door name")
         } else {
             Ok(())
         }
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_comes_back_as_it_was() {
+    fn an_encoded_line_is_decoded_to_the_same() {
         let line = enrolment().encode().unwrap();
         assert!(!line.contains('\n'));
         let again = Enrolment::decode(&format!("  {}\n", &*line)).unwrap();
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_or_changed_is_refused_and_not_repeated() {
+    fn a_line_that_is_cut_or_changed_is_rejected_without_its_key() {
         let line = enrolment().encode().unwrap();
         for end in 0..line.len() {
             assert!(Enrolment::decode(&line[..end]).is_err(), "{end} bytes");

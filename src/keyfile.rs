@@ -268,6 +268,19 @@ fn decode(text: &str) -> Option<KeyBytes> {
     (length == key.len()).then_some(key)
 }
 
+/// Creates a key file with a random key, as [`write_new`] does. Returns the key.
+///
+/// # Errors
+/// As [`write_new`], and when the system has no random bytes.
+pub fn create(path: &Path, kind: KeyKind) -> Result<KeyBytes, KeyFileError> {
+    let mut key = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *key)
+        .map_err(io::Error::other)
+        .map_err(KeyFileError::system(path, "create key file"))?;
+    write_new(path, kind, &key, "")?;
+    Ok(key)
+}
+
 /// Writes a new key file of mode 0600 and waits until it is on disk.
 ///
 /// Creates missing directories above it with mode 0700. Never changes an existing

@@ -1,4 +1,4 @@
-//! The daemon's remote control.
+//! The control program.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;

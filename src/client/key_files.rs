@@ -76,11 +76,8 @@ fn misplaced(file: &Path, kind: KeyKind, wanted: &str) -> ClientError {
 /// # Errors
 /// When the file exists or cannot be written, or there are no random bytes.
 pub fn make(file: &Path, kind: KeyKind) -> Result<String, ClientError> {
-    let mut key = Zeroizing::new([0; 32]);
-    getrandom::fill(&mut *key)
-        .map_err(|error| ClientError::new(format!("cannot get random bytes: {error}")))?;
-    keyfile::write_new(file, kind, &key, "")
-        .map_err(|error| ClientError::new(error.to_string()))?;
+    let key =
+        keyfile::create(file, kind).map_err(|error| ClientError::new(error.to_string()))?;
     Ok(stanza(file, kind, &key))
 }
 

@@ -1,4 +1,4 @@
-//! What the command line asks for.
+//! The command line of `knockctl`.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use crate::core::user::SourcePolicy;
 use crate::core::{duration, name};
 use crate::sys::SYSTEM;
 
-/// Where the daemon listens unless `-s` names another place.
+/// The socket of the daemon, unless `-s` names another.
 pub const DEFAULT_SOCKET: &str = "/var/run/knockd/knockd.sock";
 
 /// Controls a running knockd, and sets it up
@@ -23,14 +23,14 @@ pub struct Arguments {
     /// Socket of the daemon
     #[arg(short, value_name = "SOCKET", default_value = DEFAULT_SOCKET, global = true)]
     pub socket: PathBuf,
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: CtlCommand,
 }
 
-/// What to do.
+/// A command and its arguments.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum CtlCommand {
     /// Print doors and leases, or counters
     Show {
         /// Print one JSON document
@@ -39,7 +39,7 @@ pub enum Command {
         /// Print the counters instead
         what: Option<Counters>,
     },
-    /// Print what is logged, as it happens
+    /// Print what is logged from now on
     Monitor,
     /// Open a door for an address
     Open {
@@ -74,12 +74,12 @@ pub enum Command {
         #[arg(value_name = "WORD", required = true, num_args = 1..=2)]
         words: Vec<String>,
     },
-    /// Let the daemon read its configuration again
+    /// Read the configuration again
     Reload,
-    /// Also log what strangers do, or do not
+    /// Log doors and their users only, or also strangers
     Log {
         /// How much
-        much: Much,
+        level: LogLevel,
     },
     /// Print what a client needs, as one line for knock --enroll
     Enroll(Enroll),
@@ -88,14 +88,14 @@ pub enum Command {
     /// Print the configuration of another daemon in the format of knockd
     Import {
         /// The other daemon
-        from: Imported,
+        from: OldDaemon,
         /// The file; - for standard input
         file: PathBuf,
     },
     /// Create a new key next to the old one
     Rotate {
         /// The key to replace
-        what: Rotated,
+        what: KeyToRotate,
         /// The configuration that names it
         #[arg(short = 'f', value_name = "FILE", default_value = SYSTEM.config)]
         config: PathBuf,
@@ -119,7 +119,7 @@ pub enum Command {
     },
 }
 
-/// What `enroll` takes.
+/// The arguments of `enroll`.
 #[derive(Debug, Args)]
 pub struct Enroll {
     /// Name of the user
@@ -142,7 +142,7 @@ pub struct Enroll {
     pub config: PathBuf,
 }
 
-/// What `setup` takes.
+/// The arguments of `setup`.
 #[derive(Debug, Args)]
 pub struct Setup {
     /// The server's own name [default: the host's]
@@ -162,38 +162,38 @@ pub struct Setup {
     pub config: PathBuf,
 }
 
-/// What gets a new key.
+/// A key that can be replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Rotated {
-    /// The gate key.
+pub enum KeyToRotate {
+    /// The gate key
     Gate,
 }
 
-/// Whose configuration is taken over.
+/// A daemon whose configuration can be imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Imported {
-    /// The knockd of Judd Vinet.
+pub enum OldDaemon {
+    /// The knockd of Judd Vinet
     Knockd,
 }
 
-/// What is shown instead of doors and leases.
+/// The other thing that `show` prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Counters {
-    /// The counters.
+    /// The counters
     Stats,
 }
 
-/// How much is logged.
+/// How much to log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Much {
-    /// Doors and their users.
+pub enum LogLevel {
+    /// Doors and their users
     Brief,
-    /// Also strangers and unfinished sequences.
+    /// Also strangers and unfinished sequences
     Verbose,
 }
 
-impl Command {
-    /// The order that it stands for, if it is one.
+impl CtlCommand {
+    /// The order to send to the daemon, if the command is one.
     ///
     /// # Errors
     /// A usage error, for clap to show.
@@ -208,13 +208,13 @@ impl Command {
             Self::Close { words } => close(words)
                 .map_err(|text| Arguments::command().error(ErrorKind::InvalidValue, text))?,
             Self::Reload => Order::Reload,
-            Self::Log { much } => Order::Log { verbose: *much == Much::Verbose },
+            Self::Log { level } => Order::Log { verbose: *level == LogLevel::Verbose },
             _ => return Ok(None),
         }))
     }
 }
 
-/// An address is never mistaken for a name, so that a door may be called user.
+/// A word that is an address is never a name, so a door may be called `user`.
 fn close(words: &[String]) -> Result<Order, String> {
     match words {
         [all] if all == "all" => Ok(Order::CloseAll),
@@ -222,7 +222,7 @@ fn close(words: &[String]) -> Result<Order, String> {
             Ok(Order::CloseUser { name: name(user_name)? })
         }
         [door, address] => Ok(Order::CloseLease { door: name(door)?, address: host(address)? }),
-        _ => Err("close what: DOOR ADDRESS, user NAME, or all".into()),
+        _ => Err("name what to close: DOOR ADDRESS, user NAME, or all".into()),
     }
 }
 
@@ -230,23 +230,24 @@ fn name(text: &str) -> Result<String, String> {
     if name::is_plain(text) {
         Ok(text.into())
     } else {
-        Err("a name is a letter a-z, followed by up to 31 of a-z 0-9 _ and -".into())
+        Err("a name is a letter a-z, then up to 31 of a-z 0-9 _ and -".into())
     }
 }
 
-/// Whether loopback addresses are hosts is the daemon's to say.
+/// Loopback addresses pass: the configuration of the daemon decides about them.
 fn host(text: &str) -> Result<IpAddr, String> {
     let address: IpAddr =
-        text.parse().map_err(|_| "an address must be like 192.0.2.7 or 2001:db8::7")?;
+        text.parse().map_err(|_| "not an address like 192.0.2.7 or 2001:db8::7")?;
     address::host(address, Loopback::Allowed)
         .ok_or_else(|| format!("{address} is not the address of a host"))
 }
 
-/// Not `delegate`, which nobody asks for in passing.
+/// Without `delegate`, which belongs in the configuration only.
 fn source() -> impl TypedValueParser<Value = SourcePolicy> {
-    let bound = PossibleValue::new("bound").help("The one that the client has and names");
+    let bound =
+        PossibleValue::new("bound").help("The client's own address, which its token names");
     let observed =
-        PossibleValue::new("observed").help("Also the one that its packets arrive from");
+        PossibleValue::new("observed").help("Also the address that its packets come from");
     PossibleValuesParser::new([bound, observed]).map(|word| match word.as_str() {
         "observed" => SourcePolicy::Observed,
         _ => SourcePolicy::Bound,
@@ -268,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn orders_are_understood() {
+    fn orders_are_parsed() {
         let address = "192.0.2.7".parse().unwrap();
         let ssh = || String::from("ssh");
         let close = |door: &str| Order::CloseLease { door: door.into(), address };
@@ -301,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_configuration_would_refuse_is_a_usage_error() {
+    fn an_invalid_name_or_address_is_a_usage_error() {
         for line in [
             "open Ssh 192.0.2.7",
             "open ssh 224.0.0.1",

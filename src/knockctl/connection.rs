@@ -1,11 +1,11 @@
-//! The program's end of the control socket.
+//! The client of the control socket.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use super::Error;
+use super::CtlError;
 use crate::control::answer::{Answer, Door, Holder, Lease};
 use crate::control::record::{Joiner, Record, SIZE};
 use crate::control::request::Request;
@@ -15,95 +15,119 @@ use crate::core::printable::escaped;
 /// How long the daemon may take to answer.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A connection with the daemon.
+/// A connection to the daemon.
 #[derive(Debug)]
 pub struct Connection(UnixStream);
 
 impl Connection {
-    /// Connects.
+    /// Connects to the socket at `path`.
     ///
     /// # Errors
-    /// When the daemon does not run, or we are not welcome.
-    pub fn open(path: &Path) -> Result<Self, Error> {
+    /// When the daemon is not running, or the user may not use the socket.
+    pub fn open(path: &Path) -> Result<Self, CtlError> {
         let shown = path.display();
-        let connected = UnixStream::connect(path).map_err(|error| {
-            Error::Because(match error.kind() {
+        let stream = UnixStream::connect(path).map_err(|error| {
+            CtlError::new(match error.kind() {
                 ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
-                    format!("knockd does not run, start it: cannot connect to {shown}: {error}")
+                    format!(
+                        "knockd is not running, start it: cannot connect to {shown}: {error}"
+                    )
                 }
                 ErrorKind::PermissionDenied => {
-                    format!("only root and the group of {shown} may ask knockd: {error}")
+                    format!("only root and the group of {shown} may control knockd: {error}")
                 }
                 _ => format!("cannot connect to {shown}: {error}"),
             })
         })?;
         let limit = Some(PATIENCE);
-        connected
+        stream
             .set_read_timeout(limit)
-            .and_then(|()| connected.set_write_timeout(limit))
-            .map_err(|error| Error::Because(format!("cannot set a timeout: {error}")))?;
-        Ok(Self(connected))
+            .and_then(|()| stream.set_write_timeout(limit))
+            .map_err(|error| CtlError::new(format!("cannot set a timeout: {error}")))?;
+        Ok(Self(stream))
     }
 
-    /// Asks, and has `each` answer but the last looked at. Returns what there
-    /// is to say at the end.
+    /// Sends `request` and calls `each` for each answer except the last. Returns
+    /// the text of the last.
     ///
     /// # Errors
-    /// What the daemon refuses; what `each` returns; or why there is no
-    /// answer.
+    /// When the daemon refuses, the connection fails, or `each` fails.
     pub fn ask(
         &mut self,
         request: &Request,
-        mut each: impl FnMut(Answer) -> Result<(), Error>,
-    ) -> Result<String, Error> {
+        mut each: impl FnMut(Answer) -> Result<(), CtlError>,
+    ) -> Result<String, CtlError> {
         let sent = self.send(request);
         let mut joiner = Joiner::default();
         loop {
-            // One who is not let in is told why, whether or not it could ask.
+            // A client that is refused gets the reason even if it could not send.
             let record =
-                self.receive().map_err(|error| lost(sent.as_ref().err().unwrap_or(&error)))?;
-            let message = joiner.take(&record).map_err(Error::from_display)?;
+                self.recv().map_err(|error| lost(sent.as_ref().err().unwrap_or(&error)))?;
+            let message = joiner.take(&record).map_err(CtlError::new)?;
             let Some(message) = message else { continue };
-            match Answer::decode(&message).map(tame) {
+            match Answer::decode(&message).map(escape) {
                 Ok(Answer::Done { text }) => return Ok(text),
-                Ok(Answer::Failed { text }) => return Err(Error::Because(text)),
+                Ok(Answer::Failed { text }) => return Err(CtlError::new(text)),
                 Ok(answer) => each(answer)?,
-                Err(_) => return Err(Error::Because("knockd gave no sensible answer".into())),
+                Err(_) => return Err(CtlError::new("invalid answer from knockd")),
             }
         }
     }
 
-    /// Has it take as long as it likes to say something.
+    /// Sends `request` and returns what `pick` makes of each answer except the
+    /// last.
     ///
     /// # Errors
-    /// None are expected.
-    pub fn be_patient(&self) -> Result<(), Error> {
-        self.0.set_read_timeout(None).map_err(Error::from_display)
+    /// As [`ask`](Self::ask), and when `pick` does not take an answer.
+    pub fn collect<T>(
+        &mut self,
+        request: &Request,
+        pick: fn(Answer) -> Option<T>,
+    ) -> Result<Vec<T>, CtlError> {
+        let mut picked = Vec::new();
+        self.ask(request, |answer| {
+            picked.push(pick(answer).ok_or_else(unexpected)?);
+            Ok(())
+        })?;
+        Ok(picked)
+    }
+
+    /// Waits for answers without a limit from now on.
+    ///
+    /// # Errors
+    /// The system's; none is expected.
+    pub fn wait_forever(&self) -> Result<(), CtlError> {
+        self.0.set_read_timeout(None).map_err(CtlError::new)
     }
 
     fn send(&mut self, request: &Request) -> io::Result<()> {
         request.encode().records().try_for_each(|record| self.0.write_all(&record))
     }
 
-    fn receive(&mut self) -> io::Result<Record> {
+    fn recv(&mut self) -> io::Result<Record> {
         let mut record: Record = [0; SIZE];
         self.0.read_exact(&mut record)?;
         Ok(record)
     }
 }
 
-fn lost(error: &io::Error) -> Error {
-    Error::Because(match error.kind() {
+/// The error for an answer of the wrong kind.
+pub fn unexpected() -> CtlError {
+    CtlError::new("unexpected answer from knockd")
+}
+
+fn lost(error: &io::Error) -> CtlError {
+    CtlError::new(match error.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-            format!("knockd does not answer within {} s", PATIENCE.as_secs())
+            format!("knockd did not answer within {} s", PATIENCE.as_secs())
         }
         ErrorKind::UnexpectedEof => "knockd closed the connection".into(),
         _ => format!("knockd closed the connection: {error}"),
     })
 }
 
-/// The answer, without anything that a terminal would take for an order.
-fn tame(answer: Answer) -> Answer {
+/// Escapes the characters in an answer that control a terminal.
+fn escape(answer: Answer) -> Answer {
     let text = |text: String| escaped(&text);
     match answer {
         Answer::Door(door) => Answer::Door(Door {

@@ -1,10 +1,10 @@
-//! `knockctl enroll`: what a client must know, as one line.
+//! `knockctl enroll`: prints what a client needs, as one line.
 
 use std::io::Write;
 use std::num::NonZeroU16;
 
 use super::arguments::Enroll;
-use super::{Error, hint, qr};
+use super::{CtlError, hint, qr};
 use crate::config::{self, Config};
 use crate::core::name;
 use crate::core::policy::Spa;
@@ -12,91 +12,92 @@ use crate::core::sighting::Protocol;
 use crate::core::user::SourcePolicy;
 use crate::enrolment::Enrolment;
 
-/// Prints the line, or draws it.
-pub(super) fn enroll(order: &Enroll, out: &mut dyn Write) -> Result<(), Error> {
-    let config = config::load(&order.config).map_err(Error::from_display)?;
-    let line = enrolment(order, &config)?
+/// Prints the line, or draws it as a QR code.
+pub(super) fn enroll(options: &Enroll, out: &mut dyn Write) -> Result<(), CtlError> {
+    let config = config::load(&options.config).map_err(CtlError::new)?;
+    let line = enrolment(options, &config)?
         .encode()
-        .map_err(|why| Error::Because(format!("cannot enroll {}: {why}", order.name)))?;
-    if order.qr {
+        .map_err(|why| CtlError::new(format!("cannot enroll {}: {why}", options.name)))?;
+    if options.qr {
         qr::draw(&line, out)?;
     } else {
         writeln!(out, "{}", &*line)?;
     }
     out.flush()?;
-    hint("the line holds the gate key: send it by a private way");
-    hint(if order.qr {
-        "on the client: knock --enroll, and then what the code says"
+    hint("the line contains the gate key: keep it secret");
+    hint(if options.qr {
+        "on the client: knock --enroll, then type the text of the code"
     } else {
-        "on the client: knock --enroll, and then paste the line"
+        "on the client: knock --enroll, then paste the line"
     });
     Ok(())
 }
 
-fn enrolment(order: &Enroll, config: &Config) -> Result<Enrolment, Error> {
-    let file = order.config.display();
-    let fail = |text: String| Error::Because(text);
+fn enrolment(options: &Enroll, config: &Config) -> Result<Enrolment, CtlError> {
+    let file = options.config.display();
     let spa: &Spa = config.policy.spa.as_ref().ok_or_else(|| {
-        fail(format!("{file} has no spa, add it: users open doors by tokens"))
+        CtlError::new(format!("{file} has no spa, add it: users open doors with tokens"))
     })?;
-    let (key, _) =
-        spa.gate_keys.first().ok_or_else(|| fail(format!("{file} has no gate key")))?;
-    let port =
-        NonZeroU16::new(spa.port).ok_or_else(|| fail(format!("{file} has no SPA port")))?;
-    let address = match &order.address {
+    let (key, _) = spa
+        .gate_keys
+        .first()
+        .ok_or_else(|| CtlError::new(format!("{file} has no gate key")))?;
+    let port = NonZeroU16::new(spa.port)
+        .ok_or_else(|| CtlError::new(format!("{file} has no SPA port")))?;
+    let address = match &options.address {
         Some(address) => address.clone(),
         None if config.name.contains('.') => config.name.clone(),
         None => {
             let name = &config.name;
-            let text = format!("clients cannot send to {name:?}: give --address HOST");
-            return Err(fail(text));
+            let text = format!("clients cannot send to {name:?}: use --address HOST");
+            return Err(CtlError::new(text));
         }
     };
     if !name::is_host(&address) {
-        return Err(fail(format!("{address:?} is no name or address to send to")));
+        return Err(CtlError::new(format!("{address:?} is not a valid name or address")));
     }
-    let (doors, source) = rights(order, config)?;
-    let mut named = std::collections::BTreeMap::new();
+    let (doors, source) = rights(options, config)?;
+    let mut ports = std::collections::BTreeMap::new();
     for name in doors {
         let (_, door) = config.policy.door_by_name(&name).ok_or_else(|| {
             let known: Vec<_> = config.policy.doors.iter().map(|door| &*door.name).collect();
-            fail(format!("{file} has no door {name}, but {}", known.join(", ")))
+            CtlError::new(format!("{file} has no door {name}, only {}", known.join(", ")))
         })?;
         let tcp = door.ports.iter().find(|port| port.protocol == Protocol::Tcp);
-        named.insert(name, tcp.and_then(|port| NonZeroU16::new(port.number)));
+        ports.insert(name, tcp.and_then(|port| NonZeroU16::new(port.number)));
     }
     Ok(Enrolment {
         address,
         name: config.name.clone(),
         port,
         gate_key: key.reveal().to_owned().into(),
-        user: order.name.clone(),
+        user: options.name.clone(),
         source,
-        doors: named,
+        doors: ports,
     })
 }
 
-/// The doors and the source policy: of a user who is configured those that are
-/// configured, of another one those that are given.
-fn rights(order: &Enroll, config: &Config) -> Result<(Vec<String>, SourcePolicy), Error> {
-    let name = &order.name;
+/// The doors and the source policy of the user: those of the configuration if it
+/// has the user, else those of the command line.
+fn rights(options: &Enroll, config: &Config) -> Result<(Vec<String>, SourcePolicy), CtlError> {
+    let name = &options.name;
     let user = config.policy.users.iter().find(|user| user.name == *name);
-    match (user, &order.doors[..], order.source) {
+    match (user, &options.doors[..], options.source) {
         (Some(user), [], None) => {
             let doors = user.doors.iter().filter_map(|door| config.policy.door(*door));
             Ok((doors.map(|door| door.name.clone()).collect(), user.source))
         }
         (Some(_), ..) => {
-            let file = order.config.display();
-            Err(Error::Because(format!(
-                "{file} says what {name} may do: leave --doors and --source out, or change it there"
+            let file = options.config.display();
+            Err(CtlError::new(format!(
+                "{file} already has user {name}: omit --doors and --source, or change them there"
             )))
         }
-        (None, [_, ..], Some(source)) => Ok((order.doors.clone(), source)),
-        (None, ..) => Err(Error::Because(format!(
-            "{name} is new: give --doors, and --source bound for a client with an address of its \
-             own, or --source observed for one behind NAT, which lets someone in the path \
-             redirect the grant"
+        (None, [_, ..], Some(source)) => Ok((options.doors.clone(), source)),
+        (None, ..) => Err(CtlError::new(format!(
+            "{name} is a new user: use --doors, and --source bound for a client with an address \
+             of its own, or --source observed for a client behind NAT, which lets someone in the \
+             path redirect the lease"
         ))),
     }
 }

@@ -1,58 +1,72 @@
-//! Writes JSON (RFC 8259), as little of it as is needed.
+//! Writes JSON (RFC 8259).
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::time::Duration;
 
-/// A document that is written piece by piece, so that none of it is kept.
+/// Writes a document piece by piece, without keeping it.
 pub struct Json<'a> {
     out: &'a mut dyn Write,
-    /// Whether something stands before, in the same object or array.
-    follows: bool,
+    /// Whether the next value in the object or array comes after a comma.
+    needs_comma: bool,
 }
 
 impl<'a> Json<'a> {
-    /// A document without anything in it.
+    /// Creates a document that is written to `out`.
     pub fn new(out: &'a mut dyn Write) -> Self {
-        Self { out, follows: false }
+        Self { out, needs_comma: false }
     }
 
     /// Begins an object or an array.
     pub fn begin(&mut self, bracket: char) -> io::Result<()> {
         self.value(bracket)?;
-        self.follows = false;
+        self.needs_comma = false;
         Ok(())
     }
 
-    /// Ends it.
+    /// Ends an object or an array.
     pub fn end(&mut self, bracket: char) -> io::Result<()> {
         write!(self.out, "{bracket}")?;
-        self.follows = true;
+        self.needs_comma = true;
         Ok(())
     }
 
-    /// The name of the value that is next.
+    /// Writes the name of the next value.
     pub fn key(&mut self, name: &str) -> io::Result<()> {
         self.text(name)?;
         write!(self.out, ":")?;
-        self.follows = false;
+        self.needs_comma = false;
         Ok(())
     }
 
-    /// A number, `true`, `false` or `null`.
-    pub fn value(&mut self, value: impl std::fmt::Display) -> io::Result<()> {
-        let comma = if self.follows { "," } else { "" };
+    /// Writes a number, `true` or `false` with its name.
+    pub fn field(&mut self, name: &str, value: impl Display) -> io::Result<()> {
+        self.key(name)?;
+        self.value(value)
+    }
+
+    /// Writes a span in seconds, to the millisecond, with its name.
+    pub fn span_field(&mut self, name: &str, span: Duration) -> io::Result<()> {
+        self.field(name, format_args!("{}.{:03}", span.as_secs(), span.subsec_millis()))
+    }
+
+    /// Writes a string, or `null`, with its name.
+    pub fn text_field(&mut self, name: &str, text: Option<&str>) -> io::Result<()> {
+        self.key(name)?;
+        match text {
+            Some(text) => self.text(text),
+            None => self.value("null"),
+        }
+    }
+
+    fn value(&mut self, value: impl Display) -> io::Result<()> {
+        let comma = if self.needs_comma { "," } else { "" };
         write!(self.out, "{comma}{value}")?;
-        self.follows = true;
+        self.needs_comma = true;
         Ok(())
     }
 
-    /// A span in seconds, to the millisecond.
-    pub fn span(&mut self, span: Duration) -> io::Result<()> {
-        self.value(format_args!("{}.{:03}", span.as_secs(), span.subsec_millis()))
-    }
-
-    /// A string.
-    pub fn text(&mut self, text: &str) -> io::Result<()> {
+    fn text(&mut self, text: &str) -> io::Result<()> {
         self.value("\"")?;
         for character in text.chars() {
             match character {
@@ -62,14 +76,6 @@ impl<'a> Json<'a> {
             }
         }
         write!(self.out, "\"")
-    }
-
-    /// A string, or `null`.
-    pub fn maybe_text(&mut self, text: Option<&str>) -> io::Result<()> {
-        match text {
-            Some(text) => self.text(text),
-            None => self.value("null"),
-        }
     }
 
     /// Ends the document and its line.
@@ -92,15 +98,14 @@ mod tests {
         json.value(1).unwrap();
         json.begin('{').unwrap();
         json.end('}').unwrap();
-        json.maybe_text(None).unwrap();
         json.end(']').unwrap();
-        json.key("b").unwrap();
-        json.span(Duration::from_millis(1_020)).unwrap();
-        json.key("c").unwrap();
-        json.value(true).unwrap();
+        json.span_field("b", Duration::from_millis(1_020)).unwrap();
+        json.text_field("c", None).unwrap();
+        json.text_field("d", Some("e")).unwrap();
+        json.field("f", true).unwrap();
         json.end('}').unwrap();
         json.finish().unwrap();
-        let expected = "{\"a\\\"\\\\\\u000a\u{7f}é\":[1,{},null],\"b\":1.020,\"c\":true}\n";
+        let expected = "{\"a\\\"\\\\\\u000a\u{7f}é\":[1,{}],\"b\":1.020,\"c\":null,\"d\":\"e\",\"f\":true}\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 }

@@ -5,48 +5,48 @@ use std::io::{self, Write};
 
 use crate::control::answer::Door;
 
-/// How a number goes.
+/// The type of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Up only.
+pub enum MetricKind {
+    /// Only rises.
     Counter,
-    /// Up and down.
+    /// Rises and falls.
     Gauge,
 }
 
 /// A number that the daemon keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Known {
-    /// Its name in [`Desk::stats`](crate::control::server::Desk::stats), up to the dot.
+pub struct Metric {
+    /// The name in [`Desk::stats`](crate::control::server::Desk::stats), up to the dot.
     pub stat: &'static str,
-    /// What stands behind the dot.
+    /// The name of the label, whose value is after the dot.
     pub label: Option<&'static str>,
-    /// How it goes.
-    pub kind: Kind,
-    /// What it counts; one line.
+    /// The type.
+    pub kind: MetricKind,
+    /// The description; one line.
     pub help: &'static str,
 }
 
-const fn counter(stat: &'static str, help: &'static str) -> Known {
-    Known { stat, label: None, kind: Kind::Counter, help }
+const fn counter(stat: &'static str, help: &'static str) -> Metric {
+    Metric { stat, label: None, kind: MetricKind::Counter, help }
 }
 
-const fn gauge(stat: &'static str, help: &'static str) -> Known {
-    Known { stat, label: None, kind: Kind::Gauge, help }
+const fn gauge(stat: &'static str, help: &'static str) -> Metric {
+    Metric { stat, label: None, kind: MetricKind::Gauge, help }
 }
 
-/// All of them, but the latencies: [`LATENCY`] and [`LATENCY_SUM`].
-pub const KNOWN: [Known; 14] = [
+/// Every metric except the latencies: [`LATENCY`] and [`LATENCY_SUM`].
+pub const METRICS: [Metric; 14] = [
     gauge("leases", "Leases that live."),
     gauge(
         "journal_used",
         "Tokens that the replay journal remembers, and counters of security keys.",
     ),
     gauge("journal_room", "Tokens that it can remember."),
-    Known {
+    Metric {
         stat: "refused",
         label: Some("reason"),
-        kind: Kind::Counter,
+        kind: MetricKind::Counter,
         help: "Packets that opened nothing, by reason.",
     },
     counter("opened", "Leases that began."),
@@ -61,16 +61,15 @@ pub const KNOWN: [Known; 14] = [
     counter("control_missed", "Lines that monitors did not read in time."),
 ];
 
-/// Grants that took at most the microseconds behind the dot, from the packet
-/// being read to the address standing in the table; all of them behind
-/// [`ALL`].
+/// Grants that took at most the microseconds after the dot, from reading the
+/// packet to the address being in the table; [`ALL`] counts all.
 pub const LATENCY: &str = "latency";
-/// What stands for no bound behind [`LATENCY`].
+/// The bound of [`LATENCY`] that counts all grants.
 pub const ALL: &str = "inf";
-/// The microseconds of all of them together.
+/// The microseconds of all grants together.
 pub const LATENCY_SUM: &str = "latency_sum";
 
-/// Writes everything, up to the mark at the end.
+/// Writes all metrics and the end mark.
 ///
 /// # Errors
 /// The writer's.
@@ -85,9 +84,9 @@ pub fn write(doors: &[Door], stats: &[(String, u64)], out: &mut dyn Write) -> io
     })?;
     let usable = "Whether the table of a door can be used.";
     of_doors("door_usable", usable, doors, out, |door| door.usable.into())?;
-    for known in KNOWN {
-        if let Some(samples) = families.remove(known.stat) {
-            plain(known, &samples, out)?;
+    for metric in METRICS {
+        if let Some(samples) = families.remove(metric.stat) {
+            plain(metric, &samples, out)?;
         }
     }
     let sum = families.remove(LATENCY_SUM).and_then(|sum| sum.first().copied());
@@ -119,11 +118,11 @@ fn of_doors(
     Ok(())
 }
 
-fn plain(known: Known, samples: &[(&str, u64)], out: &mut dyn Write) -> io::Result<()> {
-    let Known { stat, label, kind, help } = known;
+fn plain(metric: Metric, samples: &[(&str, u64)], out: &mut dyn Write) -> io::Result<()> {
+    let Metric { stat, label, kind, help } = metric;
     let (kind, end) = match kind {
-        Kind::Counter => ("counter", "_total"),
-        Kind::Gauge => ("gauge", ""),
+        MetricKind::Counter => ("counter", "_total"),
+        MetricKind::Gauge => ("gauge", ""),
     };
     head(stat, kind, help, out)?;
     for (value_of_label, value) in samples {
@@ -133,7 +132,7 @@ fn plain(known: Known, samples: &[(&str, u64)], out: &mut dyn Write) -> io::Resu
     Ok(())
 }
 
-/// A number of another version of the daemon.
+/// Writes a number that only another version of the daemon has.
 fn unknown(stem: &str, samples: &[(&str, u64)], out: &mut dyn Write) -> io::Result<()> {
     let allowed = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
     let name: String = stem.chars().map(allowed).collect();
@@ -145,7 +144,7 @@ fn unknown(stem: &str, samples: &[(&str, u64)], out: &mut dyn Write) -> io::Resu
     Ok(())
 }
 
-/// Buckets in rising order; the last one has no bound.
+/// Writes the buckets in rising order; the last has no bound.
 fn histogram(buckets: Vec<(&str, u64)>, sum: u64, out: &mut dyn Write) -> io::Result<()> {
     let Some((_, all)) = buckets.iter().find(|(bound, _)| *bound == ALL).copied() else {
         return Ok(());
@@ -166,14 +165,14 @@ fn histogram(buckets: Vec<(&str, u64)>, sum: u64, out: &mut dyn Write) -> io::Re
     writeln!(out, "knockd_{name}_sum {}", seconds(sum))
 }
 
-/// Microseconds as seconds, with a fraction and nothing behind it.
+/// Microseconds as seconds, with a fraction without trailing zeros.
 fn seconds(micros: u64) -> String {
     let text = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
     let short = text.trim_end_matches('0');
     if short.ends_with('.') { format!("{short}0") } else { short.into() }
 }
 
-/// One label, its value escaped.
+/// A label with its value, escaped.
 fn labels(name: &str, value: &str) -> String {
     let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
     format!("{{{name}=\"{value}\"}}")

@@ -1,9 +1,7 @@
-//! The program `knockctl`: says to people and their programs what the daemon
-//! says in records.
+//! The program `knockctl`: controls the daemon, sets it up and examines it.
 //!
-//! [`connection`] asks; [`show`] and [`metrics`] print.
-//! What the daemon sends is text of others: it may be cut off from its own
-//! senses by then.
+//! [`connection`] asks the daemon, [`show`] and [`metrics`] print the answers.
+//! Answers are untrusted: the daemon may be compromised.
 
 pub mod arguments;
 pub mod connection;
@@ -28,122 +26,125 @@ use clap::Parser;
 use crate::config::date;
 use crate::control::answer::Answer;
 use crate::control::request::{Order, Request};
+use crate::core::finding::Grade;
 use crate::sys;
-use arguments::{Arguments, Command, Imported, Rotated};
-use connection::Connection;
+use arguments::{Arguments, CtlCommand, KeyToRotate, OldDaemon};
+use connection::{Connection, unexpected};
 
-/// Why something was not done.
+/// Why a command failed.
 #[derive(Debug)]
-pub enum Error {
-    /// In one line.
-    Because(String),
-    /// Whoever read what we print has had enough.
-    Unread,
+pub enum CtlError {
+    /// With the reason, in one line.
+    Failed(String),
+    /// The reader of standard output is gone.
+    ClosedPipe,
 }
 
-impl Error {
-    fn from_display(error: impl Display) -> Self {
-        Self::Because(error.to_string())
+impl CtlError {
+    fn new(why: impl Display) -> Self {
+        Self::Failed(why.to_string())
     }
 }
 
-impl Display for Error {
+impl Display for CtlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Because(text) => f.write_str(text),
-            Self::Unread => f.write_str("nobody reads what is printed"),
+            Self::Failed(why) => f.write_str(why),
+            Self::ClosedPipe => f.write_str("standard output is closed"),
         }
     }
 }
 
-impl From<io::Error> for Error {
-    /// From printing.
+impl From<io::Error> for CtlError {
+    /// Of writing to standard output.
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            ErrorKind::BrokenPipe => Self::Unread,
-            _ => Self::Because(format!("cannot print: {error}")),
+            ErrorKind::BrokenPipe => Self::ClosedPipe,
+            _ => Self::new(format!("cannot print: {error}")),
         }
     }
 }
 
-/// knockctl, from its command line to its exit code: 0 done, 1 failed, 2 a
-/// wrong command line.
+/// The program `knockctl`: exits with 0 on success, 1 on failure, 2 on a usage
+/// error.
 #[must_use]
 pub fn main() -> ExitCode {
-    // Setting up, enrolling and rotating read keys.
-    if let Err(error) = crate::sys::forbid_core_files() {
+    // Before any key is read.
+    if let Err(error) = sys::forbid_core_files() {
         complain(format!("cannot forbid core files: {error}"));
         return ExitCode::FAILURE;
     }
-    let understood = Arguments::try_parse()
+    let parsed = Arguments::try_parse()
         .and_then(|arguments| Ok((arguments.command.order()?, arguments)));
-    let (order, arguments) = match understood {
-        Ok(understood) => understood,
+    let (order, arguments) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => {
-            // Nobody is left to tell when the terminal is gone.
+            // A failed write means that the terminal is gone.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    if let Command::Doctor { config } = arguments.command {
-        return examine(&arguments.socket, doctor::Options { config });
+    if let CtlCommand::Doctor { config } = &arguments.command {
+        return examine(&arguments.socket, config);
     }
     let mut out = io::BufWriter::new(io::stdout().lock());
     let done = match order {
-        Some(order) => Connection::open(&arguments.socket)
-            .and_then(|mut daemon| carry_out(&mut daemon, order, &mut out)),
-        None => help(&arguments, &mut out),
+        Some(order) => send_order(&arguments.socket, order, &mut out),
+        None => run(&arguments, &mut out),
     };
     match done.and_then(|()| Ok(out.flush()?)) {
-        Ok(()) | Err(Error::Unread) => ExitCode::SUCCESS,
-        Err(Error::Because(text)) => {
-            complain(text);
+        Ok(()) | Err(CtlError::ClosedPipe) => ExitCode::SUCCESS,
+        Err(CtlError::Failed(why)) => {
+            complain(why);
             ExitCode::FAILURE
         }
     }
 }
 
-/// Has the daemon do something, and prints what it says about it.
-fn carry_out(daemon: &mut Connection, order: Order, out: &mut dyn Write) -> Result<(), Error> {
-    let told = daemon.ask(&Request::Order(order), |answer| match answer {
-        Answer::Line { text } => {
-            complain(text);
-            Ok(())
-        }
-        _ => Err(puzzled()),
-    })?;
-    if !told.is_empty() {
-        writeln!(out, "{told}")?;
+/// Sends an order to the daemon and prints the answer.
+fn send_order(socket: &Path, order: Order, out: &mut dyn Write) -> Result<(), CtlError> {
+    let answer =
+        Connection::open(socket)?.ask(&Request::Order(order), |answer| match answer {
+            Answer::Line { text } => {
+                complain(text);
+                Ok(())
+            }
+            _ => Err(unexpected()),
+        })?;
+    if !answer.is_empty() {
+        writeln!(out, "{answer}")?;
     }
     Ok(())
 }
 
-/// Does what the daemon is not needed for, or not alone.
-fn help(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Error> {
+/// Runs a command that is no order.
+fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), CtlError> {
     match &arguments.command {
-        Command::Enroll(order) => enroll::enroll(order, out),
-        Command::Setup(order) => setup::setup(order, out),
-        Command::Import { from: Imported::Knockd, file } => import::import_knockd(file, out),
-        Command::Rotate { what: Rotated::Gate, config } => {
+        CtlCommand::Enroll(options) => enroll::enroll(options, out),
+        CtlCommand::Setup(options) => setup::setup(options, out),
+        CtlCommand::Import { from: OldDaemon::Knockd, file } => {
+            import::import_knockd(file, out)
+        }
+        CtlCommand::Rotate { what: KeyToRotate::Gate, config } => {
             rotate::rotate_gate(config, &date::day_of(sys::wall()), out)
         }
-        Command::Revoke { user, config } => {
+        CtlCommand::Revoke { user, config } => {
             revoke::revoke(user, config, &arguments.socket, out)
         }
-        _ => look(arguments, out),
+        _ => query(arguments, out),
     }
 }
 
-/// Has the daemon tell something, and prints it.
-fn look(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Error> {
+/// Prints what the daemon answers to a question.
+fn query(arguments: &Arguments, out: &mut dyn Write) -> Result<(), CtlError> {
     let mut daemon = Connection::open(&arguments.socket)?;
     match arguments.command {
-        Command::Show { json: false, what: None } => show::show(&mut daemon, out),
-        Command::Show { json: true, what: None } => show::show_json(&mut daemon, out),
-        Command::Show { json: false, what: Some(_) } => show::stats(&mut daemon, out),
-        Command::Show { json: true, what: Some(_) } => show::stats_json(&mut daemon, out),
-        Command::Monitor => monitor(&mut daemon, out),
-        Command::Metrics => {
+        CtlCommand::Show { json: false, what: None } => show::show(&mut daemon, out),
+        CtlCommand::Show { json: true, what: None } => show::show_json(&mut daemon, out),
+        CtlCommand::Show { json: false, what: Some(_) } => show::stats(&mut daemon, out),
+        CtlCommand::Show { json: true, what: Some(_) } => show::stats_json(&mut daemon, out),
+        CtlCommand::Monitor => monitor(&mut daemon, out),
+        CtlCommand::Metrics => {
             let doors = show::doors(&mut daemon)?;
             Ok(metrics::write(&doors, &show::counters(&mut daemon)?, out)?)
         }
@@ -151,49 +152,41 @@ fn look(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Error> {
     }
 }
 
-/// Looks at the live system, the daemon's own words among it.
-fn examine(socket: &Path, options: doctor::Options) -> ExitCode {
+/// Runs the doctor: exits with 1 if a finding is an error.
+fn examine(socket: &Path, config: &Path) -> ExitCode {
     let mut ask = || {
-        let mut facts = Vec::new();
-        let asked = Connection::open(socket).and_then(|mut daemon| {
-            daemon.ask(&Request::Health, |answer| match answer {
-                Answer::Fact { key, value } => {
-                    facts.push((key, value));
-                    Ok(())
-                }
-                _ => Err(puzzled()),
+        let facts = Connection::open(socket).and_then(|mut daemon| {
+            daemon.collect(&Request::Health, |answer| match answer {
+                Answer::Fact { key, value } => Some((key, value)),
+                _ => None,
             })
         });
-        asked.map(|_| facts).map_err(|error| error.to_string())
+        facts.map_err(|error| error.to_string())
     };
-    doctor::run(&options, &mut ask, &mut io::stdout().lock()).exit_status().into()
+    let worst = doctor::run(config, &mut ask, &mut io::stdout().lock());
+    u8::from(worst == Grade::Error).into()
 }
 
 /// Prints lines of the log until the daemon ends.
-fn monitor(daemon: &mut Connection, out: &mut dyn Write) -> Result<(), Error> {
-    daemon.be_patient()?;
+fn monitor(daemon: &mut Connection, out: &mut dyn Write) -> Result<(), CtlError> {
+    daemon.wait_forever()?;
     let asked = daemon.ask(&Request::Monitor, |answer| {
         match answer {
             Answer::Event { text } => writeln!(out, "{text}")?,
             Answer::Missed { lines } => writeln!(out, "{lines} lines missed")?,
-            _ => return Err(puzzled()),
+            _ => return Err(unexpected()),
         }
         Ok(out.flush()?)
     });
     asked.map(drop)
 }
 
-fn puzzled() -> Error {
-    Error::Because("knockd answered something else".into())
-}
-
-/// Tells a person what the output of a program does not.
+/// Prints a line on standard error.
 fn hint(line: &str) {
-    // Nowhere is left to say that standard error is gone.
+    // A failed write means that standard error is gone.
     drop(writeln!(io::stderr(), "{line}"));
 }
 
 fn complain(problem: impl Display) {
-    // Nowhere is left to say that standard error is gone.
-    drop(writeln!(io::stderr(), "knockctl: {problem}"));
+    hint(&format!("knockctl: {problem}"));
 }

@@ -1,20 +1,19 @@
-//! `knockctl revoke`: shuts a user out.
+//! `knockctl revoke`: ends the leases of a user.
 
 use std::io::Write;
 use std::path::Path;
 
-use super::connection::Connection;
-use super::{Error, carry_out, hint};
+use super::{CtlError, hint, send_order};
 use crate::config;
 use crate::control::request::Order;
 
-/// Prints the change that the configuration needs, and ends the user's leases.
+/// Prints where to remove the user, and ends the user's leases.
 pub(super) fn revoke(
     name: &str,
     file: &Path,
     socket: &Path,
     out: &mut dyn Write,
-) -> Result<(), Error> {
+) -> Result<(), CtlError> {
     match config::stanza_of_user(file, name) {
         Ok(Some(place)) => {
             let file = file.display();
@@ -23,13 +22,13 @@ pub(super) fn revoke(
                 "{file}:{}:{}: remove the user {name} here",
                 place.line, place.column
             )?;
-            hint("until that is done and knockctl reload is run, the user can knock again");
+            hint("the user can knock again until you do that and run knockctl reload");
         }
         Ok(None) => hint(&format!("{} has no user {name}", file.display())),
-        Err(problems) => hint(&format!("where {name} stands is not known: {problems}")),
+        Err(problems) => hint(&format!("cannot find user {name}: {problems}")),
     }
     out.flush()?;
-    // Also of a user who is gone from the file, but not from the daemon.
+    // The daemon may still have a user that the file lacks.
     let order = Order::CloseUser { name: name.to_owned() };
-    Connection::open(socket).and_then(|mut daemon| carry_out(&mut daemon, order, out))
+    send_order(socket, order, out)
 }

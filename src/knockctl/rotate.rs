@@ -1,63 +1,61 @@
-//! `knockctl rotate gate`: a second gate key beside the first.
+//! `knockctl rotate gate`: creates a second gate key next to the first.
 
 use std::io::Write;
 use std::path::Path;
 
-use zeroize::Zeroizing;
-
-use super::{Error, hint};
+use super::{CtlError, hint};
 use crate::config;
 use crate::keyfile::{self, KeyKind};
 
-/// The most files of one day.
-const MAX_TRIES: u32 = 100;
+/// The most gate keys of one day.
+const MAX_NAMES: u32 = 100;
 
-/// Makes the new key and prints the line for the configuration.
-pub(super) fn rotate_gate(file: &Path, today: &str, out: &mut dyn Write) -> Result<(), Error> {
-    let config = config::load(file).map_err(Error::from_display)?;
+/// Creates the new key and prints the line for the configuration.
+pub(super) fn rotate_gate(
+    file: &Path,
+    today: &str,
+    out: &mut dyn Write,
+) -> Result<(), CtlError> {
+    let config = config::load(file).map_err(CtlError::new)?;
+    let shown = file.display();
     let old = match &config.gate_keys[..] {
         [] => {
-            let text = format!("{} has no gate key, see spa in knockd.ron(5)", file.display());
-            return Err(Error::Because(text));
+            let text = format!("{shown} has no gate key, see spa in knockd.ron(5)");
+            return Err(CtlError::new(text));
         }
         [old] => old,
         [.., old] => {
-            return Err(Error::Because(format!(
-                "{} has two gate keys: take {old:?} out once every client has the other, and \
-                 knockctl reload",
-                file.display()
+            return Err(CtlError::new(format!(
+                "{shown} already has two gate keys: remove {old:?} when every client has the \
+                 other, and run knockctl reload"
             )));
         }
     };
-    let mut key = Zeroizing::new([0; 32]);
-    getrandom::fill(&mut *key)
-        .map_err(|error| Error::Because(format!("cannot get random bytes: {error}")))?;
-    let name = make(&config.directories.secrets, today, &key)?;
+    let secrets = &config.directories.secrets;
+    let name = free_name(secrets, today)?;
+    keyfile::create(&secrets.join(&name), KeyKind::Gate).map_err(CtlError::new)?;
     writeln!(out, "gate_keys: [{name:?}, {old:?}],")?;
     out.flush()?;
-    hint(&format!("made {}", config.directories.secrets.join(&name).display()));
-    hint(&format!("1. put the line above into spa of {}, newest first", file.display()));
-    hint("2. knockctl reload: both keys are good from then on");
-    hint("3. knockctl enroll NAME for each user, and send what it prints");
-    hint("4. on each client knock --enroll, which then replaces the gate key alone");
-    hint(&format!("5. when all have it, take {old:?} out and knockctl reload"));
+    hint(&format!("created {}", secrets.join(&name).display()));
+    hint(&format!("1. replace gate_keys in spa of {shown} with the line above"));
+    hint("2. knockctl reload; from now on both keys are valid");
+    hint("3. knockctl enroll NAME for each user, and send the user its output");
+    hint("4. on each client: knock --enroll, which replaces only the gate key");
+    hint(&format!("5. when every client has the new key, remove {old:?}; knockctl reload"));
     Ok(())
 }
 
-/// Writes the key under the first name that is free.
-fn make(secrets: &Path, today: &str, key: &keyfile::KeyBytes) -> Result<String, Error> {
-    for number in 1..=MAX_TRIES {
+/// The first name of today that no file has.
+fn free_name(secrets: &Path, today: &str) -> Result<String, CtlError> {
+    for number in 1..=MAX_NAMES {
         let name = match number {
             1 => format!("gate-{today}.key"),
             _ => format!("gate-{today}-{number}.key"),
         };
-        let path = secrets.join(&name);
-        if path.exists() {
-            continue;
+        if !secrets.join(&name).exists() {
+            return Ok(name);
         }
-        keyfile::write_new(&path, KeyKind::Gate, key, "").map_err(Error::from_display)?;
-        return Ok(name);
     }
-    let text = format!("{} is full of new gate keys, remove some", secrets.display());
-    Err(Error::Because(text))
+    let secrets = secrets.display();
+    Err(CtlError::new(format!("{secrets} has {MAX_NAMES} gate keys of today, remove some")))
 }

@@ -1,14 +1,12 @@
-//! `knockctl setup`: a first configuration where none stands.
+//! `knockctl setup`: writes a first configuration.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use zeroize::Zeroizing;
-
 use super::arguments::Setup;
-use super::{Error, hint};
+use super::{CtlError, hint};
 use crate::config::{self, Config};
 use crate::core::name;
 use crate::firewall::{Dialect, NATIVE};
@@ -16,44 +14,42 @@ use crate::keep::journal;
 use crate::keyfile::{self, KeyKind};
 use crate::sys::SYSTEM;
 
-/// SPA ports are drawn from here: above those of services, below those that
-/// systems take for connections of their own.
+/// SPA ports are chosen from this range: above the ports of services, below the
+/// ports that systems choose for outgoing connections.
 const PORTS: std::ops::Range<u16> = 10_000..32_768;
-/// The table of the door that is made.
+/// The table of the door.
 const TABLE: &str = "knock_ssh";
 /// The name of the gate key's file.
 const GATE: &str = "gate.key";
 
-/// Writes the configuration and a gate key, and prints what the packet filter
-/// needs. Nothing that exists is touched.
-pub(super) fn setup(order: &Setup, out: &mut dyn Write) -> Result<(), Error> {
-    let file = &order.config;
+/// Writes the configuration and a gate key, and prints the rules that the packet
+/// filter needs. Changes nothing that exists.
+pub(super) fn setup(options: &Setup, out: &mut dyn Write) -> Result<(), CtlError> {
+    let file = &options.config;
     if file.exists() {
-        return Err(Error::Because(format!(
-            "{} exists and stays as it is; check it with knockd -n, or name another with -f",
+        return Err(CtlError::new(format!(
+            "{} already exists: check it with knockd -n, or name another file with -f",
             file.display()
         )));
     }
-    let name = match &order.server {
+    let name = match &options.server {
         Some(name) => name.clone(),
         None => host_name()?,
     };
     if !name::is_server(&name) {
-        return Err(Error::Because(format!(
-            "{name:?} cannot name a server, give --name with 1 to 64 of a-z 0-9 . -"
+        return Err(CtlError::new(format!(
+            "invalid server name {name:?}: use --name with 1 to 64 bytes of a-z 0-9 . and -"
         )));
     }
-    let user = user(order)?;
+    let user = user(options)?;
     let port = random_port()?;
-    let directory = file.parent().filter(|parent| *parent != Path::new(""));
-    let directory = directory.unwrap_or(Path::new("."));
-    let gate = directory.join("knockd").join(GATE);
-    let is_new = make_gate_key(&gate)?;
+    let gate = directory_of(file).join("knockd").join(GATE);
+    let is_new = ensure_gate_key(&gate)?;
     let text = configuration(&name, port, &user, NATIVE);
-    // Only what the daemon takes is written: else it would be in the way.
+    // An invalid configuration is not written: setup would refuse to replace it.
     let config = check(&text, file).and_then(|config| {
         write_new(file, &text).map_err(|error| {
-            Error::Because(format!("cannot write {}: {error}", file.display()))
+            CtlError::new(format!("cannot write {}: {error}", file.display()))
         })?;
         Ok(config)
     });
@@ -61,70 +57,69 @@ pub(super) fn setup(order: &Setup, out: &mut dyn Write) -> Result<(), Error> {
         let _ = fs::remove_file(&gate);
     }
     let config = config?;
-    // A configuration elsewhere is for a look, and the machine's journal not.
+    // A configuration in another place is a trial: leave the machine's journal.
     if is_new && file == Path::new(SYSTEM.config) {
-        // Without it the daemon would doubt every token for a while.
+        // Without a journal the first start refuses tokens for a while.
         if let Err(error) = journal::create_empty(&config.directories.state) {
             let state = config.directories.state.display();
-            hint(&format!("no journal in {state}, the first start will doubt tokens: {error}"));
+            hint(&format!("no journal in {state}, the first start refuses tokens: {error}"));
         }
     }
     out.write_all((NATIVE.hide)(TABLE, 22, port).as_bytes())?;
     out.flush()?;
-    explain(file, &gate, is_new, order.user.as_deref());
+    explain(file, &gate, is_new, options.user.as_deref());
     Ok(())
 }
 
-/// What `text` means as the content of `file`.
-fn check(text: &str, file: &Path) -> Result<Config, Error> {
+/// Checks `text` as the content of `file`.
+fn check(text: &str, file: &Path) -> Result<Config, CtlError> {
     let absolute = std::path::absolute(file)
-        .map_err(|error| Error::Because(format!("cannot find {}: {error}", file.display())))?;
+        .map_err(|error| CtlError::new(format!("cannot find {}: {error}", file.display())))?;
     let directory = absolute.parent().unwrap_or(Path::new("/"));
-    config::parse(text, file, directory).map_err(Error::from_display)
+    config::parse(text, file, directory).map_err(CtlError::new)
 }
 
-/// The machine's own name.
-pub(super) fn host_name() -> Result<String, Error> {
+/// The host name in lower case.
+pub(super) fn host_name() -> Result<String, CtlError> {
     let name = nix::unistd::gethostname()
-        .map_err(|error| Error::Because(format!("cannot tell the host's name: {error}")))?;
+        .map_err(|error| CtlError::new(format!("cannot get the host name: {error}")))?;
     Ok(name.to_string_lossy().to_ascii_lowercase())
 }
 
 /// A port that /etc/services does not name.
-fn random_port() -> Result<u16, Error> {
+fn random_port() -> Result<u16, CtlError> {
     // Without the file no port is known to be taken.
     let services = fs::read_to_string("/etc/services").unwrap_or_default();
-    let taken = |port: u16| services.contains(&format!("{port}/udp"));
+    let is_taken = |port: u16| services.contains(&format!("{port}/udp"));
     loop {
         let mut bytes = [0; 2];
         getrandom::fill(&mut bytes)
-            .map_err(|error| Error::Because(format!("cannot get random bytes: {error}")))?;
+            .map_err(|error| CtlError::new(format!("cannot get random bytes: {error}")))?;
         let port = u16::from_be_bytes(bytes);
-        if PORTS.contains(&port) && !taken(port) {
+        if PORTS.contains(&port) && !is_taken(port) {
             return Ok(port);
         }
     }
 }
 
 /// The users of the new configuration.
-fn user(order: &Setup) -> Result<String, Error> {
-    let (Some(user), Some(key)) = (&order.user, &order.key) else {
+fn user(options: &Setup) -> Result<String, CtlError> {
+    let (Some(user), Some(key)) = (&options.user, &options.key) else {
         return Ok("    users: {},\n".into());
     };
-    let source = order.source.ok_or_else(|| {
-        Error::Because(
-            "give --source bound for a client with an address of its own, or --source observed \
-             for one behind NAT, which lets someone in the path redirect the grant"
-                .into(),
+    let source = options.source.ok_or_else(|| {
+        CtlError::new(
+            "--source is missing: use bound for a client with an address of its own, observed \
+             for a client behind NAT, which lets someone in the path redirect the lease",
         )
     })?;
     let text = fs::read_to_string(key)
-        .map_err(|error| Error::Because(format!("cannot read {}: {error}", key.display())))?;
+        .map_err(|error| CtlError::new(format!("cannot read {}: {error}", key.display())))?;
     let mut lines = text.lines().map(str::trim);
     let line =
         lines.find(|line| !line.is_empty() && !line.starts_with('#')).unwrap_or_default();
     if let Err(why) = config::check_authorized_key(line) {
-        return Err(Error::Because(format!("{}: {why}", key.display())));
+        return Err(CtlError::new(format!("{}: {why}", key.display())));
     }
     Ok(format!(
         "    users: {{
@@ -138,36 +133,32 @@ fn user(order: &Setup) -> Result<String, Error> {
     ))
 }
 
-/// Whether it had to be made.
-fn make_gate_key(path: &Path) -> Result<bool, Error> {
-    if path.exists() {
-        let read = keyfile::read(path).map_err(Error::from_display)?;
-        if read.kind == KeyKind::Gate {
-            return Ok(false);
-        }
-        return Err(Error::Because(format!(
-            "{} is a {} file, move it away",
-            path.display(),
-            read.kind
-        )));
+/// Creates the gate key unless it exists. Returns whether it is new.
+fn ensure_gate_key(path: &Path) -> Result<bool, CtlError> {
+    if !path.exists() {
+        keyfile::create(path, KeyKind::Gate).map_err(CtlError::new)?;
+        return Ok(true);
     }
-    let mut key = Zeroizing::new([0; 32]);
-    getrandom::fill(&mut *key)
-        .map_err(|error| Error::Because(format!("cannot get random bytes: {error}")))?;
-    keyfile::write_new(path, KeyKind::Gate, &key, "").map_err(Error::from_display)?;
-    Ok(true)
+    let kind = keyfile::read(path).map_err(CtlError::new)?.kind;
+    if kind == KeyKind::Gate {
+        return Ok(false);
+    }
+    Err(CtlError::new(format!("{} is a {kind} file, move it away", path.display())))
 }
 
 fn write_new(file: &Path, text: &str) -> io::Result<()> {
     let mut new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
     let written = new.write_all(text.as_bytes()).and_then(|()| new.sync_all());
     if written.is_err() {
-        // Half a configuration would be in the way of the next try.
+        // Setup would refuse to replace half a configuration.
         let _ = fs::remove_file(file);
     }
     written?;
-    let directory = file.parent().filter(|parent| *parent != Path::new(""));
-    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+    File::open(directory_of(file))?.sync_all()
+}
+
+fn directory_of(file: &Path) -> &Path {
+    file.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))
 }
 
 fn configuration(name: &str, port: u16, users: &str, dialect: &Dialect) -> String {
@@ -181,18 +172,18 @@ fn configuration(name: &str, port: u16, users: &str, dialect: &Dialect) -> Strin
     let anchor = dialect.anchor.map(|anchor| format!(" anchor: {anchor:?},"));
     let anchor = anchor.unwrap_or_default();
     format!(
-        "// Configuration of knockd. Every field stands in knockd.ron(5).
+        "// Configuration of knockd. knockd.ron(5) describes every field.
 // After a change: knockd -n, then knockctl reload.
 (
-    // The server's own name. Clients pin it, so keep it.
+    // The name of the server. Clients pin it: do not change it.
     name: {name:?},
 
 {firewall}
-    // Tokens come to this UDP port. Nothing listens there, and the packet
-    // filter should drop what comes.
+    // Clients send tokens to this UDP port. Nothing listens there, and the
+    // packet filter should drop the packets.
     spa: (port: {port}, gate_keys: [{GATE:?}]),
 
-    // What opens: the table that the packet filter looks at.
+    // A door adds addresses to a table of the packet filter.
     doors: {{
         \"ssh\": (
             table: {TABLE:?},{anchor}
@@ -202,35 +193,35 @@ fn configuration(name: &str, port: u16, users: &str, dialect: &Dialect) -> Strin
         ),
     }},
 
-    // Who may open what: knockctl enroll NAME, then put here what the client
-    // answers.
+    // Users, and the doors that they may open: run knockctl enroll NAME, then
+    // add what the client prints.
 {users})
 "
     )
 }
 
-/// What was done and what comes next.
+/// Prints what was done and the next steps.
 fn explain(file: &Path, gate: &Path, is_new: bool, user: Option<&str>) {
-    let verb = if is_new { "made" } else { "used" };
+    let verb = if is_new { "created" } else { "using" };
     hint(&format!("wrote {}, {verb} {}", file.display(), gate.display()));
-    hint("what the packet filter needs is on standard output; next, as root:");
+    hint("standard output has the rules for the packet filter; next, as root:");
     for (number, step) in (1..).zip(steps(user)) {
         hint(&format!("{number}. {step}"));
     }
 }
 
-/// In an order that keeps the connection over which they are typed: what is
-/// loaded first is taken back by itself, unless all went well.
+/// The next steps, in an order that keeps the connection that they are typed on:
+/// a job takes the new rules back unless it is ended.
 fn steps(user: Option<&str>) -> Vec<String> {
     let enroll = match user {
-        Some(user) => format!("knockctl enroll {user}, and on the client knock --enroll"),
-        None => "knockctl enroll NAME --doors ssh --source bound, and on the client knock \
-                 --enroll, whose answer belongs into users"
+        Some(user) => format!("knockctl enroll {user}; on the client: knock --enroll"),
+        None => "knockctl enroll NAME --doors ssh --source bound; on the client: knock \
+                 --enroll; add what it prints to users"
             .into(),
     };
     let start = format!("start knockd; {enroll}");
-    let end = "knock, connect anew beside the old connection, and only then end the job, with \
-               atrm or kill, and keep the filter for good";
+    let end = "knock, and open a second connection; only if that works, end the job with atrm \
+               or kill, and make the rules permanent";
     let load = NATIVE.steps.iter().map(|step| (*step).to_owned());
     load.chain([start, end.into()]).collect()
 }

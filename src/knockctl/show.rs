@@ -1,62 +1,52 @@
-//! Doors, leases and counters, for people and as JSON. Leases are printed as
-//! they come: there may be many.
+//! Prints doors, leases and counters, as text and as JSON. Leases are printed as
+//! they arrive, because there may be many.
 
 use std::io::Write;
 use std::time::Duration;
 
-use super::connection::Connection;
+use super::CtlError;
+use super::connection::{Connection, unexpected};
 use super::json::Json;
-use super::{Error, puzzled};
 use crate::control::answer::{Answer, Door, Holder, Lease};
 use crate::control::request::Request;
 use crate::core::duration;
 
-/// Every door.
-pub fn doors(daemon: &mut Connection) -> Result<Vec<Door>, Error> {
-    let mut doors = Vec::new();
-    daemon.ask(&Request::Doors, |answer| match answer {
-        Answer::Door(door) => {
-            doors.push(door);
-            Ok(())
-        }
-        _ => Err(puzzled()),
-    })?;
-    Ok(doors)
+/// Returns every door.
+pub fn doors(daemon: &mut Connection) -> Result<Vec<Door>, CtlError> {
+    daemon.collect(&Request::Doors, |answer| match answer {
+        Answer::Door(door) => Some(door),
+        _ => None,
+    })
 }
 
-/// Every counter.
-pub fn counters(daemon: &mut Connection) -> Result<Vec<(String, u64)>, Error> {
-    let mut counters = Vec::new();
-    daemon.ask(&Request::Stats, |answer| match answer {
-        Answer::Stat { name, value } => {
-            counters.push((name, value));
-            Ok(())
-        }
-        _ => Err(puzzled()),
-    })?;
-    Ok(counters)
+/// Returns every counter.
+pub fn counters(daemon: &mut Connection) -> Result<Vec<(String, u64)>, CtlError> {
+    daemon.collect(&Request::Stats, |answer| match answer {
+        Answer::Stat { name, value } => Some((name, value)),
+        _ => None,
+    })
 }
 
 fn leases(
     daemon: &mut Connection,
-    mut each: impl FnMut(&Lease) -> Result<(), Error>,
-) -> Result<(), Error> {
+    mut each: impl FnMut(&Lease) -> Result<(), CtlError>,
+) -> Result<(), CtlError> {
     let asked = daemon.ask(&Request::Leases, |answer| match answer {
         Answer::Lease(lease) => each(&lease),
-        _ => Err(puzzled()),
+        _ => Err(unexpected()),
     });
     asked.map(drop)
 }
 
-/// Doors, each with its table and how many leases it has, and the leases.
-pub fn show(daemon: &mut Connection, out: &mut dyn Write) -> Result<(), Error> {
+/// Prints the doors, each with its table and number of leases, and the leases.
+pub fn show(daemon: &mut Connection, out: &mut dyn Write) -> Result<(), CtlError> {
     let doors = doors(daemon)?;
     let names = doors.iter().map(|door| door.name.chars().count());
     let width = names.max().unwrap_or_default().max("DOOR".len());
     writeln!(out, "{:<width$}  {:>6}  TABLE", "DOOR", "LEASES")?;
     for Door { name, table, leases, usable } in &doors {
-        let doubt = if *usable { "" } else { ", cannot be used, see the log" };
-        writeln!(out, "{name:<width$}  {leases:>6}  {table}{doubt}")?;
+        let fault = if *usable { "" } else { ", cannot be used, see the log" };
+        writeln!(out, "{name:<width$}  {leases:>6}  {table}{fault}")?;
     }
     let mut is_first = true;
     leases(daemon, |lease| {
@@ -77,8 +67,8 @@ pub fn show(daemon: &mut Connection, out: &mut dyn Write) -> Result<(), Error> {
     })
 }
 
-/// The same as one JSON document.
-pub fn show_json(daemon: &mut Connection, out: &mut dyn Write) -> Result<(), Error> {
+/// Prints the same as one JSON document.
+pub fn show_json(daemon: &mut Connection, out: &mut dyn Write) -> Result<(), CtlError> {
     let mut json = Json::new(out);
     json.begin('{')?;
     json.key("doors")?;
@@ -95,22 +85,17 @@ pub fn show_json(daemon: &mut Connection, out: &mut dyn Write) -> Result<(), Err
     Ok(json.finish()?)
 }
 
-fn door_json(json: &mut Json<'_>, door: &Door) -> Result<(), Error> {
+fn door_json(json: &mut Json<'_>, door: &Door) -> Result<(), CtlError> {
     json.begin('{')?;
-    json.key("name")?;
-    json.text(&door.name)?;
-    json.key("table")?;
-    json.text(&door.table.name)?;
-    json.key("anchor")?;
-    json.maybe_text(door.table.anchor.as_deref())?;
-    json.key("leases")?;
-    json.value(door.leases)?;
-    json.key("usable")?;
-    json.value(door.usable)?;
+    json.text_field("name", Some(&door.name))?;
+    json.text_field("table", Some(&door.table.name))?;
+    json.text_field("anchor", door.table.anchor.as_deref())?;
+    json.field("leases", door.leases)?;
+    json.field("usable", door.usable)?;
     Ok(json.end('}')?)
 }
 
-fn lease_json(json: &mut Json<'_>, lease: &Lease) -> Result<(), Error> {
+fn lease_json(json: &mut Json<'_>, lease: &Lease) -> Result<(), CtlError> {
     let (kind, user) = match &lease.holder {
         Holder::User(name) => ("user", Some(name.as_str())),
         Holder::Sequence => ("sequence", None),
@@ -118,38 +103,30 @@ fn lease_json(json: &mut Json<'_>, lease: &Lease) -> Result<(), Error> {
         Holder::Former => ("former", None),
     };
     json.begin('{')?;
-    json.key("door")?;
-    json.text(&lease.door)?;
-    json.key("address")?;
-    json.text(&lease.address.to_string())?;
-    json.key("holder")?;
-    json.text(kind)?;
-    json.key("user")?;
-    json.maybe_text(user)?;
-    json.key("age")?;
-    json.span(lease.age)?;
-    json.key("remaining")?;
-    json.span(lease.remaining)?;
-    json.key("foreign")?;
-    json.value(lease.foreign)?;
+    json.text_field("door", Some(&lease.door))?;
+    json.text_field("address", Some(&lease.address.to_string()))?;
+    json.text_field("holder", Some(kind))?;
+    json.text_field("user", user)?;
+    json.span_field("age", lease.age)?;
+    json.span_field("remaining", lease.remaining)?;
+    json.field("foreign", lease.foreign)?;
     Ok(json.end('}')?)
 }
 
-/// The counters, one a line.
-pub fn stats(daemon: &mut Connection, out: &mut dyn Write) -> Result<(), Error> {
+/// Prints the counters, one a line.
+pub fn stats(daemon: &mut Connection, out: &mut dyn Write) -> Result<(), CtlError> {
     for (name, value) in counters(daemon)? {
         writeln!(out, "{name} {value}")?;
     }
     Ok(())
 }
 
-/// The counters as one JSON object.
-pub fn stats_json(daemon: &mut Connection, out: &mut dyn Write) -> Result<(), Error> {
+/// Prints the counters as one JSON object.
+pub fn stats_json(daemon: &mut Connection, out: &mut dyn Write) -> Result<(), CtlError> {
     let mut json = Json::new(out);
     json.begin('{')?;
     for (name, value) in counters(daemon)? {
-        json.key(&name)?;
-        json.value(value)?;
+        json.field(&name, value)?;
     }
     json.end('}')?;
     Ok(json.finish()?)
@@ -164,7 +141,7 @@ fn holder(holder: &Holder) -> &str {
     }
 }
 
-/// To the second that begins: what lives has time left.
+/// A span in whole seconds, rounded up: a live lease never has 0 seconds left.
 fn in_seconds(span: Duration) -> String {
     let seconds = span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0));
     duration::Text(Duration::from_secs(seconds)).to_string()
@@ -175,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_lives_has_time_left() {
+    fn a_live_lease_has_time_left() {
         for (millis, text) in [(1, "1s"), (1_000, "1s"), (59_001, "1m"), (5_400_000, "1h30m")] {
             assert_eq!(in_seconds(Duration::from_millis(millis)), text);
         }

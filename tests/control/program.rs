@@ -218,7 +218,7 @@ fn a_daemon_that_does_not_run_is_said_to_be_started() {
         let output = knockctl(&socket, &["show"]).output().unwrap();
         assert_eq!(output.status.code(), Some(1));
         let expected = format!(
-            "knockctl: knockd does not run, start it: cannot connect to {}: ",
+            "knockctl: knockd is not running, start it: cannot connect to {}: ",
             socket.display()
         );
         assert!(text(&output.stderr).starts_with(&expected), "{}", text(&output.stderr));
@@ -253,6 +253,6 @@ fn the_doctor_hears_the_daemon_and_goes_on_without_it() {
     let output = knockctl(Path::new("/nowhere/knockd.sock"), &arguments).output().unwrap();
     let told = text(&output.stdout);
     let line = of_the_daemon(&told).unwrap_or_default();
-    assert!(line.starts_with("error") && line.contains("knockd does not run"), "{told}");
+    assert!(line.starts_with("error") && line.contains("knockd is not running"), "{told}");
     assert_eq!(output.status.code(), Some(1));
 }

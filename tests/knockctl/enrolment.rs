@@ -74,17 +74,17 @@ fn feed(command: &mut Command, input: &str) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // One that fails early does not read it.
+    // A program that fails early does not read it.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.wait_with_output().unwrap()
 }
 
-fn good(output: &Output) -> String {
-    assert!(output.status.success(), "{}", said(output));
+fn stdout(output: &Output) -> String {
+    assert!(output.status.success(), "{}", stderr(output));
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-fn said(output: &Output) -> String {
+fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -92,15 +92,15 @@ fn mode(path: &Path) -> u32 {
     path.metadata().unwrap().permissions().mode() & 0o7777
 }
 
-/// A server that is set up, with its state in the home.
+/// A server after `knockctl setup`.
 fn server(more: &[&str]) -> Home {
     let home = Home::new();
-    good(&home.set_up(more));
+    stdout(&home.set_up(more));
     home
 }
 
 #[test]
-fn a_set_up_server_has_what_it_needs_and_nothing_that_was_there_is_changed() {
+fn setup_creates_what_is_missing_and_changes_nothing_that_exists() {
     let (one, two) = (server(&[]), server(&[]));
     let port = |home: &Home| {
         config::load(&home.path("knockd.ron")).unwrap().policy.spa.as_ref().unwrap().port
@@ -113,28 +113,32 @@ fn a_set_up_server_has_what_it_needs_and_nothing_that_was_there_is_changed() {
     let before = (one.text("knockd.ron"), one.text("knockd/gate.key"));
     let again = one.set_up(&[]);
     assert_eq!(again.status.code(), Some(1));
-    assert!(said(&again).contains("exists and stays as it is"), "{}", said(&again));
+    assert!(
+        stderr(&again).contains("already exists: check it with knockd -n"),
+        "{}",
+        stderr(&again)
+    );
     assert_eq!(before, (one.text("knockd.ron"), one.text("knockd/gate.key")));
 
     fs::remove_file(one.path("knockd.ron")).unwrap();
     let again = one.set_up(&[]);
-    assert!(said(&again).contains("used "), "{}", said(&again));
+    assert!(stderr(&again).contains("using "), "{}", stderr(&again));
     assert_eq!(one.text("knockd/gate.key"), before.1);
     let key = before.1.split_ascii_whitespace().nth(1).unwrap();
-    assert!(!said(&again).contains(key) && !good(&again).contains(key));
+    assert!(!stderr(&again).contains(key) && !stdout(&again).contains(key));
 }
 
 #[test]
-fn a_set_up_that_fails_leaves_nothing_in_the_way_of_the_next() {
+fn a_setup_that_fails_leaves_nothing_behind() {
     let home = Home::new();
     fs::create_dir(home.path("knockd")).unwrap();
     fs::set_permissions(home.path("knockd"), fs::Permissions::from_mode(0o777)).unwrap();
     let refused = home.set_up(&[]);
     assert_eq!(refused.status.code(), Some(1));
-    assert!(said(&refused).contains("is open to others"), "{}", said(&refused));
+    assert!(stderr(&refused).contains("is open to others"), "{}", stderr(&refused));
     assert!(!home.path("knockd.ron").exists() && !home.path("knockd/gate.key").exists());
     fs::set_permissions(home.path("knockd"), fs::Permissions::from_mode(0o700)).unwrap();
-    good(&home.set_up(&[]));
+    stdout(&home.set_up(&[]));
 }
 
 #[test]
@@ -144,9 +148,13 @@ fn a_server_is_set_up_with_its_first_user() {
     let public = format!("{}.pub", key.display());
     let user = ["--user", "alice", "--key", &public];
     let refused = home.set_up(&user);
-    assert!(said(&refused).contains("--source bound"), "{}", said(&refused));
+    assert!(
+        stderr(&refused).contains("--source is missing: use bound"),
+        "{}",
+        stderr(&refused)
+    );
     assert!(!home.path("knockd.ron").exists() && !home.path("knockd").exists());
-    good(&home.set_up(&[&user[..], &["--source", "observed"]].concat()));
+    stdout(&home.set_up(&[&user[..], &["--source", "observed"]].concat()));
     let config = config::load(&home.path("knockd.ron")).unwrap();
     assert_eq!(config.policy.users[0].name, "alice");
     assert_eq!(config.warnings.to_string(), "");
@@ -155,29 +163,29 @@ fn a_server_is_set_up_with_its_first_user() {
     let home = Home::new();
     let refused = home.set_up(&private);
     assert_eq!(refused.status.code(), Some(1));
-    assert!(!said(&refused).contains(&fs::read_to_string(&key).unwrap()[40..60]));
+    assert!(!stderr(&refused).contains(&fs::read_to_string(&key).unwrap()[40..60]));
 }
 
 #[test]
 #[cfg(target_os = "linux")]
-fn what_setup_prints_for_the_packet_filter_is_taken_by_it() {
+fn the_packet_filter_accepts_the_rules_that_setup_prints() {
     needs!(root);
     let home = Home::new();
-    let filter = good(&home.set_up(&[]));
+    let filter = stdout(&home.set_up(&[]));
     fs::write(home.path("filter"), filter).unwrap();
     let checked = Command::new("unshare")
         .args(["-n", "nft", "-c", "-f"])
         .arg(home.path("filter"))
         .output()
         .unwrap();
-    assert!(checked.status.success(), "{}", said(&checked));
+    assert!(checked.status.success(), "{}", stderr(&checked));
 }
 
 #[test]
-fn a_line_carries_all_that_a_client_must_know() {
+fn a_line_has_all_that_a_client_needs() {
     let server = server(&[]);
     let new = ["enroll", "alice", "--doors", "ssh", "--source", "observed"];
-    let line = good(&server.knockctl(&new));
+    let line = stdout(&server.knockctl(&new));
     let enrolment = Enrolment::decode(&line).unwrap();
     let gate = keyfile::read(&server.path("knockd/gate.key")).unwrap();
     assert_eq!(*enrolment.gate_key, *gate.key);
@@ -185,36 +193,36 @@ fn a_line_carries_all_that_a_client_must_know() {
     assert_eq!(enrolment.doors["ssh"].unwrap().get(), 22);
 
     for (arguments, why) in [
-        (&["enroll", "alice"][..], "alice is new: give --doors, and --source bound"),
-        (&["enroll", "alice", "--doors", "ssh"], "--source observed for one behind NAT"),
+        (&["enroll", "alice"][..], "alice is a new user: use --doors, and --source bound"),
+        (&["enroll", "alice", "--doors", "ssh"], "--source observed for a client behind NAT"),
         (
             &["enroll", "alice", "--doors", "web", "--source", "bound"],
-            "has no door web, but ssh",
+            "has no door web, only ssh",
         ),
         (
             &["enroll", "alice", "--doors", "ssh", "--source", "bound", "--address", "a b"],
-            "\"a b\" is no name or address to send to",
+            "\"a b\" is not a valid name or address",
         ),
     ] {
         let refused = server.knockctl(arguments);
         assert!(!refused.status.success());
-        assert!(said(&refused).contains(why), "{}", said(&refused));
+        assert!(stderr(&refused).contains(why), "{}", stderr(&refused));
     }
-    let drawn = good(&server.knockctl(&[&new[..], &["--qr"]].concat()));
+    let drawn = stdout(&server.knockctl(&[&new[..], &["--qr"]].concat()));
     let widths: Vec<_> = drawn.trim_end().lines().map(|line| line.chars().count()).collect();
     assert!(widths.iter().all(|width| *width == widths[0] && *width > 40), "{drawn}");
     assert!(!drawn.contains("knock-enrolment"));
 }
 
 #[test]
-fn a_client_takes_up_a_server_and_answers_with_what_the_server_needs() {
+fn a_client_adds_a_server_and_prints_what_the_server_needs() {
     let (server, client) = (server(&[]), Home::new());
     client.ssh_key(".ssh/id_ed25519");
     let new = ["enroll", "alice", "--doors", "ssh", "--source", "observed"];
-    let line = good(&server.knockctl(&new));
+    let line = stdout(&server.knockctl(&new));
     let answer = client.knock(&["--enroll", "gw"], &format!("\n  {line}"));
-    let stanza = good(&answer);
-    assert!(said(&answer).contains(".ssh/id_ed25519"), "{}", said(&answer));
+    let stanza = stdout(&answer);
+    assert!(stderr(&answer).contains(".ssh/id_ed25519"), "{}", stderr(&answer));
     assert!(stanza.starts_with("// public key ssh-ed25519 AAAA"), "{stanza}");
 
     // The stanza is what the server takes.
@@ -224,7 +232,7 @@ fn a_client_takes_up_a_server_and_answers_with_what_the_server_needs() {
     let config = config::load(&server.path("knockd.ron")).unwrap();
     assert_eq!(config.policy.users[0].name, "alice");
     // From now on the configuration says what alice may.
-    assert_eq!(good(&server.knockctl(&["enroll", "alice"])), line);
+    assert_eq!(stdout(&server.knockctl(&["enroll", "alice"])), line);
     assert!(!server.knockctl(&new).status.success());
 
     let gate = client.path(".config/knock/gw.gate");
@@ -234,7 +242,7 @@ fn a_client_takes_up_a_server_and_answers_with_what_the_server_needs() {
         *keyfile::read(&server.path("knockd/gate.key")).unwrap().key
     );
     let sent = client.knock(&["gw", "ssh"], "");
-    assert!(said(&sent).contains("cannot resolve gw1.example.org"), "{}", said(&sent));
+    assert!(stderr(&sent).contains("cannot resolve gw1.example.org"), "{}", stderr(&sent));
 }
 
 #[test]
@@ -244,21 +252,21 @@ fn a_second_server_is_added_and_comments_stay() {
     for (number, end) in [",\n} // the end\n", "\n}\n", " // gw0's\n}"].iter().enumerate() {
         let server = server(&[]);
         let new = ["enroll", "alice", "--doors", "ssh", "--source", "bound"];
-        let line = good(&server.knockctl(&new)).replace("gw1", &format!("gw{number}"));
+        let line = stdout(&server.knockctl(&new)).replace("gw1", &format!("gw{number}"));
         fs::create_dir_all(client.path(".config/knock")).unwrap();
         let old = format!(
             "{{\n    // mine\n    \"gw{number}.old\": (address: \"a\", name: \"old{number}\", port: 1, \
              gate_key: \"g\", key: \"k\"){end}"
         );
         fs::write(client.path(hosts), &old).unwrap();
-        good(&client.knock(&["--enroll"], &line));
+        stdout(&client.knock(&["--enroll"], &line));
         let text = client.text(hosts);
         assert!(text.contains("    // mine\n"), "{text}");
         assert!(text.contains(&format!("\"gw{number}.example.org\": (")), "{text}");
         assert_eq!(text.matches("source: Bound").count(), 1, "{text}");
         for host in [format!("gw{number}.old"), format!("gw{number}.example.org")] {
             let sent = client.knock(&[&host, "ssh"], "");
-            assert!(!said(&sent).contains("hosts.ron"), "{}", said(&sent));
+            assert!(!stderr(&sent).contains("hosts.ron"), "{}", stderr(&sent));
         }
     }
 }
@@ -267,12 +275,12 @@ fn a_second_server_is_added_and_comments_stay() {
 fn a_rotated_gate_key_reaches_server_and_client_with_nothing_else_changed() {
     let (server, client) = (server(&[]), Home::new());
     let new = ["enroll", "alice", "--doors", "ssh", "--source", "bound"];
-    good(&client.knock(&["--enroll"], &good(&server.knockctl(&new))));
+    stdout(&client.knock(&["--enroll"], &stdout(&server.knockctl(&new))));
     let hosts = client.text(".config/knock/hosts.ron");
     let gate = client.path(".config/knock/gw1.example.org.gate");
     let old = keyfile::read(&gate).unwrap().key;
 
-    let line = good(&server.knockctl(&["rotate", "gate"]));
+    let line = stdout(&server.knockctl(&["rotate", "gate"]));
     let text = server.text("knockd.ron");
     let rotated = text.replace("gate_keys: [\"gate.key\"]", line.trim().trim_end_matches(','));
     assert_ne!(text, rotated, "{line}");
@@ -280,14 +288,18 @@ fn a_rotated_gate_key_reaches_server_and_client_with_nothing_else_changed() {
     let config = config::load(&server.path("knockd.ron")).unwrap();
     assert_eq!(config.policy.spa.as_ref().unwrap().gate_keys.len(), 2);
     let third = server.knockctl(&["rotate", "gate"]);
-    assert!(said(&third).contains("two gate keys: take \"gate.key\" out"), "{}", said(&third));
-
-    let told = client.knock(&["--enroll"], &good(&server.knockctl(&new)));
-    good(&told);
     assert!(
-        said(&told).contains("replaced the gate key of gw1.example.org, nothing else"),
+        stderr(&third).contains("two gate keys: remove \"gate.key\""),
         "{}",
-        said(&told)
+        stderr(&third)
+    );
+
+    let output = client.knock(&["--enroll"], &stdout(&server.knockctl(&new)));
+    stdout(&output);
+    assert!(
+        stderr(&output).contains("replaced the gate key of gw1.example.org, nothing else"),
+        "{}",
+        stderr(&output)
     );
     assert_eq!(client.text(".config/knock/hosts.ron"), hosts);
     let fresh = keyfile::read(&gate).unwrap().key;
@@ -299,7 +311,7 @@ fn a_rotated_gate_key_reaches_server_and_client_with_nothing_else_changed() {
 fn a_server_of_the_same_name_is_another_one_unless_its_address_or_port_agrees() {
     let (server, client) = (server(&[]), Home::new());
     let new = ["enroll", "alice", "--doors", "ssh", "--source", "bound"];
-    let line = good(&server.knockctl(&new));
+    let line = stdout(&server.knockctl(&new));
     let port = Enrolment::decode(&line).unwrap().port.get();
     let host = |name: &str, address: &str, port: u16| {
         format!(
@@ -308,7 +320,7 @@ fn a_server_of_the_same_name_is_another_one_unless_its_address_or_port_agrees() 
         )
     };
     let directory = client.path(".config/knock");
-    good(&client.knock(&["--keygen"], ""));
+    stdout(&client.knock(&["--keygen"], ""));
     let write = |hosts: &[String]| {
         fs::write(directory.join("hosts.ron"), format!("{{{}}}", hosts.concat())).unwrap();
         for name in ["a", "b"] {
@@ -325,12 +337,12 @@ fn a_server_of_the_same_name_is_another_one_unless_its_address_or_port_agrees() 
     let refused = client.knock(&["--enroll"], &line);
     assert_eq!(refused.status.code(), Some(1));
     let why = "as a, at 192.0.2.1 port 9: remove it first";
-    assert!(said(&refused).contains(why), "{}", said(&refused));
+    assert!(stderr(&refused).contains(why), "{}", stderr(&refused));
     assert!(is_old("a") && !directory.join("gw1.example.org.gate").exists());
 
     // The same server by two addresses, or with another port than before.
     write(&[host("a", "192.0.2.1", port), host("b", "gw1.example.org", 9)]);
-    good(&client.knock(&["--enroll"], &line));
+    stdout(&client.knock(&["--enroll"], &line));
     assert!(!is_old("a") && !is_old("b"));
 }
 
@@ -338,7 +350,7 @@ fn a_server_of_the_same_name_is_another_one_unless_its_address_or_port_agrees() 
 fn what_is_replaced_keeps_its_link_and_mode_and_its_neighbours() {
     let (server, client) = (server(&[]), Home::new());
     let new = ["enroll", "alice", "--doors", "ssh", "--source", "bound"];
-    let line = good(&server.knockctl(&new));
+    let line = stdout(&server.knockctl(&new));
     let directory = client.path(".config/knock");
     fs::create_dir_all(&directory).unwrap();
     fs::create_dir(client.path("dotfiles")).unwrap();
@@ -358,14 +370,14 @@ fn what_is_replaced_keeps_its_link_and_mode_and_its_neighbours() {
     fs::write(client.path("victim"), "mine").unwrap();
     std::os::unix::fs::symlink(client.path("victim"), client.path("dotfiles/hosts.ron.new"))
         .unwrap();
-    good(&client.knock(&["--enroll", "gw"], &line));
+    stdout(&client.knock(&["--enroll", "gw"], &line));
     assert_eq!(mode(&hosts), 0o640);
 
     fs::rename(directory.join("gw.gate"), client.path("dotfiles/gw.gate")).unwrap();
     let gate = link("gw.gate");
     fs::set_permissions(&gate, fs::Permissions::from_mode(0o400)).unwrap();
     let before = fs::metadata(&gate).unwrap().ino();
-    good(&client.knock(&["--enroll"], &line));
+    stdout(&client.knock(&["--enroll"], &line));
     assert_ne!(fs::metadata(&gate).unwrap().ino(), before);
     assert_eq!(mode(&gate), 0o400);
     for name in ["hosts.ron", "gw.gate"] {
@@ -382,43 +394,43 @@ fn what_is_replaced_keeps_its_link_and_mode_and_its_neighbours() {
     left.sort();
     assert_eq!(left, ["gw.gate", "gw.new", "hosts.ron", "hosts.ron.new"]);
 
-    // One that is named from where it lies.
+    // A relative path.
     let mut knock = client.knock_command(&["--enroll", "-c", "mine.ron", "gw"]);
-    good(&feed(knock.current_dir(client.0.path()), &line));
+    stdout(&feed(knock.current_dir(client.0.path()), &line));
     assert_eq!(mode(&client.path("mine.ron")), 0o600);
 }
 
 #[test]
-fn a_line_that_is_none_changes_nothing_and_is_not_repeated() {
+fn an_invalid_line_changes_nothing_and_is_not_repeated() {
     let client = Home::new();
     let server = server(&[]);
     let new = ["enroll", "alice", "--doors", "ssh", "--source", "bound"];
-    let line = good(&server.knockctl(&new));
+    let line = stdout(&server.knockctl(&new));
     let key = keyfile::to_text(&Enrolment::decode(&line).unwrap().gate_key);
     for broken in ["", "hello", &line[..line.len() - 9], &line.replace("ssh", "S")] {
         let refused = client.knock(&["--enroll"], broken);
         assert_eq!(refused.status.code(), Some(1));
-        assert!(said(&refused).starts_with("knock: cannot read the enrolment: "));
-        assert!(!said(&refused).contains(key.as_str()));
+        assert!(stderr(&refused).starts_with("knock: cannot read the enrolment: "));
+        assert!(!stderr(&refused).contains(key.as_str()));
         assert!(!client.path(".config").exists());
     }
 }
 
 #[test]
-fn revoking_says_what_to_remove_even_when_no_daemon_runs() {
+fn revoke_prints_what_to_remove_even_without_a_daemon() {
     let home = Home::new();
     let key = format!("{}.pub", home.ssh_key("id").display());
-    good(&home.set_up(&["--user", "alice", "--key", &key, "--source", "bound"]));
+    stdout(&home.set_up(&["--user", "alice", "--key", &key, "--source", "bound"]));
     let socket = home.path("no.sock");
     let asked = ["-s", socket.to_str().unwrap(), "revoke", "alice"];
-    let told = home.knockctl(&asked);
-    assert_eq!(told.status.code(), Some(1));
+    let output = home.knockctl(&asked);
+    assert_eq!(output.status.code(), Some(1));
     let text = home.text("knockd.ron");
     let line = 1 + text.lines().position(|line| line.contains("\"alice\"")).unwrap();
-    let printed = String::from_utf8_lossy(&told.stdout).into_owned();
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     let place =
         format!("{}:{line}:9: remove the user alice here", home.path("knockd.ron").display());
     assert_eq!(printed.trim(), place);
-    let told = home.knockctl(&["-s", socket.to_str().unwrap(), "revoke", "bob"]);
-    assert!(said(&told).contains("has no user bob"), "{}", said(&told));
+    let output = home.knockctl(&["-s", socket.to_str().unwrap(), "revoke", "bob"]);
+    assert!(stderr(&output).contains("has no user bob"), "{}", stderr(&output));
 }

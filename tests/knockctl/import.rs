@@ -443,7 +443,7 @@ fn knockd_takes_what_knockctl_prints() {
     let printed = knockctl(&["knockd", old.to_str().unwrap()], "");
     let told = String::from_utf8(printed.stderr).unwrap();
     assert!(printed.status.success(), "{told}");
-    assert!(told.starts_with("2 doors taken over, 1 not"), "{told}");
+    assert!(told.starts_with("2 doors imported, 1 not"), "{told}");
     let piped = knockctl(&["knockd", "-"], DEBIAN);
     assert!(String::from_utf8(piped.stdout).unwrap().contains("from standard input."));
 

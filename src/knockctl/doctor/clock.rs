@@ -1,4 +1,4 @@
-//! Whether the clock can judge tokens.
+//! Whether the clock is plausible.
 #![forbid(unsafe_code)]
 
 use crate::core::finding::Finding;
@@ -7,12 +7,12 @@ use crate::core::time::Wall;
 /// 2026-01-01 00:00:00 UTC: no token is older than the software.
 pub const EARLIEST: Wall = Wall::from_millis(1_767_225_600_000);
 
-/// Whether `now` can be right.
+/// Checks that `now` is not before [`EARLIEST`].
 pub fn check(now: Wall) -> Finding {
     if now < EARLIEST {
-        let text = "it stands before the year 2026, every token is refused: set it, and run a \
-                    time daemon";
+        let text = "before the year 2026, every token is refused: set the clock, and run a time \
+                    daemon";
         return Finding::error("clock", text);
     }
-    Finding::ok("clock", "it is set; whether it is right, only a time daemon knows")
+    Finding::ok("clock", "after 2025; only a time daemon keeps it right")
 }

@@ -1,17 +1,16 @@
-//! Looks at the live system and says what keeps knockd from its promises.
+//! Checks the live system and reports what keeps knockd from working.
 //!
-//! Each part has functions from what was seen to [`Finding`]s, which
-//! ask nobody, and a thin one that looks. [`run`] puts them in order: from
-//! what the administrator wrote over what the daemon says of itself to what
-//! the kernel does.
+//! Each part has pure functions that judge facts, and a thin one that collects
+//! them. [`run`] calls them in order: the configuration, then the daemon, then
+//! the kernel.
 #![forbid(unsafe_code)]
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::config::{self, Config};
-use crate::core::finding::Finding;
+use crate::core::finding::{Finding, Grade};
 use crate::review::{self, machine};
 use crate::sys;
 
@@ -21,49 +20,43 @@ pub mod health;
 pub mod places;
 pub mod report;
 
-pub use report::Outcome;
-
 use health::Health;
-use report::Report;
+use places::Attributes;
+use report::Printer;
 
-/// What to look at.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The configuration.
-    pub config: PathBuf,
-}
-
-/// Asks the daemon for its health: the pairs of [`crate::control::health::KEYS`].
+/// Asks the daemon for its health, in pairs with the keys of
+/// [`crate::control::health::KEYS`].
 ///
 /// # Errors
-/// In one line, why it does not answer.
-pub type Ask<'a> = dyn FnMut() -> Result<Vec<(String, String)>, String> + 'a;
+/// Why it does not answer, in one line.
+pub type AskHealth<'a> = dyn FnMut() -> Result<Vec<(String, String)>, String> + 'a;
 
-/// Looks at everything and prints one line for each finding, and their sum.
-pub fn run(options: &Options, ask: &mut Ask<'_>, out: &mut dyn Write) -> Outcome {
-    let mut report = Report::new(out);
-    let config = config::load(&options.config);
-    report.add(configuration(&options.config, &config));
+/// Checks everything, with the configuration at `path`, and prints a line for each
+/// finding and their number. Returns the grade of the worst.
+pub fn run(path: &Path, ask: &mut AskHealth<'_>, out: &mut dyn Write) -> Grade {
+    let mut printer = Printer::new(out);
+    let config = config::load(path);
+    printer.print(configuration(path, &config));
     if let Ok(config) = &config {
-        report.add(directories(config));
+        printer.print(directories(config));
     }
     let health = ask().map(Health::new);
     let now = sys::wall();
     match &health {
         Ok(health) => {
-            report.add(health::check(health, now, on_disk(&options.config).as_deref()))
+            printer.print(health::check(health, now, fingerprint_on_disk(path).as_deref()))
         }
-        Err(why) => report.add([Finding::error("daemon", why)]),
+        Err(why) => printer.print([Finding::error("daemon", why)]),
     }
-    report.add([access::look(), clock::check(now)]);
+    printer.print([access::check(), clock::check(now)]);
     if let Ok(config) = &config {
         let names = interfaces(config, health.ok().as_ref());
-        report.add(review::check(config, &names));
+        printer.print(review::check(config, &names));
     }
-    report.finish()
+    printer.finish()
 }
 
-fn on_disk(path: &Path) -> Option<String> {
+fn fingerprint_on_disk(path: &Path) -> Option<String> {
     let mut text = Vec::new();
     File::open(path).ok()?.take(config::MAX_LENGTH + 1).read_to_end(&mut text).ok()?;
     Some(config::fingerprint(&text))
@@ -80,7 +73,7 @@ fn configuration(path: &Path, config: &Result<Config, config::Problems>) -> Vec<
     let policy = &config.policy;
     let keys = policy.spa.as_ref().map_or(0, |spa| spa.gate_keys.len());
     let text = format!(
-        "{} is good: doors {}, users {}, sequences {}, gate keys {keys}",
+        "{} is valid: doors {}, users {}, sequences {}, gate keys {keys}",
         path.display(),
         policy.doors.len(),
         policy.users.len(),
@@ -97,12 +90,13 @@ fn directories(config: &Config) -> Vec<Finding> {
     for (subject, path, allowed) in
         [("secrets", secrets, 0o700), ("state", state, 0o700), ("run", run, 0o755)]
     {
-        findings.push(places::directory(subject, path, &places::look(path), allowed, own));
+        let attributes = Attributes::of(path);
+        findings.push(places::directory(subject, path, &attributes, allowed, own));
     }
     if let Ok(files) = places::files(secrets) {
         findings.extend(places::secrets(&files, own));
     }
-    // Tables in memory open nothing, and anybody may try them out.
+    // Tables in memory open nothing, so the daemon runs without root's rights.
     if config.firewall.backend().enforces {
         let user = nix::unistd::User::from_name(&config.user);
         let uid = user.map(|user| user.map(|user| user.uid.as_raw()));
@@ -112,7 +106,7 @@ fn directories(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// Those that the daemon captures on, or would.
+/// The interfaces that the daemon captures on, or would.
 fn interfaces(config: &Config, health: Option<&Health>) -> Vec<String> {
     let attached = health.map(|health| health.all("attached").map(str::to_owned).collect());
     match attached {

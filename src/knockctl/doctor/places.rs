@@ -1,4 +1,4 @@
-//! Directories, key files, and the user that the engine becomes.
+//! Directories, key files, and the account of the engine.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -7,124 +7,126 @@ use std::path::{Path, PathBuf};
 
 use crate::core::finding::Finding;
 
-/// The most key files that are looked at.
+/// The most key files that are checked.
 const MAX_FILES: usize = 10_000;
 
-/// What a place is.
+/// What a file or directory is, and who may use it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct Attributes {
     /// Whether it is a directory.
     pub is_directory: bool,
-    /// Its owner.
+    /// The user id of the owner.
     pub uid: u32,
-    /// Its permissions.
+    /// The permissions.
     pub mode: u32,
 }
 
-/// Looks at `path`, behind symbolic links.
-///
-/// # Errors
-/// The system's.
-pub fn look(path: &Path) -> io::Result<Place> {
-    let metadata = path.metadata()?;
-    Ok(Place {
-        is_directory: metadata.is_dir(),
-        uid: metadata.uid(),
-        mode: metadata.mode() & 0o7777,
-    })
+impl Attributes {
+    /// Returns those of `path`, following symbolic links.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let metadata = path.metadata()?;
+        Ok(Self {
+            is_directory: metadata.is_dir(),
+            uid: metadata.uid(),
+            mode: metadata.mode() & 0o7777,
+        })
+    }
+
+    /// What is wrong with the owner, who must be root or `own`.
+    fn owner_fault(self, path: &Path, own: u32) -> Option<String> {
+        let (path, uid) = (path.display(), self.uid);
+        (uid != 0 && uid != own)
+            .then(|| format!("{path} belongs to user id {uid}: run `chown 0 {path}`"))
+    }
 }
 
-/// Whether a directory is there, belongs to root or to `own`, and has no
+/// Checks that a directory exists, belongs to root or to `own`, and has no
 /// permission beyond `allowed`.
 pub fn directory(
     subject: &str,
     path: &Path,
-    seen: &io::Result<Place>,
+    attributes: &io::Result<Attributes>,
     allowed: u32,
     own: u32,
 ) -> Finding {
-    let path = path.display();
-    let place = match seen {
-        Ok(place) => place,
+    let shown = path.display();
+    let attributes = match attributes {
+        Ok(attributes) => attributes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let text = format!(
-                "{path} is not there: run `mkdir -p {path}` and `chmod {allowed:o} {path}`"
+                "{shown} is missing: run `mkdir -p {shown}` and `chmod {allowed:o} {shown}`"
             );
             return Finding::error(subject, text);
         }
         Err(error) => {
-            return Finding::warning(subject, format!("cannot examine {path}: {error}"));
+            return Finding::warning(subject, format!("cannot examine {shown}: {error}"));
         }
     };
-    let Place { is_directory, uid, mode } = *place;
-    if !is_directory {
-        return Finding::error(subject, format!("{path} is no directory: name one"));
+    let mode = attributes.mode;
+    if !attributes.is_directory {
+        return Finding::error(subject, format!("{shown} is not a directory: name one"));
     }
-    if uid != 0 && uid != own {
-        let text = format!("{path} belongs to user id {uid}: run `chown 0 {path}`");
+    if let Some(text) = attributes.owner_fault(path, own) {
         return Finding::error(subject, text);
     }
     if mode & !allowed != 0 {
-        let text = format!("{path} has mode {mode:04o}: run `chmod {allowed:o} {path}`");
+        let text = format!("{shown} has mode {mode:04o}: run `chmod {allowed:o} {shown}`");
         return Finding::error(subject, text);
     }
-    Finding::ok(subject, format!("{path} has mode {mode:04o}"))
+    Finding::ok(subject, format!("{shown} has mode {mode:04o}"))
 }
 
-/// Files of a directory with what they are, in the order of their names.
-/// Those that vanish meanwhile are left out.
+/// Returns the files in a directory, sorted by name. Skips files that disappear
+/// meanwhile.
 ///
 /// # Errors
 /// The system's.
-pub fn files(directory: &Path) -> io::Result<Vec<(PathBuf, Place)>> {
+pub fn files(directory: &Path) -> io::Result<Vec<(PathBuf, Attributes)>> {
     let mut files = Vec::new();
     for entry in directory.read_dir()?.take(MAX_FILES) {
         let path = entry?.path();
-        if let Ok(place) = look(&path) {
-            files.push((path, place));
+        if let Ok(attributes) = Attributes::of(&path) {
+            files.push((path, attributes));
         }
     }
     files.sort_by(|one, other| one.0.cmp(&other.0));
     Ok(files)
 }
 
-/// Files among the secrets that somebody else could read or replace, whether
-/// the configuration names them or not.
+/// Reports the files among the secrets that others can read or replace, also
+/// those that the configuration does not name.
 #[must_use]
-pub fn secrets(files: &[(PathBuf, Place)], own: u32) -> Vec<Finding> {
-    let subject = "secrets";
-    let files = files.iter().filter(|(_, place)| !place.is_directory);
-    files
-        .filter_map(|(path, place)| {
-            let path = path.display();
-            if place.uid != 0 && place.uid != own {
-                let uid = place.uid;
-                let text = format!("{path} belongs to user id {uid}: run `chown 0 {path}`");
-                return Some(Finding::error(subject, text));
-            }
-            (place.mode & !0o640 != 0).then(|| {
-                let mode = place.mode;
-                let text = format!(
+pub fn secrets(files: &[(PathBuf, Attributes)], own: u32) -> Vec<Finding> {
+    let files = files.iter().filter(|(_, attributes)| !attributes.is_directory);
+    let faults = files.filter_map(|(path, attributes)| {
+        attributes.owner_fault(path, own).or_else(|| {
+            let (path, mode) = (path.display(), attributes.mode);
+            (mode & !0o640 != 0).then(|| {
+                format!(
                     "{path} is open to others, mode {mode:04o}: run `chmod 600 {path}`, and \
-                     change the key"
-                );
-                Finding::error(subject, text)
+                     replace the key"
+                )
             })
         })
-        .collect()
+    });
+    faults.map(|text| Finding::error("secrets", text)).collect()
 }
 
-/// Whether the engine has a user of its own; `uid` is that of `name`.
+/// Checks the account `name` of the engine, which has the user id `uid`.
 pub fn account(name: &str, uid: &Result<Option<u32>, String>) -> Finding {
     let subject = "user";
     match uid {
-        Ok(Some(0)) => {
-            Finding::error(subject, format!("{name} is root: give it a user id of its own"))
-        }
-        Ok(Some(uid)) => Finding::ok(subject, format!("{name} is there, user id {uid}")),
+        Ok(Some(0)) => Finding::error(
+            subject,
+            format!("{name} has root's rights: create a user that has none"),
+        ),
+        Ok(Some(uid)) => Finding::ok(subject, format!("{name} exists, user id {uid}")),
         Ok(None) => Finding::error(
             subject,
-            format!("there is no user {name}, the engine cannot leave root: add it"),
+            format!("no user {name}, the engine cannot run without root's rights: create it"),
         ),
         Err(error) => Finding::warning(subject, format!("cannot look up {name}: {error}")),
     }

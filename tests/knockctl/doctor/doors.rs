@@ -7,13 +7,13 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::house::{House, conf};
 use knockd::config::Config;
-use knockd::core::finding::Finding;
+use knockd::core::finding::{Finding, Grade};
 use knockd::firewall::Machine;
 use knockd::firewall::pf::ruleset::read;
 use knockd::firewall::pf::ruleset::services::Services;
 use knockd::firewall::pf::ruleset::share::Entrance;
 use knockd::firewall::pf::ruleset::verdict::{MAX_UNREAD, Site};
-use knockd::knockctl::doctor::{self, Options};
+use knockd::knockctl::doctor;
 
 const SHUT: &str = "ok       door ssh: 22/tcp is dropped for strangers";
 
@@ -227,18 +227,18 @@ fn an_anchor_that_calls_itself_comes_to_an_end() {
 }
 
 #[test]
-fn a_whole_look_names_everything_in_order_and_shows_no_key() {
+fn a_whole_check_names_everything_in_order_and_shows_no_key() {
     let house = House::new();
     let root = house.directory.path();
     let place = |name: &str| root.join(name).display().to_string();
     let directories = format!("directories: (state: {:?}, run: {:?})", place("s"), place("r"));
     fs::create_dir(root.join("s")).unwrap();
     fs::set_permissions(root.join("s"), Permissions::from_mode(0o755)).unwrap();
-    let options = Options { config: root.join("knockd.ron") };
-    fs::write(&options.config, conf(&[&directories])).unwrap();
+    let file = root.join("knockd.ron");
+    fs::write(&file, conf(&[&directories])).unwrap();
     let mut out = Vec::new();
-    let mut ask = || Err("knockd does not run, start it".to_owned());
-    let outcome = doctor::run(&options, &mut ask, &mut out);
+    let mut ask = || Err("knockd is not running, start it".to_owned());
+    let worst = doctor::run(&file, &mut ask, &mut out);
     let text = String::from_utf8(out).unwrap();
     house.assert_discreet(&text);
     let subjects: Vec<_> =
@@ -246,25 +246,25 @@ fn a_whole_look_names_everything_in_order_and_shows_no_key() {
     let (first, last) = subjects.split_at(5);
     assert_eq!(first, ["configuration", "secrets", "state", "run", "daemon"], "{text}");
     assert!(last.contains(&"clock") && last.contains(&"firewall"), "{text}");
-    assert!(text.contains("error    daemon: knockd does not run, start it\n"), "{text}");
+    assert!(text.contains("error    daemon: knockd is not running, start it\n"), "{text}");
     assert!(text.contains(&format!("{} has mode 0755: run `chmod 700 ", place("s"))), "{text}");
-    assert!(text.contains(&format!("{} is not there: run `mkdir -p ", place("r"))), "{text}");
-    assert_eq!(outcome.exit_status(), 1);
+    assert!(text.contains(&format!("{} is missing: run `mkdir -p ", place("r"))), "{text}");
+    assert_eq!(worst, Grade::Error);
 }
 
 #[test]
-fn every_mistake_in_the_configuration_is_an_error_and_the_rest_is_looked_at() {
+fn every_mistake_in_the_configuration_is_an_error_and_the_rest_is_checked() {
     let house = House::new();
-    let options = Options { config: house.directory.path().join("knockd.ron") };
+    let file = house.directory.path().join("knockd.ron");
     let text = conf(&["doors: {\"ssh\": (table: \"knock ssh\", open_for: \"0s\")}"]);
-    fs::write(&options.config, &text).unwrap();
+    fs::write(&file, &text).unwrap();
     let mut out = Vec::new();
     let pairs = [("fingerprint".to_owned(), knockd::config::fingerprint(text.as_bytes()))];
-    let outcome = doctor::run(&options, &mut || Ok(pairs.to_vec()), &mut out);
+    let worst = doctor::run(&file, &mut || Ok(pairs.to_vec()), &mut out);
     let report = String::from_utf8(out).unwrap();
     let mistakes = report.lines().filter(|line| line.starts_with("error    configuration: "));
     assert_eq!(mistakes.count(), 2, "{report}");
     assert!(report.contains("ok       reload: "), "{report}");
     assert!(report.contains("clock: "), "{report}");
-    assert_eq!(outcome.exit_status(), 1);
+    assert_eq!(worst, Grade::Error);
 }

@@ -1,4 +1,4 @@
-//! The doctor's report: of a system that is well, and of one that is not.
+//! The doctor's report on a sound system and on a broken one.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -16,9 +16,8 @@ use knockd::firewall::pf::ruleset::services::Services;
 use knockd::firewall::pf::ruleset::share::Entrance;
 use knockd::firewall::pf::ruleset::verdict::Site;
 use knockd::firewall::{Added, Deleted, Error, Firewall, Kind, Status, Warning};
-use knockd::knockctl::doctor::Outcome;
 use knockd::knockctl::doctor::health::{self, Health};
-use knockd::knockctl::doctor::report::Report;
+use knockd::knockctl::doctor::report::Printer;
 use knockd::review::packet_filter;
 
 const NOW: Wall = Wall::from_millis(1_795_420_800_000);
@@ -87,8 +86,8 @@ fn health(changes: &[(&str, &str)]) -> Health {
         ("clock_steps", "0"),
     ]);
     pairs.extend(changes.iter().copied());
-    let told = pairs.into_iter().filter(|(_, value)| !value.is_empty());
-    Health::new(told.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+    let pairs = pairs.into_iter().filter(|(_, value)| !value.is_empty());
+    Health::new(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
 }
 
 fn judged(ask: &mut read::Ask<'_>) -> Vec<Finding> {
@@ -100,33 +99,33 @@ fn judged(ask: &mut read::Ask<'_>) -> Vec<Finding> {
     site.judge(&config.policy.doors, &config.policy.token_ports())
 }
 
-fn report(health: &Health, mut stand: Stand, rules: &str) -> (String, Outcome) {
+fn report(health: &Health, mut stand: Stand, rules: &str) -> (String, Grade) {
     let mut out = Vec::new();
-    let mut report = Report::new(&mut out);
-    report.add(health::check(health, NOW, Some(FINGERPRINT)));
+    let mut printer = Printer::new(&mut out);
+    printer.print(health::check(health, NOW, Some(FINGERPRINT)));
     let names = ["em0".to_owned()];
-    report.add(packet_filter::check(&mut stand, &config().policy.doors, &names));
+    printer.print(packet_filter::check(&mut stand, &config().policy.doors, &names));
     let mut ask = |_: &[&str]| Ok(rules.to_owned());
-    report.add(judged(&mut ask));
-    let outcome = report.finish();
-    (String::from_utf8(out).unwrap(), outcome)
+    printer.print(judged(&mut ask));
+    let worst = printer.finish();
+    (String::from_utf8(out).unwrap(), worst)
 }
 
 #[test]
-fn a_system_that_is_well_is_reported_so() {
+fn a_sound_system_is_reported_as_ok() {
     let rules = "block drop in on egress all\n\
         pass in on egress proto tcp from <knock_ssh> to any port = 22 flags S/SA\n";
     let stand = Stand { there: true, warnings: |_, _| Ok(Vec::new()) };
-    let (text, outcome) = report(&health(&[]), stand, rules);
+    let (text, worst) = report(&health(&[]), stand, rules);
     let expected = "\
-ok       daemon: version 0.1.0 runs for 3600 s
-ok       reload: the daemon runs with /etc/knockd.ron as it is
-ok       interface em0: captured on
-ok       journal: sound, 8256 bytes, made 7200 s ago
+ok       daemon: version 0.1.0, running for 3600 s
+ok       reload: /etc/knockd.ron is in force as it is on the disk
+ok       interface em0: capturing
+ok       journal: sound, 8256 bytes, created 7200 s ago
 ok       lease file: sound
-ok       engine: never had to be started anew
-ok       keeper: never had to be started anew
-ok       drops: no packet was lost
+ok       engine: never restarted
+ok       keeper: never restarted
+ok       drops: the kernel dropped no packets
 ok       firewall: enabled
 ok       table <knock_ssh>: there
 ok       door ssh: 22/tcp is dropped for strangers
@@ -135,11 +134,11 @@ ok       SPA port: 40123/udp is dropped without an answer
 0 errors, 0 warnings
 ";
     assert_eq!(text, expected.replace("0.1.0", env!("CARGO_PKG_VERSION")));
-    assert_eq!((outcome.worst, outcome.exit_status()), (Grade::Ok, 0));
+    assert_eq!(worst, Grade::Ok);
 }
 
 #[test]
-fn a_system_that_is_sick_says_where_it_hurts_and_what_helps() {
+fn a_broken_system_is_reported_with_what_to_do() {
     let health = health(&[
         ("version", "0.0.9"),
         ("fingerprint", "fedcba9876543210"),
@@ -165,19 +164,19 @@ fn a_system_that_is_sick_says_where_it_hurts_and_what_helps() {
     };
     let rules = "block return all\npass in proto tcp from any to any port = 22 flags S/SA\n\
         pass in on wan proto udp all\n";
-    let (text, outcome) = report(&health, stand, rules);
+    let (text, worst) = report(&health, stand, rules);
     let expected = "\
-warning  daemon: version 0.0.9 runs, but 0.1.0 is installed: restart knockd
-warning  reload: the daemon runs with another configuration than the file: run `knockctl reload`
-warning  interface em0: not captured on, there is no such interface: bring it up, or drop it from `interfaces`
-error    capture: no interface is captured on, nobody can knock: see `interfaces`
+warning  daemon: version 0.0.9 is running, 0.1.0 is installed: restart knockd
+warning  reload: the daemon uses another configuration: run `knockctl reload`
+warning  interface em0: not capturing, there is no such interface: bring it up, or remove it from `interfaces`
+error    capture: capturing on no interface, nobody can knock: see `interfaces`
 error    journal: cannot write /var/db/knockd/journal: No space left on device: tokens are refused until it can be written
-warning  lease file: cannot write /var/run/knockd/leases: Read-only file system: leases will not outlive the daemon until it can be written
-warning  engine: started anew 3 times: look for why in the log
-ok       keeper: never had to be started anew
-warning  drops: 17 packets were lost before they were read: if that grows, see `strict` in knockd.ron(5)
-warning  clock: the daemon's is 10000 ms behind ours: restart knockd
-warning  clock: it stepped 2 times since the start: run a time daemon that slews
+warning  lease file: cannot write /var/run/knockd/leases: Read-only file system: leases will end with the daemon until it can be written
+warning  engine: restarted 3 times: see the log for the reasons
+ok       keeper: never restarted
+warning  drops: the kernel dropped 17 packets: if this grows, see `strict` in knockd.ron(5)
+warning  clock: the daemon's clock is 10000 ms behind ours: restart knockd
+warning  clock: stepped 2 times since the start: run a time daemon that slews
 error    door ssh: stays shut: table <knock_ssh> is gone?[2J
 error    firewall: the firewall is disabled, every door is open: run `pfctl -e`
 error    table <knock_ssh>: no rule refers to table <knock_ssh>, its doors open nothing: add a rule that does
@@ -189,30 +188,33 @@ warning  SPA port: cannot tell whether the kernel answers at 40123/udp over IPv4
 8 errors, 9 warnings
 ";
     assert_eq!(text, expected.replace("0.1.0", env!("CARGO_PKG_VERSION")));
-    assert_eq!((outcome.worst, outcome.exit_status()), (Grade::Error, 1));
+    assert_eq!(worst, Grade::Error);
 }
 
 #[test]
-fn warnings_alone_leave_the_exit_status_at_0() {
+fn warnings_alone_are_no_error() {
     let mut out = Vec::new();
-    let mut report = Report::new(&mut out);
-    report.add([Finding::warning("drops", "some"), Finding::ok("a", "b")]);
-    let outcome = report.finish();
-    assert_eq!((outcome.worst, outcome.exit_status()), (Grade::Warning, 0));
+    let mut printer = Printer::new(&mut out);
+    printer.print([Finding::warning("drops", "some"), Finding::ok("a", "b")]);
+    let worst = printer.finish();
+    assert_eq!(worst, Grade::Warning);
     assert!(String::from_utf8(out).unwrap().ends_with("0 errors, 1 warning\n"));
 }
 
 #[test]
-fn what_the_daemon_does_not_tell_is_no_silent_ok() {
+fn what_the_daemon_does_not_report_is_a_warning() {
     for key in KEYS.iter().filter(|key| !key.repeats) {
         let findings = health::check(&health(&[(key.name, "")]), NOW, Some(FINGERPRINT));
-        let text = format!("it does not tell {}: restart knockd", key.name);
+        let text = format!("it did not report {}: restart knockd", key.name);
         assert!(findings.iter().any(|finding| finding.text == text), "{key:?} {findings:?}");
         assert!(findings.iter().any(|finding| finding.grade == Grade::Warning));
     }
     for key in ["dropped", "uptime", "uncertain"] {
         let findings = health::check(&health(&[(key, "many")]), NOW, None);
-        assert!(findings.iter().any(|finding| finding.text.contains("does not tell")), "{key}");
+        assert!(
+            findings.iter().any(|finding| finding.text.contains("did not report")),
+            "{key}"
+        );
     }
     let nothing = health::check(&Health::default(), NOW, None);
     assert!(nothing.iter().any(|finding| finding.grade == Grade::Error), "{nothing:?}");

@@ -1,4 +1,4 @@
-//! What the doctor makes of files, clocks and devices, and how it asks pfctl.
+//! What the doctor reports about files, clocks and devices, and how it runs pfctl.
 #![forbid(unsafe_code)]
 
 use std::fs::{self, Permissions};
@@ -11,18 +11,18 @@ use knockd::core::finding::{Finding, Grade};
 use knockd::core::time::Wall;
 use knockd::firewall::Machine;
 use knockd::firewall::pf::ruleset::{pfctl, share::Entrance};
-use knockd::knockctl::doctor::places::{self, Place};
+use knockd::knockctl::doctor::places::{self, Attributes};
 use knockd::knockctl::doctor::{access, clock};
 
 const LONG: Duration = Duration::from_secs(30);
 
 fn directory(mode: u32, uid: u32) -> Finding {
-    let seen = Ok(Place { is_directory: true, uid, mode });
+    let seen = Ok(Attributes { is_directory: true, uid, mode });
     places::directory("state", Path::new("/var/db/knockd"), &seen, 0o700, 1000)
 }
 
 #[test]
-fn a_directory_is_roots_or_ours_and_nobody_elses() {
+fn a_directory_belongs_to_root_or_to_us() {
     assert_eq!(directory(0o700, 0).to_string(), "ok       state: /var/db/knockd has mode 0700");
     assert_eq!(directory(0o500, 1000).grade, Grade::Ok);
     assert_eq!(
@@ -33,7 +33,7 @@ fn a_directory_is_roots_or_ours_and_nobody_elses() {
         directory(0o700, 7).to_string(),
         "error    state: /var/db/knockd belongs to user id 7: run `chown 0 /var/db/knockd`"
     );
-    let file = Ok(Place { is_directory: false, uid: 0, mode: 0o700 });
+    let file = Ok(Attributes { is_directory: false, uid: 0, mode: 0o700 });
     let path = Path::new("/etc/knockd");
     assert_eq!(places::directory("secrets", path, &file, 0o700, 0).grade, Grade::Error);
     let missing = Err(io::ErrorKind::NotFound.into());
@@ -45,7 +45,7 @@ fn a_directory_is_roots_or_ours_and_nobody_elses() {
 }
 
 #[test]
-fn a_key_that_others_can_read_is_found_though_nothing_names_it() {
+fn a_key_that_others_can_read_is_found_even_if_nothing_names_it() {
     let directory = tempfile::tempdir().unwrap();
     for (name, mode) in [("b.key", 0o644), ("a.key", 0o600), ("c.key", 0o660), ("d", 0o640)] {
         let path = directory.path().join(name);
@@ -62,15 +62,15 @@ fn a_key_that_others_can_read_is_found_though_nothing_names_it() {
         found,
         [("b.key", "0644"), ("c.key", "0660")].map(|(name, mode)| format!(
             "error    secrets: {path}/{name} is open to others, mode {mode}: run `chmod 600 \
-             {path}/{name}`, and change the key"
+             {path}/{name}`, and replace the key"
         ))
     );
-    let foreign = [("x".into(), Place { is_directory: false, uid: 77, mode: 0o600 })];
+    let foreign = [("x".into(), Attributes { is_directory: false, uid: 77, mode: 0o600 })];
     assert!(places::secrets(&foreign, own)[0].text.contains("user id 77"));
 }
 
 #[test]
-fn the_engine_needs_a_user_that_is_not_root() {
+fn the_engine_needs_a_user_without_roots_rights() {
     let grade = |uid| places::account("_knockd", &uid).grade;
     assert_eq!(grade(Ok(Some(641))), Grade::Ok);
     assert_eq!(grade(Ok(Some(0))), Grade::Error);
@@ -85,7 +85,7 @@ fn a_clock_from_before_the_software_is_wrong() {
 }
 
 #[test]
-fn what_gives_packets_opens_or_says_why_not() {
+fn the_capture_device_opens_or_the_reason_is_reported() {
     let grade =
         |code| access::device("/dev/bpf", &Err(io::Error::from_raw_os_error(code))).grade;
     assert_eq!(access::device("/dev/bpf", &Ok(())).grade, Grade::Ok);

@@ -67,12 +67,12 @@ fn every_counter_is_in_the_manual_and_no_other() {
     let (_, counters) = KNOCKCTL.split_once(".Ss Counters").unwrap();
     let (counters, _) = counters.split_once("\n.S").unwrap();
     let documented: Vec<_> = first_words(counters, "Sy");
-    let known = metrics::KNOWN.iter().map(|known| known.stat);
+    let known = metrics::METRICS.iter().map(|metric| metric.stat);
     let known: Vec<_> = known.chain([metrics::LATENCY, metrics::LATENCY_SUM]).collect();
     assert_eq!(documented, known);
-    for known in metrics::KNOWN {
+    for metric in metrics::METRICS {
         assert!(
-            KNOCKCTL.replace('\n', " ").contains(known.help.trim_end_matches(", by reason."))
+            KNOCKCTL.replace('\n', " ").contains(metric.help.trim_end_matches(", by reason."))
         );
     }
 }
