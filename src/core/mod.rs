@@ -37,6 +37,7 @@ pub mod sighting;
 pub mod special;
 pub mod sshsig;
 pub mod statement;
+pub mod text;
 pub mod time;
 pub mod token;
 pub mod user;

@@ -1,14 +1,14 @@
-//! How commands that change no packet filter would be written.
+//! Writes commands that change no packet filter as a door's field `commands`.
 
 use super::words::Command;
 
-/// As many words as a command of a door may have.
+/// The most words of a door's command.
 const MAX_WORDS: usize = 32;
-/// As long as each of them may be.
+/// The longest of these words.
 const MAX_WORD: usize = 256;
 
-/// The door's field `commands`, and whether some command has to become a
-/// script first. `None` if there are no commands.
+/// Returns the field, and whether a command must become a script first. `None`
+/// if there are no commands.
 #[must_use]
 pub fn field(door: &str, on_open: &[Command], on_close: &[Command]) -> Option<(String, bool)> {
     let mut lists = Vec::new();
@@ -32,7 +32,7 @@ pub fn field(door: &str, on_open: &[Command], on_close: &[Command]) -> Option<(S
     (!lists.is_empty()).then(|| (format!("commands: ({}),", lists.join(", ")), needs_script))
 }
 
-/// Whether it means the same without a shell, and a door may have it.
+/// Whether the command is valid for a door and means the same without a shell.
 fn is_plain(command: &Command) -> bool {
     let is_word = |word: &String| {
         let length = word.replace("%IP%", "{address}").len();

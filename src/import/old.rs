@@ -1,25 +1,26 @@
 //! The old daemon's configuration, from text to structure.
 //!
-//! The old daemon is knockd 0.8 by Judd Vinet. Whatever it accepts is read, as
-//! it reads it: numbers end where digits end, the last of several directives
-//! counts, titles are taken as they are written and keys in any case.
+//! The old daemon is knockd 0.8 by Judd Vinet. Whatever it accepts is read as
+//! it reads it: numbers end where digits end, the last of several equal
+//! directives counts, and keys may be in upper or lower case.
 
 use std::fmt::{self, Display};
 
 use crate::core::sequence::MAX_STEPS;
 use crate::core::sighting::{Port, Protocol, TcpFlags};
+use crate::core::text::unmarked;
 
-/// As many as a configuration of ours may have sequences.
-pub const MAX_DOORS: usize = 256;
-/// The old daemon reads no more of a line at once, and takes the rest of it
-/// for a line of its own.
+/// The most sequences of our configuration.
+pub const MAX_SECTIONS: usize = 256;
+/// The old daemon reads no more of a line at once, and takes the rest as the
+/// next line.
 const MAX_LINE: usize = 4095;
-/// How many directives without a meaning are remembered.
+/// How many unknown directives are kept.
 const MAX_UNKNOWN: usize = 32;
-/// How much of a text an error shows.
+/// How many characters of a text an error shows.
 const MAX_SHOWN: usize = 64;
 
-/// The names of the flags, with their bits.
+/// The flags of TCP by name.
 pub const FLAGS: [(&str, TcpFlags); 6] = [
     ("Fin", TcpFlags::FIN),
     ("Syn", TcpFlags::SYN),
@@ -29,66 +30,64 @@ pub const FLAGS: [(&str, TcpFlags); 6] = [
     ("Urg", TcpFlags::URG),
 ];
 
-/// What is wrong, and in which line, counted from 1.
+/// What is wrong in the old configuration.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The line.
+    /// Counted from 1.
     pub line: usize,
-    /// What, and what to do.
+    /// What is wrong, and what to do.
     pub text: String,
 }
 
 /// A whole configuration.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Old {
-    /// Where it listened; the first one that is named.
+    /// The first interface that is named.
     pub interface: Option<String>,
-    /// Its own log.
     pub log_file: Option<String>,
-    /// Its process id.
     pub pid_file: Option<String>,
-    /// At most [`MAX_DOORS`], in order.
-    pub doors: Vec<Door>,
-    /// Directives that the old daemon does not know either, with their lines;
-    /// the first of them.
+    /// Sections other than `options`, at most [`MAX_SECTIONS`], in order.
+    pub sections: Vec<Section>,
+    /// The first directives that the old daemon does not know either, each
+    /// with its line.
     pub unknown: Vec<(usize, String)>,
-    /// How many more there are.
+    /// How many more of them there are.
     pub more_unknown: usize,
 }
 
 /// A section other than `options`.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Door {
-    /// Where its title stands, counted from 1.
+pub struct Section {
+    /// The line of its title, counted from 1.
     pub line: usize,
-    /// Its title, which another one may have, too.
+    /// Its title; another section may have the same.
     pub name: String,
-    /// At most [`MAX_STEPS`]; none with a list alone. A port is 0 where what
-    /// is written is the number of none.
+    /// At most [`MAX_STEPS`]; empty with a list alone. A port is 0 if the text
+    /// is no number of a port.
     pub steps: Vec<Port>,
-    /// The file with sequences for one use each.
+    /// The file of sequences that work once each.
     pub one_time: Option<String>,
     /// In seconds.
     pub seq_timeout: i64,
     /// Flags that must be set.
     pub set: TcpFlags,
-    /// Flags that must not; none of [`Door::set`].
+    /// Flags that must be clear; none of [`Section::set`].
     pub clear: TcpFlags,
     /// The address that is knocked at.
     pub target: Option<String>,
-    /// What is run first, for both families.
+    /// The first command, for both families.
     pub start: Option<String>,
-    /// What is run in its place for IPv6; empty for nothing.
+    /// The first command for IPv6, instead of `start`; empty for none.
     pub start_6: Option<String>,
     /// In seconds.
     pub cmd_timeout: i64,
-    /// What is run after it.
+    /// The command that follows after `cmd_timeout`.
     pub stop: Option<String>,
-    /// What is run in its place for IPv6; empty for nothing.
+    /// That command for IPv6, instead of `stop`; empty for none.
     pub stop_6: Option<String>,
 }
 
-impl Door {
+impl Section {
     fn new(line: usize, name: &str) -> Self {
         Self {
             line,
@@ -107,8 +106,8 @@ impl Door {
         }
     }
 
-    /// Whether the key has a meaning there.
-    fn take(&mut self, key: &str, value: &str) -> Result<bool, String> {
+    /// Sets a directive. Returns whether its key is known.
+    fn set(&mut self, key: &str, value: &str) -> Result<bool, String> {
         let text = || Some(value.to_owned());
         match key {
             "sequence" => self.steps = steps(value)?,
@@ -146,23 +145,23 @@ impl Door {
     }
 }
 
-/// Where a directive belongs.
-enum Section {
+/// The section that a directive is in.
+enum Place {
     None,
     Options,
-    Door,
+    Section,
 }
 
 /// Reads a configuration.
 ///
 /// # Errors
 /// The first line that the old daemon could not read either, or the first
-/// door that is too many.
+/// section beyond [`MAX_SECTIONS`].
 pub fn read(bytes: &[u8]) -> Result<Old, Fault> {
     let mut old = Old::default();
-    let mut section = Section::None;
-    for (line, bytes) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
-        // The old daemon sees nothing behind a zero.
+    let mut place = Place::None;
+    for (line, bytes) in (1..).zip(unmarked(bytes).split(|byte| *byte == b'\n')) {
+        // The old daemon ends a line at a zero.
         let bytes = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
         let text = String::from_utf8_lossy(bytes);
         let text = trim(&text);
@@ -174,16 +173,16 @@ pub fn read(bytes: &[u8]) -> Result<Old, Fault> {
         } else if let Some(title) =
             text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'))
         {
-            old.begin(line, title).map(|begun| section = begun)
+            old.begin(line, title).map(|begun| place = begun)
         } else {
-            old.directive(line, text, &section)
+            old.directive(line, text, &place)
         };
         read.map_err(|text| Fault { line, text })?;
     }
-    let empty = old.doors.iter().find(|door| door.steps.is_empty() && door.one_time.is_none());
-    match empty {
+    let mut sections = old.sections.iter();
+    match sections.find(|section| section.steps.is_empty() && section.one_time.is_none()) {
         None => Ok(old),
-        Some(Door { line, name, .. }) => {
+        Some(Section { line, name, .. }) => {
             let name = Quoted(name);
             let text = format!("section {name} has no sequence, add one or remove the section");
             Err(Fault { line: *line, text })
@@ -192,35 +191,35 @@ pub fn read(bytes: &[u8]) -> Result<Old, Fault> {
 }
 
 impl Old {
-    fn begin(&mut self, line: usize, title: &str) -> Result<Section, String> {
+    fn begin(&mut self, line: usize, title: &str) -> Result<Place, String> {
         match title {
             "" => Err("the section has no name, write one between the brackets".into()),
-            "options" => Ok(Section::Options),
-            _ if self.doors.len() == MAX_DOORS => {
-                Err(format!("more than {MAX_DOORS} doors, import the file in parts"))
+            "options" => Ok(Place::Options),
+            _ if self.sections.len() == MAX_SECTIONS => {
+                Err(format!("more than {MAX_SECTIONS} doors, import the file in parts"))
             }
             _ => {
-                self.doors.push(Door::new(line, title));
-                Ok(Section::Door)
+                self.sections.push(Section::new(line, title));
+                Ok(Place::Section)
             }
         }
     }
 
-    fn directive(&mut self, line: usize, text: &str, section: &Section) -> Result<(), String> {
-        if matches!(section, Section::None) {
-            return Err("the directive stands before the first section, write [options] \
-                        or the name of a door in front"
+    fn directive(&mut self, line: usize, text: &str, place: &Place) -> Result<(), String> {
+        if matches!(place, Place::None) {
+            return Err("the directive comes before the first section, write [options] \
+                        or the name of a door above it"
                 .into());
         }
         let Some((key, value)) = text.split_once('=') else {
             if text.eq_ignore_ascii_case("usesyslog") {
                 return Ok(());
             }
-            return Err(format!("{} has no value, write it behind =", Quoted(text)));
+            return Err(format!("{} has no value, write it after =", Quoted(text)));
         };
         let (key, value) = (trim(key).to_ascii_lowercase(), trim(value));
-        let is_known = match (section, self.doors.last_mut()) {
-            (Section::Door, Some(door)) => door.take(&key, value)?,
+        let is_known = match (place, self.sections.last_mut()) {
+            (Place::Section, Some(section)) => section.set(&key, value)?,
             _ => self.option(&key, value),
         };
         if !is_known && self.unknown.len() < MAX_UNKNOWN {
@@ -231,7 +230,7 @@ impl Old {
         Ok(())
     }
 
-    /// Whether the key has a meaning there.
+    /// Sets an option. Returns whether its key is known.
     fn option(&mut self, key: &str, value: &str) -> bool {
         let text = || Some(value.to_owned());
         match key {
@@ -257,7 +256,7 @@ fn steps(value: &str) -> Result<Vec<Port>, String> {
         let port = parts.next().unwrap_or_default();
         let number = number(port);
         if number > u16::MAX.into() {
-            return Err(format!("port {} is none, use 1 to 65535", Quoted(port)));
+            return Err(format!("{} is not a port, use 1 to 65535", Quoted(port)));
         }
         let protocol = match parts.next().map(trim) {
             None => Protocol::Tcp,
@@ -272,7 +271,7 @@ fn steps(value: &str) -> Result<Vec<Port>, String> {
     Ok(steps)
 }
 
-/// The number that `text` begins with, as atoi(3) takes it; 0 for none.
+/// Returns the number that `text` begins with, as atoi(3) does; 0 for none.
 fn number(text: &str) -> i64 {
     let text = text.trim_start_matches(is_space);
     let (digits, sign) = match text.strip_prefix('-') {
@@ -284,7 +283,7 @@ fn number(text: &str) -> i64 {
     sign * digits.fold(0, add)
 }
 
-/// As isspace(3) has it.
+/// Like isspace(3).
 fn is_space(character: char) -> bool {
     character.is_ascii_whitespace() || character == '\x0b'
 }
@@ -293,7 +292,7 @@ fn trim(text: &str) -> &str {
     text.trim_matches(is_space)
 }
 
-/// A text in quotes, on one line and not too long.
+/// Shows a text in quotes, on one line and cut.
 pub struct Quoted<'t>(pub &'t str);
 
 impl Display for Quoted<'_> {

@@ -1,13 +1,13 @@
-//! A text with comments and fields, line by line.
+//! Writes a configuration with comments, line by line.
 
 use crate::core::printable::escaped;
 
-/// Prose is broken before this column.
+/// Comments are wrapped before this column.
 const WIDTH: usize = 80;
-/// How many characters of a text of others are shown.
+/// How many characters of an untrusted text are shown.
 const MAX_SHOWN: usize = 300;
 
-/// What was written so far.
+/// The text so far.
 #[derive(Default)]
 pub struct Page {
     text: String,
@@ -15,12 +15,12 @@ pub struct Page {
 }
 
 impl Page {
-    /// Has what follows stand so many columns to the right.
+    /// Indents the lines that follow by `columns`.
     pub const fn indent(&mut self, columns: usize) {
         self.indent = columns;
     }
 
-    /// One line as it is.
+    /// Writes a line as it is.
     pub fn line(&mut self, line: &str) {
         if !line.is_empty() {
             self.text.extend(std::iter::repeat_n(' ', self.indent));
@@ -29,7 +29,7 @@ impl Page {
         self.text.push('\n');
     }
 
-    /// A comment, broken into lines.
+    /// Writes a comment, wrapped.
     pub fn comment(&mut self, prose: &str) {
         let mut line = String::from("//");
         for word in prose.split_ascii_whitespace() {
@@ -45,20 +45,18 @@ impl Page {
         self.line(&line);
     }
 
-    /// A comment that is to be copied: one line, set off.
+    /// Writes a comment of one line that is meant to be copied.
     pub fn literal(&mut self, text: &str) {
         self.line(&format!("//     {text}"));
     }
 
-    /// All of it.
     #[must_use]
     pub fn into_text(self) -> String {
         self.text
     }
 }
 
-/// A text of others, on one line, without what steers a terminal, and not too
-/// long.
+/// Escapes an untrusted text for a comment, and cuts it.
 #[must_use]
 pub fn shown(text: &str) -> String {
     match text.char_indices().nth(MAX_SHOWN) {

@@ -1,37 +1,39 @@
-//! What the packet filter needs for a door, as a proposal.
+//! Rules for the packet filter that a door needs, as a proposal.
 
-use super::change::{self, Change};
+use super::change::{self, Change, Who};
 use crate::core::address::Family;
 use crate::core::sighting::{Port, Protocol};
 use crate::firewall::{Backend, Dialect, Pass};
 
-/// Whom the packet filter is to let in to what.
+/// What the packet filter lets in for a door.
 #[derive(Debug)]
 pub struct Access {
-    /// Those in this table.
+    /// The table of the addresses that are let in.
     pub table: String,
-    /// Where it lies, other than in the main ruleset.
+    /// The anchor of the table, unless it is in the main ruleset.
     pub anchor: Option<String>,
-    /// Whether the old daemon filled it, too.
+    /// Whether the old daemon filled the table too.
     pub is_own: bool,
-    /// Of which family; of both if none.
+    /// The family; `None` for both.
     pub family: Option<Family>,
-    /// Whether protocol and ports are known; else they are to be found out.
+    /// Whether protocol and ports are known; else the reader adds them.
     pub is_known: bool,
+    /// Whom the old rules let in at most.
+    pub who: Who,
     /// Whether the old rules may let in to less than this.
     pub is_doubtful: bool,
-    /// Over which protocol; any if there are no ports either.
+    /// The protocol; `None` for any, or for TCP if there are ports.
     pub protocol: Option<Protocol>,
-    /// To which ports, as [`change::Change::ports`]; none for all.
+    /// Like [`Change::ports`]; empty for all.
     pub ports: Vec<String>,
-    /// Whether the old rule sent packets elsewhere.
+    /// Whether an old rule sent packets elsewhere.
     pub translates: bool,
-    /// Whether the old daemon let in to more than this can say.
+    /// Whether the old rules let in to more than this.
     pub is_partial: bool,
 }
 
-/// The table that a command fills already, if one of ours can be called so
-/// and lie there.
+/// Returns the table that a command fills, if its name and anchor are valid in
+/// our configuration.
 fn own_table<'c>(backend: &Backend, change: &'c Change) -> Option<&'c str> {
     let name = change.table.as_deref()?;
     let is_anchor = |anchor| backend.anchor_fault.is_some_and(|fault| fault(anchor).is_none());
@@ -40,8 +42,8 @@ fn own_table<'c>(backend: &Backend, change: &'c Change) -> Option<&'c str> {
 }
 
 impl Access {
-    /// What `changes`, each of which lets in, are together, for a door called
-    /// `name`. The first of them leads.
+    /// Joins `changes`, each of which lets in, for the door `name`. Those unlike
+    /// the first are left out.
     #[must_use]
     pub fn of(
         changes: &[&Change],
@@ -59,11 +61,12 @@ impl Access {
             },
             is_own: own.is_some(),
             family,
-            // That a table takes the address says nothing of ports, and a rule
-            // that is not understood does not let in to all of them.
+            // A table does not name ports, and a rule that is not understood does
+            // not let in to all of them.
             is_known: first.is_some_and(|change| {
                 change.table.is_none() && (change.is_whole || !change.ports.is_empty())
             }),
+            who: changes.iter().map(|change| change.who).max().unwrap_or_default(),
             is_doubtful: changes
                 .iter()
                 .any(|change| change.table.is_none() && !change.is_whole),
@@ -87,7 +90,7 @@ impl Access {
         access
     }
 
-    /// For the door's field `ports`; those that are numbers.
+    /// Returns the ports that are numbers, for the door's field `ports`.
     #[must_use]
     pub fn numbers(&self) -> Vec<Port> {
         let protocol = self.protocol.unwrap_or(Protocol::Tcp);
@@ -101,7 +104,7 @@ impl Access {
         found
     }
 
-    /// The lines that let in whoever knocked at `interface`.
+    /// Returns the rules that let in the addresses that knocked at `interface`.
     #[must_use]
     pub fn rules(&self, interface: Option<&str>, dialect: &Dialect) -> Vec<String> {
         let is_everything = self.is_known && self.protocol.is_none() && self.ports.is_empty();

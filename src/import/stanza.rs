@@ -1,18 +1,19 @@
-//! One door or sequence, as ours are written.
+//! Writes a door or a sequence.
 
 use std::path::Path;
 use std::time::Duration;
 
 use super::change;
+use super::change::Who;
 use super::commands;
-use super::old::{self, FLAGS};
+use super::old::{FLAGS, Quoted, Section};
 use super::page::{Page, shown};
-use super::plan::{Door, title};
+use super::plan::{Proposal, title};
 use crate::core::duration::Text;
 use crate::core::sighting::{Port, Protocol, TcpFlags};
 use crate::firewall::Dialect;
 
-/// The field that says which packet filter there is, and its company.
+/// Writes the field `firewall` and those that belong to it.
 pub fn firewall(page: &mut Page, dialect: &Dialect) {
     for (comment, field) in dialect.fields {
         if !comment.is_empty() {
@@ -22,8 +23,8 @@ pub fn firewall(page: &mut Page, dialect: &Dialect) {
     }
 }
 
-/// What stood in the old configuration.
-pub fn origin(page: &mut Page, old: &old::Door) {
+/// Writes a section of the old configuration as a comment.
+pub fn origin(page: &mut Page, old: &Section) {
     if !old.steps.is_empty() {
         let steps: Vec<String> = old.steps.iter().map(Port::to_string).collect();
         page.literal(&format!("sequence {}", steps.join(" ")));
@@ -42,11 +43,11 @@ pub fn origin(page: &mut Page, old: &old::Door) {
     }
 }
 
-/// A door, behind what the packet filter needs for it and what differs.
+/// Writes a door, after comments with its rules and what differs.
 pub fn door(
     page: &mut Page,
-    old: &old::Door,
-    door: &Door,
+    old: &Section,
+    door: &Proposal,
     interface: Option<&str>,
     dialect: &Dialect,
 ) {
@@ -60,50 +61,62 @@ pub fn door(
         commands::field(&door.name, &door.on_open, &door.on_close)
     {
         page.comment(
-            "What it ran and the packet filter does not know would be a field of the door, with \
-             a runner at the top, see knockd.ron(5). It ran as root; here it runs as that user:",
+            "Its other commands, as a field of the door. They need a runner, see \
+             knockd.ron(5). They ran as root; here they run as that user:",
         );
         page.literal(&field);
         if needs_script {
             page.comment(
-                "There is no shell: make what needs one a script, with its whole path.",
+                "There is no shell. Write a script for what needs one, and use its full path.",
             );
         }
     }
     stanza(page, &door.name, &door_fields(door));
 }
 
-/// What the packet filter needs.
-fn access(page: &mut Page, door: &Door, interface: Option<&str>, dialect: &Dialect) {
+/// Writes the rules that the packet filter needs.
+fn access(page: &mut Page, door: &Proposal, interface: Option<&str>, dialect: &Dialect) {
     let access = &door.access;
     if access.is_own && dialect.shares_tables {
-        page.comment(&format!("For table <{}> the rules that there are stay.", access.table));
+        page.comment(&format!("The rules that refer to table <{}> stay.", access.table));
         return;
     }
     page.comment(&format!("For {}:", dialect.place));
     for rule in access.rules(interface, dialect) {
         page.literal(&rule);
     }
+    match access.who {
+        Who::Knocker => {}
+        Who::Everybody => page.comment(
+            "The old rule did not name %IP%, so it let in everybody: here only the address that \
+             knocked gets in.",
+        ),
+        Who::Clients => page.comment(
+            "The old command started a service, which let in everybody. Leave it running: the \
+             packet filter hides it from all but the address that knocked. If it has other \
+             ports, change them.",
+        ),
+    }
     if !access.is_known {
-        page.comment("Its ports are not to be seen: write them for PORT, and as ports below.");
+        page.comment("Its ports are unknown: write them for PORT, and as ports below.");
     } else if access.ports.is_empty() {
         page.comment("It lets in to every port, as the old rule did.");
     }
     if access.ports.iter().any(|port| change::number(port).is_none()) {
-        page.comment("Not all of its ports are numbers: ports below has those that are.");
+        page.comment("Not all of its ports are numbers: ports below lists those that are.");
     }
     if access.is_doubtful {
         page.comment("Not all of the old rule was understood: compare the two.");
     }
     if access.is_partial {
-        page.comment("The old rules let in to more: add it.");
+        page.comment("The old rules let in to more: add rules for it.");
     }
     if access.translates {
-        page.comment("The old rule sent packets elsewhere: write such a rule for the table.");
+        page.comment("The old rule redirected packets: write such a rule for the table.");
     }
 }
 
-fn door_fields(door: &Door) -> Vec<(&'static str, String)> {
+fn door_fields(door: &Proposal) -> Vec<(&'static str, String)> {
     let access = &door.access;
     let numbers = access.numbers();
     let mut fields = vec![("table", format!("{:?}", access.table))];
@@ -117,8 +130,8 @@ fn door_fields(door: &Door) -> Vec<(&'static str, String)> {
     fields
 }
 
-/// A sequence, behind what differs.
-pub fn sequence(page: &mut Page, old: &old::Door, door: &Door) {
+/// Writes a sequence, after comments on what differs.
+pub fn sequence(page: &mut Page, old: &Section, door: &Proposal) {
     let flags = flags(old.set, old.clear);
     let is_udp = |step: &Port| step.protocol == Protocol::Udp;
     let has_tcp = old.one_time.is_some() || !old.steps.iter().all(is_udp);
@@ -130,9 +143,9 @@ pub fn sequence(page: &mut Page, old: &old::Door, door: &Door) {
     }
     if has_tcp && flags.is_none() {
         page.comment(if old.set == TcpFlags::default() {
-            "Any TCP segment was a knock; now an initial SYN is, as clients send it."
+            "Any TCP segment was a knock; now only an initial SYN is, as clients send it."
         } else {
-            "SYN with ACK was a knock, too; now only an initial SYN is."
+            "SYN with ACK was a knock too; now only an initial SYN is."
         });
     }
     let mut fields = Vec::new();
@@ -141,9 +154,9 @@ pub fn sequence(page: &mut Page, old: &old::Door, door: &Door) {
         Some(file) => {
             page.comment(&format!(
                 "Move {} into the directory secrets, mode 0600. Each line of it must begin \
-                 with a space or #, and no sequence come twice; if a scan would find some of \
-                 them, add weak: Allowed.",
-                old::Quoted(file)
+                 with a space or #, and each sequence must be unique. If a scan would find \
+                 some of them, add weak: Allowed.",
+                Quoted(file)
             ));
             let name = Path::new(file).file_name().unwrap_or_default();
             fields.push(("changing", format!("OneTime({:?})", name.display().to_string())));
@@ -164,7 +177,7 @@ fn stanza(page: &mut Page, name: &str, fields: &[(&str, String)]) {
     page.line("),");
 }
 
-/// Short ones in seconds, as the old daemon has them.
+/// Shows up to 120 s in seconds, as the old daemon does.
 fn span(span: Duration) -> String {
     match span.as_secs() {
         seconds @ ..=120 => format!("\"{seconds}s\""),
@@ -180,7 +193,7 @@ fn ports(ports: &[Port]) -> String {
     format!("[{}]", ports.iter().map(show).collect::<Vec<_>>().join(", "))
 }
 
-/// The field `flags`; `None` where the default, an initial SYN, does it.
+/// Returns the field `flags`; `None` if the default, an initial SYN, will do.
 fn flags(set: TcpFlags, clear: TcpFlags) -> Option<String> {
     let initial = TcpFlags::ACK.union(TcpFlags::RST).union(TcpFlags::FIN);
     let is_any = set == TcpFlags::default() && clear == TcpFlags::default();

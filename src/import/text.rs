@@ -1,24 +1,24 @@
-//! What was planned, as a configuration of ours with comments.
+//! Writes the configuration with comments.
 
-use super::old::{self, Old};
+use super::old::{Old, Section};
 use super::page::{Page, shown};
 use super::plan::{Fate, title};
 use super::stanza;
 use crate::core::name;
 use crate::firewall::Dialect;
 
-/// Where it comes from, and what for.
+/// The origin and the target of an import.
 #[derive(Debug, Clone, Copy)]
 pub struct Frame<'f> {
-    /// The old file, as a person would call it.
+    /// The old file, as messages name it.
     pub from: &'f str,
-    /// The name of the host, which the server gets if it can.
+    /// The name of the host, which becomes the server's if it is valid.
     pub host: &'f str,
-    /// Which packet filter there is.
+    /// The packet filter to write rules for.
     pub dialect: &'f Dialect,
 }
 
-/// The configuration. It is a good one if at least one door is taken.
+/// Returns the configuration, which is valid if at least one section is taken.
 #[must_use]
 pub fn write(old: &Old, fates: &[Fate], frame: Frame<'_>) -> String {
     let interface = old.interface.as_deref().filter(|name| name::is_interface(name));
@@ -29,7 +29,7 @@ pub fn write(old: &Old, fates: &[Fate], frame: Frame<'_>) -> String {
     top(&mut page, old, interface, frame);
     page.line("doors: {");
     page.indent(8);
-    for (place, (old, fate)) in old.doors.iter().zip(fates).enumerate() {
+    for (place, (old, fate)) in old.sections.iter().zip(fates).enumerate() {
         if place > 0 {
             page.line("");
         }
@@ -42,7 +42,7 @@ pub fn write(old: &Old, fates: &[Fate], frame: Frame<'_>) -> String {
     page.line("},\n");
     page.line("sequences: {");
     page.indent(8);
-    for (old, fate) in old.doors.iter().zip(fates) {
+    for (old, fate) in old.sections.iter().zip(fates) {
         if let Fate::Taken(door) = fate {
             stanza::sequence(&mut page, old, door);
         }
@@ -58,20 +58,20 @@ fn header(page: &mut Page, frame: Frame<'_>) {
     let Dialect { place, note, .. } = frame.dialect;
     page.comment(&format!("Made by knockctl import knockd from {}.", shown(frame.from)));
     page.comment(
-        "It is a proposal: look at each name, table, time and interface. What differs for all \
-         doors stands in knockd-migrate(7).",
+        "It is a proposal: check each name, table, time and interface. knockd-migrate(7) \
+         lists the differences between the daemons.",
     );
     page.comment("Next:");
     page.comment(&format!(
-        "1. Write the rules that stand at the doors into {place}, and one that blocks the same \
-         ports for everybody else. {note}"
+        "1. Add the rules above each door to {place}, and one that blocks the same ports for \
+         everybody else. {note}"
     ));
     page.comment("2. Check this file: knockd -n -f FILE");
-    page.comment("3. Stop the old daemon, start this one, and ask knockctl doctor.");
-    page.comment("Whoever sees a sequence can repeat it. knockctl enroll leads to tokens.");
+    page.comment("3. Stop the old daemon, start this one, and run knockctl doctor.");
+    page.comment("Whoever sees a sequence can repeat it. knockctl enroll sets up tokens.");
 }
 
-/// What concerns the whole daemon.
+/// Writes the fields of the whole daemon.
 fn top(page: &mut Page, old: &Old, interface: Option<&str>, frame: Frame<'_>) {
     let host = if name::is_server(frame.host) { frame.host } else { "server" };
     page.comment("The server's own name. Clients pin it, so keep it.");
@@ -79,17 +79,17 @@ fn top(page: &mut Page, old: &Old, interface: Option<&str>, frame: Frame<'_>) {
     match (interface, &old.interface) {
         (Some(name), _) => page.line(&format!("interfaces: [{name:?}],")),
         (None, Some(odd)) => page.comment(&format!(
-            "Interface {} is the name of none. This one takes those of the default routes.",
+            "Interface {} is not a valid name. This one uses those of the default routes.",
             shown(odd)
         )),
         (None, None) => page.comment(
-            "No Interface was written. The old daemon took eth0, or what -i named; this one \
-             takes those of the default routes.",
+            "No Interface was set. The old daemon used eth0, or that of -i; this one uses those \
+             of the default routes.",
         ),
     }
     for (name, path, instead) in [
         ("LogFile", &old.log_file, "knockd logs to syslogd(8), facility daemon."),
-        ("PidFile", &old.pid_file, "knockd -p FILE keeps one, where it is needed."),
+        ("PidFile", &old.pid_file, "knockd -p FILE writes one, if it is needed."),
     ] {
         if let Some(path) = path {
             page.comment(&format!("{name} {}: {instead}", shown(path)));
@@ -97,19 +97,17 @@ fn top(page: &mut Page, old: &Old, interface: Option<&str>, frame: Frame<'_>) {
     }
     for (line, directive) in &old.unknown {
         let directive = shown(directive);
-        page.comment(&format!(
-            "Left out, no directive of the old daemon: line {line}, {directive}"
-        ));
+        page.comment(&format!("Left out, unknown to the old daemon: line {line}, {directive}"));
     }
     if old.more_unknown > 0 {
-        page.comment(&format!("Left out likewise: {} more.", old.more_unknown));
+        page.comment(&format!("Left out too: {} more.", old.more_unknown));
     }
     stanza::firewall(page, frame.dialect);
     page.line("");
 }
 
-/// A door that ours cannot be.
-fn left(page: &mut Page, old: &old::Door, why: &str) {
-    page.comment(&format!("{}, line {}, is not taken over: {why}.", title(old), old.line));
+/// Writes a section that becomes no door.
+fn left(page: &mut Page, old: &Section, why: &str) {
+    page.comment(&format!("{}, line {}, is left out: {why}.", title(old), old.line));
     stanza::origin(page, old);
 }

@@ -1,21 +1,21 @@
-//! A line for sh(1), taken apart as far as that goes without running it.
+//! Splits a line for sh(1) into commands, as far as that goes without a shell.
 
 /// One command of a line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Command {
     /// Program and arguments, at least one word.
     pub words: Vec<String>,
-    /// Whether running the words would not be the same: the shell would
-    /// replace, connect or redirect something.
+    /// Whether a shell would replace, connect or redirect something, so that
+    /// running the words differs.
     pub needs_shell: bool,
 }
 
-/// The commands of `line`, in order.
+/// Returns the commands of `line`, in order.
 #[must_use]
 pub fn split(line: &str) -> Vec<Command> {
     let mut splitter = Splitter::default();
     for character in line.chars() {
-        if !splitter.take(character) {
+        if !splitter.read(character) {
             break;
         }
     }
@@ -30,13 +30,13 @@ struct Splitter {
     quote: Option<char>,
     /// Whether the next word is the file of a redirection.
     redirects: bool,
-    /// Whether some commands are connected.
+    /// Whether commands are connected by a pipe.
     is_piped: bool,
 }
 
 impl Splitter {
-    /// Whether the shell reads on.
-    fn take(&mut self, character: char) -> bool {
+    /// Reads a character. Returns whether the line goes on.
+    fn read(&mut self, character: char) -> bool {
         match (self.quote, character) {
             (Some(quote), _) if quote == character => self.quote = None,
             (Some(quote), _) => {
@@ -56,7 +56,7 @@ impl Splitter {
             }
             (None, '<' | '>') => {
                 self.current.needs_shell = true;
-                // The number in front is that of a file.
+                // A number in front is a file descriptor.
                 self.word.take_if(|word| word.bytes().all(|byte| byte.is_ascii_digit()));
                 self.end_word();
                 self.redirects = true;

@@ -17,6 +17,8 @@ use knockd::firewall::{Dialect, nft};
 use knockd::import::{Frame, Imported, MAX_LENGTH, translate};
 use proptest::prelude::*;
 
+mod closing;
+
 const DEBIAN: &str = include_str!("../peers/knockd/debian.conf");
 const MANUAL: [&str; 4] = [
     include_str!("../peers/knockd/manual-1.conf"),
@@ -126,7 +128,7 @@ fn what_debian_ships_becomes_two_doors() {
             "pass in on egress proto tcp from <knock_openssh> to port 22",
             "start_command /sbin/iptables -A INPUT -s %IP% -p tcp --dport 22 -j ACCEPT",
             "It stayed open until [closeSSH]",
-            "[closeSSH], line 12, is not taken over: it takes out what [openSSH] lets in.",
+            "[closeSSH], line 12, is left out: it removes what [openSSH] lets in.",
             "knockctl close",
             "weak: its ports only rise, as those of a scan.",
         ],
@@ -205,8 +207,8 @@ fn tables_targets_and_times_are_taken_over() {
         &[
             "interfaces: [\"em0\"],",
             "PidFile /var/run/knock.pid",
-            "no directive of the old daemon: line 6, Verbose = yes",
-            "For table <office> the rules that there are stay.",
+            "unknown to the old daemon: line 6, Verbose = yes",
+            "The rules that refer to table <office> stay.",
             "Seq_Timeout was 900 s.",
             "targets: [\"192.0.2.80\"],",
             "pass in on em0 inet proto tcp from <knock_office_vpn_2> to port { 80 443 }",
@@ -227,10 +229,10 @@ fn what_several_commands_let_in_is_one_door() {
     assert!(!text.contains("let in to more"));
     let text = import(old("-p tcp --dport 22", "-p udp --dport 53"));
     assert_eq!(door(&checked(&text), "a").ports, [tcp(22)]);
-    assert_says(&text, &["The old rules let in to more: add it."]);
+    assert_says(&text, &["The old rules let in to more: add rules for it."]);
     // Deleting first, so as not to add twice, is no other door's work.
-    let twice =
-        "[a]\nsequence=9,3,7\ncommand=iptables -D INPUT -s %IP%; iptables -A INPUT -s %IP%\n";
+    let twice = "[a]\nsequence=9,3,7\ncommand=iptables -D INPUT -s %IP% -j ACCEPT; \
+                 iptables -A INPUT -s %IP% -j ACCEPT\n";
     assert_says(
         &import(twice),
         &["It stayed open for ever", "pass in on egress from <knock_a>"],
@@ -247,10 +249,10 @@ fn commands_that_open_nothing_are_shown_as_ours_would_be() {
             "commands: (on_open: [\"/usr/local/libexec/note-on_open\", \"{address}\"], \
              on_close: [\"/usr/local/bin/forget\", \"{address}\"]),",
             "There is no shell",
-            "Its ports are not to be seen",
+            "Its ports are unknown",
         ],
     );
-    // They need what stands at the top, so they are comments.
+    // They need a runner, so they are comments.
     assert!(text.lines().all(|line| !line.trim_start().starts_with("commands")));
 }
 
@@ -261,10 +263,10 @@ fn doors_that_cannot_be_ours_are_left_out_with_the_reason() {
     assert_says(
         &text,
         &[
-            "[zero], line 34, is not taken over: its sequence has a port that is none",
-            "[idle], line 38, is not taken over: it runs no command",
-            "[again], line 41, is not taken over: its sequence and that of [wake] begin alike",
-            "[host name], line 45, is not taken over: \"gw1.example.org\" is not the address",
+            "[zero], line 34, is left out: its sequence has an invalid port",
+            "[idle], line 38, is left out: it runs no command",
+            "[again], line 41, is left out: its sequence and that of [wake] begin alike",
+            "[host name], line 45, is left out: \"gw1.example.org\" is not the address",
         ],
     );
 }
@@ -273,7 +275,7 @@ fn doors_that_cannot_be_ours_are_left_out_with_the_reason() {
 fn whatever_the_old_daemon_accepts_is_read() {
     let old = b"  [options]\r\nUseSyslog\r\nINTERFACE=em1\r\nInterface = em2\r\n#x\r\n\x0b\r\n[a]\r\n\
         sEqUeNcE = 1,2\n SEQUENCE =  +900x : UDP , 40,\t70:tcp:x\ntimeout = 7 s\ntcpflags=SYN\n\
-        COMMAND = a=b /bin/c\0junk\n[options]\nlogfile=/x=y\n[a]\nsequence=3,1,2\ncommand_6=/bin/x";
+        COMMAND = ipset add a=b %IP%\0junk\n[options]\nlogfile=/x=y\n[a]\nsequence=3,1,2\ncommand_6=ipset add x %IP%";
     let text = import(old);
     let config = checked(&text);
     let knock = sequence(&config, "a");
@@ -285,36 +287,33 @@ fn whatever_the_old_daemon_accepts_is_read() {
         &[
             "interfaces: [\"em1\"],",
             "LogFile /x=y:",
-            "start_command a=b /bin/c For pf.conf",
+            "start_command ipset add a=b %IP% For pf.conf",
             "pass in on em1 inet6 proto tcp from <knock_a_2> to port PORT",
         ],
     );
 }
 
 #[test]
-fn lines_that_it_cannot_read_are_told_by_their_number() {
+fn lines_that_it_cannot_read_are_reported_with_their_number() {
     let long = format!("[a]\ncommand = {}", "x".repeat(5000));
     let many = "[a]\nsequence=1\n".repeat(257);
     let steps = format!("[a]\nsequence={}", ["1"; 33].join(","));
     for (old, expected) in [
-        ("\nx = y", "2: the directive stands before the first section, write [options] or"),
+        ("\nx = y", "2: the directive comes before the first section, write [options] or"),
         ("[]", "1: the section has no name"),
-        ("[a]\n\n[b", "3: \"[b\" has no value, write it behind ="),
+        ("[a]\n\n[b", "3: \"[b\" has no value, write it after ="),
         ("[a]\nsequence", "2: \"sequence\" has no value"),
         ("[a]\nsequence=1,2:sctp", "2: protocol \"sctp\" is neither tcp nor udp"),
         ("[a]\nsequence=1,2:", "2: protocol \"\" is neither"),
-        ("[a]\nsequence=1,65536", "2: port \"65536\" is none, use 1 to 65535"),
-        ("[a]\nsequence=99999999999999999999", "2: port \"99999999999999999999\" is none"),
+        ("[a]\nsequence=1,65536", "2: \"65536\" is not a port, use 1 to 65535"),
+        ("[a]\nsequence=99999999999999999999", "2: \"99999999999999999999\" is not a port"),
         (&steps, "2: the sequence has more than 32 ports"),
         ("[a]\nsequence=1\ntcpflags=syn,ece", "3: there is no flag \"ece\", use fin syn"),
         ("#\n[a]\ncommand=x\n[b]\nsequence=1", "2: section \"a\" has no sequence, add one"),
         ("[Options]\nusesyslog", "1: section \"Options\" has no sequence"),
         (&long, "2: the line is longer than 4095 bytes"),
         (&many, "513: more than 256 doors, import the file in parts"),
-        (
-            "[a]\nsequence=0\ncommand=x",
-            "1: no door can be taken over; of this one its sequence",
-        ),
+        ("[a]\nsequence=0", "1: no section becomes a door; of this one it runs"),
     ] {
         let error = import_for(&OPENBSD, old).unwrap_err();
         let expected = format!("old.conf:{expected}");
@@ -342,8 +341,10 @@ fn the_largest_file_makes_a_configuration_that_can_be_read() {
                 "\n{key}=/{}",
                 if key.starts_with('o') {
                     format!("{0}/{0}/{0}{number}", "\"".repeat(230))
-                } else {
+                } else if key == "stop_command" {
                     "\u{1}".repeat(700)
+                } else {
+                    format!("bin/ipset add x %IP%;/{}", "\u{1}".repeat(670))
                 }
             );
         }
@@ -458,7 +459,7 @@ fn knockd_takes_what_knockctl_prints() {
 }
 
 #[test]
-fn what_cannot_be_translated_prints_nothing_and_says_why() {
+fn what_cannot_be_translated_prints_nothing_but_the_reason() {
     for (arguments, input, code, why) in [
         (
             &["knockd", "-"][..],
@@ -505,12 +506,10 @@ fn a_rule_that_is_not_understood_is_never_made_wider() {
     for command in [
         "iptables -A INPUT -s %IP% -p icmp -j ACCEPT",
         "iptables -A KNOCK -s %IP% -j ACCEPT",
-        "iptables -A INPUT -s %IP% -j LOG",
         "iptables -A INPUT -s %IP% -i eth1 -j ACCEPT",
         "iptables -A INPUT -s %IP% -d 10.0.0.5 -j ACCEPT",
         "iptables -A INPUT -s %IP%/24 -j ACCEPT",
         "iptables -A INPUT -p tcp --sport 22 -s %IP% -j ACCEPT",
-        "iptables -A INPUT -j ACCEPT",
         "nft add element inet filter knock { %IP% }",
         "ipfw table 1 add %IP%",
         "ufw allow from %IP% to any app OpenSSH",
@@ -545,8 +544,9 @@ fn commands_that_differ_between_the_families_are_to_be_compared() {
 
 #[test]
 fn what_ran_as_root_is_said_to_run_as_another_and_shells_become_scripts() {
-    let old = "[web]\nsequence = 1,5,3\nstart_command = /bin/sh -c 'logger %IP%'\n";
+    let old =
+        "[web]\nsequence = 1,5,3\nstart_command = ipset add x %IP%; /bin/sh -c 'logger %IP%'\n";
     let text = import(old);
-    assert_says(&text, &["It ran as root; here it runs as that user", "There is no shell"]);
+    assert_says(&text, &["They ran as root; here they run as that user", "There is no shell"]);
     assert!(!text.contains("\"/bin/sh\""), "{text}");
 }

@@ -1,14 +1,18 @@
 //! What a command changes in a packet filter.
 //!
-//! Known are the programs that such commands usually call. A command is
+//! The programs that such commands usually call are known. A command is
 //! understood well enough to propose a rule, not to prove one.
 
 mod bsd;
+mod firewalld;
 mod linux;
+mod service;
 mod whole;
 
-use crate::core::port;
+use std::time::Duration;
+
 use crate::core::sighting::Protocol;
+use crate::core::{duration, port};
 
 /// How many ports are taken from one command.
 pub const MAX_PORTS: usize = 64;
@@ -27,6 +31,23 @@ const SERVICES: [(&str, u16); 12] = [
     ("imaps", 993),
     ("openvpn", 1194),
 ];
+/// Words that a rule's source address follows, or a list of sources.
+const SOURCES: [&str; 12] = [
+    "-s",
+    "--source",
+    "--src",
+    "-f",
+    "--srcaddr",
+    "saddr",
+    "from",
+    "address",
+    "ipset",
+    "--match-set",
+    "--src-range",
+    "--mac-source",
+];
+/// Source addresses of everybody.
+const EVERYBODY: [&str; 4] = ["any", "0.0.0.0/0", "0/0", "::/0"];
 
 /// What a command does.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,19 +56,37 @@ pub enum Effect {
     Change(Change),
     /// It ends connections.
     Kill,
+    /// It may change who is let in, but how is not understood.
+    Unknown,
+    /// It runs a program that is no packet filter's.
+    Other,
+}
+
+/// Whom a change lets in.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Who {
+    /// The address that knocked.
+    #[default]
+    Knocker,
+    /// Every address.
+    Everybody,
+    /// Every client of a service that is started.
+    Clients,
 }
 
 /// Who is let in, or no longer.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Change {
-    /// Whether the address is let in by it.
+    /// Whether somebody is let in by it.
     pub lets_in: bool,
-    /// What is added or deleted, in words that are the same for both.
+    /// Whom it lets in.
+    pub who: Who,
+    /// What is added or removed, in the same words for both.
     pub rule: Vec<String>,
-    /// Over which protocol; any, or not to be told.
+    /// The protocol; `None` for any, or if it is unknown.
     pub protocol: Option<Protocol>,
-    /// To which ports, as pf.conf(5) writes them: numbers, ranges with a colon
-    /// and names. None for all, or if it is not to be told.
+    /// The ports, as pf.conf(5) writes them: numbers, ranges with a colon and
+    /// names. Empty for all, or if they are unknown.
     pub ports: Vec<String>,
     /// The table that takes the address.
     pub table: Option<String>,
@@ -58,6 +97,30 @@ pub struct Change {
     /// Whether all of it is understood; else it may let in to less, or do
     /// something else.
     pub is_whole: bool,
+    /// How long it lasts, if the packet filter ends it.
+    pub lasts: Option<Duration>,
+}
+
+/// What a rule does with a packet that it matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Pass,
+    Translate,
+    Block,
+    Other,
+}
+
+impl Verdict {
+    /// The first that is among the words of a rule.
+    fn of(words: &[&str]) -> Self {
+        let verdict = |word: &&str| match word.to_ascii_lowercase().as_str() {
+            "accept" | "allow" | "pass" | "permit" => Some(Self::Pass),
+            "dnat" | "redirect" | "forward-port" => Some(Self::Translate),
+            "drop" | "reject" | "deny" => Some(Self::Block),
+            _ => None,
+        };
+        words.iter().find_map(verdict).unwrap_or(Self::Other)
+    }
 }
 
 /// The number of a port that is written as a number or a well-known name.
@@ -67,37 +130,112 @@ pub fn number(port: &str) -> Option<u16> {
     named.or_else(|| port::number(port))
 }
 
-/// What `words`, a program and its arguments, do to a packet filter; `None`
-/// for anything else.
+/// Whether `word` is a port, or several of them or ranges.
+fn is_port(word: &str) -> bool {
+    word.split([',', ':', '-']).all(|port| number(port).is_some())
+}
+
+/// Returns what `words`, a program and its arguments, do to a packet filter.
 #[must_use]
-pub fn recognise(words: &[String]) -> Option<Effect> {
-    let words = match words {
-        [sudo, rest @ ..] if matches!(base(sudo), "sudo" | "doas") => rest,
-        _ => words,
-    };
-    let (program, arguments) = words.split_first()?;
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let change = match base(program) {
-        name if name.starts_with("iptables") || name.starts_with("ip6tables") => {
-            linux::iptables(&arguments)
+pub fn recognise(words: &[String]) -> Effect {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let words = match &words[..] {
+        [sudo, rest @ ..] if matches!(base(sudo), "sudo" | "doas") => {
+            let options = rest.iter().take_while(|word| word.starts_with('-')).count();
+            rest.get(options..).unwrap_or_default()
         }
-        "knock_add" | "knock_helper_ipt.sh" => linux::knock_add(&arguments),
-        "ipfw" => bsd::ipfw(&arguments),
-        "nft" => linux::nft(&arguments),
-        "ufw" => linux::ufw(&arguments),
-        "pfctl" => return bsd::pfctl(&arguments),
-        _ => None,
+        words => words,
     };
-    change.map(Effect::Change)
+    let Some((program, arguments)) = words.split_first() else { return Effect::Other };
+    let name = base(program);
+    let change = match name {
+        "pfctl" if arguments.contains(&"-k") => return Effect::Kill,
+        "conntrack" if arguments.contains(&"-D") => return Effect::Kill,
+        _ if name.starts_with("iptables") || name.starts_with("ip6tables") => {
+            linux::iptables(arguments)
+        }
+        "knock_add" | "knock_helper_ipt.sh" => linux::knock_add(arguments),
+        "firewall-cmd" => firewalld::firewall_cmd(arguments),
+        "ipfw" => bsd::ipfw(arguments),
+        "ipset" => linux::ipset(arguments),
+        "nft" => linux::nft(arguments),
+        "pfctl" => bsd::pfctl(arguments),
+        "rcctl" => service::rcctl(arguments),
+        "service" | "rc-service" => service::service(arguments),
+        "systemctl" => service::systemctl(arguments),
+        "ufw" => linux::ufw(arguments),
+        _ if program.contains("/init.d/") || program.contains("/rc.d/") => {
+            service::service(&[&[name], arguments].concat())
+        }
+        _ => return Effect::Other,
+    };
+    change.map_or(Effect::Unknown, Effect::Change)
 }
 
 fn base(program: &str) -> &str {
     program.rsplit('/').next().unwrap_or(program)
 }
 
+/// The words of a command; --dport=22 is --dport 22.
+fn options<'w>(arguments: &[&'w str]) -> Vec<&'w str> {
+    let parts = arguments.iter().flat_map(|word| match word.split_once('=') {
+        Some((option, value)) if word.starts_with("--") => vec![option, value],
+        _ => vec![*word],
+    });
+    parts.collect()
+}
+
+/// The word after the first of `options`.
+fn value<'w>(words: &[&'w str], options: &[&str]) -> Option<&'w str> {
+    let place = words.iter().position(|word| options.contains(word))?;
+    words.get(place + 1).copied()
+}
+
+/// A time as packet filters write it.
+fn lasting(text: &str) -> Option<Duration> {
+    duration::argument(text).ok()
+}
+
+/// Whom a rule lets in; `None` if it is another than the one that knocked.
+fn who(words: &[&str]) -> Option<Who> {
+    let is_knocker = |word: &str| word.contains("%IP%");
+    let Some(place) = words.iter().position(|word| SOURCES.contains(word)) else {
+        return (!words.iter().any(|word| is_knocker(word))).then_some(Who::Everybody);
+    };
+    let before = place.checked_sub(1).and_then(|place| words.get(place));
+    match words.get(place + 1)? {
+        _ if before.is_some_and(|word| matches!(*word, "!" | "NOT")) => None,
+        value if is_knocker(value) => Some(Who::Knocker),
+        value if EVERYBODY.contains(value) => Some(Who::Everybody),
+        _ => None,
+    }
+}
+
 impl Change {
-    fn of(verb: &str) -> Self {
-        Self { lets_in: verb == "add", ..Self::default() }
+    /// An entry of a set, or its removal. `None` if another address than the
+    /// one that knocked is added.
+    fn entry(adds: bool, set: &[&str], words: &[&str]) -> Option<Self> {
+        let lasts = value(words, &["timeout"]).and_then(lasting);
+        let mut change = Self { lets_in: adds, lasts, ..Self::default() };
+        change.keep(set);
+        (!adds || words.iter().any(|word| word.contains("%IP%"))).then_some(change)
+    }
+
+    /// A rule of these words, or its removal. `None` if it is unknown what it
+    /// does, or if it lets in others than those who knocked or everybody.
+    fn judged(mut self, adds: bool, verdict: Verdict, words: &[&str]) -> Option<Self> {
+        self.translates = verdict == Verdict::Translate;
+        self.lets_in = match verdict {
+            Verdict::Pass | Verdict::Translate => adds,
+            // A block that is removed lets in.
+            Verdict::Block => !adds,
+            Verdict::Other if adds => return None,
+            Verdict::Other => false,
+        };
+        if self.lets_in {
+            self.who = who(words)?;
+        }
+        Some(self)
     }
 
     fn keep(&mut self, words: &[&str]) {
@@ -112,7 +250,7 @@ impl Change {
         };
     }
 
-    /// Ports with commas between them, ranges with a colon or a dash.
+    /// Adds ports with commas between them, ranges with a colon or a dash.
     fn ports(&mut self, list: &str) {
         let is_sane = |port: &&str| {
             !port.is_empty()
@@ -129,11 +267,6 @@ impl Change {
             }
         }
     }
-
-    /// Adding what blocks lets nobody in, and deleting it does.
-    fn blocks(&mut self) {
-        self.lets_in = !self.lets_in;
-    }
 }
 
 #[cfg(test)]
@@ -142,9 +275,9 @@ mod tests {
 
     fn change(line: &str) -> Option<Change> {
         let words: Vec<String> = line.split_whitespace().map(Into::into).collect();
-        match recognise(&words)? {
+        match recognise(&words) {
             Effect::Change(change) => Some(change),
-            Effect::Kill => None,
+            _ => None,
         }
     }
 
@@ -223,7 +356,7 @@ mod tests {
         assert_eq!(found.table.as_deref(), Some("ssh"));
         assert_eq!(found.anchor.as_deref(), Some("knock/in"));
         let words = ["pfctl", "-k", "%IP%"].map(Into::into);
-        assert_eq!(recognise(&words), Some(Effect::Kill));
+        assert_eq!(recognise(&words), Effect::Kill);
     }
 
     #[test]
