@@ -5,8 +5,8 @@ use super::program::{Assembler, Label, op};
 use super::wire::{
     ETHERNET_HEADER, ETHERTYPE_IPV4, ETHERTYPE_IPV6, EXTENSIONS, FAMILY_IPV4, FAMILY_IPV6,
     IPV6_HEADER, LEAST_HEADER, MAX_EXTENSIONS, MAX_TAGS, PACKET_OUTGOING, PFLOG_DIRECTION,
-    PFLOG_FAMILY, PFLOG_HEADER_LEAST, PFLOG_OUT, PPP_ADDRESS_CONTROL, PPP_IPV4, PPP_IPV6,
-    SLL_HEADER, SLL_PROTOCOL, TAG, TAG_PROTOCOLS,
+    PFLOG_FAMILY, PFLOG_HEADER_LEAST, PFLOG_OUT, PPP_ADDRESS_CONTROL, PPP_IPV4, PPP_IPV6, TAG,
+    TAG_PROTOCOLS,
 };
 use crate::core::link::Link;
 
@@ -40,10 +40,6 @@ pub(super) fn incoming(asm: &mut Assembler, link: Link, labels: &Labels) {
             asm.emit(op::LD_BYTE, offset(PFLOG_DIRECTION));
             PFLOG_OUT
         }
-        Link::Sll => {
-            asm.emit(op::LD_HALF, 0);
-            PACKET_OUTGOING
-        }
         Link::Ethernet | Link::Null | Link::Loop | Link::Raw | Link::Ppp => {
             asm.emit(op::LD_WORD, PACKET_TYPE);
             PACKET_OUTGOING
@@ -74,12 +70,6 @@ pub(super) fn network(asm: &mut Assembler, link: Link, labels: &Labels) {
             asm.emit(op::TAX, 0);
             asm.emit(op::LD_BYTE, offset(PFLOG_FAMILY));
             families(asm, u32::from, labels);
-        }
-        Link::Sll => {
-            asm.emit(op::LDX, offset(SLL_HEADER));
-            asm.emit(op::LD_HALF, offset(SLL_PROTOCOL));
-            asm.branch(op::JEQ, ETHERTYPE_IPV4.into(), labels.ipv4, Label::NEXT);
-            asm.branch(op::JEQ, ETHERTYPE_IPV6.into(), labels.ipv6, labels.reject);
         }
     }
 }

@@ -16,8 +16,8 @@ use pnet_packet::vlan::VlanPacket;
 use super::wire::{
     ETHERNET_HEADER, ETHERTYPE_IPV4, ETHERTYPE_IPV6, EXTENSIONS, FAMILY_IPV4, FAMILY_IPV6,
     FRAGMENT, IPV6_HEADER, LEAST_HEADER, MAX_EXTENSIONS, MAX_TAGS, PFLOG_FAMILY,
-    PFLOG_HEADER_LEAST, PPP_ADDRESS_CONTROL, PPP_IPV4, PPP_IPV6, SLL_HEADER, SLL_PROTOCOL, TAG,
-    TAG_PROTOCOLS, TCP, UDP, UDP_HEADER,
+    PFLOG_HEADER_LEAST, PPP_ADDRESS_CONTROL, PPP_IPV4, PPP_IPV6, TAG, TAG_PROTOCOLS, TCP, UDP,
+    UDP_HEADER,
 };
 use crate::core::address::{self, Loopback};
 use crate::core::link::Link;
@@ -101,12 +101,6 @@ fn network(link: Link, frame: &[u8]) -> Result<Packet<'_>, Reason> {
         Link::Raw => Packet::by_version(frame),
         Link::Ppp => ppp(frame),
         Link::Pflog => pflog(frame),
-        Link::Sll => {
-            let (head, packet) =
-                frame.split_first_chunk::<SLL_HEADER>().ok_or(Reason::Truncated)?;
-            let number = u16::from_be_bytes([head[SLL_PROTOCOL], head[SLL_PROTOCOL + 1]]);
-            Packet::by_ethertype(number, packet)
-        }
     }
 }
 

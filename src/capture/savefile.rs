@@ -6,13 +6,13 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Cursor, Read};
 use std::path::Path;
 
 use pcap_parser::traits::PcapReaderIterator;
 use pcap_parser::{Block, PcapBlockOwned, PcapError, create_reader};
 
-use super::savefile_block::{Interface, Step};
+use super::savefile_block::{Head, Interface, Step};
 use crate::core::link::Link;
 
 /// The largest block, in bytes: tcpdump's largest packet and its header.
@@ -67,19 +67,15 @@ pub struct Savefile {
     pending: usize,
 }
 
-/// The part of a packet's block that borrows nothing.
-struct Head {
-    link: Link,
-    time: u64,
-    length: u32,
-}
-
 impl Savefile {
-    /// Opens a file of either format.
+    /// Opens a file of either format; `-` is standard input.
     ///
     /// # Errors
     /// When it cannot be opened or begins like neither format.
     pub fn open(path: &Path) -> Result<Self, SavefileError> {
+        if path == Path::new("-") {
+            return Self::new("standard input".to_owned(), std::io::stdin());
+        }
         let name = path.display().to_string();
         match File::open(path) {
             Ok(file) => Self::new(name, file),
@@ -93,9 +89,15 @@ impl Savefile {
     /// When it begins like neither format.
     pub fn new(
         name: String,
-        source: impl Read + Send + 'static,
+        mut source: impl Read + Send + 'static,
     ) -> Result<Self, SavefileError> {
-        match create_reader(BUFFER, source) {
+        let begin = match first_block(&mut source) {
+            Ok(begin) => begin,
+            Err(error) => {
+                return Err(SavefileError { file: name, packet: 1, why: error.to_string() });
+            }
+        };
+        match create_reader(BUFFER, Cursor::new(begin).chain(source)) {
             Ok(reader) => Ok(Self {
                 file: name,
                 has_blocks: reader.data().starts_with(&SECTION),
@@ -128,7 +130,8 @@ impl Savefile {
             }
             _ => return Ok(None),
         };
-        let Head { link, time, length } = head;
+        let Head { link, skip, time, length } = head;
+        let frame = frame.get(skip..).unwrap_or_default();
         Ok(Some(Record { link, frame, time, length }))
     }
 
@@ -140,7 +143,7 @@ impl Savefile {
                 return Err(self.error(MALFORMED.to_owned()));
             }
             let (size, step) = match self.reader.next() {
-                Ok((size, block)) => (size, Step::of(&block)),
+                Ok((size, block)) => (size, Step::of(&block, &self.interfaces)),
                 Err(PcapError::Eof) => return Ok(None),
                 Err(PcapError::Incomplete(_)) => {
                     self.refill()?;
@@ -173,11 +176,10 @@ impl Savefile {
 
     /// Learns from a block; a packet's head if it is one.
     fn take(&mut self, step: Step) -> Result<Option<Head>, SavefileError> {
-        let (interface, stamp, length) = match step {
+        match step {
             Step::Section { big_endian } => {
                 self.big_endian = big_endian;
                 self.interfaces.clear();
-                return Ok(None);
             }
             Step::Interface(description) => {
                 if self.interfaces.len() == MAX_INTERFACES {
@@ -185,33 +187,40 @@ impl Savefile {
                     return Err(self.error(why));
                 }
                 self.interfaces.push(Interface::new(description, self.big_endian));
-                return Ok(None);
             }
             Step::Single { big_endian, description } => {
                 self.big_endian = big_endian;
                 self.interfaces = vec![Interface::new(description, big_endian)];
-                return Ok(None);
             }
-            Step::Packet { interface, stamp, length } => (interface, stamp, length),
+            Step::Packet(head) => return head.map(Some).map_err(|why| self.error(why)),
             Step::Timeless => {
                 let why = "a simple packet block has no time, use enhanced packet blocks";
                 return Err(self.error(why.to_owned()));
             }
-            Step::Other => return Ok(None),
-        };
-        let found = usize::try_from(interface).ok().and_then(|at| self.interfaces.get(at));
-        let Some(interface) = found else {
-            return Err(self.error(format!("its interface {interface} is not described")));
-        };
-        match interface.link {
-            Ok(link) => Ok(Some(Head { link, time: interface.time(stamp), length })),
-            Err(number) => Err(self.error(format!("link type {number} is not supported"))),
+            Step::Other => {}
         }
+        Ok(None)
     }
 
     fn error(&self, why: String) -> SavefileError {
         SavefileError { file: self.file.clone(), packet: self.packet + 1, why }
     }
+}
+
+/// Reads the header of a pcap file or the first block of a pcapng file, which the
+/// parser wants to see in one piece. A pipe gives less at a time.
+fn first_block(source: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut block = Vec::new();
+    source.take(24).read_to_end(&mut block)?;
+    if block.starts_with(&SECTION)
+        && let Some(&[a, b, c, d, first, ..]) = block[4..].first_chunk::<5>()
+    {
+        // The byte-order magic is 0x1a2b3c4d.
+        let decode = if first == 0x1a { u32::from_be_bytes } else { u32::from_le_bytes };
+        let length = u64::from(decode([a, b, c, d])).min(BUFFER as u64);
+        source.take(length.saturating_sub(24)).read_to_end(&mut block)?;
+    }
+    Ok(block)
 }
 
 /// The parser's own words would show the whole input.

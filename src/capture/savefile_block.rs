@@ -3,7 +3,18 @@
 
 use pcap_parser::{Block, InterfaceDescriptionBlock, OptionCode, PcapBlockOwned, PcapHeader};
 
+use super::wire::ETHERNET_HEADER;
 use crate::core::link::Link;
+
+/// `LINKTYPE_PKTAP`, which does not contain itself.
+const PKTAP: u32 = 258;
+/// Bytes of enc(4)'s header: address family, SPI, flags.
+const ENC_HEADER: usize = 12;
+/// Bytes of the session header of PPPoE (RFC 2516, section 4).
+const PPPOE_HEADER: usize = 6;
+/// Bytes of Linux's cooked headers, which `tcpdump -i any` writes.
+const SLL_HEADER: usize = 16;
+const SLL2_HEADER: usize = 20;
 
 const NANOS_PER_SECOND: u32 = 1_000_000_000;
 
@@ -20,15 +31,21 @@ pub(super) enum Step {
         big_endian: bool,
         description: Description,
     },
-    /// A packet, of the section's interface with this number.
-    Packet {
-        interface: u32,
-        stamp: Stamp,
-        length: u32,
-    },
+    /// A packet, or why it cannot be read.
+    Packet(Result<Head, String>),
     /// A packet without a time.
     Timeless,
     Other,
+}
+
+/// The part of a packet's block that borrows nothing.
+pub(super) struct Head {
+    /// What the frame begins with.
+    pub(super) link: Link,
+    /// Bytes before the frame, of a header that only files have.
+    pub(super) skip: usize,
+    pub(super) time: u64,
+    pub(super) length: u32,
 }
 
 /// A time as the file has it.
@@ -49,35 +66,48 @@ pub(super) struct Description {
 }
 
 impl Step {
-    pub(super) fn of(block: &PcapBlockOwned<'_>) -> Self {
+    /// Returns what a block means after the `interfaces` of its section.
+    pub(super) fn of(block: &PcapBlockOwned<'_>, interfaces: &[Interface]) -> Self {
         match block {
             PcapBlockOwned::LegacyHeader(header) => Self::Single {
                 big_endian: header.is_bigendian(),
                 description: Description::of_header(header),
             },
-            PcapBlockOwned::Legacy(block) => Self::Packet {
-                interface: 0,
-                stamp: Stamp { seconds: block.ts_sec, ticks: block.ts_usec.into() },
-                length: block.origlen,
-            },
+            PcapBlockOwned::Legacy(block) => {
+                let stamp = Stamp { seconds: block.ts_sec, ticks: block.ts_usec.into() };
+                Self::Packet(head(interfaces, 0, stamp, block.origlen, block.data))
+            }
             PcapBlockOwned::NG(Block::SectionHeader(block)) => {
                 Self::Section { big_endian: block.big_endian() }
             }
             PcapBlockOwned::NG(Block::InterfaceDescription(block)) => {
                 Self::Interface(Description::of_block(block))
             }
-            PcapBlockOwned::NG(Block::EnhancedPacket(block)) => Self::Packet {
-                interface: block.if_id,
-                stamp: Stamp {
-                    seconds: 0,
-                    ticks: u64::from(block.ts_high) << 32 | u64::from(block.ts_low),
-                },
-                length: block.origlen,
-            },
+            PcapBlockOwned::NG(Block::EnhancedPacket(block)) => {
+                let ticks = u64::from(block.ts_high) << 32 | u64::from(block.ts_low);
+                let stamp = Stamp { seconds: 0, ticks };
+                Self::Packet(head(interfaces, block.if_id, stamp, block.origlen, block.data))
+            }
             PcapBlockOwned::NG(Block::SimplePacket(_)) => Self::Timeless,
             PcapBlockOwned::NG(_) => Self::Other,
         }
     }
+}
+
+/// Returns the head of a packet of the interface with this number.
+fn head(
+    interfaces: &[Interface],
+    number: u32,
+    stamp: Stamp,
+    length: u32,
+    data: &[u8],
+) -> Result<Head, String> {
+    let interface = usize::try_from(number).ok().and_then(|at| interfaces.get(at));
+    let interface =
+        interface.ok_or_else(|| format!("its interface {number} is not described"))?;
+    let (link, skip) = framing(interface.linktype.into(), interface.big_endian, data)
+        .map_err(|number| format!("link type {number} is not supported"))?;
+    Ok(Head { link, skip, time: interface.time(stamp), length })
 }
 
 impl Description {
@@ -112,8 +142,9 @@ impl Description {
 
 /// Where packets of a file come from.
 pub(super) struct Interface {
-    /// The link type, or its number if it is not supported.
-    pub(super) link: Result<Link, u16>,
+    linktype: u16,
+    /// The byte order of the machine that captured: the file's.
+    big_endian: bool,
     /// Units of time per second.
     units: u128,
     /// Seconds to add.
@@ -124,12 +155,11 @@ impl Interface {
     pub(super) fn new(description: Description, big_endian: bool) -> Self {
         let Description { linktype, units, offset } = description;
         let decode = if big_endian { i64::from_be_bytes } else { i64::from_le_bytes };
-        let link = link(linktype, big_endian).ok_or(linktype);
-        Self { link, units, offset: decode(offset) }
+        Self { linktype, big_endian, units, offset: decode(offset) }
     }
 
     /// Nanoseconds since 1970, kept within what 64 bits hold.
-    pub(super) fn time(&self, stamp: Stamp) -> u64 {
+    fn time(&self, stamp: Stamp) -> u64 {
         let second = i128::from(NANOS_PER_SECOND);
         let fraction = u128::from(stamp.ticks) * u128::from(NANOS_PER_SECOND) / self.units;
         let fraction = i128::try_from(fraction).unwrap_or(i128::MAX / 2);
@@ -138,20 +168,54 @@ impl Interface {
     }
 }
 
-/// Link types by their number in files (tcpdump.org/linktypes.html), and by
-/// the numbers of `DLT_RAW` in kernels, which some tools write.
-fn link(linktype: u16, big_endian: bool) -> Option<Link> {
-    match linktype {
-        // The byte order of the machine that captured: the file's.
-        0 if big_endian == cfg!(target_endian = "big") => Some(Link::Null),
-        0 if big_endian => Some(Link::Loop),
-        1 => Some(Link::Ethernet),
+/// Returns the link type with a number of files (tcpdump.org/linktypes.html), and
+/// how many bytes come before its frame in `data`. Knows the numbers of kernels too,
+/// which some tools write.
+///
+/// # Errors
+/// The number that is not known.
+fn framing(number: u32, big_endian: bool, data: &[u8]) -> Result<(Link, usize), u32> {
+    let whole = |link| Ok((link, 0));
+    match number {
+        0 if big_endian == cfg!(target_endian = "big") => whole(Link::Null),
+        0 if big_endian => whole(Link::Loop),
+        1 => whole(Link::Ethernet),
         // Of the two, 50 may also hold Cisco's framing, which reads as foreign.
-        9 | 50 => Some(Link::Ppp),
-        12 | 14 | 101 => Some(Link::Raw),
-        108 => Some(Link::Loop),
-        113 => Some(Link::Sll),
-        117 => Some(Link::Pflog),
-        _ => None,
+        9 | 50 => whole(Link::Ppp),
+        // 12 is OpenBSD's loopback, whose four bytes begin with zeros; elsewhere
+        // it is raw IP.
+        12 if data.first() == Some(&0) => whole(Link::Loop),
+        12 | 14 | 101 => whole(Link::Raw),
+        // OpenBSD's own number and that of all others: an IPsec header.
+        13 | 109 => Ok((Link::Raw, ENC_HEADER)),
+        51 => Ok((Link::Ppp, PPPOE_HEADER)),
+        108 => whole(Link::Loop),
+        // Its last 14 bytes are like a header of Ethernet.
+        113 => Ok((Link::Ethernet, SLL_HEADER - ETHERNET_HEADER)),
+        117 => whole(Link::Pflog),
+        PKTAP => pktap(big_endian, data),
+        276 => match data {
+            [0x08, 0x00, ..] | [0x86, 0xdd, ..] => Ok((Link::Raw, SLL2_HEADER)),
+            // Other protocols: no address family is so large, it reads as foreign.
+            _ => whole(Link::Loop),
+        },
+        _ => Err(number),
     }
+}
+
+/// macOS puts a header of its own before that of the link (`struct pktap_header`):
+/// its length, what follows, and the link type.
+fn pktap(big_endian: bool, data: &[u8]) -> Result<(Link, usize), u32> {
+    let decode = if big_endian { u32::from_be_bytes } else { u32::from_le_bytes };
+    let Some(&[a, b, c, d, _, _, _, _, link @ ..]) = data.first_chunk::<12>() else {
+        return Ok((Link::Ethernet, data.len()));
+    };
+    let length = usize::try_from(decode([a, b, c, d])).unwrap_or(usize::MAX);
+    let number = decode(link);
+    let inner = data.get(length..).unwrap_or_default();
+    if number == PKTAP {
+        return Err(number);
+    }
+    let (link, skip) = framing(number, big_endian, inner)?;
+    Ok((link, length.saturating_add(skip)))
 }

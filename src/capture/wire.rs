@@ -38,12 +38,7 @@ pub(super) const PFLOG_OUT: u8 = 2;
 /// 100; the first byte tells, rounded up to four.
 pub(super) const PFLOG_HEADER_LEAST: usize = 64;
 
-/// Bytes of the cooked header, version 1 (`LINKTYPE_LINUX_SLL`).
-pub(super) const SLL_HEADER: usize = 16;
-/// Where it carries the EtherType.
-pub(super) const SLL_PROTOCOL: usize = 14;
-/// `PACKET_OUTGOING`: a packet type of Linux, in the cooked header's first
-/// two bytes and in the kernel's ancillary data.
+/// `PACKET_OUTGOING`: a packet type of Linux, in the kernel's ancillary data.
 pub(super) const PACKET_OUTGOING: u8 = 4;
 
 /// Extension headers of IPv6 that are walked over: hop-by-hop options,

@@ -15,14 +15,12 @@ pub enum Link {
     Ppp,
     /// pf's log interface (`DLT_PFLOG`).
     Pflog,
-    /// Linux's cooked capture, version 1 (`DLT_LINUX_SLL`), in capture files.
-    Sll,
 }
 
 impl Link {
     /// All link types, by number.
-    pub const ALL: [Self; 7] =
-        [Self::Ethernet, Self::Null, Self::Loop, Self::Raw, Self::Ppp, Self::Pflog, Self::Sll];
+    pub const ALL: [Self; 6] =
+        [Self::Ethernet, Self::Null, Self::Loop, Self::Raw, Self::Ppp, Self::Pflog];
 
     /// Its number in messages between processes.
     #[must_use]

@@ -30,7 +30,7 @@ pub struct Shape {
 
 pub const PORTS: [u16; 6] = [22, 53, 443, 7000, 8000, 9000];
 pub const LENGTHS: [usize; 4] = [0, 8, 168, 423];
-pub const LINKS: [Link; 7] = Link::ALL;
+pub const LINKS: [Link; 6] = Link::ALL;
 
 impl Shape {
     /// A plain initial SYN to port 22.
@@ -93,12 +93,6 @@ impl Shape {
                 let mut header = vec![0; usize::from(self.pflog).next_multiple_of(4).max(64)];
                 header[..2].copy_from_slice(&[self.pflog, family]);
                 header[60] = if self.outgoing { 2 } else { 1 };
-                header
-            }
-            Link::Sll => {
-                let mut header = vec![0; 16];
-                header[1] = if self.outgoing { 4 } else { 0 };
-                header[14..].copy_from_slice(&ethertype.to_be_bytes());
                 header
             }
         }

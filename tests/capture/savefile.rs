@@ -173,7 +173,6 @@ fn every_link_type_of_files_is_known_by_its_number() {
             Link::Raw => &[12, 14, 101],
             Link::Ppp => &[9, 50],
             Link::Pflog => &[117],
-            Link::Sll => &[113],
         };
         let bytes = frame(link);
         let order = Order { big: cfg!(target_endian = "big") };
@@ -183,6 +182,112 @@ fn every_link_type_of_files_is_known_by_its_number() {
             let (found, frame, ..) = &read(&file).unwrap()[0];
             assert_eq!(*found, link);
             assert!(sight(*found, frame, 1).unwrap().is_initial_syn());
+        }
+    }
+}
+
+/// Headers that only files have, before a packet of IPv4 or of IPv6, by the
+/// number of their link type.
+fn file_headers(order: Order, is_v6: bool) -> Vec<(u32, Vec<u8>)> {
+    let ethertype: u16 = if is_v6 { 0x86dd } else { 0x0800 };
+    let (ethertype, family) = (ethertype.to_be_bytes(), if is_v6 { 24 } else { 2 });
+    let ppp = [0, if is_v6 { 0x57 } else { 0x21 }];
+    let enc = order.words(&[family, 0x1234_5678, 0]);
+    let pktap = |dlt, header: &[u8]| {
+        let mut whole = order.words(&[156, 1, dlt]);
+        whole.resize(156, 0xa5);
+        [&whole[..], header].concat()
+    };
+    vec![
+        (113, [&[0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 2, 0, 0][..], &ethertype].concat()),
+        (
+            113,
+            [&[0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 2, 0, 0, 0x81, 0, 0, 7][..], &ethertype]
+                .concat(),
+        ),
+        (
+            276,
+            [&ethertype[..], &[0, 0, 0, 0, 0, 2, 0, 1, 0, 6, 2, 0, 0, 0, 0, 2, 0, 0]].concat(),
+        ),
+        (109, enc.clone()),
+        (13, enc),
+        (51, [&[0x11, 0, 0, 1, 0, 0][..], &ppp].concat()),
+        (12, u32::to_be_bytes(family).to_vec()),
+        (258, pktap(1, &[&[2; 12][..], &ethertype].concat())),
+        (258, pktap(12, &[])),
+        (258, pktap(108, &u32::to_be_bytes(family))),
+    ]
+}
+
+#[test]
+fn headers_that_only_files_have_are_taken_off() {
+    for order in [LITTLE, BIG] {
+        for source in [&HOST[..], &[0x20; 16]] {
+            let packet = Shape::plain(Link::Raw, source).build();
+            for (number, header) in file_headers(order, source.len() == 16) {
+                let frame = [&header[..], &packet].concat();
+                let mut file = order.pcap(0xa1b2_c3d4, number);
+                file.extend(order.pcap_packet(1, 0, 99, &frame));
+                for length in 0..header.len() {
+                    file.extend(order.pcap_packet(1, 0, 99, &frame[..length]));
+                }
+                let packets = read(&file).unwrap();
+                let (whole, cut) = packets.split_first().unwrap();
+                let sighting = sight(whole.0, &whole.1, 1).unwrap();
+                assert!(sighting.is_initial_syn(), "{number}");
+                for (link, frame, ..) in cut {
+                    assert!(sight(*link, frame, 1).is_err(), "{number}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_not_ip_in_a_header_of_files_is_foreign() {
+    let arp = [0, 1, 8, 0, 6, 4, 0, 1];
+    let sll = [0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 2, 0, 0, 8, 6];
+    let sll2 = [8, 6, 0, 0, 0, 0, 0, 2, 0, 1, 0, 6, 2, 0, 0, 0, 0, 2, 0, 0];
+    let pppoe = [0x11, 0, 0, 1, 0, 0, 0xc0, 0x21];
+    for (number, header) in [(113, &sll[..]), (276, &sll2), (51, &pppoe)] {
+        let mut file = LITTLE.pcap(0xa1b2_c3d4, number);
+        file.extend(LITTLE.pcap_packet(1, 0, 99, &[header, &arp].concat()));
+        let (link, frame, ..) = &read(&file).unwrap()[0];
+        assert_eq!(sight(*link, frame, 1), Err(Reason::Foreign), "{number}");
+    }
+}
+
+#[test]
+fn a_pktap_header_names_the_link_type_that_is_not_supported() {
+    for number in [105, 258] {
+        let header = [LITTLE.words(&[12, 1, number]), vec![0; 60]].concat();
+        let mut file = LITTLE.pcap(0xa1b2_c3d4, 258);
+        file.extend(LITTLE.pcap_packet(1, 0, 99, &header));
+        let error = read(&file).unwrap_err();
+        assert!(error.ends_with(&format!("link type {number} is not supported")), "{error}");
+    }
+}
+
+#[test]
+fn a_pipe_may_give_one_byte_at_a_time() {
+    struct Slow(Cursor<Vec<u8>>);
+    impl std::io::Read for Slow {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let most = buffer.len().min(1);
+            self.0.read(&mut buffer[..most])
+        }
+    }
+    let bytes = frame(Link::Raw);
+    for order in [LITTLE, BIG] {
+        for file in [
+            [order.pcap(0xa1b2_c3d4, 101), order.pcap_packet(1, 0, 99, &bytes)].concat(),
+            [order.section(), order.interface(101, None, None), order.packet(0, 1, &bytes)]
+                .concat(),
+        ] {
+            let mut savefile =
+                Savefile::new("pipe".to_owned(), Slow(Cursor::new(file))).unwrap();
+            assert_eq!(savefile.next_record().unwrap().unwrap().frame, bytes);
+            assert!(savefile.next_record().unwrap().is_none());
         }
     }
 }

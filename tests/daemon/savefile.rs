@@ -1,7 +1,9 @@
 //! `knockd -r` judges what tcpdump recorded as the daemon judged it live.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::SystemTime;
 
 use crate::net::furnish::pass_barrier;
@@ -10,16 +12,23 @@ use crate::net::*;
 
 /// What `knockd -r` prints.
 fn judge(lab: &Lab, savefile: &Path) -> Vec<String> {
+    judge_from(lab, savefile, Stdio::null())
+}
+
+fn judge_from(lab: &Lab, savefile: &Path, input: Stdio) -> Vec<String> {
     let mut command = std::process::Command::new(KNOCKD);
     let output = command.arg("-f").arg(lab.path("knockd.ron")).arg("-r").arg(savefile);
-    let output = output.output().unwrap();
+    let output = output.stdin(input).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
 }
 
-/// A verdict without its time.
-fn verdict(line: &str) -> &str {
-    line.split_once(' ').unwrap().1
+/// The verdicts, without their times, on what was a knock or a token.
+fn verdicts(judged: &[String]) -> Vec<&str> {
+    let verdicts = judged.iter().map(|line| line.split_once(' ').unwrap().1);
+    verdicts
+        .filter(|verdict| !verdict.ends_with("foreign") && !verdict.ends_with("idle -"))
+        .collect()
 }
 
 #[test]
@@ -32,7 +41,9 @@ fn a_recorded_file_gets_the_verdicts_that_the_packets_got() {
     daemon.ready();
     pass_barrier(started, 2);
     let savefile = lab.path("live.pcap");
-    let tcpdump = Tcpdump::record(&lab.server, &savefile);
+    let tcpdump = Tcpdump::record(&lab.server, &savefile, &[]);
+    let savefile_any = lab.path("any.pcap");
+    let tcpdump_any = Tcpdump::record(&lab.server, &savefile_any, &["-i", "any"]);
     assert!(lab.knock(&["-d", "20", SERVER4, "7000", "9000:udp", "8000"]).status.success());
     daemon.expect("door web opened for 192.0.2.100 by a sequence, 2s");
     assert!(lab.knock(&["bob6", "ssh"]).status.success());
@@ -43,15 +54,11 @@ fn a_recorded_file_gets_the_verdicts_that_the_packets_got() {
     assert!(lab.knock(&["--for", "1s", "alice4", "ssh"]).status.success());
     daemon.expect("door ssh opened for 192.0.2.100 by alice, 1s");
     tcpdump.stop();
+    tcpdump_any.stop();
 
     let judged = judge(&lab, &savefile);
-    let telling: Vec<_> = judged
-        .iter()
-        .map(|line| verdict(line))
-        .filter(|verdict| !verdict.ends_with("foreign") && !verdict.ends_with("idle -"))
-        .collect();
     assert_eq!(
-        telling,
+        verdicts(&judged),
         [
             "192.0.2.100 ignore step -",
             "192.0.2.100 ignore step -",
@@ -61,6 +68,15 @@ fn a_recorded_file_gets_the_verdicts_that_the_packets_got() {
             "192.0.2.100 open door=ssh address=192.0.2.100 seconds=1 user=alice",
         ]
     );
+    // The same packets with the header of all interfaces, and from a pipe.
+    let file = fs::read(&savefile_any).unwrap();
+    assert_eq!(file[20..24], 276_u32.to_ne_bytes(), "LINUX_SLL2");
+    assert_eq!(verdicts(&judge(&lab, &savefile_any)), verdicts(&judged));
+    let (output, mut input) = std::io::pipe().unwrap();
+    let pcap = fs::read(&savefile).unwrap();
+    let writer = std::thread::spawn(move || input.write_all(&pcap).unwrap());
+    assert_eq!(judge_from(&lab, Path::new("-"), output.into()), judged);
+    writer.join().unwrap();
     // The same packets in the other format.
     let converted = lab.path("live.pcapng");
     fs::write(&converted, to_pcapng(&fs::read(&savefile).unwrap())).unwrap();

@@ -33,8 +33,9 @@ impl Tcpdump {
     }
 
     /// Writes packets that come in to a file, each at once.
-    pub fn record(host: &Namespace, file: &Path) -> Self {
-        Self::start(host, &["-U", "-Q", "in", "-Z", "root", "-w", file.to_str().unwrap()])
+    pub fn record(host: &Namespace, file: &Path, more: &[&str]) -> Self {
+        let arguments = ["-U", "-Q", "in", "-Z", "root", "-w", file.to_str().unwrap()];
+        Self::start(host, &[&arguments[..], more].concat())
     }
 
     /// Waits for the next line that it prints.
