@@ -17,6 +17,7 @@ use knockd::core::policy::Limits;
 use knockd::core::reason::{Reason, Tally};
 use knockd::core::sequence::{ATTEMPT_SIZE, Sequence};
 use knockd::core::sighting::Sighting;
+use knockd::core::slot::TableList;
 use knockd::core::time::Now;
 use policy::{
     Draft, Key, Parts, SPA_PORT, SSH, at, datagram, door, ip, mono, outcome, sequence, syn, tcp,
@@ -204,7 +205,7 @@ fn leases_stay_within_the_stated_memory() {
         let limits = Limits { max_leases: ROOM, max_attempts: 1 };
         // Without users, so that sequences may take all the room there is.
         let parts = Parts { doors, limits, users: Vec::new(), ..Parts::default() };
-        let mut leases = Leases::new(parts.policy());
+        let mut leases = Leases::new(parts.policy(), &mut TableList::default());
         let before = counting::held();
         counting::forget_peak();
         for number in 0..10 * ROOM {

@@ -34,6 +34,7 @@ pub mod replay;
 pub mod rolling;
 pub mod sequence;
 pub mod sighting;
+pub mod slot;
 pub mod special;
 pub mod sshsig;
 pub mod statement;

@@ -8,10 +8,12 @@
 pub mod event;
 pub mod summary;
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::Write;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use syslog::{Facility, Formatter3164, Logger, LoggerBackend};
@@ -39,8 +41,11 @@ enum Sink {
     Syslog(Option<Logger<LoggerBackend, Formatter3164>>),
 }
 
-/// Writes events, one line each.
-pub struct Log {
+/// Writes events, one line each. All clones write to one log.
+#[derive(Clone)]
+pub struct Log(Rc<RefCell<Writer>>);
+
+struct Writer {
     sink: Sink,
     verbose: bool,
     lines: Rate,
@@ -59,7 +64,7 @@ pub const LINE_INTERVAL: Duration = Duration::from_millis(100);
 
 impl fmt::Debug for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Log").field("verbose", &self.verbose).finish_non_exhaustive()
+        f.debug_struct("Log").finish_non_exhaustive()
     }
 }
 
@@ -89,30 +94,99 @@ impl Log {
 
     fn to(sink: Sink, verbose: bool) -> Self {
         let lines = Rate::new(LINE_BURST, LINE_INTERVAL);
-        Self { sink, verbose, lines, summary: Summary::default(), followed: None }
+        let summary = Summary::default();
+        Self(Rc::new(RefCell::new(Writer { sink, verbose, lines, summary, followed: None })))
     }
 
     /// Whether to log packets of strangers and incomplete sequences.
-    pub const fn set_verbose(&mut self, verbose: bool) {
-        self.verbose = verbose;
+    pub fn set_verbose(&self, verbose: bool) {
+        self.0.borrow_mut().verbose = verbose;
     }
 
     /// Whether to keep lines for [`next_line`](Self::next_line).
-    pub fn set_followed(&mut self, wanted: bool) {
-        match (wanted, &self.followed) {
-            (true, None) => self.followed = Some(VecDeque::new()),
-            (false, _) => self.followed = None,
+    pub fn set_followed(&self, wanted: bool) {
+        let followed = &mut self.0.borrow_mut().followed;
+        match (wanted, &followed) {
+            (true, None) => *followed = Some(VecDeque::new()),
+            (false, _) => *followed = None,
             (true, Some(_)) => {}
         }
     }
 
     /// The oldest line that was kept and not returned yet.
-    pub fn next_line(&mut self) -> Option<String> {
-        self.followed.as_mut()?.pop_front()
+    #[must_use]
+    pub fn next_line(&self) -> Option<String> {
+        self.0.borrow_mut().followed.as_mut()?.pop_front()
     }
 
     /// Writes `event`.
-    pub fn say(&mut self, event: &Event<'_>) {
+    pub fn write(&self, event: &Event<'_>) {
+        self.0.borrow_mut().write(event);
+    }
+}
+
+/// Lines that users and strangers can cause.
+impl Log {
+    /// Writes `event`, which is about a door, unless [`LINE_BURST`] is used up.
+    /// Then it is counted.
+    pub fn write_limited(&self, event: &Event<'_>, now: Monotonic) {
+        let mut log = self.0.borrow_mut();
+        if log.lines.admit(now) {
+            log.write(event);
+        } else {
+            log.summary.note_omitted(now);
+        }
+    }
+
+    /// Logs that a packet was refused: at once for the first of its source, user
+    /// and reason in a minute, in a sum for the others. `user` is the name of the
+    /// refusal's user. Refusals that scans cause are logged when verbose only.
+    pub fn refuse(&self, source: IpAddr, refusal: Refusal, user: Option<&str>, now: Monotonic) {
+        let mut log = self.0.borrow_mut();
+        let is_wanted = log.verbose || !refusal.reason.is_noise();
+        if is_wanted && log.summary.is_first(source, refusal, now) {
+            log.write(&match user {
+                Some(user) => Event::Refused { user, source, refusal },
+                None => Event::Ignored { source, refusal },
+            });
+        }
+    }
+
+    /// Logs at the end of the minute that the kernel dropped packets.
+    pub fn lost_packets(&self, packets: u64, now: Monotonic) {
+        self.0.borrow_mut().summary.note_dropped(packets, now);
+    }
+
+    /// Logs that a command was not run: at once for the first in a minute, in a
+    /// sum for the others.
+    pub fn drop_command(&self, command: &str, door: &str, now: Monotonic) {
+        let mut log = self.0.borrow_mut();
+        if log.summary.is_first_command(now) {
+            log.write(&Event::CommandDropped { command, door });
+        }
+    }
+
+    /// Writes the sums when the minute is over.
+    pub fn tick(&self, now: Monotonic) {
+        if self.next_deadline().is_some_and(|end| end <= now) {
+            self.finish();
+        }
+    }
+
+    /// When [`Self::tick`] has something to do.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Monotonic> {
+        self.0.borrow().summary.ends()
+    }
+
+    /// Writes the sums so far.
+    pub fn finish(&self) {
+        self.0.borrow_mut().finish();
+    }
+}
+
+impl Writer {
+    fn write(&mut self, event: &Event<'_>) {
         if let Some(followed) = &mut self.followed
             && followed.len() < MAX_FOLLOWED
         {
@@ -125,95 +199,36 @@ impl Log {
                 drop(lines.write_all(format!("knockd: {event}\n").as_bytes()))
             }
             Sink::Syslog(logger) => {
-                let sent = logger.as_mut().is_some_and(|logger| write(logger, event));
+                let sent = logger.as_mut().is_some_and(|logger| send(logger, event));
                 if !sent {
                     *logger = connect();
                     if let Some(logger) = logger {
-                        write(logger, event);
+                        send(logger, event);
                     }
                 }
             }
         }
     }
-}
 
-/// Lines that users and strangers can cause.
-impl Log {
-    /// Writes `event`, which is about a door, unless [`LINE_BURST`] is used up.
-    /// Then it is counted.
-    pub fn say_often(&mut self, event: &Event<'_>, now: Monotonic) {
-        if self.lines.admit(now) {
-            self.say(event);
-        } else {
-            self.summary.note_omitted(now);
-        }
-    }
-
-    /// Logs that a packet was refused: at once for the first of its source, user
-    /// and reason in a minute, in a sum for the others. `user` is the name of the
-    /// refusal's user. Refusals that scans cause are logged when verbose only.
-    pub fn refuse(
-        &mut self,
-        source: IpAddr,
-        refusal: Refusal,
-        user: Option<&str>,
-        now: Monotonic,
-    ) {
-        let is_wanted = self.verbose || !refusal.reason.is_noise();
-        if is_wanted && self.summary.is_first(source, refusal, now) {
-            self.say(&match user {
-                Some(user) => Event::Refused { user, source, refusal },
-                None => Event::Ignored { source, refusal },
-            });
-        }
-    }
-
-    /// Logs at the end of the minute that the kernel dropped packets.
-    pub fn lost_packets(&mut self, packets: u64, now: Monotonic) {
-        self.summary.note_dropped(packets, now);
-    }
-
-    /// Logs that a command was not run: at once for the first in a minute, in a
-    /// sum for the others.
-    pub fn drop_command(&mut self, command: &str, door: &str, now: Monotonic) {
-        if self.summary.is_first_command(now) {
-            self.say(&Event::CommandDropped { command, door });
-        }
-    }
-
-    /// Writes the sums when the minute is over.
-    pub fn tick(&mut self, now: Monotonic) {
-        if self.summary.ends().is_some_and(|end| end <= now) {
-            self.finish();
-        }
-    }
-
-    /// When [`Self::tick`] has something to do.
-    #[must_use]
-    pub const fn next_deadline(&self) -> Option<Monotonic> {
-        self.summary.ends()
-    }
-
-    /// Writes the sums so far.
-    pub fn finish(&mut self) {
+    fn finish(&mut self) {
         let Summary { known, strangers, others, dropped, omitted, commands, .. } =
             std::mem::take(&mut self.summary);
         for (source, tally) in known.into_iter().chain(strangers) {
             if !tally.is_empty() {
-                self.say(&Event::RefusedAgain { source, reasons: &tally });
+                self.write(&Event::RefusedAgain { source, reasons: &tally });
             }
         }
         if !others.is_empty() {
-            self.say(&Event::RefusedOthers { reasons: &others });
+            self.write(&Event::RefusedOthers { reasons: &others });
         }
         if dropped > 0 {
-            self.say(&Event::Dropped { packets: dropped });
+            self.write(&Event::Dropped { packets: dropped });
         }
         if omitted > 0 {
-            self.say(&Event::Omitted { lines: omitted });
+            self.write(&Event::Omitted { lines: omitted });
         }
         if let Some(commands @ 1..) = commands {
-            self.say(&Event::CommandsDropped { commands });
+            self.write(&Event::CommandsDropped { commands });
         }
     }
 }
@@ -236,7 +251,7 @@ fn connect() -> Option<Logger<LoggerBackend, Formatter3164>> {
 }
 
 /// Whether it was sent.
-fn write(logger: &mut Logger<LoggerBackend, Formatter3164>, event: &Event<'_>) -> bool {
+fn send(logger: &mut Logger<LoggerBackend, Formatter3164>, event: &Event<'_>) -> bool {
     let line = event.to_string();
     match event.level() {
         Level::Error => logger.err(line),

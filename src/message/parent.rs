@@ -7,6 +7,7 @@ use super::{Message, version};
 use crate::core::address::Entry;
 use crate::core::bytes::{Malformed, Reader, Writer};
 use crate::core::door::Table;
+use crate::core::slot::{Slot, TableIndex};
 
 /// What the parent sends the keeper.
 #[derive(Clone, PartialEq, Eq)]
@@ -42,25 +43,21 @@ pub enum FromKeeper {
     /// Gives a table the number that later messages name it by.
     Table {
         /// The number.
-        number: u16,
+        index: TableIndex,
         /// The table.
         table: Table,
     },
     /// The keeper is about to add an entry to a table, or found it there.
     Intend {
-        /// The table's number.
-        table: u16,
         /// The entry.
-        entry: Entry,
+        slot: Slot,
         /// Whether it was there before us and has to stay.
         foreign: bool,
     },
     /// An entry was removed, or is not ours.
     Gone {
-        /// The table's number.
-        table: u16,
         /// The entry.
-        entry: Entry,
+        slot: Slot,
     },
     /// Start an engine; its channel comes with this.
     Engine {
@@ -120,15 +117,13 @@ impl Message for FromKeeper {
         let fields = Writer::new();
         match self {
             Self::Ready => Packet::new(1, &fields),
-            Self::Table { number, table } => {
+            Self::Table { index, table } => {
                 let name = Writer::new().text(&table.name);
                 let name = name.option(table.anchor.as_deref(), Writer::text).end();
-                Packet::new(2, &fields.u16(*number)).with(&name)
+                Packet::new(2, &fields.u32(index.0)).with(&name)
             }
-            Self::Intend { table, entry, foreign } => {
-                Packet::new(3, &slot(*table, entry).flag(*foreign))
-            }
-            Self::Gone { table, entry } => Packet::new(4, &slot(*table, entry)),
+            Self::Intend { slot, foreign } => Packet::new(3, &write_slot(*slot).flag(*foreign)),
+            Self::Gone { slot } => Packet::new(4, &write_slot(*slot)),
             Self::Engine { id } => Packet::new(5, &fields.u32(*id)),
             Self::End { id } => Packet::new(6, &fields.u32(*id)),
             Self::Keep { files } => Packet::new(7, &fields).with(files),
@@ -145,16 +140,10 @@ impl Message for FromKeeper {
                 let name = blob.text()?.to_owned();
                 let anchor = blob.option(Reader::text)?.map(str::to_owned);
                 blob.end()?;
-                Self::Table { number: fields.u16()?, table: Table { anchor, name } }
+                Self::Table { index: TableIndex(fields.u32()?), table: Table { anchor, name } }
             }
-            3 => {
-                let (table, entry) = to_slot(&mut fields)?;
-                Self::Intend { table, entry, foreign: fields.flag()? }
-            }
-            4 => {
-                let (table, entry) = to_slot(&mut fields)?;
-                Self::Gone { table, entry }
-            }
+            3 => Self::Intend { slot: read_slot(&mut fields)?, foreign: fields.flag()? },
+            4 => Self::Gone { slot: read_slot(&mut fields)? },
             5 => Self::Engine { id: fields.u32()? },
             6 => Self::End { id: fields.u32()? },
             7 => Self::Keep { files: packet.blob.clone() },
@@ -164,11 +153,11 @@ impl Message for FromKeeper {
     }
 }
 
-fn slot(table: u16, entry: &Entry) -> Writer {
-    Writer::new().u16(table).address(entry.address()).u8(entry.prefix())
+fn write_slot(Slot { table, entry }: Slot) -> Writer {
+    Writer::new().u32(table.0).address(entry.address()).u8(entry.prefix())
 }
 
-fn to_slot(fields: &mut Reader<'_>) -> Result<(u16, Entry), Malformed> {
-    let (table, address) = (fields.u16()?, fields.address()?);
-    Ok((table, Entry::new(address, fields.u8()?).ok_or(Malformed)?))
+fn read_slot(fields: &mut Reader<'_>) -> Result<Slot, Malformed> {
+    let (table, address) = (TableIndex(fields.u32()?), fields.address()?);
+    Ok(Slot { table, entry: Entry::new(address, fields.u8()?).ok_or(Malformed)? })
 }

@@ -1,5 +1,5 @@
-//! The kernel's tables over time: what could not be taken out yet, and which
-//! tables went and came back.
+//! The tables of the firewall over time: entries that could not be deleted yet,
+//! and tables that went and came back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,6 +9,7 @@ use super::reference::Reference;
 use crate::core::address::Entry;
 use crate::core::door::{Door, Table};
 use crate::core::reason::Reason;
+use crate::core::slot::{Slot, TableIndex, TableList};
 use crate::core::time::Monotonic;
 use crate::firewall::{Added, Error, Firewall, Kill, Kind};
 use crate::log::Log;
@@ -20,38 +21,53 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 /// The firewall, and what is known of its tables.
 pub struct Tables {
     firewall: Box<dyn Firewall>,
-    /// Those that could not be used when last looked at, or that did not get
-    /// all their entries again.
-    unusable: BTreeSet<Table>,
-    /// What a review found and what could not be listed, as it was said.
+    names: TableList,
+    /// Those that could not be used when they were checked last, or that did not
+    /// get all their entries again.
+    unusable: BTreeSet<TableIndex>,
+    /// What a review found and what could not be listed, as it was logged.
     complaints: BTreeSet<String>,
-    /// Entries that should be gone and are not, and when to try again.
-    stuck: BTreeMap<(Table, Entry), Monotonic>,
+    /// Entries that could not be deleted, and when to try again.
+    stuck: BTreeMap<Slot, Monotonic>,
     creates_missing: bool,
     reference: Option<Reference>,
+    log: Log,
 }
 
 impl Tables {
     /// Tables of `firewall`, of which nothing is known yet.
     #[must_use]
-    pub fn new(firewall: Box<dyn Firewall>) -> Self {
+    pub fn new(firewall: Box<dyn Firewall>, log: Log) -> Self {
         Self {
             firewall,
+            names: TableList::default(),
             unusable: BTreeSet::new(),
             complaints: BTreeSet::new(),
             stuck: BTreeMap::new(),
             creates_missing: false,
             reference: None,
+            log,
         }
     }
 
-    /// Whether tables that are missing are made.
+    /// All tables that have an index.
+    #[must_use]
+    pub const fn names(&self) -> &TableList {
+        &self.names
+    }
+
+    /// The same, to add others.
+    pub const fn names_mut(&mut self) -> &mut TableList {
+        &mut self.names
+    }
+
+    /// Whether to create missing tables.
     pub const fn create_missing(&mut self, wanted: bool) {
         self.creates_missing = wanted;
     }
 
-    /// Has the filter enabled until [`Self::release`], by a reference kept in
-    /// the directory `run`.
+    /// Keeps the filter enabled until [`Self::release`], by a reference that is
+    /// recorded in the directory `run`.
     ///
     /// # Errors
     /// Why it could not be enabled.
@@ -60,19 +76,27 @@ impl Tables {
         Ok(())
     }
 
-    /// Tries whether the system lets us use `tables` at all, and says it when
-    /// it does not let us kill the states of `killer`'s connections.
+    /// Gives back the reference that keeps the filter enabled, if one is held.
+    pub fn release(&mut self) {
+        if let Some(reference) = self.reference.take()
+            && let Err(error) = reference.give_back(self.firewall.as_mut())
+        {
+            self.log.write(&Event::CannotRelease { error: &error });
+        }
+    }
+
+    /// Checks that the system lets us use `tables` at all, and logs it when it
+    /// does not let us kill the states of `killer`'s connections.
     ///
     /// # Errors
     /// When it does not let us use the tables.
     pub fn survey(
         &mut self,
-        tables: &[Table],
+        tables: &BTreeSet<TableIndex>,
         killer: Option<&Door>,
-        log: &mut Log,
     ) -> Result<(), Error> {
-        for table in tables {
-            match self.firewall.probe(table) {
+        for table in self.named(tables) {
+            match self.firewall.probe(&table) {
                 Err(error) if error.kind == Kind::Denied => return Err(error),
                 _ => {}
             }
@@ -80,27 +104,27 @@ impl Tables {
         if let Some(door) = killer
             && let Err(error) = self.firewall.kill(&Kill::nothing())
         {
-            log.say(&Event::CannotKill { door: &door.name, error: &error });
+            self.log.write(&Event::CannotKill { door: &door.name, error: &error });
         }
         Ok(())
     }
 
-    /// Says what makes `tables` or the rules on `interfaces` useless, each
-    /// once as long as it lasts.
-    pub fn review(&mut self, tables: &[Table], interfaces: &[String], log: &mut Log) {
+    /// Logs what makes `tables` or the rules on `interfaces` useless, each once
+    /// as long as it lasts.
+    pub fn review(&mut self, tables: &BTreeSet<TableIndex>, interfaces: &[String]) {
         let mut found = BTreeSet::new();
-        match self.firewall.review(tables, interfaces) {
+        match self.firewall.review(&self.named(tables), interfaces) {
             Ok(warnings) => {
                 for warning in warnings {
                     if !self.complaints.contains(&warning.to_string()) {
-                        log.say(&Event::Useless { warning: &warning });
+                        self.log.write(&Event::Useless { warning: &warning });
                     }
                     found.insert(warning.to_string());
                 }
             }
             Err(error) => {
                 if !self.complaints.contains(&error.to_string()) {
-                    log.say(&Event::CannotReview { error: &error });
+                    self.log.write(&Event::CannotReview { error: &error });
                 }
                 found.insert(error.to_string());
             }
@@ -108,135 +132,110 @@ impl Tables {
         self.complaints = found;
     }
 
-    /// Whether somebody else's entry stands there. One of ours that could not
-    /// be taken out is ours still.
+    fn named(&self, tables: &BTreeSet<TableIndex>) -> Vec<Table> {
+        tables.iter().filter_map(|index| self.names.get(*index)).cloned().collect()
+    }
+
+    /// Whether an entry is in its table that is not ours. One that could not be
+    /// deleted is still ours.
     ///
     /// # Errors
-    /// [`Reason::Failed`]; what failed has been said.
-    pub fn stands(
-        &mut self,
-        table: &Table,
-        entry: Entry,
-        now: Monotonic,
-        log: &mut Log,
-    ) -> Result<bool, Reason> {
-        if self.is_stuck(table, entry) {
+    /// [`Reason::Failed`]; the failure is logged.
+    pub fn has_foreign(&mut self, slot: Slot, now: Monotonic) -> Result<bool, Reason> {
+        if self.is_stuck(slot) {
             return Ok(false);
         }
-        match self.firewall.holds(table, entry) {
-            Ok(stands) => Ok(stands),
-            // One that is yet to be made holds nothing.
+        let table = self.names.get(slot.table).ok_or(Reason::Failed)?;
+        match self.firewall.holds(table, slot.entry) {
+            Ok(is_there) => Ok(is_there),
+            // A table that is still to be created is empty.
             Err(error) if error.kind == Kind::Missing && self.creates_missing => Ok(false),
             Err(error) => {
-                self.say_cannot_add(table, entry, &error, now, log);
+                self.report_not_added(slot, &error, now);
                 Err(Reason::Failed)
             }
         }
     }
 
-    /// Whether an entry should be gone and is not.
+    /// Whether an entry could not be deleted.
     #[must_use]
-    pub fn is_stuck(&self, table: &Table, entry: Entry) -> bool {
-        self.stuck.contains_key(&(table.clone(), entry))
+    pub fn is_stuck(&self, slot: Slot) -> bool {
+        self.stuck.contains_key(&slot)
     }
 
-    /// Another looks after an entry from now on.
-    pub fn forget(&mut self, table: &Table, entry: Entry) {
-        self.stuck.remove(&(table.clone(), entry));
+    /// Leaves an entry to another process.
+    pub fn forget(&mut self, slot: Slot) {
+        self.stuck.remove(&slot);
     }
 
-    /// The tables that could not be used when last looked at.
-    pub fn unusable(&self) -> impl Iterator<Item = &Table> {
-        self.unusable.iter()
+    /// The tables that could not be used when they were checked last.
+    #[must_use]
+    pub const fn unusable(&self) -> &BTreeSet<TableIndex> {
+        &self.unusable
     }
 
-    /// What was found wrong when last looked at.
-    pub fn complaints(&self) -> impl Iterator<Item = &str> {
-        self.complaints.iter().map(String::as_str)
-    }
-
-    /// Puts an entry into the kernel. `is_held` says that live leases hold it
-    /// already: it should stand there, but may have been flushed.
+    /// Adds an entry. `is_held` is whether live leases hold it: then it should be
+    /// there, but may have been flushed.
     ///
     /// # Errors
-    /// [`Reason::Full`] or [`Reason::Failed`]; what failed has been said.
-    pub fn add(
-        &mut self,
-        table: &Table,
-        entry: Entry,
-        is_held: bool,
-        now: Monotonic,
-        log: &mut Log,
-    ) -> Result<Added, Reason> {
-        let was_stuck = self.stuck.remove(&(table.clone(), entry)).is_some();
-        match self.add_or_create(table, entry, log) {
-            // A held entry stands, even where there is no room for another; if
-            // it does not, the next look at the table will tell.
+    /// [`Reason::Full`] or [`Reason::Failed`]; the failure is logged.
+    pub fn add(&mut self, slot: Slot, is_held: bool, now: Monotonic) -> Result<Added, Reason> {
+        let was_stuck = self.stuck.remove(&slot).is_some();
+        let table = self.names.get(slot.table).ok_or(Reason::Failed)?;
+        let mut added = self.firewall.add(table, slot.entry);
+        if let Err(error) = &added
+            && error.kind == Kind::Missing
+            && self.creates_missing
+        {
+            added = self.firewall.create(table).and_then(|()| {
+                self.log.write(&Event::TableCreated { table });
+                self.firewall.add(table, slot.entry)
+            });
+        }
+        match added {
+            // A held entry is there, even where there is no room for another; if
+            // it is not, the next check of the table finds out.
             Err(error) if is_held && error.kind == Kind::Full => Ok(Added::Present),
             Ok(Added::Present) if !was_stuck => {
                 if !is_held {
-                    log.say_often(&Event::Foreign { entry, table }, now);
+                    let event = Event::Foreign { entry: slot.entry, table };
+                    self.log.write_limited(&event, now);
                 }
                 Ok(Added::Present)
             }
             Ok(_) => Ok(Added::Added),
             Err(error) => {
-                self.say_cannot_add(table, entry, &error, now, log);
+                self.report_not_added(slot, &error, now);
                 if !is_held && (was_stuck || error.kind == Kind::Unanswered) {
-                    // It may stand there, and nobody would hold it.
-                    self.stuck.insert((table.clone(), entry), now);
+                    // It may be there, and no lease would hold it.
+                    self.stuck.insert(slot, now);
                 }
                 Err(if error.kind == Kind::Full { Reason::Full } else { Reason::Failed })
             }
         }
     }
 
-    fn add_or_create(
-        &mut self,
-        table: &Table,
-        entry: Entry,
-        log: &mut Log,
-    ) -> Result<Added, Error> {
-        match self.firewall.add(table, entry) {
-            Err(error) if error.kind == Kind::Missing && self.creates_missing => {
-                self.probe_or_create(table, log)?;
-                self.firewall.add(table, entry)
-            }
-            added => added,
-        }
-    }
-
-    /// A table that cannot be used is said once, not with every entry.
-    fn say_cannot_add(
-        &mut self,
-        table: &Table,
-        entry: Entry,
-        error: &Error,
-        now: Monotonic,
-        log: &mut Log,
-    ) {
+    /// A table that cannot be used is logged once, not with every entry.
+    fn report_not_added(&mut self, slot: Slot, error: &Error, now: Monotonic) {
+        let Some(table) = self.names.get(slot.table) else { return };
         if error.kind != Kind::Missing {
-            log.say_often(&Event::CannotAdd { entry, table, error }, now);
-        } else if self.unusable.insert(table.clone()) {
-            log.say(&Event::TableUnusable { table, error });
+            let event = Event::CannotAdd { entry: slot.entry, table, error };
+            self.log.write_limited(&event, now);
+        } else if self.unusable.insert(slot.table) {
+            self.log.write(&Event::TableUnusable { table, error });
         }
     }
 
-    /// Takes an entry out of the kernel; whether it is out. A missing table
-    /// holds no entry; any other failure is tried again until it succeeds, and
-    /// said for the first entry of its table.
-    pub fn delete(
-        &mut self,
-        table: &Table,
-        entry: Entry,
-        now: Monotonic,
-        log: &mut Log,
-    ) -> bool {
-        let slot = (table.clone(), entry);
-        match self.firewall.delete(table, entry) {
+    /// Deletes an entry. Returns whether it is gone. A missing table holds no
+    /// entry; after any other failure it is tried again until it succeeds. The
+    /// first failure of each table is logged.
+    pub fn delete(&mut self, slot: Slot, now: Monotonic) -> bool {
+        let Some(table) = self.names.get(slot.table) else { return true };
+        match self.firewall.delete(table, slot.entry) {
             Err(error) if error.kind != Kind::Missing => {
-                if !self.stuck.keys().any(|(other, _)| other == table) {
-                    log.say(&Event::CannotDelete { entry, table, error: &error });
+                if !self.stuck.keys().any(|other| other.table == slot.table) {
+                    let entry = slot.entry;
+                    self.log.write(&Event::CannotDelete { entry, table, error: &error });
                 }
                 self.stuck.insert(slot, now + RETRY_INTERVAL);
                 false
@@ -248,28 +247,28 @@ impl Tables {
         }
     }
 
-    /// Tries again to delete what is due; returns what is out at last.
-    pub fn retry(&mut self, now: Monotonic, log: &mut Log) -> Vec<(Table, Entry)> {
+    /// Tries again to delete what is due. Returns what is gone.
+    pub fn retry(&mut self, now: Monotonic) -> Vec<Slot> {
         let due = self.stuck.iter().filter(|(_, due)| **due <= now);
-        let mut due: Vec<_> = due.map(|(slot, _)| slot.clone()).collect();
-        due.retain(|(table, entry)| {
-            let is_out = self.delete(table, *entry, now, log);
-            if is_out {
-                log.say_often(&Event::Deleted { entry: *entry, table }, now);
+        let mut due: Vec<_> = due.map(|(slot, _)| *slot).collect();
+        due.retain(|slot| {
+            let is_gone = self.delete(*slot, now);
+            if is_gone && let Some(table) = self.names.get(slot.table) {
+                self.log.write_limited(&Event::Deleted { entry: slot.entry, table }, now);
             }
-            is_out
+            is_gone
         });
         due
     }
 
-    /// Has everything that is stuck be due.
-    pub fn hurry(&mut self, now: Monotonic) {
+    /// Makes all that is stuck due.
+    pub fn retry_at_once(&mut self, now: Monotonic) {
         self.stuck.values_mut().for_each(|due| *due = now);
     }
 
-    /// How many entries should be gone and are not.
+    /// How many entries could not be deleted.
     #[must_use]
-    pub fn left(&self) -> usize {
+    pub fn stuck(&self) -> usize {
         self.stuck.len()
     }
 
@@ -280,94 +279,83 @@ impl Tables {
     }
 
     /// Ends the connections of `entry` through `door`.
-    pub fn kill(&mut self, door: &Door, entry: Entry, now: Monotonic, log: &mut Log) {
+    pub fn kill(&mut self, door: &Door, entry: Entry, now: Monotonic) {
         let kill = Kill { entry, ports: door.ports.clone(), rdomain: door.rdomain };
         let door = door.name.as_str();
         match self.firewall.kill(&kill) {
             Ok(0) => {}
-            Ok(states) => log.say_often(&Event::Killed { door, entry, states }, now),
-            Err(error) => log.say_often(&Event::CannotKill { door, error: &error }, now),
+            Ok(states) => self.log.write_limited(&Event::Killed { door, entry, states }, now),
+            Err(error) => {
+                self.log.write_limited(&Event::CannotKill { door, error: &error }, now);
+            }
         }
     }
 
-    /// Whether some table could not be used when last looked at.
-    #[must_use]
-    pub fn is_any_unusable(&self) -> bool {
-        !self.unusable.is_empty()
-    }
-
-    /// Looks at `table`, which should hold `ours`. One that went is said; one
-    /// that came back or was emptied gets them again. Returns the entries that
-    /// somebody took out one by one: they are revoked.
-    pub fn check(&mut self, table: &Table, ours: &[Entry], log: &mut Log) -> Vec<Entry> {
-        let was_usable = !self.unusable.contains(table);
-        match self.probe_or_create(table, log) {
+    /// Checks a table, which should hold `ours`. One that is missing is logged;
+    /// one that came back or was flushed gets them again. Returns the entries that
+    /// somebody deleted one by one: they are revoked.
+    pub fn check(&mut self, index: TableIndex, ours: &[Entry]) -> Vec<Entry> {
+        let Some(table) = self.names.get(index).cloned() else { return Vec::new() };
+        let table = &table;
+        let was_usable = !self.unusable.contains(&index);
+        match self.probe_or_create(table) {
             Err(error) => {
-                if self.unusable.insert(table.clone()) {
-                    log.say(&Event::TableUnusable { table, error: &error });
+                if self.unusable.insert(index) {
+                    self.log.write(&Event::TableUnusable { table, error: &error });
                 }
                 return Vec::new();
             }
             Ok(()) if !was_usable => {
-                let restored = self.restore(table, ours, log);
-                log.say(&Event::TableBack { table, restored });
+                let restored = self.restore(index, table, ours);
+                self.log.write(&Event::TableBack { table, restored });
                 return Vec::new();
             }
             Ok(()) if ours.is_empty() => return Vec::new(),
             Ok(()) => {}
         }
-        let standing: BTreeSet<_> = match self.firewall.list(table) {
-            Ok(standing) => standing.into_iter().collect(),
+        let listed: BTreeSet<_> = match self.firewall.list(table) {
+            Ok(listed) => listed.into_iter().collect(),
             Err(error) => {
                 if self.complaints.insert(error.to_string()) {
-                    log.say(&Event::CannotReview { error: &error });
+                    self.log.write(&Event::CannotReview { error: &error });
                 }
                 return Vec::new();
             }
         };
-        let gone = ours.iter().filter(|entry| !standing.contains(entry));
-        let gone: Vec<_> = gone.copied().collect();
-        // Nobody takes all out one by one: the table was flushed or reloaded.
-        let is_flushed = gone.len() == ours.len() && (gone.len() > 1 || standing.is_empty());
+        let gone: Vec<_> =
+            ours.iter().filter(|entry| !listed.contains(entry)).copied().collect();
+        // Nobody deletes all one by one: the table was flushed or reloaded.
+        let is_flushed = gone.len() == ours.len() && (gone.len() > 1 || listed.is_empty());
         if !is_flushed {
             return gone;
         }
-        let restored = self.restore(table, ours, log);
-        log.say(&Event::TableEmptied { table, restored });
+        let restored = self.restore(index, table, ours);
+        self.log.write(&Event::TableEmptied { table, restored });
         Vec::new()
     }
 
-    fn probe_or_create(&mut self, table: &Table, log: &mut Log) -> Result<(), Error> {
+    fn probe_or_create(&mut self, table: &Table) -> Result<(), Error> {
         match self.firewall.probe(table) {
             Err(error) if error.kind == Kind::Missing && self.creates_missing => {
                 self.firewall.create(table)?;
-                log.say(&Event::TableCreated { table });
+                self.log.write(&Event::TableCreated { table });
                 Ok(())
             }
             probed => probed,
         }
     }
 
-    /// Puts our entries back, and says how many. What is left of them when one
-    /// fails is tried again at the next look.
-    fn restore(&mut self, table: &Table, ours: &[Entry], log: &mut Log) -> usize {
-        self.unusable.remove(table);
+    /// Adds our entries again, and returns how many. The rest, after a failure,
+    /// is tried again at the next check.
+    fn restore(&mut self, index: TableIndex, table: &Table, ours: &[Entry]) -> usize {
+        self.unusable.remove(&index);
         for (restored, entry) in ours.iter().enumerate() {
             if let Err(error) = self.firewall.add(table, *entry) {
-                log.say(&Event::CannotAdd { entry: *entry, table, error: &error });
-                self.unusable.insert(table.clone());
+                self.log.write(&Event::CannotAdd { entry: *entry, table, error: &error });
+                self.unusable.insert(index);
                 return restored;
             }
         }
         ours.len()
-    }
-
-    /// Gives back the reference that keeps the filter enabled, if one is held.
-    pub fn release(&mut self, log: &mut Log) {
-        if let Some(reference) = self.reference.take()
-            && let Err(error) = reference.give_back(self.firewall.as_mut())
-        {
-            log.say(&Event::CannotRelease { error: &error });
-        }
     }
 }

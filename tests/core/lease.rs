@@ -12,6 +12,7 @@ use knockd::core::door::{Door, DoorIndex, Table};
 use knockd::core::lease::{ADMIN_RESERVE, Admission, Closed, Holder, LeaseKey, Leases};
 use knockd::core::policy::{Limits, Policy};
 use knockd::core::reason::Reason;
+use knockd::core::slot::{Slot, TableIndex, TableList};
 use knockd::core::time::Monotonic;
 use knockd::core::user::{User, UserIndex};
 use proptest::prelude::*;
@@ -38,8 +39,20 @@ fn policy() -> Arc<Policy> {
     Parts { doors, users, limits, ..Parts::default() }.policy()
 }
 
+/// The first door's table is listed first.
+const SHARED: TableIndex = TableIndex(0);
+
+/// The table that leases of `policy` know by `index`.
+fn name(policy: &Policy, index: TableIndex) -> Table {
+    let mut tables = TableList::default();
+    for door in &policy.doors {
+        tables.index(&door.table);
+    }
+    tables.get(index).unwrap().clone()
+}
+
 fn leases() -> Leases {
-    Leases::new(policy())
+    Leases::new(policy(), &mut TableList::default())
 }
 
 fn key(door: DoorIndex, host: &str) -> LeaseKey {
@@ -80,7 +93,7 @@ fn a_lease_ends_at_its_deadline_and_not_a_nanosecond_before() {
     let before = Monotonic::from_nanos(mono(60_000).as_nanos() - 1);
     assert_eq!(leases.expire(before), None);
     let closed = leases.expire(mono(60_000)).unwrap();
-    assert_eq!(closed.entry, Some((table("shared"), Entry::host(key.address))));
+    assert_eq!(closed.slot, Some(Slot { table: SHARED, entry: Entry::host(key.address) }));
     assert!(leases.is_empty() && leases.next_deadline().is_none());
 }
 
@@ -92,8 +105,8 @@ fn a_shared_entry_goes_with_its_last_door() {
     assert_eq!(open(&mut leases, ssh, SEQUENCE, 60, 0), Ok(Admission::AddEntry));
     assert_eq!(open(&mut leases, mail, SEQUENCE, 30, 0), Ok(Admission::SharesEntry));
     assert_eq!(open(&mut leases, web, SEQUENCE, 90, 0), Ok(Admission::AddEntry));
-    assert_eq!(leases.expire(mono(30_000)).map(|closed| closed.entry), Some(None));
-    assert!(leases.expire(mono(60_000)).unwrap().entry.is_some());
+    assert_eq!(leases.expire(mono(30_000)).map(|closed| closed.slot), Some(None));
+    assert!(leases.expire(mono(60_000)).unwrap().slot.is_some());
 }
 
 #[test]
@@ -103,9 +116,9 @@ fn an_entry_that_was_there_before_is_never_to_be_taken_out() {
     leases.commit(ssh, SEQUENCE, Duration::from_secs(1), mono(0), true);
     assert_eq!(leases.admit(mail, SEQUENCE), Ok(Admission::SharesEntry));
     leases.commit(mail, SEQUENCE, Duration::from_secs(1), mono(0), true);
-    assert_eq!(leases.entries_of(&table("shared")).count(), 0, "it is not ours");
-    assert_eq!(leases.close_any().unwrap().entry, None);
-    assert_eq!(leases.close_any().unwrap().entry, None);
+    assert_eq!(leases.entries_of(SHARED).count(), 0, "it is not ours");
+    assert_eq!(leases.close_any().unwrap().slot, None);
+    assert_eq!(leases.close_any().unwrap().slot, None);
     assert!(leases.close_any().is_none());
 }
 
@@ -115,7 +128,7 @@ fn an_entry_that_had_to_be_put_in_again_is_ours() {
     let ssh = key(SSH, "192.0.2.7");
     leases.commit(ssh, SEQUENCE, Duration::from_secs(9), mono(0), true);
     leases.commit(ssh, SEQUENCE, Duration::from_secs(1), mono(0), false);
-    assert!(leases.close_any().unwrap().entry.is_some());
+    assert!(leases.close_any().unwrap().slot.is_some());
 }
 
 #[test]
@@ -245,8 +258,8 @@ impl Model {
             (closed.lease.holder, closed.lease.opened, closed.lease.deadline),
             (held.holder, held.opened, held.deadline)
         );
-        if let Some((table, entry)) = &closed.entry {
-            let slot = (table.clone(), entry.address());
+        if let Some(slot) = &closed.slot {
+            let slot = (name(&self.policy, slot.table), slot.entry.address());
             assert!(!self.foreign.contains(&slot), "{slot:?} is not ours");
             assert!(self.kernel.remove(&slot), "{slot:?} is taken out twice");
         }
@@ -261,10 +274,11 @@ impl Model {
             assert_eq!(leases.get(&held.key).map(|lease| lease.holder), Some(held.holder));
         }
         let ours: BTreeSet<_> = &wanted - &self.foreign;
-        let told = leases.tables().iter().flat_map(|table| {
-            leases.entries_of(table).map(|entry| (table.clone(), entry.address()))
+        let listed = leases.tables();
+        let listed = listed.iter().flat_map(|table| {
+            leases.entries_of(*table).map(|entry| (name(&self.policy, *table), entry.address()))
         });
-        assert_eq!(told.collect::<BTreeSet<_>>(), ours);
+        assert_eq!(listed.collect::<BTreeSet<_>>(), ours);
     }
 }
 
@@ -296,7 +310,7 @@ proptest! {
         foreign in prop::collection::btree_set((any::<bool>(), hosts()), 0..3),
     ) {
         let policy = policy();
-        let mut leases = Leases::new(Arc::clone(&policy));
+        let mut leases = Leases::new(Arc::clone(&policy), &mut TableList::default());
         let place = |in_anchor| policy.doors[usize::from(in_anchor)].table.clone();
         let foreign: BTreeSet<_> =
             foreign.into_iter().map(|(in_anchor, host)| (place(in_anchor), host)).collect();

@@ -12,10 +12,14 @@ use knockd::core::door::{Door, DoorIndex};
 use knockd::core::lease::{ADMIN_RESERVE, Admission, Holder, LEASE_SIZE, LeaseKey, Leases};
 use knockd::core::policy::{Limits, Policy};
 use knockd::core::reason::Reason;
+use knockd::core::slot::{Slot, TableIndex, TableList};
 use knockd::core::user::{User, UserIndex};
 
 #[global_allocator]
 static ALLOCATOR: counting::Counting = counting::Counting;
+
+/// The first table of the doors.
+const FIRST: TableIndex = TableIndex(0);
 
 const ALICE: Holder = Holder::User(UserIndex(0));
 const SPAN: Duration = Duration::from_secs(60);
@@ -49,7 +53,7 @@ fn fill(leases: &mut Leases, holder: Holder, from: u32, most: u32) -> u32 {
 
 #[test]
 fn who_fills_all_leases_does_not_keep_the_administrator_out() {
-    let mut leases = Leases::new(limited(10));
+    let mut leases = Leases::new(limited(10), &mut TableList::default());
     assert_eq!(fill(&mut leases, ALICE, 0, 100), 10);
     assert_eq!(fill(&mut leases, Holder::Administrator, 100, 100), ADMIN_RESERVE);
     assert_eq!(leases.len(), 10 + ADMIN_RESERVE as usize);
@@ -61,7 +65,7 @@ fn who_fills_all_leases_does_not_keep_the_administrator_out() {
 
 #[test]
 fn nobody_takes_a_place_of_the_reserve_over() {
-    let mut leases = Leases::new(limited(1));
+    let mut leases = Leases::new(limited(1), &mut TableList::default());
     assert_eq!(fill(&mut leases, Holder::Administrator, 0, 2), 2);
     assert_eq!(leases.admit(key(0), ALICE), Err(Reason::Full));
     assert_eq!(leases.admit(key(0), Holder::Sequence), Err(Reason::Full));
@@ -75,7 +79,8 @@ fn nobody_takes_a_place_of_the_reserve_over() {
 #[test]
 fn an_order_is_bound_by_no_limit_of_a_door() {
     let doors = vec![Door { max_leases: 1, ..door("ssh") }];
-    let mut leases = Leases::new(Parts { doors, ..Parts::default() }.policy());
+    let mut leases =
+        Leases::new(Parts { doors, ..Parts::default() }.policy(), &mut TableList::default());
     assert_eq!(fill(&mut leases, ALICE, 0, 9), 1);
     assert_eq!(fill(&mut leases, Holder::Administrator, 9, 9), 9);
     assert_eq!(leases.count_of(SSH), 10);
@@ -85,7 +90,7 @@ fn an_order_is_bound_by_no_limit_of_a_door() {
 
 #[test]
 fn the_administrator_has_his_reserve_even_if_more_lives_than_may() {
-    let mut leases = Leases::new(limited(1));
+    let mut leases = Leases::new(limited(1), &mut TableList::default());
     for number in 0..500 {
         let back = leases.restore(key(number), ALICE, mono(0), mono(9_000), false);
         assert_eq!(back, Ok(Admission::AddEntry));
@@ -96,7 +101,7 @@ fn the_administrator_has_his_reserve_even_if_more_lives_than_may() {
 
 #[test]
 fn an_order_extends_what_anybody_holds_and_never_shortens_it() {
-    let mut leases = Leases::new(limited(9));
+    let mut leases = Leases::new(limited(9), &mut TableList::default());
     leases.commit(key(1), ALICE, SPAN, mono(0), false);
     assert_eq!(leases.extend(key(1), SPAN / 2, mono(1_000)), Some(mono(60_000)));
     assert_eq!(leases.extend(key(1), SPAN, mono(1_000)), Some(mono(61_000)));
@@ -113,7 +118,8 @@ fn an_order_extends_what_anybody_holds_and_never_shortens_it() {
 fn a_lease_of_an_earlier_run_is_as_it_was() {
     let shared = |name| Door { table: table("shared"), ..door(name) };
     let doors = vec![shared("ssh"), shared("web")];
-    let mut leases = Leases::new(Parts { doors, ..Parts::default() }.policy());
+    let mut leases =
+        Leases::new(Parts { doors, ..Parts::default() }.policy(), &mut TableList::default());
     let (ssh, web) = (key(1), LeaseKey { door: WEB, ..key(1) });
     assert_eq!(leases.restore(ssh, ALICE, mono(1), mono(50), true), Ok(Admission::AddEntry));
     assert!(leases.is_foreign(&ssh));
@@ -124,14 +130,14 @@ fn a_lease_of_an_earlier_run_is_as_it_was() {
     let lease = leases.get(&web).unwrap();
     assert_eq!((lease.holder, lease.opened), (Holder::Administrator, mono(2)));
     assert_eq!(lease.deadline, mono(60));
-    assert_eq!(leases.close(ssh).unwrap().entry, None);
-    let entry = leases.close(web).unwrap().entry;
-    assert_eq!(entry, Some((table("shared"), Entry::host(numbered(1)))));
+    assert_eq!(leases.close(ssh).unwrap().slot, None);
+    let slot = leases.close(web).unwrap().slot;
+    assert_eq!(slot, Some(Slot { table: FIRST, entry: Entry::host(numbered(1)) }));
 }
 
 #[test]
 fn a_lease_that_comes_back_twice_is_one() {
-    let mut leases = Leases::new(limited(9));
+    let mut leases = Leases::new(limited(9), &mut TableList::default());
     assert_eq!(
         leases.restore(key(1), ALICE, mono(0), mono(50), false),
         Ok(Admission::AddEntry)
@@ -152,16 +158,16 @@ fn a_lease_that_comes_back_twice_is_one() {
 
 #[test]
 fn an_entry_that_is_disowned_is_not_to_be_taken_out() {
-    let mut leases = Leases::new(limited(9));
+    let mut leases = Leases::new(limited(9), &mut TableList::default());
     leases.commit(key(1), ALICE, SPAN, mono(0), false);
     leases.disown(&key(1));
     assert!(leases.is_foreign(&key(1)) && !leases.is_foreign(&key(2)));
-    assert_eq!(leases.close(key(1)).unwrap().entry, None);
+    assert_eq!(leases.close(key(1)).unwrap().slot, None);
 }
 
 #[test]
 fn the_leases_of_a_user_are_those_that_it_holds_now() {
-    let mut leases = Leases::new(limited(9));
+    let mut leases = Leases::new(limited(9), &mut TableList::default());
     for number in 0..3 {
         leases.commit(key(number), ALICE, SPAN, mono(0), false);
     }
@@ -173,7 +179,7 @@ fn the_leases_of_a_user_are_those_that_it_holds_now() {
 #[test]
 fn a_hundred_thousand_leases_are_listed_by_pages_and_expire() {
     const COUNT: u32 = 100_000;
-    let mut leases = Leases::new(limited(COUNT));
+    let mut leases = Leases::new(limited(COUNT), &mut TableList::default());
     let before = counting::held();
     for number in 0..COUNT {
         // Not in the order of their keys.
@@ -202,12 +208,12 @@ fn a_hundred_thousand_leases_are_listed_by_pages_and_expire() {
     let mut expired = 0;
     for now in (0..=u64::from(COUNT)).step_by(1_000) {
         while let Some(closed) = leases.expire(mono(now)) {
-            assert!(closed.lease.deadline <= mono(now) && closed.entry.is_some());
+            assert!(closed.lease.deadline <= mono(now) && closed.slot.is_some());
             expired += 1;
         }
         assert!(leases.next_deadline().is_none_or(|next| next > mono(now)));
     }
     assert_eq!((expired, leases.len()), (COUNT - 1, 0));
     assert_eq!((leases.count_of(SSH), leases.count_held(ALICE)), (0, Some(0)));
-    assert_eq!(leases.entries_of(&table("knock_ssh")).count(), 0);
+    assert_eq!(leases.entries_of(FIRST).count(), 0);
 }

@@ -14,6 +14,7 @@ use knockd::core::lease::{Ended, Holder, LeaseKey, Leases, Reloaded, Step, Why};
 use knockd::core::policy::{OnRemove, Policy};
 use knockd::core::reason::Reason;
 use knockd::core::sequence::Sequence;
+use knockd::core::slot::{Slot, TableList};
 use knockd::core::time::Monotonic;
 use knockd::core::user::{User, UserIndex};
 use proptest::prelude::*;
@@ -32,6 +33,23 @@ fn key(door: DoorIndex, host: &str) -> LeaseKey {
     LeaseKey { door, address: ip(host) }
 }
 
+/// Every table of these tests, at a place that stays.
+fn tables() -> TableList {
+    let mut tables = TableList::default();
+    for name in ["knock_ssh", "knock_web", "other", "both", "one", "two", "three"] {
+        tables.index(&table(name));
+    }
+    tables
+}
+
+fn slot_in(name: &str, entry: Entry) -> Slot {
+    Slot { table: tables().find(&table(name)).unwrap(), entry }
+}
+
+fn named(Slot { table, entry }: Slot) -> (Table, IpAddr) {
+    (tables().get(table).unwrap().clone(), entry.address())
+}
+
 /// As if it had been opened at the tests' beginning, until `end`.
 fn put_back(leases: &mut Leases, key: LeaseKey, holder: Holder, end: u64, foreign: bool) {
     let back = leases.restore(key, holder, mono(0), mono(end), foreign);
@@ -40,7 +58,7 @@ fn put_back(leases: &mut Leases, key: LeaseKey, holder: Holder, end: u64, foreig
 
 /// Ten minutes of ssh for the host.
 fn one(holder: Holder, foreign: bool) -> Leases {
-    let mut leases = Leases::new(parts().policy());
+    let mut leases = Leases::new(parts().policy(), &mut tables());
     put_back(&mut leases, key(SSH, HOST), holder, 600_000, foreign);
     leases
 }
@@ -56,7 +74,7 @@ fn under(leases: Leases, parts: Parts, on_remove: OnRemove) -> Reloaded {
         OnRemove::Keep => retired(&leases, policy),
         OnRemove::Close => policy.into(),
     };
-    leases.under(policy, on_remove, mono(0))
+    leases.under(policy, &mut tables(), on_remove, mono(0))
 }
 
 fn only_lease(reloaded: &Reloaded) -> (LeaseKey, Holder, Monotonic) {
@@ -66,11 +84,11 @@ fn only_lease(reloaded: &Reloaded) -> (LeaseKey, Holder, Monotonic) {
 }
 
 fn add(key: LeaseKey, name: &str) -> Step {
-    Step::Add { key, table: table(name), entry: Entry::host(key.address) }
+    Step::Add { key, slot: slot_in(name, Entry::host(key.address)) }
 }
 
 fn delete(name: &str) -> Step {
-    Step::Delete { table: table(name), entry: Entry::host(ip(HOST)) }
+    Step::Delete { slot: slot_in(name, Entry::host(ip(HOST))) }
 }
 
 #[track_caller]
@@ -231,7 +249,7 @@ fn a_lease_whose_door_takes_another_prefix_moves_without_a_gap() {
     let reloaded = under(one(ALICE, false), wide, OnRemove::Close);
     assert_eq!(reloaded.moved, [key(SSH, HOST)]);
     let network = Entry::new(ip(HOST), 24).unwrap();
-    let add = Step::Add { key: key(SSH, HOST), table: table("knock_ssh"), entry: network };
+    let add = Step::Add { key: key(SSH, HOST), slot: slot_in("knock_ssh", network) };
     assert_eq!(reloaded.steps, [add, delete("knock_ssh")]);
 }
 
@@ -260,9 +278,9 @@ fn a_lease_that_is_kept_lives_on_under_a_door_that_nobody_can_open() {
         for holder in [ALICE, Holder::Sequence, Holder::Administrator] {
             assert_eq!(leases.admit(behind, holder), Err(Reason::Forbidden));
         }
-        assert_eq!(leases.tables(), [table("knock_ssh"), table("knock_web")]);
+        assert_eq!(leases.tables().len(), 2);
         let closed = leases.expire(mono(600_000)).unwrap();
-        assert_eq!(closed.entry, Some((table("knock_ssh"), Entry::host(ip(HOST)))));
+        assert_eq!(closed.slot, Some(slot_in("knock_ssh", Entry::host(ip(HOST)))));
     }
 }
 
@@ -281,7 +299,7 @@ fn a_door_that_is_retired_stays_so_comes_back_or_is_closed_at_the_next_reload() 
     assert_eq!(closed.steps, [delete("knock_ssh")]);
 
     // Without a lease there is nothing to retire.
-    let empty = under(Leases::new(parts().policy()), only_web(), OnRemove::Keep);
+    let empty = under(Leases::new(parts().policy(), &mut tables()), only_web(), OnRemove::Keep);
     assert_eq!(empty.leases.policy().doors.len(), 1);
 }
 
@@ -317,7 +335,7 @@ fn what_is_forbidden_ends_even_if_what_is_gone_is_kept() {
         assert_ends(&under(one(ALICE, false), users, on_remove), Why::Right);
 
         let allowed = Parts { loopback: Loopback::Allowed, ..parts() };
-        let mut leases = Leases::new(allowed.policy());
+        let mut leases = Leases::new(allowed.policy(), &mut tables());
         let local = key(SSH, "127.0.0.1");
         put_back(&mut leases, local, Holder::Administrator, 9, false);
         let reloaded = under(leases, parts(), on_remove);
@@ -338,7 +356,7 @@ fn no_more_doors_are_retired_than_an_index_counts() {
 
 #[test]
 fn more_leases_than_the_new_limits_allow_live_on() {
-    let mut leases = Leases::new(parts().policy());
+    let mut leases = Leases::new(parts().policy(), &mut tables());
     for number in 0..50_u8 {
         let address = IpAddr::from([192, 0, 2, number]);
         let key = LeaseKey { door: SSH, address };
@@ -401,7 +419,7 @@ fn slot(policy: &Policy, key: &LeaseKey) -> (Table, IpAddr) {
 /// Leases as drawn; in the first of the hosts' tables their entries stood
 /// before.
 fn open(policy: &Arc<Policy>, drawn: &[Drawn]) -> Leases {
-    let mut leases = Leases::new(Arc::clone(policy));
+    let mut leases = Leases::new(Arc::clone(policy), &mut tables());
     for (door, host, holder, seconds) in drawn {
         let address =
             ["127.0.0.1", "192.0.2.1", "192.0.2.2", "2001:db8::1"][usize::from(*host)];
@@ -441,7 +459,9 @@ fn known(leases: &Leases) -> impl PartialEq + std::fmt::Debug + use<> {
     let tables: BTreeMap<Table, BTreeSet<Entry>> = leases
         .tables()
         .iter()
-        .map(|table| (table.clone(), leases.entries_of(table).collect()))
+        .map(|table| {
+            (tables().get(*table).unwrap().clone(), leases.entries_of(*table).collect())
+        })
         .collect();
     (live, doors, held, tables, leases.next_deadline(), leases.len())
 }
@@ -470,7 +490,7 @@ proptest! {
 
         // Each lease lives on or has ended.
         prop_assert_eq!(reloaded.leases.len() + reloaded.ended.len(), before.len());
-        let mut anew = Leases::new(Arc::clone(&policy));
+        let mut anew = Leases::new(Arc::clone(&policy), &mut tables());
         for (key, lease) in reloaded.leases.iter_after(None) {
             let of_door = policy.door(key.door).unwrap();
             prop_assert!(lease.deadline <= mono(0) + of_door.max_open_for);
@@ -489,12 +509,12 @@ proptest! {
         };
         for step in &reloaded.steps {
             match step {
-                Step::Add { key, table, entry } => {
-                    prop_assert_eq!(&slot(&policy, key), &(table.clone(), entry.address()));
-                    prop_assert!(kernel.insert((table.clone(), entry.address())), "twice");
+                Step::Add { key, slot: added } => {
+                    prop_assert_eq!(&slot(&policy, key), &named(*added));
+                    prop_assert!(kernel.insert(named(*added)), "twice");
                 }
-                Step::Delete { table, entry } => {
-                    let gone = (table.clone(), entry.address());
+                Step::Delete { slot } => {
+                    let gone = named(*slot);
                     prop_assert!(!foreign.contains(&gone), "not ours");
                     prop_assert!(kernel.remove(&gone), "twice");
                 }
@@ -514,9 +534,9 @@ proptest! {
         drawn in drawn(),
     ) {
         let policy = policy.policy();
-        let first = open(&policy, &drawn).under(Arc::clone(&policy), OnRemove::Close, mono(0));
+        let first = open(&policy, &drawn).under(Arc::clone(&policy), &mut tables(), OnRemove::Close, mono(0));
         let was = known(&first.leases);
-        let second = first.leases.under(policy, OnRemove::Close, mono(0));
+        let second = first.leases.under(policy, &mut tables(), OnRemove::Close, mono(0));
         prop_assert!(second.ended.is_empty() && second.steps.is_empty());
         prop_assert!(second.cut.is_empty() && second.moved.is_empty());
         prop_assert_eq!(known(&second.leases), was);

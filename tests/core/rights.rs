@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::policy::{
-    Draft, EPOCH, Key, Parts, SPA_PORT, SSH, at, datagram, door, ip, mono, outcome, user,
+    Draft, EPOCH, Key, Parts, SPA_PORT, SSH, WEB, at, datagram, door, ip, mono, outcome, table,
+    user,
 };
 use ed25519_dalek::{Signature, Signer, SigningKey, Verifier, VerifyingKey};
 use knockd::core::address::{Entry, Networks};
@@ -12,11 +13,12 @@ use knockd::core::credential::Credential;
 use knockd::core::credential::ed25519::Ed25519;
 use knockd::core::credential::security_key::SecurityKey;
 use knockd::core::credential::ssh::Ssh;
-use knockd::core::door::Door;
+use knockd::core::door::{Door, DoorIndex};
 use knockd::core::gate::{Gate, PROOF_BURST};
 use knockd::core::lease::{Admission, Holder, LeaseKey, Leases};
 use knockd::core::reason::Reason;
 use knockd::core::replay::{Replay, ReplayId};
+use knockd::core::slot::{Slot, TableList};
 use knockd::core::sshsig::{self, Attested};
 use knockd::core::time::Wall;
 use knockd::core::token::{PROOF_LENGTH, Statement, Wanted};
@@ -176,7 +178,7 @@ fn a_lease_is_as_short_as_the_door_or_the_user_has_it() {
 fn hosts_of_one_network_share_the_entry_that_lets_it_in() {
     let wide = Door { v4_prefix: 24, v6_prefix: 64, ..door("ssh") };
     let policy = Parts { doors: vec![wide, door("web")], ..Parts::default() }.policy();
-    let mut leases = Leases::new(policy);
+    let mut leases = Leases::new(policy, &mut TableList::default());
     let key = |address: &str| LeaseKey { door: SSH, address: ip(address) };
     let mut open = |address: &str| {
         let admission = leases.admit(key(address), Holder::Sequence).unwrap();
@@ -188,9 +190,39 @@ fn hosts_of_one_network_share_the_entry_that_lets_it_in() {
     assert_eq!(open("2001:db8:0:1::1"), Admission::AddEntry);
     assert_eq!(open("192.0.2.1"), Admission::AddEntry);
     assert_eq!(open("192.0.2.254"), Admission::SharesEntry);
-    let table = leases.tables()[0].clone();
-    let entries: Vec<_> = leases.entries_of(&table).map(|entry| entry.to_string()).collect();
+    let first = leases.table_of(SSH).unwrap();
+    let entries: Vec<_> = leases.entries_of(first).map(|entry| entry.to_string()).collect();
     assert_eq!(entries, ["192.0.2.0/24", "2001:db8::/64", "2001:db8:0:1::/64"]);
+}
+
+#[test]
+fn an_administrator_who_deletes_a_network_by_hand_revokes_it_for_all_its_hosts() {
+    let wide =
+        |name| Door { table: table("shared"), v4_prefix: 24, v6_prefix: 64, ..door(name) };
+    let narrow = Door { table: table("shared"), ..door("mail") };
+    let doors = vec![wide("ssh"), wide("web"), narrow];
+    let policy = Parts { doors, ..Parts::default() }.policy();
+    let mut leases = Leases::new(policy, &mut TableList::default());
+    let mail = DoorIndex(2);
+    let addresses = ["192.0.1.255", "192.0.2.1", "192.0.2.254", "192.0.3.0", "2001:db8::1"];
+    for (door, address) in
+        [SSH, WEB, mail].into_iter().flat_map(|door| addresses.map(|a| (door, a)))
+    {
+        let key = LeaseKey { door, address: ip(address) };
+        leases.commit(key, Holder::Sequence, Duration::from_secs(60), mono(0), false);
+    }
+    let table = leases.table_of(SSH).unwrap();
+    let mut revoke = |address: &str, prefix: u8| {
+        let entry = Entry::new(ip(address), prefix).unwrap();
+        let closed = leases.revoke(Slot { table, entry });
+        closed.iter().map(|closed| (closed.key.door, closed.key.address)).collect::<Vec<_>>()
+    };
+    let hosts = [ip("192.0.2.1"), ip("192.0.2.254")];
+    let both = [SSH, WEB].into_iter().flat_map(|door| hosts.map(|host| (door, host)));
+    assert_eq!(revoke("192.0.2.0", 24), both.collect::<Vec<_>>());
+    assert_eq!(revoke("192.0.2.1", 32), [(mail, ip("192.0.2.1"))]);
+    assert_eq!(revoke("2001:db8::", 64), [(SSH, ip("2001:db8::1")), (WEB, ip("2001:db8::1"))]);
+    assert_eq!(revoke("192.0.2.0", 24), []);
 }
 
 #[test]

@@ -24,7 +24,9 @@ use knockd::core::user::{CredentialIndex, PROOFS_PER_SECOND, SourcePolicy, User,
 use knockd::firewall::{Added, Deleted, Error, Firewall, Kill, Kind, Status};
 use knockd::keep::journal::Journal;
 use knockd::log::{LINE_BURST, Log};
-use knockd::process::keeper::{Books, Brought, CHECK_INTERVAL, Keeper, Origin};
+use knockd::process::keeper::doors::{Books, CHECK_INTERVAL, Doors};
+use knockd::process::keeper::memory::{Brought, Memory};
+use knockd::process::keeper::{Keeper, Origin};
 use zeroize::Zeroizing;
 
 /// A firewall with one table, as the test wants it to be.
@@ -174,6 +176,10 @@ impl Scene {
     }
 
     fn with(on_close: OnClose) -> Self {
+        Self::of(on_close, Books::default())
+    }
+
+    fn of(on_close: OnClose, books: Books) -> Self {
         let door = |name: &str| Door {
             name: name.into(),
             table: Table { anchor: None, name: "knock".into() },
@@ -236,8 +242,9 @@ impl Scene {
             journal.finish(Now::default()).unwrap();
         }
         let journal = Journal::open(state.path(), [0; 16], 100, max_skew, at(0));
-        let books = Books::default();
-        let keeper = Keeper::new(Arc::new(policy), firewall, journal, books, log);
+        let memory = Memory::new(&policy, journal, log.clone());
+        let doors = Doors::new(Arc::new(policy), firewall, books, log.clone());
+        let keeper = Keeper::new(doors, memory, log);
         Self { keeper, kernel, lines, salts: 0, _state: state }
     }
 
@@ -387,7 +394,7 @@ fn an_entry_that_could_not_be_deleted_is_still_ours_when_it_is_granted_again() {
 #[test]
 fn a_missing_table_is_said_once_and_gets_its_entries_when_it_is_back() {
     let mut scene = Scene::new();
-    scene.keeper.survey(&[], at(0).monotonic).unwrap();
+    scene.keeper.doors.survey(&[], at(0).monotonic).unwrap();
     scene.open(SSH, "192.0.2.7", 0);
     scene.kernel.with(|kernel| {
         kernel.is_missing = true;
@@ -446,7 +453,7 @@ fn states_die_only_when_the_entry_is_out_however_late() {
 fn that_states_cannot_be_killed_is_said_at_start_and_at_each_close() {
     let mut scene = Scene::with(OnClose::KillStates);
     scene.kernel.with(|kernel| kernel.cannot_kill = true);
-    scene.keeper.survey(&[], at(0).monotonic).unwrap();
+    scene.keeper.doors.survey(&[], at(0).monotonic).unwrap();
     let line = "cannot end connections through door ssh when it closes: as the test wants";
     assert_eq!(scene.lines.take(), [line]);
     scene.open(SSH, "192.0.2.7", 0);
@@ -457,14 +464,14 @@ fn that_states_cannot_be_killed_is_said_at_start_and_at_each_close() {
 fn a_missing_table_is_made_only_when_configured() {
     let mut scene = Scene::new();
     scene.kernel.with(|kernel| kernel.is_missing = true);
-    scene.keeper.survey(&[], at(0).monotonic).unwrap();
+    scene.keeper.doors.survey(&[], at(0).monotonic).unwrap();
     assert!(scene.lines.take()[0].starts_with("table <knock> cannot be used"));
     assert!(scene.kernel.with(|kernel| kernel.is_missing));
 
     let mut scene = Scene::new();
     scene.kernel.with(|kernel| kernel.is_missing = true);
-    scene.keeper.create_tables(true);
-    scene.keeper.survey(&[], at(0).monotonic).unwrap();
+    scene.keeper.doors.create_tables(true);
+    scene.keeper.doors.survey(&[], at(0).monotonic).unwrap();
     assert_eq!(scene.lines.take(), ["table <knock> was missing, created"]);
     scene.kernel.with(|kernel| kernel.is_missing = true);
     let lines = scene.open(SSH, "192.0.2.7", 1);
@@ -517,7 +524,7 @@ fn a_table_that_was_reloaded_with_entries_of_others_gets_ours_again() {
 fn what_makes_doors_useless_is_said_once_as_long_as_it_lasts() {
     let mut scene = Scene::new();
     scene.kernel.with(|kernel| kernel.is_off = true);
-    scene.keeper.survey(&[], at(0).monotonic).unwrap();
+    scene.keeper.doors.survey(&[], at(0).monotonic).unwrap();
     assert!(scene.lines.take()[0].starts_with("the firewall is disabled"));
     scene.open(SSH, "192.0.2.7", 0);
     assert!(scene.tick(5).is_empty());
@@ -531,16 +538,16 @@ fn what_makes_doors_useless_is_said_once_as_long_as_it_lasts() {
 fn pf_is_held_enabled_until_the_end_and_a_crash_leaves_no_reference() {
     let run = tempfile::tempdir().unwrap();
     let mut crashed = Scene::new();
-    crashed.keeper.enable(run.path()).unwrap();
+    crashed.keeper.doors.enable(run.path()).unwrap();
     let mut second = Scene::new();
-    let refused = second.keeper.enable(run.path()).unwrap_err();
+    let refused = second.keeper.doors.enable(run.path()).unwrap_err();
     assert!(refused.contains("a running daemon holds it"), "{refused}");
     assert!(second.kernel.with(|kernel| kernel.tokens.is_empty()));
     drop(crashed);
 
     let mut scene = Scene::new();
     scene.kernel.with(|kernel| kernel.tokens.push(0));
-    scene.keeper.enable(run.path()).unwrap();
+    scene.keeper.doors.enable(run.path()).unwrap();
     assert_eq!(scene.kernel.with(|kernel| kernel.released.clone()), [40], "the crash's");
     scene.keeper.close_all(at(1));
     assert_eq!(scene.kernel.with(|kernel| kernel.released.clone()), [40, 41]);
@@ -685,6 +692,16 @@ fn an_entry_that_somebody_took_out_is_revoked() {
         ]
     );
     assert_eq!(scene.kernel.entries(), ["192.0.2.8"]);
+}
+
+#[test]
+fn a_lease_file_that_cannot_be_written_is_logged_while_the_daemon_runs() {
+    let mut books = Books::default();
+    books.keep_in(Err(io::Error::other("no space left")));
+    let mut scene = Scene::of(OnClose::KeepStates, books);
+    let line = "cannot write the lease file, leases will end with the daemon: no space left";
+    assert_eq!(scene.tick(0), [line]);
+    assert!(scene.tick(1).is_empty(), "once");
 }
 
 #[test]

@@ -17,6 +17,7 @@ use knockd::core::link::Link;
 use knockd::core::reason::Reason;
 use knockd::core::replay::{Barrier, ReplayId};
 use knockd::core::sequence::SequenceIndex;
+use knockd::core::slot::{Slot, TableIndex};
 use knockd::core::time::{Monotonic, Wall};
 use knockd::core::user::{CredentialIndex, UserIndex};
 use knockd::message::Message;
@@ -98,14 +99,15 @@ fn every_message_is_understood_as_it_was_meant() {
         assert!(again(&message).is_ok_and(|other| other == message));
     }
     let entry = Entry::new(address(), 128).unwrap();
+    let network = Entry::new([192, 0, 2, 0].into(), 24).unwrap();
     let table =
         |anchor: Option<&str>| Table { anchor: anchor.map(Into::into), name: "t".into() };
     for message in [
         FromKeeper::Ready,
-        FromKeeper::Table { number: u16::MAX, table: table(Some("knockd/inner")) },
-        FromKeeper::Table { number: 0, table: table(None) },
-        FromKeeper::Intend { table: u16::MAX, entry, foreign: true },
-        FromKeeper::Gone { table: 0, entry: Entry::new([192, 0, 2, 0].into(), 24).unwrap() },
+        FromKeeper::Table { index: TableIndex(u32::MAX), table: table(Some("knockd/inner")) },
+        FromKeeper::Table { index: TableIndex(0), table: table(None) },
+        FromKeeper::Intend { slot: Slot { table: TableIndex(u32::MAX), entry }, foreign: true },
+        FromKeeper::Gone { slot: Slot { table: TableIndex(0), entry: network } },
         FromKeeper::Engine { id: u32::MAX },
         FromKeeper::End { id: 0 },
         FromKeeper::Keep { files: Zeroizing::new(vec![9; 100]) },

@@ -1,8 +1,8 @@
 //! How leases end.
 
 use super::{Closed, Holders, LeaseKey, Leases};
-use crate::core::address::Entry;
-use crate::core::door::{DoorIndex, Table};
+use crate::core::door::DoorIndex;
+use crate::core::slot::Slot;
 use crate::core::time::Monotonic;
 
 impl Leases {
@@ -12,16 +12,23 @@ impl Leases {
         let lease = self.live.remove(&key)?;
         self.deadlines.remove(&(lease.deadline, key));
         self.count(lease.holder, -1);
-        let entry = self.release_entry(key);
-        Some(Closed { key, lease, entry })
+        let slot = self.release_entry(key);
+        Some(Closed { key, lease, slot })
     }
 
-    /// Ends every lease that holds `entry` in `table`.
-    pub fn revoke(&mut self, table: &Table, entry: Entry) -> Vec<Closed> {
-        let doors = (0..).zip(&self.policy.doors).filter(|(_, door)| door.table == *table);
-        let doors: Vec<_> = doors.map(|(index, _)| DoorIndex(index)).collect();
-        let keys = doors.into_iter().map(|door| LeaseKey { door, address: entry.address() });
-        keys.filter_map(|key| self.close(key)).collect()
+    /// Ends every lease that holds `slot`: of each door, those of all hosts of
+    /// the network.
+    pub fn revoke(&mut self, slot: Slot) -> Vec<Closed> {
+        let doors = (0..).map(DoorIndex).zip(&self.table_of_door);
+        let doors = doors.filter(|(_, table)| **table == slot.table).map(|(door, _)| door);
+        let keys = doors.flat_map(|door| {
+            let first = LeaseKey { door, address: slot.entry.address() };
+            let hosts = self.live.range(first..).map(|(key, _)| *key);
+            hosts.take_while(move |key| key.door == door && slot.entry.contains(key.address))
+        });
+        // Another door of the table may have entries of another length.
+        let keys: Vec<_> = keys.filter(|key| self.slot(key) == Some(slot)).collect();
+        keys.into_iter().filter_map(|key| self.close(key)).collect()
     }
 
     /// Ends one lease whose deadline has passed. Call it until it returns `None`.
@@ -41,7 +48,7 @@ impl Leases {
         self.close(key)
     }
 
-    fn release_entry(&mut self, key: LeaseKey) -> Option<(Table, Entry)> {
+    fn release_entry(&mut self, key: LeaseKey) -> Option<Slot> {
         if let Some(count) = self.of_door.get_mut(usize::from(key.door.0)) {
             *count -= 1;
         }
@@ -50,7 +57,6 @@ impl Leases {
         holders.leases -= 1;
         let Holders { leases: 0, foreign } = *holders else { return None };
         self.entries.remove(&slot);
-        let table = self.tables.get(usize::from(slot.0))?;
-        (!foreign).then(|| (table.clone(), slot.1))
+        (!foreign).then_some(slot)
     }
 }

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use super::{
-    ADMIN_RESERVE, Admission, Holder, Holders, Lease, LeaseKey, Leases, Slot, to_usize,
-};
+use super::{ADMIN_RESERVE, Admission, Holder, Holders, Lease, LeaseKey, Leases, to_usize};
 use crate::core::door::Door;
 use crate::core::reason::Reason;
+use crate::core::slot::Slot;
 use crate::core::time::Monotonic;
 
 impl Leases {

@@ -11,8 +11,9 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::address::Entry;
-use super::door::{DoorIndex, Table};
+use super::door::DoorIndex;
 use super::policy::Policy;
+use super::slot::{Slot, TableIndex, TableList};
 use super::time::Monotonic;
 use super::user::UserIndex;
 
@@ -94,16 +95,10 @@ pub struct Closed {
     pub key: LeaseKey,
     /// The lease as it was.
     pub lease: Lease,
-    /// The entry to delete, and its table. `None` while another lease needs the
-    /// entry, or when it was there before us.
-    pub entry: Option<(Table, Entry)>,
+    /// The entry to delete. `None` while another lease needs it, or when it was
+    /// there before us.
+    pub slot: Option<Slot>,
 }
-
-/// A table among all doors' tables.
-type TableIndex = u16;
-
-/// An entry of a table.
-type Slot = (TableIndex, Entry);
 
 /// How many leases hold an entry, and whether it was there before them.
 #[derive(Debug, Clone, Copy)]
@@ -116,7 +111,6 @@ struct Holders {
 #[derive(Debug)]
 pub struct Leases {
     policy: Arc<Policy>,
-    tables: Vec<Table>,
     table_of_door: Vec<TableIndex>,
     live: BTreeMap<LeaseKey, Lease>,
     deadlines: BTreeSet<(Monotonic, LeaseKey)>,
@@ -129,16 +123,11 @@ pub struct Leases {
 }
 
 impl Leases {
-    /// No leases, under this policy.
+    /// No leases, under this policy. The tables of its doors are added to
+    /// `tables`.
     #[must_use]
-    pub fn new(policy: Arc<Policy>) -> Self {
-        let mut tables: Vec<Table> =
-            policy.doors.iter().map(|door| door.table.clone()).collect();
-        tables.sort_unstable();
-        tables.dedup();
-        let place = |table| tables.binary_search(table).ok().and_then(|at| at.try_into().ok());
-        let table_of_door =
-            policy.doors.iter().map(|door| place(&door.table).unwrap_or_default()).collect();
+    pub fn new(policy: Arc<Policy>, tables: &mut TableList) -> Self {
+        let table_of_door = policy.doors.iter().map(|door| tables.index(&door.table)).collect();
         let doors = (0..).take(policy.doors.len()).map(DoorIndex);
         let has_users =
             doors.map(|door| policy.users.iter().any(|user| user.may_open(door))).collect();
@@ -148,7 +137,6 @@ impl Leases {
             of_user: vec![0; policy.users.len()],
             of_administrator: 0,
             policy,
-            tables,
             table_of_door,
             live: BTreeMap::new(),
             deadlines: BTreeSet::new(),
@@ -162,10 +150,10 @@ impl Leases {
         &self.policy
     }
 
-    /// Every table that some door names, each once.
+    /// The tables that doors name, each once.
     #[must_use]
-    pub fn tables(&self) -> &[Table] {
-        &self.tables
+    pub fn tables(&self) -> BTreeSet<TableIndex> {
+        self.table_of_door.iter().copied().collect()
     }
 
     /// How many leases live.
@@ -219,14 +207,13 @@ impl Leases {
     }
 
     /// The entries in `table` that leases hold and that are ours.
-    pub fn entries_of(&self, table: &Table) -> impl Iterator<Item = Entry> + '_ {
-        let place = self.place(table);
+    pub fn entries_of(&self, table: TableIndex) -> impl Iterator<Item = Entry> + '_ {
         let first = Entry::new(Ipv4Addr::UNSPECIFIED.into(), 0);
-        let start = place.zip(first);
+        let start = first.map(|entry| Slot { table, entry });
         let from = start.map(|slot| self.entries.range(slot..)).into_iter().flatten();
-        from.take_while(move |((at, _), _)| Some(*at) == place)
+        from.take_while(move |(slot, _)| slot.table == table)
             .filter(|(_, holders)| !holders.foreign)
-            .map(|((_, entry), _)| *entry)
+            .map(|(slot, _)| slot.entry)
     }
 
     /// Whether leases hold the entry of `key`, and it was there before us.
@@ -248,14 +235,17 @@ impl Leases {
         self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
-    fn place(&self, table: &Table) -> Option<TableIndex> {
-        self.tables.binary_search(table).ok()?.try_into().ok()
+    /// The entry that `key` needs; `None` for a door that does not exist.
+    #[must_use]
+    pub fn slot(&self, key: &LeaseKey) -> Option<Slot> {
+        let table = self.table_of(key.door)?;
+        Some(Slot { table, entry: self.policy.door(key.door)?.entry(key.address) })
     }
 
-    /// The entry that `key` needs; `None` for a door that does not exist.
-    fn slot(&self, key: &LeaseKey) -> Option<Slot> {
-        let table = self.table_of_door.get(usize::from(key.door.0))?;
-        Some((*table, self.policy.door(key.door)?.entry(key.address)))
+    /// The table of `door`.
+    #[must_use]
+    pub fn table_of(&self, door: DoorIndex) -> Option<TableIndex> {
+        self.table_of_door.get(usize::from(door.0)).copied()
     }
 
     fn count(&mut self, holder: Holder, change: i32) {

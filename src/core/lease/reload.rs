@@ -7,10 +7,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::{Admission, Holder, Lease, LeaseKey, Leases, to_usize};
-use crate::core::address::{self, Entry};
+use crate::core::address;
 use crate::core::credential::Credential;
-use crate::core::door::{Door, DoorIndex, Table};
+use crate::core::door::{Door, DoorIndex};
 use crate::core::policy::{OnRemove, Policy};
+use crate::core::slot::{Slot, TableList};
 use crate::core::time::Monotonic;
 use crate::core::user::{User, UserIndex};
 
@@ -21,17 +22,13 @@ pub enum Step {
     Add {
         /// The first lease that needs it.
         key: LeaseKey,
-        /// The table.
-        table: Table,
         /// The entry.
-        entry: Entry,
+        slot: Slot,
     },
     /// Delete the entry: it is ours, and no lease needs it.
     Delete {
-        /// The table.
-        table: Table,
         /// The entry.
-        entry: Entry,
+        slot: Slot,
     },
 }
 
@@ -92,10 +89,17 @@ impl Leases {
     /// or its holder was removed, `on_remove` decides. To keep leases of removed
     /// doors, `policy` must have these as retired doors. No lease lasts longer
     /// from `now` than its door allows.
-    pub fn under(self, policy: Arc<Policy>, on_remove: OnRemove, now: Monotonic) -> Reloaded {
+    /// The tables of its doors are added to `tables`.
+    pub fn under(
+        self,
+        policy: Arc<Policy>,
+        tables: &mut TableList,
+        on_remove: OnRemove,
+        now: Monotonic,
+    ) -> Reloaded {
         let judge = Judge::new(&self.policy, &policy, on_remove);
         let mut after = Reloaded {
-            leases: Self::new(Arc::clone(&policy)),
+            leases: Self::new(Arc::clone(&policy), tables),
             ended: Vec::new(),
             moved: Vec::new(),
             cut: Vec::new(),
@@ -115,8 +119,8 @@ impl Leases {
     }
 
     /// Whether an entry was there before us; `None` if no lease holds it.
-    fn foreign(&self, table: &Table, entry: Entry) -> Option<bool> {
-        Some(self.entries.get(&(self.place(table)?, entry))?.foreign)
+    fn foreign(&self, slot: Slot) -> Option<bool> {
+        self.entries.get(&slot).map(|holders| holders.foreign)
     }
 }
 
@@ -130,9 +134,10 @@ impl Reloaded {
         now: Monotonic,
     ) {
         let policy = Arc::clone(&self.leases.policy);
-        let Some(door) = policy.door(key.door) else { return };
-        let (table, entry) = (&door.table, door.entry(key.address));
-        let held = old.foreign(table, entry);
+        let Some((door, slot)) = policy.door(key.door).zip(self.leases.slot(&key)) else {
+            return;
+        };
+        let held = old.foreign(slot);
         let user = lease.holder.user().and_then(|user| policy.user(user));
         let most =
             user.map_or(door.max_open_for, |user| user.lifetime(door, Some(door.max_open_for)));
@@ -142,21 +147,19 @@ impl Reloaded {
         if deadline < lease.deadline {
             self.cut.push(key);
         }
-        let was = old.policy.door(before.door);
-        if was.is_some_and(|was| was.table != *table || was.entry(key.address) != entry) {
+        if old.slot(&before) != Some(slot) {
             self.moved.push(key);
         }
         if held.is_none() && admission == Ok(Admission::AddEntry) {
-            self.steps.push(Step::Add { key, table: table.clone(), entry });
+            self.steps.push(Step::Add { key, slot });
         }
     }
 
     fn delete_unneeded(&mut self, old: &Leases) {
         let ours = old.entries.iter().filter(|(_, holders)| !holders.foreign);
-        for ((place, entry), _) in ours {
-            let Some(table) = old.tables.get(usize::from(*place)) else { continue };
-            if self.leases.foreign(table, *entry).is_none() {
-                self.steps.push(Step::Delete { table: table.clone(), entry: *entry });
+        for (slot, _) in ours {
+            if self.leases.foreign(*slot).is_none() {
+                self.steps.push(Step::Delete { slot: *slot });
             }
         }
     }

@@ -77,7 +77,7 @@ impl Confined {
         };
         signals::leave_to_parent()?;
         let waiter = Waiter::new()?;
-        let mut log = if foreground {
+        let log = if foreground {
             // Our own copy, so that none is left when it is closed.
             Log::to_lines(
                 std::fs::File::from(io::stderr().as_fd().try_clone_to_owned()?),
@@ -91,7 +91,7 @@ impl Confined {
             .map(|(uid, gid)| Account { uid: Uid::from_raw(uid), gid: Gid::from_raw(gid) });
         let cell = Cell { directory: Path::new(&cell), account: account.as_ref() };
         if let Err(error) = confine::engine(&cell) {
-            log.say(&Event::CannotConfine { error: &error });
+            log.write(&Event::CannotConfine { error: &error });
             return Err(Broken::System(io::Error::other(error.to_string())));
         }
         drop(log);

@@ -1,4 +1,4 @@
-//! What happened since the keeper began, in numbers.
+//! Refusals and latencies since the keeper started.
 
 use std::time::Duration;
 
@@ -8,25 +8,15 @@ use crate::core::reason::Tally;
 /// in the last class, which has none.
 pub const LATENCY_BOUNDS: [u64; 8] = [100, 200, 500, 1_000, 2_000, 5_000, 20_000, 100_000];
 
-/// Counters.
+/// How claims fared.
 #[derive(Debug, Default)]
 pub struct Stats {
     /// Packets and claims that opened nothing, by reason.
     pub refused: Tally,
-    /// Leases that began.
-    pub opened: u64,
-    /// Leases whose deadline moved.
-    pub extended: u64,
-    /// Leases that ended.
-    pub closed: u64,
     /// Times from a packet being read to its address being in the table, by
     /// class.
     latencies: [u64; LATENCY_BOUNDS.len() + 1],
     latency_sum: Duration,
-    /// Engines that were started in place of one that died.
-    pub engine_restarts: u64,
-    /// Reloads that were done.
-    pub reloads: u64,
 }
 
 impl Stats {

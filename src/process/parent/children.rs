@@ -157,7 +157,7 @@ impl Children {
     }
 
     /// Lets go of engines that ended, and says of those that died how.
-    pub fn reap(&mut self, log: &mut Log) {
+    pub fn reap(&mut self, log: &Log) {
         self.engines.retain(|_, engine| match engine.child.try_wait() {
             Ok(None) => true,
             Ok(Some(status)) => {
@@ -165,7 +165,7 @@ impl Children {
                 let is_ours =
                     engine.is_killed && status.signal() == Some(Signal::SIGKILL as i32);
                 if !status.success() && !is_ours {
-                    log.say(&Event::EngineDied { how: &status.to_string() });
+                    log.write(&Event::EngineDied { how: &status.to_string() });
                 }
                 false
             }

@@ -127,12 +127,13 @@ impl Parent {
         let signals =
             Signals::new().map_err(|error| Failure::new("cannot listen to signals", error))?;
         let waiter = Waiter::new().map_err(|error| Failure::new("cannot wait", error))?;
+        let log = Log::open(options.foreground, options.verbose);
         Ok(Self {
             children: Children::new(program),
             runner: None,
             owned: Owned::default(),
-            tables: Tables::new(firewall),
-            log: Log::open(options.foreground, options.verbose),
+            tables: Tables::new(firewall, log.clone()),
+            log,
             signals,
             waiter,
             locks,
@@ -167,7 +168,7 @@ impl Parent {
                     if let Ok(now) = sys::now() {
                         self.shut(now.monotonic);
                     }
-                    self.log.say(&Event::CannotGoOn { error: &error });
+                    self.log.write(&Event::CannotGoOn { error: &error });
                     self.end_runner();
                     return Err(Failure::Said);
                 }
@@ -197,8 +198,8 @@ impl Parent {
         {
             return Ok(Turn::End(end));
         }
-        self.children.reap(&mut self.log);
-        drop(self.tables.retry(now, &mut self.log));
+        self.children.reap(&self.log);
+        drop(self.tables.retry(now));
         self.log.tick(now);
         if self.stop.is_some_and(|due| due <= now) {
             return Ok(Turn::End(self.give_up(now)));
@@ -206,7 +207,7 @@ impl Parent {
         if self.restart.is_some_and(|due| due <= now) {
             self.restart = None;
             if let Err(error) = self.start_keeper() {
-                self.log.say(&Event::CannotStart { what: "the keeper", error: &error });
+                self.log.write(&Event::CannotStart { what: "the keeper", error: &error });
                 self.restart = Some(self.backoff.after_death(now));
             }
         }
@@ -221,9 +222,9 @@ impl Parent {
         self.children.kill_all();
         self.shut(now);
         if is_stuck {
-            self.log.say(&Event::KeeperStuck);
+            self.log.write(&Event::KeeperStuck);
         }
-        if is_stuck || self.tables.left() > 0 { Err(Failure::Said) } else { Ok(()) }
+        if is_stuck || self.tables.stuck() > 0 { Err(Failure::Said) } else { Ok(()) }
     }
 
     /// Does what signals asked for.
@@ -257,17 +258,18 @@ impl Parent {
     fn heed(&mut self, message: FromKeeper) -> io::Result<()> {
         match message {
             FromKeeper::Ready => self.be_ready()?,
-            FromKeeper::Table { number, table } => self.owned.name(number, table),
-            FromKeeper::Intend { table, entry, foreign } => {
-                self.owned.intend(table, entry, foreign);
-                if let Some(table) = self.owned.table(table) {
-                    self.tables.forget(table, entry);
+            FromKeeper::Table { index, table } => {
+                self.owned.name(index, self.tables.names_mut().index(&table));
+            }
+            FromKeeper::Intend { slot, foreign } => {
+                if let Some(slot) = self.owned.intend(slot, foreign) {
+                    self.tables.forget(slot);
                 }
             }
-            FromKeeper::Gone { table, entry } => self.owned.gone(table, entry),
+            FromKeeper::Gone { slot } => self.owned.gone(slot),
             FromKeeper::Engine { id } => {
                 if let Err(error) = self.children.start_engine(id) {
-                    self.log.say(&Event::CannotStart { what: "an engine", error: &error });
+                    self.log.write(&Event::CannotStart { what: "an engine", error: &error });
                 }
             }
             FromKeeper::End { id } => self.children.end_engine(id),
@@ -307,10 +309,10 @@ impl Parent {
             && (self.was_ready || status.is_none_or(|status| status.code().is_none()))
         {
             let how = status.map_or_else(|| broken.to_string(), |status| status.to_string());
-            self.log.say(&Event::KeeperDied { how: &how, shut });
+            self.log.write(&Event::KeeperDied { how: &how, shut });
         }
         if self.stop.is_some() || (ended_well && shut == 0) || !self.was_ready {
-            let is_good = ended_well && self.tables.left() == 0;
+            let is_good = ended_well && self.tables.stuck() == 0;
             return Some(if is_good { Ok(()) } else { Err(Failure::Said) });
         }
         self.deaths = self.deaths.saturating_add(1);
@@ -322,8 +324,8 @@ impl Parent {
     /// again.
     fn shut(&mut self, now: Monotonic) -> usize {
         let ours = self.owned.take();
-        for (table, entry) in &ours {
-            self.tables.delete(table, *entry, now, &mut self.log);
+        for slot in &ours {
+            self.tables.delete(*slot, now);
         }
         ours.len()
     }

@@ -1,100 +1,99 @@
 //! The entries that are ours, as the keeper announced them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use crate::core::address::Entry;
-use crate::core::door::Table;
+use crate::core::slot::{Slot, TableIndex};
 
-/// What a keeper that dies leaves in the kernel's tables.
+/// What a keeper that dies leaves in the tables. Every keeper numbers tables by
+/// itself; here they have the parent's own indices.
 #[derive(Debug, Default)]
 pub struct Owned {
-    tables: BTreeMap<u16, Arc<Table>>,
-    entries: BTreeSet<(Arc<Table>, Entry)>,
+    tables: BTreeMap<TableIndex, TableIndex>,
+    entries: BTreeSet<Slot>,
 }
 
 impl Owned {
-    /// The keeper calls `table` by `number` from now on.
-    pub fn name(&mut self, number: u16, table: Table) {
-        self.tables.insert(number, Arc::new(table));
+    /// The keeper's index `theirs` means the table `ours` from now on.
+    pub fn name(&mut self, theirs: TableIndex, ours: TableIndex) {
+        self.tables.insert(theirs, ours);
     }
 
-    /// The table that the keeper calls by `number`.
-    #[must_use]
-    pub fn table(&self, number: u16) -> Option<&Table> {
-        self.tables.get(&number).map(Arc::as_ref)
-    }
-
-    /// An entry is about to be ours, or is found to be somebody else's.
-    pub fn intend(&mut self, number: u16, entry: Entry, foreign: bool) {
-        let Some(table) = self.tables.get(&number) else { return };
-        let slot = (Arc::clone(table), entry);
+    /// Records that an entry is about to be ours, or is not. Returns it by our own
+    /// index, if the keeper has named its table.
+    pub fn intend(&mut self, slot: Slot, foreign: bool) -> Option<Slot> {
+        let slot = self.translate(slot)?;
         if foreign {
             self.entries.remove(&slot);
         } else {
             self.entries.insert(slot);
         }
+        Some(slot)
     }
 
-    /// An entry is out.
-    pub fn gone(&mut self, number: u16, entry: Entry) {
-        if let Some(table) = self.tables.get(&number) {
-            self.entries.remove(&(Arc::clone(table), entry));
+    /// Records that an entry was deleted.
+    pub fn gone(&mut self, slot: Slot) {
+        if let Some(slot) = self.translate(slot) {
+            self.entries.remove(&slot);
         }
     }
 
-    /// All that is ours, and is not any more.
+    /// Takes all that is ours.
     #[must_use]
-    pub fn take(&mut self) -> BTreeSet<(Arc<Table>, Entry)> {
+    pub fn take(&mut self) -> BTreeSet<Slot> {
         std::mem::take(&mut self.entries)
+    }
+
+    fn translate(&self, slot: Slot) -> Option<Slot> {
+        self.tables.get(&slot.table).map(|table| Slot { table: *table, ..slot })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::address::Entry;
 
-    fn table(name: &str) -> Table {
-        Table { anchor: None, name: name.into() }
+    fn slot(table: u32, last: u8) -> Slot {
+        Slot { table: TableIndex(table), entry: Entry::host([192, 0, 2, last].into()) }
     }
 
-    fn entry(last: u8) -> Entry {
-        Entry::host([192, 0, 2, last].into())
+    /// The keeper's tables 0 and 1 are ours, 10 and 11.
+    fn owned() -> Owned {
+        let mut owned = Owned::default();
+        owned.name(TableIndex(0), TableIndex(10));
+        owned.name(TableIndex(1), TableIndex(11));
+        owned
     }
 
-    fn left(mut owned: Owned) -> Vec<String> {
-        owned.take().iter().map(|(table, entry)| format!("{} {entry}", table.name)).collect()
+    fn left(mut owned: Owned) -> Vec<Slot> {
+        owned.take().into_iter().collect()
     }
 
     #[test]
-    fn what_was_intended_and_is_not_gone_is_ours() {
-        let mut owned = Owned::default();
-        owned.name(0, table("ssh"));
-        owned.name(1, table("web"));
-        owned.intend(0, entry(7), false);
-        owned.intend(0, entry(8), false);
-        owned.intend(1, entry(7), false);
-        owned.gone(0, entry(8));
-        assert_eq!(left(owned), ["ssh 192.0.2.7", "web 192.0.2.7"]);
+    fn what_was_intended_and_not_deleted_is_ours() {
+        let mut owned = owned();
+        assert_eq!(owned.intend(slot(0, 7), false), Some(slot(10, 7)));
+        owned.intend(slot(0, 8), false);
+        owned.intend(slot(1, 7), false);
+        owned.gone(slot(0, 8));
+        assert_eq!(left(owned), [slot(10, 7), slot(11, 7)]);
     }
 
     #[test]
-    fn what_stood_before_us_is_left_alone() {
-        let mut owned = Owned::default();
-        owned.name(0, table("ssh"));
-        owned.intend(0, entry(7), true);
-        owned.intend(0, entry(8), false);
-        owned.intend(0, entry(8), true);
+    fn what_was_there_before_us_is_left_alone() {
+        let mut owned = owned();
+        owned.intend(slot(0, 7), true);
+        owned.intend(slot(0, 8), false);
+        owned.intend(slot(0, 8), true);
         assert!(left(owned).is_empty());
     }
 
     #[test]
-    fn entries_keep_their_table_when_numbers_change() {
-        let mut owned = Owned::default();
-        owned.name(0, table("ssh"));
-        owned.intend(0, entry(7), false);
-        owned.name(0, table("web"));
-        owned.intend(9, entry(9), false);
-        assert_eq!(left(owned), ["ssh 192.0.2.7"]);
+    fn entries_keep_their_table_when_another_keeper_numbers_them() {
+        let mut owned = owned();
+        owned.intend(slot(0, 7), false);
+        owned.name(TableIndex(0), TableIndex(12));
+        assert_eq!(owned.intend(slot(9, 9), false), None);
+        assert_eq!(left(owned), [slot(10, 7)]);
     }
 }

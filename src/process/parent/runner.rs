@@ -84,7 +84,7 @@ impl Runner {
     }
 
     /// Lets go of one that ended, and says how it did unless that was well.
-    pub fn reap(&mut self, now: Monotonic, log: &mut Log) {
+    pub fn reap(&mut self, now: Monotonic, log: &Log) {
         let Some(child) = &mut self.child else { return };
         let status = match child.try_wait() {
             Ok(None) => return,
@@ -97,17 +97,17 @@ impl Runner {
             self.rest = Some(self.backoff.after_death(now));
         }
         if status.code() == Some(UNTOLD.into()) {
-            log.say(&Event::CommandsUntold);
+            log.write(&Event::CommandsUntold);
         } else if !status.success() && !self.is_killed {
-            log.say(&Event::RunnerDied { how: &status.to_string() });
+            log.write(&Event::RunnerDied { how: &status.to_string() });
         }
     }
 
     /// Kills one that goes on for too long without a keeper.
-    fn kill_overdue(&mut self, now: Monotonic, log: &mut Log) {
+    fn kill_overdue(&mut self, now: Monotonic, log: &Log) {
         if !self.is_killed && self.end.is_some_and(|end| end <= now) {
             self.kill_any();
-            log.say(&Event::CommandsUntold);
+            log.write(&Event::CommandsUntold);
         }
     }
 
@@ -163,8 +163,8 @@ impl Parent {
     /// keeper.
     pub(super) fn look_after_runner(&mut self, now: Monotonic) {
         let Some(runner) = &mut self.runner else { return };
-        runner.reap(now, &mut self.log);
-        runner.kill_overdue(now, &mut self.log);
+        runner.reap(now, &self.log);
+        runner.kill_overdue(now, &self.log);
         if self.stop.is_some() || self.children.keeper().is_none() || !runner.is_wanted(now) {
             return;
         }
@@ -175,7 +175,7 @@ impl Parent {
                 let _ = self.children.hand_over(&ToKeeper::Runner { id }, channel);
             }
             Err(error) => {
-                self.log.say(&Event::CannotStart { what: "the runner", error: &error });
+                self.log.write(&Event::CannotStart { what: "the runner", error: &error });
                 runner.rest = Some(runner.backoff.after_death(now));
             }
         }
@@ -187,8 +187,8 @@ impl Parent {
         let Some(mut runner) = self.runner.take() else { return };
         while let Ok(now) = sys::now() {
             runner.leave(now.monotonic);
-            runner.reap(now.monotonic, &mut self.log);
-            runner.kill_overdue(now.monotonic, &mut self.log);
+            runner.reap(now.monotonic, &self.log);
+            runner.kill_overdue(now.monotonic, &self.log);
             if runner.child.is_none() {
                 return;
             }

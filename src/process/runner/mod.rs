@@ -85,7 +85,7 @@ impl Runner {
         let ToRunner::Start { foreground, account } = start else {
             return Err(Broken::Senseless);
         };
-        let mut log = if foreground {
+        let log = if foreground {
             // Our own copy, so that none is left when it is closed.
             Log::to_lines(File::from(io::stderr().as_fd().try_clone_to_owned()?), false)
         } else {
@@ -97,7 +97,7 @@ impl Runner {
         let account = account
             .map(|(uid, gid)| Account { uid: Uid::from_raw(uid), gid: Gid::from_raw(gid) });
         if let Err(error) = confine::runner(account.as_ref()) {
-            log.say(&Event::CannotConfine { error: &error });
+            log.write(&Event::CannotConfine { error: &error });
             return Err(Broken::System(io::Error::other(error.to_string())));
         }
         Ok(Self {

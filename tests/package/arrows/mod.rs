@@ -8,9 +8,6 @@ mod source;
 
 use source::{Arrow, Module, Tree};
 
-/// Circles that are still to be ended: a file of each, the first in order.
-const CIRCLES: &[&str] = &["process/keeper/once"];
-
 fn house() -> Tree {
     Tree::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
 }
@@ -92,8 +89,7 @@ fn no_rooms_import_each_other_in_a_circle() {
 #[test]
 fn no_files_import_each_other_in_a_circle() {
     let found = circles(&house().arrows());
-    let first: Vec<_> = found.iter().map(|circle| circle[0].as_str()).collect();
-    assert_eq!(first, CIRCLES, "{found:#?}");
+    assert!(found.is_empty(), "{found:#?}");
 }
 
 const LIB: (&str, &str) = ("lib.rs", "pub mod a; pub mod b;");

@@ -320,7 +320,7 @@ fn limits_of_older_clients() {
 #[test]
 fn the_limits_in_the_manuals_are_those_of_the_programs() {
     let lines_a_second = 1_000 / log::LINE_INTERVAL.as_millis();
-    let (running, queued) = (runner::MAX_RUNNING, keeper::MAX_COMMANDS);
+    let (running, queued) = (runner::MAX_RUNNING, keeper::doors::MAX_COMMANDS);
     for text in [
         format!("up to {} bytes", sequence::ATTEMPT_SIZE),
         format!("up to {} bytes", lease::LEASE_SIZE),
@@ -349,7 +349,7 @@ fn the_limits_in_the_manuals_are_those_of_the_programs() {
         let is_there = CONFIGURATION.replace('\n', " ").contains(&text);
         assert!(is_there, "knockd.ron(5) does not say: {text}");
     }
-    let interval = keeper::CHECK_INTERVAL.as_secs();
+    let interval = keeper::doors::CHECK_INTERVAL.as_secs();
     assert!(MESSAGES.contains(&format!("looked for every {interval} seconds")));
     #[cfg(feature = "legacy")]
     limits_of_older_clients();

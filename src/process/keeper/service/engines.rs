@@ -1,4 +1,4 @@
-//! The engines: the one that serves, and those that it takes over from.
+//! The engines: the one that serves, and those that it replaces.
 
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -14,22 +14,22 @@ use crate::message::channel::{Broken, Channel};
 use crate::message::engine::{FromEngine, ToEngine};
 use crate::process::backoff::Backoff;
 
-/// How long an engine may take to serve, or to end once it is told to.
+/// How long an engine may take to serve, or to end when it is retired.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How far an engine is.
+/// The stage of an engine's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// It was started; until then it must serve.
+    /// Started; it must serve by then.
     Starting(Monotonic),
     Serving,
-    /// It was told to end; until then it must have.
+    /// Retired; it must end by then.
     Retiring(Monotonic),
 }
 
-/// One engine, as the keeper sees it.
+/// One engine.
 pub struct Engine {
-    /// What parent and keeper call it.
+    /// Its number, as parent and keeper know it.
     pub id: u32,
     channel: Channel<UnixStream>,
     /// The configuration that it decides by.
@@ -38,10 +38,10 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// What the engine says next.
+    /// The next message.
     ///
     /// # Errors
-    /// [`Broken`]: it is not to be listened to any more.
+    /// [`Broken`]: end it.
     pub fn recv(&mut self) -> Result<Option<FromEngine>, Broken> {
         self.channel.recv()
     }
@@ -100,8 +100,8 @@ pub struct Engines {
 }
 
 impl Engines {
-    /// Makes place for a new one, which is told `messages` first. Returns its
-    /// id and its end of the channel.
+    /// Adds one, and queues its first `messages`. Returns its id and its end of
+    /// the channel.
     ///
     /// # Errors
     /// The system's.
@@ -139,7 +139,7 @@ impl Engines {
         self.all.last().map(|engine| engine.id)
     }
 
-    /// Engine `id` serves: those before it are told to end. Whether it was
+    /// Retires all engines before `id`, which serves now. Returns whether it was
     /// still starting.
     pub fn serves(&mut self, id: u32, now: Monotonic) -> bool {
         let Some(place) = self.all.iter().position(|engine| engine.id == id) else {
@@ -153,22 +153,22 @@ impl Engines {
         engine.stage = Stage::Serving;
         for engine in old.iter_mut().filter(|old| !matches!(old.stage, Stage::Retiring(_))) {
             engine.stage = Stage::Retiring(now + PATIENCE);
-            // One that cannot be told is ended when patience is.
+            // One that cannot be reached is ended when it is late.
             drop(engine.channel.queue(&ToEngine::Retire, None));
             drop(engine.channel.flush());
         }
         true
     }
 
-    /// Tells the newest something. One that does not read is found later.
-    pub fn tell(&mut self, message: &ToEngine, descriptor: Option<OwnedFd>) {
+    /// Sends the newest a message. One that does not read is found later.
+    pub fn send(&mut self, message: &ToEngine, descriptor: Option<OwnedFd>) {
         if let Some(engine) = self.all.last_mut() {
             drop(engine.channel.queue(message, descriptor));
             drop(engine.channel.flush());
         }
     }
 
-    /// Sends what is left to send to engine `id`.
+    /// Sends engine `id` what is queued.
     ///
     /// # Errors
     /// [`Broken`].
@@ -176,8 +176,8 @@ impl Engines {
         self.get(id).map_or(Ok(()), |engine| engine.channel.flush())
     }
 
-    /// Lets go of engine `id`. If it was the newest, another is due; whether
-    /// that is so.
+    /// Removes engine `id`. Returns whether it was the newest: then another is
+    /// due.
     pub fn remove(&mut self, id: u32, now: Monotonic) -> bool {
         let was_newest = self.newest() == Some(id);
         self.all.retain(|engine| engine.id != id);
@@ -187,7 +187,7 @@ impl Engines {
         was_newest
     }
 
-    /// Those that took too long.
+    /// Those that are late.
     pub fn overdue(&self, now: Monotonic) -> Vec<u32> {
         let is_late = |engine: &&Engine| match engine.stage {
             Stage::Starting(end) | Stage::Retiring(end) => end <= now,
@@ -196,7 +196,7 @@ impl Engines {
         self.all.iter().filter(is_late).map(|engine| engine.id).collect()
     }
 
-    /// Whether another engine is to be started now.
+    /// Whether another engine is due.
     pub fn is_wanted(&self, now: Monotonic) -> bool {
         self.restart.is_some_and(|due| due <= now)
     }
@@ -206,7 +206,7 @@ impl Engines {
         self.restart = Some(self.backoff.after_death(now));
     }
 
-    /// When [`Self::overdue`] or [`Self::is_wanted`] will say something else.
+    /// When [`Self::overdue`] or [`Self::is_wanted`] changes.
     pub fn next_deadline(&self) -> Option<Monotonic> {
         let ends = self.all.iter().filter_map(|engine| match engine.stage {
             Stage::Starting(end) | Stage::Retiring(end) => Some(end),

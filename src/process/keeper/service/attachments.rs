@@ -1,9 +1,9 @@
-//! Which interfaces are captured on, and who gets their descriptors.
+//! Interfaces that are captured on, and the engines that get their descriptors.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use super::service::{LOOK_INTERVAL, Service};
+use super::{LOOK_INTERVAL, Service};
 use crate::capture::{Change, Handout};
 use crate::core::time::Monotonic;
 use crate::log::event::Event;
@@ -12,9 +12,9 @@ use crate::sys;
 use crate::sys::confine;
 
 impl Service {
-    /// An engine could not read what it was given.
+    /// Opens a capture again that an engine could not read.
     pub(super) fn recapture(&mut self, capture: u32, now: Monotonic) {
-        // An engine that says so all the time is not to keep us busy.
+        // A compromised engine must not keep us busy with this.
         let is_often = self.last_failure.is_some_and(|last| now.since(last) < LOOK_INTERVAL);
         if is_often {
             self.next_look.get_or_insert(now + LOOK_INTERVAL);
@@ -22,15 +22,15 @@ impl Service {
         }
         self.last_failure = Some(now);
         let changes = self.capture.failed(capture);
-        self.say_changes(&changes);
+        self.log_changes(&changes);
         self.hand_out_changes(&changes);
     }
 
-    /// Looks at the interfaces, if they changed or a look is due.
+    /// Enumerates the interfaces, if they changed or that is due.
     pub(super) fn look(&mut self, changed: bool, now: Monotonic) {
         if changed || self.next_look.is_some_and(|due| due <= now) {
             let changes = self.capture.refresh();
-            self.say_changes(&changes);
+            self.log_changes(&changes);
             self.hand_out_changes(&changes);
         }
         if !self.capture.has_failed() {
@@ -39,33 +39,33 @@ impl Service {
             self.next_look = Some(now + LOOK_INTERVAL);
         }
         let dropped = self.capture.dropped();
-        if let Some(more @ 1..) = dropped.checked_sub(self.told_dropped) {
-            self.keeper.log().lost_packets(more, now);
+        if let Some(more @ 1..) = dropped.checked_sub(self.logged_drops) {
+            self.log.lost_packets(more, now);
             self.dropped += more;
         }
-        self.told_dropped = dropped;
+        self.logged_drops = dropped;
     }
 
-    pub(super) fn hand_out_changes(&mut self, changes: &[Change]) {
+    fn hand_out_changes(&mut self, changes: &[Change]) {
         for change in changes {
             match change {
                 Change::Attached { id, .. } => {
                     let handout = self.capture.attached().find(|handout| handout.id == *id);
                     if let Some(Ok((message, fd))) = handout.map(|handout| hand_out(&handout)) {
-                        self.engines.tell(&message, fd);
+                        self.engines.send(&message, fd);
                     }
                 }
                 Change::Lost { id, .. } => {
-                    self.engines.tell(&ToEngine::Release { id: *id }, None);
+                    self.engines.send(&ToEngine::Release { id: *id }, None);
                 }
                 Change::Waiting { .. } => {}
             }
         }
     }
 
-    pub(super) fn say_changes(&mut self, changes: &[Change]) {
+    pub(super) fn log_changes(&mut self, changes: &[Change]) {
         for change in changes {
-            self.keeper.log().say(&match change {
+            self.log.write(&match change {
                 Change::Attached { name, .. } => Event::Attached { interface: name },
                 Change::Waiting { name, why } => Event::Waiting { interface: name, why },
                 Change::Lost { name, .. } => Event::Lost { interface: name },
@@ -74,7 +74,7 @@ impl Service {
         if changes.iter().any(|change| matches!(change, Change::Attached { .. }))
             && let Ok(now) = sys::now()
         {
-            self.keeper.watch(&self.capture.names(), now.monotonic);
+            self.keeper.doors.watch(&self.capture.names(), now.monotonic);
         }
     }
 }

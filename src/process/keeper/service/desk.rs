@@ -1,11 +1,9 @@
-//! What administrators ask of the keeper, and what it tells them.
+//! Answers the requests of administrators.
 
 use std::fmt::Display;
 use std::time::Duration;
 
-use super::Keeper;
-use super::orders::Whose;
-use super::service::Service;
+use super::Service;
 use crate::config::{self, Config};
 use crate::control::answer;
 use crate::control::health::SOUND;
@@ -14,9 +12,11 @@ use crate::control::server::{Caller, Desk, LeaseLine, Reply, Ticket};
 use crate::core::lease::{Holder, Lease, LeaseKey};
 use crate::core::reason::Reason;
 use crate::core::time::{Monotonic, Now};
-use crate::keep::slots::SLOT;
+use crate::log::Log;
 use crate::message::VERSION;
 use crate::message::engine::ToEngine;
+use crate::process::keeper::Keeper;
+use crate::process::keeper::doors::Whose;
 
 impl Service {
     /// Serves administrators, as far as they are `ready`.
@@ -26,12 +26,14 @@ impl Service {
             return self.publish(now.monotonic);
         }
         let (facts, asked) = (Facts::of(self, now), Asked::default());
-        let mut desk = Counter { keeper: &mut self.keeper, facts, now: now.monotonic, asked };
+        let log = self.log.clone();
+        let mut desk =
+            Counter { keeper: &mut self.keeper, log, facts, now: now.monotonic, asked };
         self.control.serve(ready, &mut desk, now.monotonic);
         let Asked { reload, verbose } = desk.asked;
         if let Some(verbose) = verbose {
             self.verbose = verbose;
-            self.engines.tell(&ToEngine::Verbose(verbose), None);
+            self.engines.send(&ToEngine::Verbose(verbose), None);
         }
         for ticket in reload {
             let done = self.reload(now);
@@ -42,32 +44,33 @@ impl Service {
         self.publish(now.monotonic);
     }
 
-    /// Passes on what was said to those who listen.
+    /// Sends the new lines of the log to `knockctl monitor`.
     fn publish(&mut self, now: Monotonic) {
-        while let Some(line) = self.keeper.log().next_line() {
+        while let Some(line) = self.log.next_line() {
             self.control.publish(&line, now);
         }
-        let is_monitored = self.control.is_monitored();
-        self.keeper.log().set_followed(is_monitored);
+        self.log.set_followed(self.control.is_monitored());
     }
 }
 
-/// What was asked for that takes more than the keeper.
+/// Orders that only the service can carry out.
 #[derive(Default)]
 struct Asked {
     reload: Vec<Ticket>,
     verbose: Option<bool>,
 }
 
-/// What the keeper itself does not know.
+/// What only the service knows.
 struct Facts {
-    counters: [(&'static str, u64); 3],
+    counters: [(&'static str, u64); 5],
     health: Vec<(String, String)>,
 }
 
 impl Facts {
     fn of(service: &Service, now: Now) -> Self {
         let counters = [
+            ("reloads", service.reloads),
+            ("engine_restarts", service.engine_restarts),
             ("dropped", service.dropped),
             ("keeper_restarts", service.deaths.into()),
             ("clock_steps", service.clock.steps),
@@ -95,11 +98,11 @@ impl Service {
         for (name, why) in self.capture.waiting() {
             say("waiting", &format_args!("{name}={why}"));
         }
-        say("engine_restarts", &self.keeper.stats.engine_restarts);
+        say("engine_restarts", &self.engine_restarts);
         say("keeper_restarts", &self.deaths);
         say("dropped", &self.dropped);
         say("clock_steps", &self.clock.steps);
-        // The journal is made anew at each start.
+        // Each start writes a new journal.
         say("journal_age", &uptime);
         self.keeper.say_health(&mut say, now.monotonic);
         health
@@ -108,28 +111,27 @@ impl Service {
 
 impl Keeper {
     fn say_health(&self, say: &mut dyn FnMut(&str, &dyn Display), now: Monotonic) {
-        say("journal", &self.journal.trouble().unwrap_or(SOUND));
-        say("journal_bytes", &((self.journal.room().1 + 1) * SLOT));
-        let left =
-            self.journal.barrier().loss.map_or(Duration::ZERO, |(started, skew)| {
-                skew.saturating_sub(now.since(started))
-            });
+        let Self { doors, memory, .. } = self;
+        say("journal", &memory.trouble().unwrap_or(SOUND));
+        say("journal_bytes", &memory.journal_bytes());
+        let left = memory
+            .barrier()
+            .loss
+            .map_or(Duration::ZERO, |(started, skew)| skew.saturating_sub(now.since(started)));
         say("uncertain", &left.as_secs());
-        let lease_file = if self.books.has_file() { SOUND } else { "it cannot be written" };
+        let lease_file = if doors.has_lease_file() { SOUND } else { "it cannot be written" };
         say("lease_file", &lease_file);
-        for table in self.tables.unusable() {
-            for door in self.policy.doors.iter().filter(|door| door.table == *table) {
-                say("unusable", &format_args!("{}=table {table} cannot be used", door.name));
-            }
+        for (_, door) in doors.list().filter(|(index, _)| !doors.is_usable(*index)) {
+            let (name, table) = (&door.name, &door.table);
+            say("unusable", &format_args!("{name}=table {table} cannot be used"));
         }
     }
 
     fn line(&self, key: LeaseKey, lease: &Lease, now: Monotonic) -> LeaseLine {
-        let door =
-            self.policy.door(key.door).map_or_else(String::new, |door| door.name.clone());
+        let policy = self.doors.leases().policy();
+        let door = policy.door(key.door).map_or_else(String::new, |door| door.name.clone());
         let holder = match lease.holder {
-            Holder::User(user) => self
-                .policy
+            Holder::User(user) => policy
                 .user(user)
                 .map_or(answer::Holder::Former, |user| answer::Holder::User(user.name.clone())),
             Holder::Sequence => answer::Holder::Sequence,
@@ -142,15 +144,16 @@ impl Keeper {
             holder,
             age: now.since(lease.opened),
             remaining: lease.deadline.since(now),
-            foreign: self.leases.is_foreign(&key),
+            foreign: self.doors.leases().is_foreign(&key),
         };
         LeaseLine { key, lease }
     }
 }
 
-/// Where administrators are served.
+/// Answers from the keeper and the facts.
 struct Counter<'a> {
     keeper: &'a mut Keeper,
+    log: Log,
     facts: Facts,
     now: Monotonic,
     asked: Asked,
@@ -158,31 +161,31 @@ struct Counter<'a> {
 
 impl Desk for Counter<'_> {
     fn order(&mut self, order: Order, ticket: Ticket) -> Reply {
-        let (keeper, now) = (&mut *self.keeper, self.now);
+        let (doors, now) = (&mut self.keeper.doors, self.now);
         let seconds = |span: Duration| format!("{}s", span.as_secs());
         let closed = |count: usize| format!("{count} closed");
         match order {
             Order::Open { door, address, seconds: span } => {
                 let span = span.map(|span| Duration::from_secs(span.into()));
-                keeper.order_open(&door, address, span, now).map(seconds).into()
+                doors.order_open(&door, address, span, now).map(seconds).into()
             }
             Order::Extend { door, address, seconds: span } => {
                 let span = Duration::from_secs(span.into());
-                keeper.order_extend(&door, address, span, now).map(seconds).into()
+                doors.order_extend(&door, address, span, now).map(seconds).into()
             }
             Order::CloseLease { door, address } => {
-                keeper.order_close(&Whose::One(door, address), now).map(closed).into()
+                doors.order_close(&Whose::One(door, address), now).map(closed).into()
             }
             Order::CloseUser { name } => {
-                keeper.order_close(&Whose::User(name), now).map(closed).into()
+                doors.order_close(&Whose::User(name), now).map(closed).into()
             }
-            Order::CloseAll => keeper.order_close(&Whose::All, now).map(closed).into(),
+            Order::CloseAll => doors.order_close(&Whose::All, now).map(closed).into(),
             Order::Reload => {
                 self.asked.reload.push(ticket);
                 Reply::Later
             }
             Order::Log { verbose } => {
-                keeper.log().set_verbose(verbose);
+                self.log.set_verbose(verbose);
                 self.asked.verbose = Some(verbose);
                 Reply::Done(String::new())
             }
@@ -190,36 +193,34 @@ impl Desk for Counter<'_> {
     }
 
     fn leases_after(&mut self, cursor: Option<LeaseKey>, at_most: usize) -> Vec<LeaseLine> {
-        let leases = self.keeper.leases.iter_after(cursor).take(at_most);
+        let leases = self.keeper.doors.leases().iter_after(cursor).take(at_most);
         leases.map(|(key, lease)| self.keeper.line(key, lease, self.now)).collect()
     }
 
     fn doors(&mut self) -> Vec<answer::Door> {
-        let unusable: Vec<_> = self.keeper.tables.unusable().collect();
-        let doors = (0..).map(crate::core::door::DoorIndex).zip(&self.keeper.policy.doors);
+        let doors = &self.keeper.doors;
         doors
+            .list()
             .map(|(index, door)| answer::Door {
                 name: door.name.clone(),
                 table: door.table.clone(),
-                leases: self.keeper.leases.count_of(index),
-                usable: !unusable.contains(&&door.table),
+                leases: doors.leases().count_of(index),
+                usable: doors.is_usable(index),
             })
             .collect()
     }
 
     fn stats(&mut self) -> Vec<(String, u64)> {
-        let stats = &self.keeper.stats;
-        let (used, room) = self.keeper.journal.room();
+        let Keeper { doors, memory, stats, .. } = &*self.keeper;
+        let (counts, (used, room)) = (doors.counts(), memory.room());
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         let own = [
-            ("leases", count(self.keeper.leases.len())),
+            ("leases", count(doors.leases().len())),
             ("journal_used", count(used)),
             ("journal_room", count(room)),
-            ("opened", stats.opened),
-            ("extended", stats.extended),
-            ("closed", stats.closed),
-            ("reloads", stats.reloads),
-            ("engine_restarts", stats.engine_restarts),
+            ("opened", counts.opened),
+            ("extended", counts.extended),
+            ("closed", counts.closed),
         ];
         let all = own.into_iter().chain(self.facts.counters);
         let mut all: Vec<_> = all.map(|(name, count)| (name.to_owned(), count)).collect();

@@ -1,34 +1,34 @@
-//! What engines say, and their coming and going.
+//! Messages of engines, and how engines start and end.
 
 use std::sync::Arc;
 
-use super::Origin;
 use super::attachments::hand_out;
-use super::service::{MESSAGE_BUDGET, Service};
+use super::{MESSAGE_BUDGET, Service};
 use crate::core::time::{Monotonic, Now};
 use crate::log::event::Event;
 use crate::message::channel::Broken;
 use crate::message::engine::{FromEngine, ToEngine};
 use crate::message::parent::FromKeeper;
+use crate::process::keeper::Origin;
 use crate::sys;
 use crate::sys::confine;
 
 impl Service {
-    /// Hears engine `id`, or sends it what is left to send.
-    pub(super) fn hear_engine(&mut self, id: u32, write: bool, now: Now) {
-        let heard = if write { self.engines.flush(id) } else { self.hear_messages(id, now) };
-        if let Err(error) = heard {
+    /// Dispatches messages of engine `id`, or sends it what is queued.
+    pub(super) fn dispatch_engine(&mut self, id: u32, write: bool, now: Now) {
+        let done = if write { self.engines.flush(id) } else { self.dispatch(id, now) };
+        if let Err(error) = done {
             self.lose_engine(id, &error, now.monotonic);
         }
     }
 
-    fn hear_messages(&mut self, id: u32, now: Now) -> Result<(), Broken> {
+    fn dispatch(&mut self, id: u32, now: Now) -> Result<(), Broken> {
         for _ in 0..MESSAGE_BUDGET {
             let Some(engine) = self.engines.get(id) else { return Ok(()) };
             let Some(message) = engine.recv()? else { return Ok(()) };
             let policy = self.keeper.policy();
             match message {
-                FromEngine::Serving => self.be_served(id, now.monotonic),
+                FromEngine::Serving => self.use_engine(id, now.monotonic),
                 FromEngine::Open { claim, source, seen } => {
                     // Each grant has its own time, as each packet had.
                     let now = sys::now().unwrap_or(now);
@@ -49,49 +49,51 @@ impl Service {
         Ok(())
     }
 
-    /// The newest engine serves; at the first time the daemon is ready.
-    pub(super) fn be_served(&mut self, id: u32, now: Monotonic) {
+    /// Uses the newest engine, which serves now. With the first one the daemon is
+    /// ready.
+    fn use_engine(&mut self, id: u32, now: Monotonic) {
         if !self.engines.serves(id, now) || self.is_ready {
             return;
         }
         self.is_ready = true;
         let interfaces = self.capture.names().len();
         let doors = self.config.policy.doors.len();
-        self.keeper.log().say(&Event::Ready { interfaces, doors });
-        if let Some(parent) = self.keeper.books.parent() {
-            // If it is gone, the next turn tells.
-            drop(parent.send(&FromKeeper::Ready, None));
-        }
+        self.log.write(&Event::Ready { interfaces, doors });
+        self.parent.notify(&FromKeeper::Ready);
         if !self.foreground {
-            // Nobody is at the terminal any more.
+            // The terminal may be closed now.
             drop(sys::silence(sys::Silence::Errors));
         }
     }
 
-    /// An engine is gone, or is not listened to any more.
-    pub(super) fn lose_engine(&mut self, id: u32, why: &Broken, now: Monotonic) {
-        if let Some(parent) = self.keeper.books.parent() {
-            drop(parent.send(&FromKeeper::End { id }, None));
-        }
+    /// Ends an engine that died or misbehaved.
+    fn lose_engine(&mut self, id: u32, why: &Broken, now: Monotonic) {
+        self.parent.notify(&FromKeeper::End { id });
         if self.engines.remove(id, now) {
-            self.keeper.stats.engine_restarts += 1;
-            self.keeper.log().say(&Event::EngineLost { why });
+            self.engine_restarts += 1;
+            self.log.write(&Event::EngineLost { why });
         }
     }
 
-    pub(super) fn engine_chores(&mut self, now: Now) {
+    /// Ends engines that are late, and starts one where one died.
+    pub(super) fn replace_engines(&mut self, now: Now) {
         for id in self.engines.overdue(now.monotonic) {
             self.lose_engine(id, &Broken::Stuck, now.monotonic);
         }
-        if self.engines.is_wanted(now.monotonic)
-            && let Err(error) = self.start_engine(now)
-        {
-            self.keeper.log().say(&Event::CannotStart { what: "an engine", error: &error });
+        if self.engines.is_wanted(now.monotonic) {
+            self.try_start_engine(now);
+        }
+    }
+
+    /// Starts an engine; after a failure, tries again later.
+    pub(super) fn try_start_engine(&mut self, now: Now) {
+        if let Err(error) = self.start_engine(now) {
+            self.log.write(&Event::CannotStart { what: "an engine", error: &error });
             self.engines.put_off(now.monotonic);
         }
     }
 
-    /// Has the parent start an engine, which gets the configuration and every
+    /// Asks the parent to start an engine, which gets the configuration and every
     /// capture descriptor. Those that serve already go on until it serves.
     pub(super) fn start_engine(&mut self, now: Now) -> Result<(), Broken> {
         let directory = confine::empty_directory(&self.config.directories.run)?;
@@ -100,7 +102,7 @@ impl Service {
             foreground: self.foreground,
             verbose: self.verbose,
             account: account.map(|account| (account.uid.as_raw(), account.gid.as_raw())),
-            barrier: self.keeper.barrier(),
+            barrier: self.keeper.memory.barrier(),
             files: self.config.files.encode(),
             cell: directory.display().to_string(),
         };
@@ -110,7 +112,6 @@ impl Service {
         }
         let policy = Arc::clone(&self.config.policy);
         let (id, channel) = self.engines.add(policy, messages, now.monotonic)?;
-        let parent = self.keeper.books.parent().ok_or(Broken::Ended)?;
-        parent.send(&FromKeeper::Engine { id }, Some(channel))
+        self.parent.send(&FromKeeper::Engine { id }, Some(channel))
     }
 }

@@ -1,14 +1,14 @@
-//! What an administrator orders.
+//! Orders of the administrator.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::Keeper;
+use super::Doors;
 use crate::core::address;
-use crate::core::door::{Door, DoorIndex};
 use crate::core::lease::{Admission, Holder, LeaseKey};
 use crate::core::reason::Reason;
 use crate::core::time::Monotonic;
+use crate::core::user::UserIndex;
 use crate::log::event::Ending;
 
 /// Which leases to close.
@@ -22,7 +22,7 @@ pub enum Whose {
     All,
 }
 
-impl Keeper {
+impl Doors {
     /// Opens a door, beyond the limits of users, up to the door's longest
     /// lifetime. Returns for how long.
     ///
@@ -40,7 +40,7 @@ impl Keeper {
         self.order(door, key, admission, span, now)
     }
 
-    /// Extends a lease that lives. Returns for how long.
+    /// Extends a live lease. Returns for how long.
     ///
     /// # Errors
     /// Why not, as one line.
@@ -60,7 +60,7 @@ impl Keeper {
             .map_err(|reason| cannot(door, address, reason))
     }
 
-    /// Closes leases, and takes their entries out. Returns how many.
+    /// Closes leases. Returns how many.
     ///
     /// # Errors
     /// Why there is nothing to close, as one line.
@@ -74,33 +74,34 @@ impl Keeper {
                 vec![key]
             }
             Whose::User(name) => {
-                let users = (0..).zip(&self.policy.users);
+                let users = (0..).map(UserIndex).zip(&self.leases.policy().users);
                 let user = users.into_iter().find(|(_, user)| user.name == *name);
                 let (index, _) = user.ok_or_else(|| format!("there is no user {name}"))?;
-                self.leases.of_user(crate::core::user::UserIndex(index))
+                self.leases.of_user(index)
             }
             Whose::All => self.leases.iter_after(None).map(|(key, _)| key).collect(),
         };
         let mut gone = Vec::new();
         for key in &keys {
             if let Some(closed) = self.leases.close(*key) {
-                gone.extend(self.shut(closed, Ending::Ordered, now));
+                gone.extend(self.close(closed, Ending::Ordered, now));
             }
         }
-        self.kill_states(&gone, now);
+        self.kill_states(&self.policy(), &gone, now);
         Ok(keys.len())
     }
 
-    /// The lease that an order is about, and the span that it gets.
+    /// The lease that an order names, and its span.
     fn ordered(
         &self,
         name: &str,
         address: IpAddr,
         span: Option<Duration>,
     ) -> Result<(LeaseKey, Duration), String> {
-        let (door, found): (DoorIndex, &Door) =
-            self.policy.door_by_name(name).ok_or_else(|| format!("there is no door {name}"))?;
-        let host = address::host(address, self.policy.loopback)
+        let policy = self.leases.policy();
+        let (door, found) =
+            policy.door_by_name(name).ok_or_else(|| format!("there is no door {name}"))?;
+        let host = address::host(address, policy.loopback)
             .ok_or_else(|| format!("{address} is not the address of a host"))?;
         Ok((LeaseKey { door, address: host }, found.lifetime(span)))
     }
@@ -114,7 +115,7 @@ impl Keeper {
         now: Monotonic,
     ) -> Result<Duration, String> {
         let holder = match self.leases.get(&key) {
-            // Who holds it keeps it.
+            // The holder stays.
             Some(lease) => lease.holder,
             None => Holder::Administrator,
         };

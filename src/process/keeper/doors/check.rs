@@ -1,0 +1,60 @@
+//! Checks whether tables still hold what they should, and whether the rules of
+//! the firewall use them.
+
+use super::{CHECK_INTERVAL, Doors};
+use crate::core::door::OnClose;
+use crate::core::slot::Slot;
+use crate::core::time::Monotonic;
+use crate::firewall::Error;
+use crate::log::event::Ending;
+
+impl Doors {
+    /// Looks at the firewall for the first time, and logs what is wrong there or
+    /// makes doors on `interfaces` useless.
+    ///
+    /// # Errors
+    /// When the system does not let us use the firewall at all.
+    pub fn survey(&mut self, interfaces: &[String], now: Monotonic) -> Result<(), Error> {
+        let policy = self.policy();
+        let mut doors = policy.doors.iter();
+        let killer = doors.find(|door| door.on_close == OnClose::KillStates);
+        self.tables.survey(&self.leases.tables(), killer)?;
+        self.watch(interfaces, now);
+        Ok(())
+    }
+
+    /// Checks the firewall again, now that `interfaces` are captured on.
+    pub fn watch(&mut self, interfaces: &[String], now: Monotonic) {
+        self.interfaces = interfaces.to_vec();
+        self.check(now);
+    }
+
+    pub(super) fn check_if_due(&mut self, now: Monotonic) {
+        if !self.has_something_to_lose() {
+            self.next_check = None;
+        }
+        if self.next_check.is_some_and(|due| due <= now) {
+            self.check(now);
+        }
+    }
+
+    /// Checks all tables. An entry that somebody deleted ends its leases.
+    pub(super) fn check(&mut self, now: Monotonic) {
+        let (tables, mut gone) = (self.leases.tables(), Vec::new());
+        for table in &tables {
+            let ours: Vec<_> = self.leases.entries_of(*table).collect();
+            for entry in self.tables.check(*table, &ours) {
+                for closed in self.leases.revoke(Slot { table: *table, entry }) {
+                    gone.extend(self.close(closed, Ending::Revoked, now));
+                }
+            }
+        }
+        self.kill_states(&self.policy(), &gone, now);
+        self.tables.review(&tables, &self.interfaces);
+        self.next_check = self.has_something_to_lose().then(|| now + CHECK_INTERVAL);
+    }
+
+    fn has_something_to_lose(&self) -> bool {
+        !self.leases.is_empty() || !self.tables.unusable().is_empty()
+    }
+}

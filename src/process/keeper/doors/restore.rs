@@ -1,0 +1,168 @@
+//! What an earlier run left: its leases and its entries.
+
+use std::path::Path;
+
+use super::{CHECK_INTERVAL, Doors, record};
+use crate::core::door::DoorIndex;
+use crate::core::lease::{ADMIN_RESERVE, Holder, Lease, LeaseKey};
+use crate::core::slot::Slot;
+use crate::core::time::{BootId, Monotonic};
+use crate::keep::leases::{self, LeaseFile, Nothing, Recovered};
+use crate::keep::recovery::{self, Plan, Restore};
+use crate::log::event::Event;
+use crate::message::runner::Occasion;
+
+impl Doors {
+    /// Continues where an earlier run ended: restores leases before their
+    /// deadline, and deletes entries that no lease holds.
+    pub fn restore(
+        &mut self,
+        run: &Path,
+        boot: BootId,
+        left: Result<Recovered, Nothing>,
+        now: Monotonic,
+    ) {
+        let Plan { delete, over, restore } = match left {
+            Ok(left) => recovery::plan(&left, now),
+            Err(Nothing::Missing | Nothing::OtherBoot) => Plan::default(),
+            Err(Nothing::Broken(why)) => {
+                self.log.write(&Event::LeasesLost { why: &why });
+                Plan::default()
+            }
+        };
+        for (table, entry) in delete {
+            let slot = Slot { table: self.tables.names_mut().index(&table), entry };
+            self.sweep(slot, now);
+        }
+        for left in &over {
+            self.run_over(left, now);
+        }
+        let restored: Vec<_> =
+            restore.iter().filter_map(|left| self.restore_lease(left, now)).collect();
+        // On disk before any entry is added again.
+        self.open_lease_file(run, boot);
+        for (key, was_suspended) in restored {
+            self.add_again(key, now);
+            if let Some(lease) = self.leases.get(&key).copied()
+                && was_suspended
+            {
+                // Its `on_close` command ran when the daemon stopped.
+                let (policy, left) = (self.policy(), lease.deadline.since(now));
+                self.run(&policy, Occasion::Open, (key, lease.holder), left, now);
+            }
+        }
+    }
+
+    /// Restores one lease, if it is still allowed; otherwise deletes its entry.
+    /// Returns its key, and whether it was suspended.
+    fn restore_lease(&mut self, left: &Restore, now: Monotonic) -> Option<(LeaseKey, bool)> {
+        let slot =
+            Slot { table: self.tables.names_mut().index(&left.table), entry: left.entry };
+        if let Some((door, holder)) = self.allowed(left, slot) {
+            let key = LeaseKey { door, address: left.address };
+            let foreign = self.is_foreign(left, &key, slot, now);
+            let put = self.leases.restore(key, holder, left.opened, left.deadline, foreign);
+            return put.is_ok().then_some((key, left.suspended));
+        }
+        // The entry and the command of a suspended lease went with the stop.
+        if !left.suspended {
+            if !left.foreign {
+                self.sweep(slot, now);
+            }
+            self.run_over(left, now);
+        }
+        None
+    }
+
+    /// Queues the `on_close` command of a lease that ended without one.
+    fn run_over(&mut self, left: &Restore, now: Monotonic) {
+        let policy = self.policy();
+        let Some((_, door)) = policy.door_by_name(&left.door) else { return };
+        let user = match left.holder {
+            leases::Holder::User(id) => policy.user_by_id(&id).map(|(_, user)| user),
+            _ => None,
+        };
+        let span = left.deadline.min(now).since(left.opened);
+        self.commands.run(door, Occasion::Close, left.address, user, span, now);
+    }
+
+    /// The door and the holder of a lease of an earlier run, if the configuration
+    /// still allows it.
+    fn allowed(&self, left: &Restore, slot: Slot) -> Option<(DoorIndex, Holder)> {
+        let policy = self.leases.policy();
+        let (door, _) = policy.door_by_name(&left.door)?;
+        if self.leases.slot(&LeaseKey { door, address: left.address }) != Some(slot) {
+            return None;
+        }
+        let holder = match left.holder {
+            leases::Holder::User(id) => {
+                let (index, user) = policy.user_by_id(&id)?;
+                let may = user.may_open(door) && user.networks.allow(left.address);
+                may.then_some(Holder::User(index))?
+            }
+            leases::Holder::Sequence => {
+                policy.has_sequence_to(door).then_some(Holder::Sequence)?
+            }
+            leases::Holder::Administrator => Holder::Administrator,
+            leases::Holder::Former => Holder::Removed,
+        };
+        Some((door, holder))
+    }
+
+    /// Whether the entry of a lease of an earlier run is not ours.
+    fn is_foreign(
+        &mut self,
+        left: &Restore,
+        key: &LeaseKey,
+        slot: Slot,
+        now: Monotonic,
+    ) -> bool {
+        if self.leases.is_held(key) {
+            return self.leases.is_foreign(key);
+        }
+        left.foreign || (left.suspended && self.tables.has_foreign(slot, now).unwrap_or(false))
+    }
+
+    /// Deletes an entry that is ours and that no lease holds.
+    fn sweep(&mut self, slot: Slot, now: Monotonic) {
+        if self.tables.delete(slot, now)
+            && let Some(table) = self.tables.names().get(slot.table)
+        {
+            self.log.write_limited(&Event::Swept { entry: slot.entry, table }, now);
+        }
+    }
+
+    /// Starts a lease file with all live leases.
+    pub(super) fn open_lease_file(&mut self, run: &Path, boot: BootId) {
+        let policy = self.leases.policy();
+        let capacity = policy.limits.max_leases.saturating_add(ADMIN_RESERVE);
+        let live = self
+            .leases
+            .iter_after(None)
+            .map(|(key, lease)| record(policy, key, lease, self.leases.is_foreign(&key)));
+        let file = LeaseFile::create(run, boot, &policy.doors, capacity, live);
+        self.books.keep_in(file);
+        self.report_books();
+    }
+
+    /// Adds the entry of a lease of an earlier run again.
+    fn add_again(&mut self, key: LeaseKey, now: Monotonic) {
+        let policy = self.policy();
+        let Some((lease, slot)) = self.leases.get(&key).copied().zip(self.leases.slot(&key))
+        else {
+            return;
+        };
+        if !self.leases.is_foreign(&key) {
+            // If the parent is gone, the keeper ends.
+            drop(self.books.note_owner(slot, false));
+            // A table that is missing gets it when it is back.
+            let _ = self.tables.add(slot, true, now);
+        }
+        let Lease { holder, deadline, .. } = lease;
+        if let Some((door, by)) = Self::names(&policy, key.door, holder) {
+            let (address, left) = (key.address, deadline.since(now));
+            self.log.write_limited(&Event::Restored { door, address, by, left }, now);
+        }
+        self.next_check.get_or_insert(now + CHECK_INTERVAL);
+    }
+}
