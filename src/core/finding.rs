@@ -51,6 +51,13 @@ impl Finding {
         Self { grade: Grade::Warning, subject: subject.into(), text: text.into() }
     }
 
+    /// The system denied us what `text` names. Root is not sent to root.
+    pub fn denied(subject: impl Into<String>, text: &str, is_root: bool) -> Self {
+        let advice =
+            if is_root { "the system denies it to root too" } else { "run knockctl as root" };
+        Self::warning(subject, format!("{text}: {advice}"))
+    }
+
     /// Someone must act.
     pub fn error(subject: impl Into<String>, text: impl Into<String>) -> Self {
         Self { grade: Grade::Error, subject: subject.into(), text: text.into() }

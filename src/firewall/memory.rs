@@ -65,9 +65,8 @@ impl Firewall for Memory {
     }
 
     fn review(&mut self, _: &[Table], _: &[String]) -> Result<Vec<Warning>, Error> {
-        Ok(vec![Warning::Disabled(
-            "tables in memory filter nothing, configure another firewall",
-        )])
+        let why = "tables in memory filter no packets".to_owned();
+        Ok(vec![Warning::Idle { why, todo: "configure another firewall" }])
     }
 
     fn create(&mut self, _: &Table) -> Result<(), Error> {

@@ -169,6 +169,13 @@ impl Kill {
 pub enum Warning {
     /// The filter is disabled; what to do.
     Disabled(&'static str),
+    /// No packet meets the tables or the rules that refer to them.
+    Idle {
+        /// The reason, as a clause.
+        why: String,
+        /// What to do.
+        todo: &'static str,
+    },
     /// No rule refers to the table.
     Unreferenced(Table),
     /// The filter passes every packet of the interface.
@@ -180,6 +187,9 @@ impl fmt::Display for Warning {
         match self {
             Self::Disabled(todo) => {
                 write!(f, "the firewall is disabled, every door is open: {todo}")
+            }
+            Self::Idle { why, todo } => {
+                write!(f, "{why}, so doors open and block nothing: {todo}")
             }
             Self::Unreferenced(table) => write!(
                 f,

@@ -126,7 +126,7 @@ events! {
     Notice Deleted { entry: Entry, table: &'a Table }
         "removed {entry} from {table}";
     Error TableUnusable { table: &'a Table, error: &'a dyn Display }
-        "table {table} cannot be used, its doors stay shut: {error}";
+        "table {table} cannot be used, its doors cannot open: {error}";
     Notice TableBack { table: &'a Table, restored: usize }
         "table {table} can be used again, {restored} entries put back";
     Notice TableEmptied { table: &'a Table, restored: usize }

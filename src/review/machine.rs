@@ -1,4 +1,4 @@
-//! The interfaces and addresses of the machine, as rules name them.
+//! The interfaces and addresses of the machine.
 #![forbid(unsafe_code)]
 
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use crate::core::interface::{Interface, Selection, Selector};
 use crate::firewall::Machine;
 use crate::sys::SYSTEM;
 
-/// What the system knows of itself; what it does not tell stays empty.
+/// Returns what the system reports of itself. What it does not report is empty.
 #[must_use]
 pub fn look() -> Machine {
     let interfaces = interfaces::list().unwrap_or_default();
@@ -28,9 +28,9 @@ pub fn look() -> Machine {
     }
 }
 
-/// The names of the interfaces that `wanted` means now.
+/// Returns the names of the interfaces that `wanted` selects now.
 #[must_use]
-pub fn meant(wanted: &[Selection]) -> Vec<String> {
+pub fn names(wanted: &[Selection]) -> Vec<String> {
     let present = interfaces::list().unwrap_or_default();
     let mut names: Vec<String> = Vec::new();
     for Selection { selector, .. } in wanted {

@@ -1,5 +1,5 @@
-//! Whether the packet filter filters, and whether the doors' tables are of
-//! use in it.
+//! Checks whether the packet filter filters, and whether the doors' tables have an
+//! effect in it.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
@@ -8,47 +8,54 @@ use crate::core::door::{Door, Table};
 use crate::core::finding::Finding;
 use crate::firewall::{Backend, Error, Firewall, Kind, Warning};
 
-/// Nobody here can read the rules.
+/// The finding for a packet filter whose rules we cannot follow.
 pub fn unread(backend: &Backend) -> Finding {
     let text = format!(
-        "those of {} are not followed, what they let through is not known: check from outside \
-         that the doors are shut",
+        "those of {} are not followed: check from outside that strangers do not get in",
         backend.title
     );
     Finding::warning("rules", text)
 }
 
-/// The packet filter could not be opened.
-pub fn closed(error: &Error) -> Finding {
+/// The finding for a packet filter that could not be opened.
+pub fn closed(error: &Error, is_root: bool) -> Finding {
     let text = format!("cannot use it: {error}");
     match error.kind {
-        // Perhaps only we may not.
-        Kind::Denied => Finding::warning("firewall", format!("{text}: run knockctl as root")),
+        Kind::Denied => Finding::denied("firewall", &text, is_root),
         _ => Finding::error("firewall", text),
     }
 }
 
-/// Asks `firewall` about the tables of `doors`, and about `interfaces` that
-/// are captured on.
+/// Asks `firewall` about the tables of `doors` and about the captured
+/// `interfaces`. Returns findings, and those interfaces whose packets are
+/// filtered; `None` if no packet is.
 #[must_use]
 pub fn check(
     firewall: &mut dyn Firewall,
     doors: &[Door],
     interfaces: &[String],
-) -> Vec<Finding> {
+) -> (Vec<Finding>, Option<Vec<String>>) {
     let tables: BTreeSet<&Table> = doors.iter().map(|door| &door.table).collect();
     let tables: Vec<Table> = tables.into_iter().cloned().collect();
     let mut findings = Vec::new();
     let mut idle = BTreeSet::new();
+    let mut filtered = Some(interfaces.to_vec());
     match firewall.review(&tables, interfaces) {
         Ok(warnings) => {
-            if !warnings.iter().any(|warning| matches!(warning, Warning::Disabled(_))) {
+            let is_off = |warning: &Warning| {
+                matches!(warning, Warning::Disabled(_) | Warning::Idle { .. })
+            };
+            if warnings.iter().any(is_off) {
+                filtered = None;
+            } else {
                 findings.push(Finding::ok("firewall", "enabled"));
             }
             for warning in warnings {
                 findings.push(Finding::error(subject(&warning), warning.to_string()));
-                if let Warning::Unreferenced(table) = warning {
-                    idle.insert(table);
+                match warning {
+                    Warning::Unreferenced(table) => drop(idle.insert(table)),
+                    Warning::Skipped(name) => filtered = without(filtered, &name),
+                    Warning::Disabled(_) | Warning::Idle { .. } => {}
                 }
             }
         }
@@ -65,12 +72,19 @@ pub fn check(
             Err(error) => findings.push(Finding::error(subject, error.to_string())),
         }
     }
-    findings
+    (findings, filtered)
+}
+
+/// Removes an interface. An empty list would mean that none is known.
+fn without(names: Option<Vec<String>>, name: &str) -> Option<Vec<String>> {
+    let mut names = names?;
+    names.retain(|other| other != name);
+    (!names.is_empty()).then_some(names)
 }
 
 fn subject(warning: &Warning) -> String {
     match warning {
-        Warning::Disabled(_) => "firewall".to_owned(),
+        Warning::Disabled(_) | Warning::Idle { .. } => "firewall".to_owned(),
         Warning::Unreferenced(table) => format!("table {table}"),
         Warning::Skipped(interface) => format!("interface {interface}"),
     }

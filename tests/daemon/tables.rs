@@ -30,7 +30,7 @@ fn a_missing_set_is_said_with_what_to_do_and_waited_for() {
     // The other doors do not suffer.
     lab.send(CLIENT4, &lab.token("bob", CLIENT4));
     daemon.expect("door ssh opened for 192.0.2.100 by bob");
-    let complaint = "table <knock_late> cannot be used, its doors stay shut: there is no set";
+    let complaint = "table <knock_late> cannot be used, its doors cannot open: there is no set";
     assert_eq!(daemon.count(complaint), 1);
     let told = daemon.stop();
     let line = told.iter().find(|line| line.contains(complaint)).unwrap();
@@ -58,7 +58,7 @@ fn a_set_that_goes_while_a_door_is_open_is_said_and_gets_its_entries_back() {
     knock_late(&lab);
     daemon.expect("door late opened");
     lab.server.nft("delete set inet filter knock_late_v4");
-    daemon.expect("table <knock_late> cannot be used, its doors stay shut");
+    daemon.expect("table <knock_late> cannot be used, its doors cannot open");
     knock_late(&lab);
     lab.server.nft(sets);
     daemon.expect("table <knock_late> can be used again, 1 entries put back");

@@ -367,14 +367,18 @@ fn only_a_table_that_packets_pass_through_enforces() {
     in_namespace(|| {
         let mut ours = open();
         assert_eq!(ours.status().unwrap(), Status::Disabled);
+        let idle = |ours: &mut Nft| ours.review(&[], &[]).unwrap()[0].to_string();
+        assert!(idle(&mut ours).starts_with("there is no table inet knockd, so doors open"));
         nft(SETS);
         nft("table inet knockd { chain aside { accept; }; }
              table inet other { chain input { type filter hook input priority 0; }; }");
         assert_eq!(ours.status().unwrap(), Status::Disabled);
         nft("table inet knockd { chain input { type filter hook input priority 0; }; }");
         assert_eq!(ours.status().unwrap(), Status::Enforcing);
+        assert_eq!(ours.review(&[], &[]).unwrap(), []);
         nft("add table inet knockd { flags dormant; }");
         assert_eq!(ours.status().unwrap(), Status::Disabled);
+        assert!(idle(&mut ours).starts_with("table inet knockd is dormant, so doors open"));
     });
 }
 

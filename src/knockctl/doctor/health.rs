@@ -189,7 +189,7 @@ fn clock(health: &Health, now: Wall) -> Vec<Finding> {
 fn doors(health: &Health) -> Vec<Finding> {
     let unusable = health.all("unusable").map(|pair| {
         let (door, why) = pair.split_once('=').unwrap_or((pair, "its table cannot be used"));
-        Finding::error(format!("door {door}"), format!("stays shut: {why}"))
+        Finding::error(format!("door {door}"), format!("cannot open: {why}"))
     });
     unusable.collect()
 }

@@ -111,6 +111,6 @@ fn interfaces(config: &Config, health: Option<&Health>) -> Vec<String> {
     let attached = health.map(|health| health.all("attached").map(str::to_owned).collect());
     match attached {
         Some(names) if !Vec::is_empty(&names) => names,
-        _ => machine::meant(&config.interfaces),
+        _ => machine::names(&config.interfaces),
     }
 }

@@ -104,9 +104,13 @@ fn report(health: &Health, mut stand: Stand, rules: &str) -> (String, Grade) {
     let mut printer = Printer::new(&mut out);
     printer.print(health::check(health, NOW, Some(FINGERPRINT)));
     let names = ["em0".to_owned()];
-    printer.print(packet_filter::check(&mut stand, &config().policy.doors, &names));
-    let mut ask = |_: &[&str]| Ok(rules.to_owned());
-    printer.print(judged(&mut ask));
+    let config = config();
+    let (findings, filtered) = packet_filter::check(&mut stand, &config.policy.doors, &names);
+    printer.print(findings);
+    if filtered.is_some() {
+        let mut ask = |_: &[&str]| Ok(rules.to_owned());
+        printer.print(judged(&mut ask));
+    }
     let worst = printer.finish();
     (String::from_utf8(out).unwrap(), worst)
 }
@@ -162,9 +166,8 @@ fn a_broken_system_is_reported_with_what_to_do() {
             ])
         },
     };
-    let rules = "block return all\npass in proto tcp from any to any port = 22 flags S/SA\n\
-        pass in on wan proto udp all\n";
-    let (text, worst) = report(&health, stand, rules);
+    // Rules of a firewall that filters nothing are not judged.
+    let (text, worst) = report(&health, stand, "pass in all\n");
     let expected = "\
 warning  daemon: version 0.0.9 is running, 0.1.0 is installed: restart knockd
 warning  reload: the daemon uses another configuration: run `knockctl reload`
@@ -177,18 +180,54 @@ ok       keeper: never restarted
 warning  drops: the kernel dropped 17 packets: if this grows, see `strict` in knockd.ron(5)
 warning  clock: the daemon's clock is 10000 ms behind ours: restart knockd
 warning  clock: stepped 2 times since the start: run a time daemon that slews
-error    door ssh: stays shut: table <knock_ssh> is gone?[2J
+error    door ssh: cannot open: table <knock_ssh> is gone?[2J
 error    firewall: the firewall is disabled, every door is open: run `pfctl -e`
 error    table <knock_ssh>: no rule refers to table <knock_ssh>, its doors open nothing: add a rule that does
 error    interface em0: the firewall skips interface em0, every door is open there: drop it from `set skip on`
 error    table <knock_ssh>: cannot use table <knock_ssh>
-error    door ssh: strangers reach 22/tcp over IPv4 and IPv6 by `pass in proto tcp from any to any port = 22 flags S/SA`: remove that rule, or narrow it
-ok       door ssh: 22/tcp is open to addresses in <knock_ssh> over IPv4 and IPv6
-warning  SPA port: cannot tell whether the kernel answers at 40123/udp over IPv4 and IPv6, because of `pass in on wan proto udp all`: look at that rule yourself
-8 errors, 9 warnings
+7 errors, 8 warnings
 ";
     assert_eq!(text, expected.replace("0.1.0", env!("CARGO_PKG_VERSION")));
     assert_eq!(worst, Grade::Error);
+}
+
+#[test]
+fn rules_are_judged_only_where_packets_are_filtered() {
+    let names = ["em0", "em1"].map(str::to_owned);
+    let filtered = |warnings: Review| {
+        let mut stand = Stand { there: true, warnings };
+        packet_filter::check(&mut stand, &config().policy.doors, &names).1
+    };
+    assert_eq!(filtered(|_, _| Ok(vec![])), Some(names.to_vec()));
+    let skipped = |_: &[Table], names: &[String]| Ok(vec![Warning::Skipped(names[0].clone())]);
+    assert_eq!(filtered(skipped), Some(vec!["em1".to_owned()]));
+    let all = |_: &[Table], names: &[String]| {
+        Ok(names.iter().map(|name| Warning::Skipped(name.clone())).collect())
+    };
+    assert_eq!(filtered(all), None);
+    assert_eq!(filtered(|_, _| Ok(vec![Warning::Disabled("run `pfctl -e`")])), None);
+    let denied: Review = |_, _| Err(Error::new(Kind::Denied, "no", None));
+    assert_eq!(filtered(denied), Some(names.to_vec()));
+    // No name at all means that none is known.
+    let mut stand = Stand { there: true, warnings: |_, _| Ok(vec![]) };
+    let found = packet_filter::check(&mut stand, &config().policy.doors, &[]).1;
+    assert_eq!(found, Some(Vec::new()));
+}
+
+#[test]
+fn root_is_not_sent_to_root() {
+    let denied = Error::new(Kind::Denied, "cannot open /dev/pf", None);
+    let text = |is_root| packet_filter::closed(&denied, is_root).to_string();
+    assert_eq!(
+        text(false),
+        "warning  firewall: cannot use it: cannot open /dev/pf: run knockctl as root"
+    );
+    assert_eq!(
+        text(true),
+        "warning  firewall: cannot use it: cannot open /dev/pf: the system denies it to root too"
+    );
+    let missing = Error::new(Kind::Missing, "cannot open /dev/pf: run `kldload pf`", None);
+    assert_eq!(packet_filter::closed(&missing, true).grade, Grade::Error);
 }
 
 #[test]

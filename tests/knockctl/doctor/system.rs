@@ -86,13 +86,21 @@ fn a_clock_from_before_the_software_is_wrong() {
 
 #[test]
 fn the_capture_device_opens_or_the_reason_is_reported() {
-    let grade =
-        |code| access::device("/dev/bpf", &Err(io::Error::from_raw_os_error(code))).grade;
-    assert_eq!(access::device("/dev/bpf", &Ok(())).grade, Grade::Ok);
+    let grade = |code| {
+        access::device("/dev/bpf", &Err(io::Error::from_raw_os_error(code)), false).grade
+    };
+    assert_eq!(access::device("/dev/bpf", &Ok(()), false).grade, Grade::Ok);
     assert_eq!(grade(nix::libc::EBUSY), Grade::Ok);
     assert_eq!(grade(nix::libc::EACCES), Grade::Warning);
     assert_eq!(grade(nix::libc::ENOENT), Grade::Error);
-    let capable = |text| access::capability(text).grade;
+    let denied = Err(io::Error::from_raw_os_error(nix::libc::EPERM));
+    for (is_root, advice) in [(false, ": run knockctl as root"), (true, " to root too")] {
+        let device = access::device("/dev/bpf", &denied, is_root);
+        assert!(device.text.ends_with(advice), "{device}");
+        let capability = access::capability(Some("CapEff:\t0\n"), is_root);
+        assert!(capability.text.ends_with(advice), "{capability}");
+    }
+    let capable = |text| access::capability(text, true).grade;
     assert_eq!(capable(Some("Name:\tx\nCapEff:\t000001ffffffffff\n")), Grade::Ok);
     assert_eq!(capable(Some("CapEff:\t0000000000002000\n")), Grade::Ok);
     assert_eq!(capable(Some("CapEff:\t0000000000001000\n")), Grade::Warning);
@@ -144,7 +152,7 @@ mod without_pf {
     use knockd::review;
 
     #[test]
-    fn who_checks_a_configuration_is_told_what_of_the_live_filter_cannot_be_seen() {
+    fn a_check_of_the_configuration_reports_a_firewall_that_cannot_be_used() {
         let directory = tempfile::tempdir().unwrap();
         let text = r#"(name: "gw1", firewall: Memory, doors: {"ssh": (table: "t")},
             sequences: {"s": (steps: [Tcp(7), Tcp(9), Tcp(8)], opens: ["ssh"], weak: Allowed)})"#;
@@ -152,10 +160,11 @@ mod without_pf {
         let mut config = config::parse(text, &file, directory.path()).unwrap();
         let findings = review::guard_rails(&config);
         assert!(findings.iter().all(|finding| finding.grade != Grade::Ok), "{findings:?}");
-        // Here is no pf, which is an error of its own, and no pfctl to ask.
+        // Without pf there are no rules to read, and root cannot change that.
         config.firewall = Choice::Pf;
         let findings = review::guard_rails(&config);
-        assert!(findings.iter().any(|finding| finding.grade == Grade::Error), "{findings:?}");
-        assert!(findings.iter().any(|finding| finding.subject == "rules"), "{findings:?}");
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert_eq!((findings[0].grade, &*findings[0].subject), (Grade::Error, "firewall"));
+        assert!(!findings[0].text.contains("as root"), "{findings:?}");
     }
 }

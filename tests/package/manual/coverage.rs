@@ -260,9 +260,10 @@ pub fn fixed_texts(page: &str) -> Vec<String> {
 }
 
 /// What a review of the firewall finds, which the log says as it is.
-fn warnings() -> [Warning; 3] {
+fn warnings() -> [Warning; 4] {
     let table = Table { anchor: None, name: "{}".into() };
-    [Warning::Disabled("{}"), Warning::Unreferenced(table), Warning::Skipped("{}".into())]
+    let idle = Warning::Idle { why: "{}".into(), todo: "{}" };
+    [Warning::Disabled("{}"), idle, Warning::Unreferenced(table), Warning::Skipped("{}".into())]
 }
 
 #[test]

@@ -29,7 +29,7 @@ use self::set::{Set, Shape};
 use self::socket::Socket;
 use crate::core::address::{Entry, Family};
 use crate::core::door::Table;
-use crate::firewall::{Added, Deleted, Error, Firewall, Kind, Status};
+use crate::firewall::{Added, Deleted, Error, Firewall, Kind, Status, Warning};
 
 /// The most entries of a set that can be listed.
 pub const MAX_ENTRIES: usize = 1_000_000;
@@ -160,6 +160,36 @@ impl Nft {
         Err(Error::new(Kind::System, advice, None))
     }
 
+    /// Returns why no packet meets the table's rules, if none does. Whether a rule
+    /// refers to a set is not checked.
+    fn idle(&mut self) -> Result<Option<String>, Error> {
+        let table = self.table.as_str();
+        let what = format!("cannot look at table inet {table}");
+        let mut dormant = false;
+        let asked = self.socket.ask(
+            |sequence| request::get_table(table, sequence),
+            |object| {
+                dormant = reply::is_dormant(object)?;
+                Ok(())
+            },
+        );
+        match asked {
+            Ok(()) if dormant => return Ok(Some(format!("table inet {table} is dormant"))),
+            Ok(()) => {}
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {
+                return Ok(Some(format!("there is no table inet {table}")));
+            }
+            Err(error) => return Err(set::refused(&what, error)),
+        }
+        let chains =
+            self.socket.list(request::get_chains, |object, chains: &mut Vec<Vec<u8>>| {
+                chains.extend(reply::hooked_chain(object, table)?.map(<[u8]>::to_vec));
+                Ok(())
+            });
+        let chains = chains.map_err(|error| set::refused(&what, error))?;
+        Ok(chains.is_empty().then(|| format!("no chain of table inet {table} has a hook")))
+    }
+
     fn list_one(&mut self, set: &Set) -> Result<Vec<Entry>, Error> {
         set.check(&self.shape(set)?)?;
         let listed = self.socket.list(
@@ -238,34 +268,13 @@ impl Firewall for Nft {
         Ok(entries)
     }
 
-    /// Enforcing when the table is not dormant and one of its chains has a hook.
-    /// Whether a rule uses a set is not checked.
     fn status(&mut self) -> Result<Status, Error> {
-        let table = self.table.as_str();
-        let what = format!("cannot look at table inet {table}");
-        let mut dormant = false;
-        let asked = self.socket.ask(
-            |sequence| request::get_table(table, sequence),
-            |object| {
-                dormant = reply::is_dormant(object)?;
-                Ok(())
-            },
-        );
-        match asked {
-            Ok(()) => {}
-            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {
-                return Ok(Status::Disabled);
-            }
-            Err(error) => return Err(set::refused(&what, error)),
-        }
-        let chains =
-            self.socket.list(request::get_chains, |object, chains: &mut Vec<Vec<u8>>| {
-                chains.extend(reply::hooked_chain(object, table)?.map(<[u8]>::to_vec));
-                Ok(())
-            });
-        let chains = chains.map_err(|error| set::refused(&what, error))?;
-        let enforcing = !dormant && !chains.is_empty();
-        Ok(if enforcing { Status::Enforcing } else { Status::Disabled })
+        Ok(if self.idle()?.is_none() { Status::Enforcing } else { Status::Disabled })
+    }
+
+    fn review(&mut self, _: &[Table], _: &[String]) -> Result<Vec<Warning>, Error> {
+        let warning = |why| Warning::Idle { why, todo: "load its rules" };
+        Ok(self.idle()?.map(warning).into_iter().collect())
     }
 }
 

@@ -24,6 +24,8 @@ pub mod words;
 
 use std::path::Path;
 
+use nix::unistd::geteuid;
+
 use crate::core::finding::Finding;
 use crate::firewall::Guarded;
 use services::Services;
@@ -42,6 +44,9 @@ pub fn judge(guarded: &Guarded<'_>) -> Vec<Finding> {
             let entrances = Entrance::all(interfaces, machine);
             Site { lines: &lines, entrances: &entrances, machine }.judge(doors, token_ports)
         }
-        Err(why) => vec![Finding::warning("rules", format!("{why}: run knockctl as root"))],
+        Err(why) => {
+            let advice = if geteuid().is_root() { "" } else { ": run knockctl as root" };
+            vec![Finding::warning("rules", format!("{why}{advice}"))]
+        }
     }
 }
