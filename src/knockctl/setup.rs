@@ -13,6 +13,7 @@ use crate::firewall::{Dialect, NATIVE};
 use crate::keep::journal;
 use crate::keyfile::{self, KeyKind};
 use crate::sys::SYSTEM;
+use crate::sys::confine::Account;
 
 /// SPA ports are chosen from this range: above the ports of services, below the
 /// ports that systems choose for outgoing connections.
@@ -67,7 +68,7 @@ pub(super) fn setup(options: &Setup, out: &mut dyn Write) -> Result<(), CtlError
     }
     out.write_all((NATIVE.hide)(TABLE, 22, port).as_bytes())?;
     out.flush()?;
-    explain(file, &gate, is_new, options.user.as_deref());
+    explain(file, &gate, is_new, &config, options.user.as_deref());
     Ok(())
 }
 
@@ -201,11 +202,15 @@ fn configuration(name: &str, port: u16, users: &str, dialect: &Dialect) -> Strin
 }
 
 /// Prints what was done and the next steps.
-fn explain(file: &Path, gate: &Path, is_new: bool, user: Option<&str>) {
+fn explain(file: &Path, gate: &Path, is_new: bool, config: &Config, user: Option<&str>) {
     let verb = if is_new { "created" } else { "using" };
     hint(&format!("wrote {}, {verb} {}", file.display(), gate.display()));
     hint("standard output has the rules for the packet filter; next, as root:");
-    for (number, step) in (1..).zip(steps(user)) {
+    let account = &config.user;
+    let create = Account::named(account)
+        .is_err()
+        .then(|| format!("create the account {account}: {} {account}", SYSTEM.add_user));
+    for (number, step) in (1..).zip(create.into_iter().chain(steps(user))) {
         hint(&format!("{number}. {step}"));
     }
 }

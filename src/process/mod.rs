@@ -191,6 +191,11 @@ pub fn begin(role: Role) -> io::Result<()> {
 /// Runs the daemon, in the foreground or split off. In the command that was
 /// typed, returns when the daemon is ready; in the daemon, when it ends.
 fn run(options: &Options, config: &Config) -> Result<(), Failure> {
+    // Before any file is written, which would fail without this reason.
+    if config.firewall.backend().enforces && !geteuid().is_root() {
+        let text = "only root can capture and filter, start knockd as root";
+        return Err(Failure::Because(text.to_owned()));
+    }
     check_filter(&config.policy)?;
     faults::role("parent");
     if options.foreground {

@@ -1,7 +1,7 @@
 //! The demonstration needs no root.
 
 use std::fs;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::{Command, Output};
 
 use crate::net::*;
@@ -18,6 +18,24 @@ fn as_nobody(directory: &std::path::Path, command: &[&str]) -> Output {
     setpriv.args(command).current_dir(directory);
     setpriv.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("TMPDIR", directory);
     setpriv.output().unwrap()
+}
+
+#[test]
+fn a_start_without_root_says_so_and_nothing_else() {
+    needs!(root);
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let program = directory.path().join("knockd");
+    programs::copy(KNOCKD, &program);
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conf/sequences.ron");
+    fs::copy(config, directory.path().join("knockd.ron")).unwrap();
+    for options in ["-d", "-dp/var/run/knockd.pid", "-v"] {
+        let command = [program.to_str().unwrap(), options, "-f", "knockd.ron"];
+        let output = as_nobody(directory.path(), &command);
+        assert_eq!(output.status.code(), Some(1));
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(told, "knockd: only root can capture and filter, start knockd as root\n");
+    }
 }
 
 #[test]

@@ -122,6 +122,9 @@ fn four_pasted_commands_lead_from_an_empty_machine_to_an_open_door() {
     // The account is made as the README says; what is installed, is ours.
     let install = commands("## Quick start on Linux", "four commands lead");
     let account = install[0].lines().find(|line| line.starts_with("useradd")).unwrap();
+    let trial = server.paste("mkdir -m 700 trial && knockctl setup -f trial/knockd.ron", "");
+    let said = String::from_utf8(trial.stderr).unwrap();
+    assert!(said.contains(&format!("1. create the account _knockd: {account}\n")), "{said}");
     server.paste(account, "");
     client.paste("mkdir -m 700 .ssh && ssh-keygen -q -t ed25519 -N '' -f .ssh/id_ed25519", "");
     fs::copy(client.path(".ssh/id_ed25519.pub"), server.path("alice.pub")).unwrap();

@@ -129,6 +129,14 @@ fn setup_creates_what_is_missing_and_changes_nothing_that_exists() {
 }
 
 #[test]
+fn setup_says_how_to_create_the_account_if_it_is_missing() {
+    use knockd::sys::{SYSTEM, confine::Account};
+    let said = stderr(&Home::new().set_up(&[]));
+    let step = format!("1. create the account _knockd: {} _knockd\n", SYSTEM.add_user);
+    assert_eq!(said.contains(&step), Account::named("_knockd").is_err(), "{said}");
+}
+
+#[test]
 fn a_setup_that_fails_leaves_nothing_behind() {
     let home = Home::new();
     fs::create_dir(home.path("knockd")).unwrap();

@@ -41,6 +41,33 @@ fn nothing_but_a_choice_of_interfaces_asks_for_the_system() {
     assert_eq!(asking.collect::<Vec<_>>(), [""; 0]);
 }
 
+/// How a line of documentation may begin before its command.
+const PROMPTS: [&str; 4] = ["# ", "doas ", "sudo ", "add=\""];
+
+#[test]
+fn one_line_for_each_system_creates_the_account_wherever_it_is_written() {
+    let house = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let commands: Vec<_> =
+        SYSTEMS.iter().map(|system| format!("{} _knockd", system.add_user)).collect();
+    for (file, count) in
+        [("README.md", 4), ("install.sh", 4), ("man/knockd-pf.7", 3), ("etc/pfsense.md", 1)]
+    {
+        let text = fs::read_to_string(house.join(file)).unwrap();
+        let written = text.lines().filter_map(|line| {
+            let line = line.trim().trim_end_matches('"');
+            let line =
+                PROMPTS.iter().fold(line, |line, prompt| line.trim_start_matches(prompt));
+            let is_one = ["useradd ", "sysadminctl "].iter().any(|name| line.contains(name));
+            (is_one && line.contains("_knockd")).then_some(line)
+        });
+        let written: Vec<_> = written.collect();
+        assert_eq!(written.len(), count, "{file}: {written:?}");
+        for line in written {
+            assert!(commands.iter().any(|command| command == line), "{file}: {line}");
+        }
+    }
+}
+
 #[test]
 fn the_manual_names_the_configuration_of_every_system() {
     let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("man/knockd.8");
