@@ -16,6 +16,7 @@ use nix::unistd::geteuid;
 use zeroize::Zeroizing;
 
 use crate::core::printable::is_unprintable;
+use crate::core::text::unmarked;
 use crate::sys::ours::{self, Fault};
 
 /// The most bytes of a key file.
@@ -162,17 +163,22 @@ pub fn read(path: &Path) -> Result<KeyFile, KeyFileError> {
 
 /// The bytes of a key file, checked as by [`read`] but not parsed.
 pub(crate) fn read_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
-    read_guarded(path, 0o640, "600", MAX_LENGTH)
+    read_guarded(path, 0o640, "600", MAX_LENGTH).map(without_mark)
 }
 
 /// The bytes of a file of public keys: as [`read`], but others may read it.
 pub(crate) fn read_public_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
-    read_guarded(path, 0o755, "644", MAX_PUBLIC_LENGTH)
+    read_guarded(path, 0o755, "644", MAX_PUBLIC_LENGTH).map(without_mark)
 }
 
-/// The bytes of a list of sequences, which others may not read.
+/// The bytes of a list of sequences, which others may not read. Keeps a byte order
+/// mark, since lines are found by their offsets.
 pub(crate) fn read_list_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
     read_guarded(path, 0o640, "600", MAX_PUBLIC_LENGTH)
+}
+
+fn without_mark(bytes: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(unmarked(&bytes).to_vec())
 }
 
 fn read_guarded(

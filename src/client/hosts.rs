@@ -16,6 +16,7 @@ use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use super::ClientError;
 use super::source::SourceSetting;
 use crate::core::name;
+use crate::core::text::unmarked;
 use crate::keyfile;
 
 /// The longest hosts.ron, in bytes.
@@ -195,12 +196,13 @@ pub fn find(file: &Path, name: &str) -> Result<Host, ClientError> {
 }
 
 pub(super) fn read(file: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    let length = File::open(file)?.take(MAX_LENGTH + 1).read_to_string(&mut text)?;
+    let mut bytes = Vec::new();
+    let length = File::open(file)?.take(MAX_LENGTH + 1).read_to_end(&mut bytes)?;
     if length as u64 > MAX_LENGTH {
         return Err(std::io::ErrorKind::FileTooLarge.into());
     }
-    Ok(text)
+    let text = std::str::from_utf8(unmarked(&bytes));
+    text.map(str::to_owned).map_err(std::io::Error::other)
 }
 
 pub(super) fn parse(file: &Path, text: &str) -> Result<Hosts, ClientError> {

@@ -19,6 +19,7 @@ use crate::core::hash;
 use crate::core::interface::Selection;
 use crate::core::policy::{OnRemove, Policy};
 use crate::core::sequence::SequenceIndex;
+use crate::core::text::unmarked;
 use crate::firewall::Choice;
 use files::Origin;
 use position::{Index, Place};
@@ -172,7 +173,7 @@ pub fn stanza_of_user(path: &Path, name: &str) -> Result<Option<Place>, Problems
 /// bytes of SHA3-256("configuration" | text).
 #[must_use]
 pub fn fingerprint(text: &[u8]) -> String {
-    format!("{:016x}", u64::from_be_bytes(hash::id("configuration", &[text])))
+    format!("{:016x}", u64::from_be_bytes(hash::id("configuration", &[unmarked(text)])))
 }
 
 /// Whether `line` is one of authorized_keys that a user may have.
@@ -198,6 +199,7 @@ fn understand(text: &str, path: &Path) -> Result<raw::Configuration, Problems> {
 
 /// The text in the bytes of `file`.
 fn utf8<'b>(file: &Path, bytes: &'b [u8]) -> Result<&'b str, Problems> {
+    let bytes = unmarked(bytes);
     std::str::from_utf8(bytes).map_err(|error| {
         let valid =
             String::from_utf8_lossy(bytes.get(..error.valid_up_to()).unwrap_or_default());

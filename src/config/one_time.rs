@@ -12,6 +12,7 @@ use crate::core::one_time::{Line, OneTime};
 use crate::core::port;
 use crate::core::sequence::MAX_STEPS;
 use crate::core::sighting::{Port, Protocol};
+use crate::core::text::unmarked;
 
 /// More lines are refused.
 const MAX_LINES: usize = 1_000;
@@ -24,11 +25,13 @@ type Fault = (usize, String);
 /// # Errors
 /// What is no such line, or was used or is there before.
 pub fn parse(bytes: &[u8]) -> Result<OneTime, Fault> {
-    let text = std::str::from_utf8(bytes)
+    let unmarked = unmarked(bytes);
+    let text = std::str::from_utf8(unmarked)
         .map_err(|_| (0, "the file is not text, name a list of sequences".to_owned()))?;
     let mut lines = Vec::new();
     let mut known: HashSet<Vec<Port>> = HashSet::new();
-    let mut offset = 0;
+    // Lines are struck out in the file, which keeps its mark.
+    let mut offset = bytes.len() - unmarked.len();
     for (number, text) in (1..).zip(text.split('\n')) {
         let fault = |why: &str| (number, why.to_owned());
         let begin = u32::try_from(offset).unwrap_or(u32::MAX);

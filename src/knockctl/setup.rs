@@ -9,6 +9,7 @@ use super::arguments::Setup;
 use super::{CtlError, hint};
 use crate::config::{self, Config};
 use crate::core::name;
+use crate::core::text::unmarked;
 use crate::firewall::{Dialect, NATIVE};
 use crate::keep::journal;
 use crate::keyfile::{self, KeyKind};
@@ -114,8 +115,9 @@ fn user(options: &Setup) -> Result<String, CtlError> {
              for a client behind NAT, which lets someone in the path redirect the lease",
         )
     })?;
-    let text = fs::read_to_string(key)
+    let bytes = fs::read(key)
         .map_err(|error| CtlError::new(format!("cannot read {}: {error}", key.display())))?;
+    let text = String::from_utf8_lossy(unmarked(&bytes));
     let mut lines = text.lines().map(str::trim);
     let line =
         lines.find(|line| !line.is_empty() && !line.starts_with('#')).unwrap_or_default();

@@ -35,6 +35,18 @@ fn without_a_hosts_file_it_shows_how_to_write_one() {
 }
 
 #[test]
+fn a_byte_order_mark_is_skipped_in_the_hosts_file_and_in_keys() {
+    let home = Home::with_keys();
+    let (_socket, port) = udp("127.0.0.1");
+    home.write_host("127.0.0.1", port, "key: \"id.key\"");
+    for (name, mode) in [("hosts.ron", 0o644), ("gw1.gate", 0o600), ("id.key", 0o600)] {
+        let text = std::fs::read_to_string(home.file(name)).unwrap();
+        home.write(name, &format!("\u{feff}{text}"), mode);
+    }
+    home.knock("gw1 ssh").nothing();
+}
+
+#[test]
 fn a_malformed_hosts_file_is_refused_where_it_is_wrong() {
     let home = Home::with_keys();
     home.write_host("127.0.0.1", 40123, "key: \"id.key\",\n  prot: 1");

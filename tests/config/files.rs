@@ -45,6 +45,48 @@ fn a_configuration_from_memory_is_the_one_from_the_disk() {
 }
 
 #[test]
+fn a_byte_order_mark_is_skipped_in_every_text_file() {
+    let house = House::new();
+    let users = "users: {
+        \"alice\": (credential: Secret(\"alice.key\"), doors: [\"ssh\"]),
+        \"ada\": (credential: AuthorizedKeys(\"ada.keys\"), doors: [\"ssh\"]),
+    }";
+    let sequences =
+        "sequences: {\"once\": (changing: OneTime(\"once.list\"), opens: [\"ssh\"])}";
+    let ada =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea";
+    let mark = |path: &std::path::Path, text: &str| {
+        fs::write(path, format!("\u{feff}{text}")).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    mark(&house.path("ada.keys"), &format!("{ada}\n"));
+    mark(&house.path("once.list"), " 7000,1000,9000\n 8000,1000,7000\n");
+    for name in ["gate.key", "alice.key"] {
+        let text = fs::read_to_string(house.path(name)).unwrap();
+        mark(&house.path(name), &text);
+    }
+    let file = house.directory.path().join("knockd.ron");
+    let text = conf(&[users, sequences]);
+    mark(&file, &text);
+    let config = config::load(&file).unwrap();
+    let lines = &config.policy.sequences[0].steps;
+    let knockd::core::sequence::Steps::OneTime(list) = lines else { panic!("{lines:?}") };
+    // The offset of a line is that in the file.
+    assert_eq!(list.lines[0].offset, 3);
+    assert!(knockd::keep::list::strike(&house.path("once.list"), &list.lines[..1]).unwrap());
+    let struck = fs::read_to_string(house.path("once.list")).unwrap();
+    assert_eq!(struck, "\u{feff}#7000,1000,9000\n 8000,1000,7000\n");
+    config::load(&file).unwrap();
+    // What runs and what is on the disk are the same configuration.
+    let on_disk = config::fingerprint(&fs::read(&file).unwrap());
+    assert_eq!(config::fingerprint(config.files.text()), on_disk);
+    // Columns count from the first visible character.
+    mark(&file, "x");
+    let problem = config::load(&file).unwrap_err().to_string();
+    assert!(problem.contains("knockd.ron:1:1:"), "{problem}");
+}
+
+#[test]
 fn a_key_that_changed_on_the_disk_is_still_the_old_one_in_memory() {
     let mut house = House::new();
     let first = house.parse(&conf(&[])).unwrap();

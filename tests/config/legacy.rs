@@ -55,6 +55,17 @@ mod built_in {
         house
     }
 
+    #[test]
+    fn a_byte_order_mark_is_skipped_in_the_files_of_older_clients() {
+        let mut house = house();
+        let keys = |house: &House| {
+            house.parse(&users("", &format!("{FAY}, {PAT}"))).unwrap().policy.users.len()
+        };
+        write(&mut house, "fay.keys", &format!("\u{feff}{KEYS}"), 0o600);
+        write(&mut house, "pat.key", "\u{feff}correct horse battery staple\n", 0o600);
+        assert_eq!(keys(&house), 2);
+    }
+
     const PAT: &str = "\"pat\": (credential: Pyknock(\"pat.key\"), doors: [\"ssh\"])";
 
     #[test]

@@ -154,6 +154,9 @@ fn a_server_is_set_up_with_its_first_user() {
     let home = Home::new();
     let key = home.ssh_key("id");
     let public = format!("{}.pub", key.display());
+    // As an editor may have saved it.
+    let text = fs::read_to_string(&public).unwrap();
+    fs::write(&public, format!("\u{feff}{text}")).unwrap();
     let user = ["--user", "alice", "--key", &public];
     let refused = home.set_up(&user);
     assert!(
