@@ -9,6 +9,25 @@
 //! A packet passes [`capture`], [`core`], [`process`] and [`firewall`]; one line
 //! of [`log`] reports it.
 //!
+//! The words:
+//!
+//! - **door**: the part of the configuration that names a table of the packet
+//!   filter, and who may open it for how long
+//! - **lease**: one door, open to one address until a deadline
+//! - **entry**: an address or a network in a table
+//! - **slot**: one entry of one table; leases of several doors may share it
+//! - **sighting**: an observed packet that may be a knock or a token
+//! - **token**: one datagram that asks for a door and proves its user
+//! - **proof**: the part of a token that only its user can make
+//! - **claim**: what the engine asks the keeper to open, and on what ground
+//! - **mark**: 4 bytes by which the kernel recognizes a token before any proof
+//! - **journal**: the file of accepted tokens, so that none counts twice
+//! - **lease file**: the file of leases, from which the next run continues
+//! - **gate**: decides what a sighting is worth
+//! - **engine**: the confined process that reads packets and has the gate
+//! - **keeper**: the process that checks claims again and changes tables
+//! - **runner**: the process that runs the commands of doors
+//!
 //! | room | what it holds | imports |
 //! |---|---|---|
 //! | [`capture`] | the filter in the kernel; a frame becomes a sighting | core, ioctl, sys |

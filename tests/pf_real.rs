@@ -13,7 +13,9 @@ use knockd::core::door::Table;
 use knockd::core::interest::{Interest, Packets, Ports};
 use knockd::core::interface::{Selection, Selector};
 use knockd::core::sighting::{Port, Protocol};
-use knockd::firewall::{Added, Deleted, Firewall, Kill, Kind, Status, Warning, pf};
+use knockd::firewall::{
+    Added, Deleted, Firewall, FirewallErrorKind, Kill, Status, Warning, pf,
+};
 use nix::sys::select::{FdSet, select};
 use nix::sys::time::{TimeVal, TimeValLike};
 
@@ -172,7 +174,7 @@ fn a_const_table_can_be_read_and_says_why_it_cannot_be_changed() {
         pf.delete(&table, entry("192.0.2.1", 32)).unwrap_err(),
     ];
     for error in refused {
-        assert_eq!(error.kind, Kind::Denied, "{error}");
+        assert_eq!(error.kind, FirewallErrorKind::Denied, "{error}");
         assert!(error.to_string().contains("drop `const`"), "{error}");
     }
     assert_eq!(shown(&table), ["192.0.2.1"]);
@@ -192,7 +194,7 @@ fn a_missing_table_is_told_with_the_line_that_makes_it() {
             pf.list(&table).unwrap_err(),
         ];
         for error in refused {
-            assert_eq!(error.kind, Kind::Missing, "{error}");
+            assert_eq!(error.kind, FirewallErrorKind::Missing, "{error}");
             let line = format!("add `table <{MISSING}> persist`");
             assert!(error.to_string().contains(&line), "{error}");
         }
@@ -213,8 +215,8 @@ fn a_table_that_was_made_stays_until_it_is_flushed_away() {
         pf.create(&table).unwrap();
         assert_eq!(shown(&table), ["2001:db8::9"]);
         pfctl(&["-q", "-a", EMPTY_ANCHOR, "-F", "Tables"]);
-        assert_eq!(pf.probe(&table).unwrap_err().kind, Kind::Missing);
-        assert_eq!(pf.add(&table, host).unwrap_err().kind, Kind::Missing);
+        assert_eq!(pf.probe(&table).unwrap_err().kind, FirewallErrorKind::Missing);
+        assert_eq!(pf.add(&table, host).unwrap_err().kind, FirewallErrorKind::Missing);
     }
 }
 
@@ -228,7 +230,7 @@ fn what_others_put_into_a_table_is_seen_as_theirs() {
     assert!(!pf.holds(&table, entry("192.0.2.51", 32)).unwrap(), "it excludes");
     assert_eq!(pf.add(&table, entry("192.0.2.50", 32)).unwrap(), Added::Present);
     let error = pf.add(&table, entry("192.0.2.51", 32)).unwrap_err();
-    assert_eq!(error.kind, Kind::Denied, "{error}");
+    assert_eq!(error.kind, FirewallErrorKind::Denied, "{error}");
     assert_eq!(pf.delete(&table, entry("192.0.2.51", 32)).unwrap(), Deleted::Absent);
     assert_eq!(listed(pf.as_mut(), &table), ["192.0.2.50"]);
     assert_eq!(shown(&table), ["!192.0.2.51", "192.0.2.50"]);

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::ClientError;
-use super::key::Key;
+use super::key::UserKey;
 use crate::core::bytes::Writer;
 use crate::core::door;
 use crate::core::time::Wall;
@@ -17,7 +17,7 @@ pub struct Access {
     /// The server's name, 1 to 64 bytes of `a-z 0-9 . -`.
     pub server_name: String,
     /// The user's key.
-    pub key: Box<dyn Key>,
+    pub key: Box<dyn UserKey>,
 }
 
 /// What a client asks for.
@@ -56,7 +56,7 @@ impl Access {
     /// `issued`.
     ///
     /// # Errors
-    /// Those of [`Key::prove`].
+    /// Those of [`UserKey::prove`].
     pub fn token(
         &self,
         ask: &Wish,

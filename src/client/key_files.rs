@@ -1,4 +1,4 @@
-//! Key files: read before sending, created by `knock --keygen`.
+//! UserKey files: read before sending, created by `knock --keygen`.
 #![forbid(unsafe_code)]
 
 use std::env;
@@ -7,7 +7,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::ClientError;
-use super::key::Key;
+use super::key::UserKey;
 use super::key::ed25519::Ed25519;
 use super::key::secret::Secret;
 use super::{openssh, terminal};
@@ -33,7 +33,7 @@ pub fn read_gate(file: &Path) -> Result<GateKey, ClientError> {
 /// # Errors
 /// When the file cannot be read, is open to others, or holds another kind;
 /// those of [`openssh`].
-pub fn read_user(file: &Path) -> Result<Box<dyn Key>, ClientError> {
+pub fn read_user(file: &Path) -> Result<Box<dyn UserKey>, ClientError> {
     let bytes = read_bytes(file)?;
     if openssh::is_public(&bytes) {
         return openssh::from_public(file, &bytes);

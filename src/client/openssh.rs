@@ -1,4 +1,4 @@
-//! Key files of OpenSSH.
+//! UserKey files of OpenSSH.
 #![forbid(unsafe_code)]
 
 use std::fmt::Display;
@@ -9,7 +9,7 @@ use ssh_key::{PrivateKey, PublicKey};
 use zeroize::Zeroizing;
 
 use super::agent::{self, Agent, Kept};
-use super::key::{Held, Key, SSH_TYPES, SshType};
+use super::key::{Held, SSH_TYPES, SshType, UserKey};
 use super::{ClientError, complain};
 use crate::core::credential;
 
@@ -55,7 +55,7 @@ pub fn private(file: &Path, bytes: &[u8]) -> Result<PrivateKey, ClientError> {
 ///
 /// # Errors
 /// When knockd does not take its type, or no agent has it.
-pub fn from_public(file: &Path, bytes: &[u8]) -> Result<Box<dyn Key>, ClientError> {
+pub fn from_public(file: &Path, bytes: &[u8]) -> Result<Box<dyn UserKey>, ClientError> {
     held(file, &public(file, bytes)?)?.ok_or_else(|| {
         let file = file.display();
         ClientError::new(format!(
@@ -74,7 +74,7 @@ pub fn from_private(
     file: &Path,
     bytes: &[u8],
     ask: impl FnMut(&str) -> Result<Zeroizing<String>, ClientError>,
-) -> Result<Box<dyn Key>, ClientError> {
+) -> Result<Box<dyn UserKey>, ClientError> {
     let key = private(file, bytes)?;
     let needs_touch = ours(file, key.public_key().key_data())?.kind.needs_touch;
     if needs_touch || key.is_encrypted() {
@@ -125,7 +125,7 @@ fn decrypted(
 }
 
 /// The key in the agent that the environment names, if it has it.
-fn held(file: &Path, key: &PublicKey) -> Result<Option<Box<dyn Key>>, ClientError> {
+fn held(file: &Path, key: &PublicKey) -> Result<Option<Box<dyn UserKey>>, ClientError> {
     let Some(socket) = agent::socket() else { return Ok(None) };
     let cannot =
         |why: &dyn Display| ClientError::new(format!("cannot use {}: {why}", file.display()));
@@ -134,7 +134,7 @@ fn held(file: &Path, key: &PublicKey) -> Result<Option<Box<dyn Key>>, ClientErro
     let identities = Agent::connect(&socket)?.identities()?;
     let is_there = identities.iter().any(|identity| identity.blob == blob);
     let holder = Kept { socket, blob };
-    Ok(is_there.then(|| Box::new(Held { public, holder }) as Box<dyn Key>))
+    Ok(is_there.then(|| Box::new(Held { public, holder }) as Box<dyn UserKey>))
 }
 
 /// The type of a public key, if knockd takes it.

@@ -12,9 +12,9 @@ use crate::core::door::Table;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// A door.
-    Door(Door),
+    Door(DoorState),
     /// A lease.
-    Lease(Lease),
+    Lease(LeaseState),
     /// A counter.
     Stat {
         /// Its name; see [`Desk::stats`](super::server::Desk::stats).
@@ -58,7 +58,7 @@ pub enum Answer {
 
 /// A door, and how it is with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Door {
+pub struct DoorState {
     /// Its name.
     pub name: String,
     /// Its table.
@@ -71,13 +71,13 @@ pub struct Door {
 
 /// A lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lease {
+pub struct LeaseState {
     /// The door's name.
     pub door: String,
     /// To which host it is open.
     pub address: IpAddr,
     /// Who holds it.
-    pub holder: Holder,
+    pub holder: HolderName,
     /// For how long it is open already, to the millisecond.
     pub age: Duration,
     /// For how long it will be, to the millisecond.
@@ -88,7 +88,7 @@ pub struct Lease {
 
 /// Who holds a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Holder {
+pub enum HolderName {
     /// A user, by name.
     User(String),
     /// Whoever knew a sequence.
@@ -133,8 +133,8 @@ impl Answer {
     pub fn decode(message: &Message) -> Result<Self, Malformed> {
         let mut read = Reader::new(&message.body);
         let answer = match message.tag {
-            1 => Self::Door(Door::read(&mut read)?),
-            2 => Self::Lease(Lease::read(&mut read)?),
+            1 => Self::Door(DoorState::read(&mut read)?),
+            2 => Self::Lease(LeaseState::read(&mut read)?),
             3 => Self::Stat { name: text(&mut read)?, value: read.u64()? },
             4 => Self::Fact { key: text(&mut read)?, value: text(&mut read)? },
             5 => Self::Event { text: text(&mut read)? },
@@ -162,7 +162,7 @@ impl Answer {
     }
 }
 
-impl Door {
+impl DoorState {
     fn read(read: &mut Reader<'_>) -> Result<Self, Malformed> {
         let (name, table) = (text(read)?, text(read)?);
         let table = Table { name: table, anchor: read.option(text)? };
@@ -170,12 +170,12 @@ impl Door {
     }
 }
 
-impl Lease {
+impl LeaseState {
     fn read(read: &mut Reader<'_>) -> Result<Self, Malformed> {
         Ok(Self {
             door: text(read)?,
             address: read.address()?,
-            holder: Holder::read(read)?,
+            holder: HolderName::read(read)?,
             age: read.span()?,
             remaining: read.span()?,
             foreign: read.flag()?,
@@ -183,7 +183,7 @@ impl Lease {
     }
 }
 
-impl Holder {
+impl HolderName {
     fn write(&self, write: Writer) -> Writer {
         match self {
             Self::User(name) => write.u8(1).text(name),
@@ -220,22 +220,22 @@ mod tests {
 
     fn answers() -> impl Strategy<Value = Answer> {
         let holders = prop_oneof![
-            texts().prop_map(Holder::User),
-            Just(Holder::Sequence),
-            Just(Holder::Administrator),
-            Just(Holder::Former),
+            texts().prop_map(HolderName::User),
+            Just(HolderName::Sequence),
+            Just(HolderName::Administrator),
+            Just(HolderName::Former),
         ];
         let spans = any::<u64>().prop_map(Duration::from_millis);
         prop_oneof![
             (texts(), texts(), proptest::option::of(texts()), any::<u32>(), any::<bool>())
                 .prop_map(|(name, table, anchor, leases, usable)| {
                     let table = Table { name: table, anchor };
-                    Answer::Door(Door { name, table, leases, usable })
+                    Answer::Door(DoorState { name, table, leases, usable })
                 }),
             (texts(), any::<IpAddr>(), holders, spans.clone(), spans, any::<bool>()).prop_map(
                 |(door, address, holder, age, remaining, foreign)| {
                     let address = address.to_canonical();
-                    Answer::Lease(Lease { door, address, holder, age, remaining, foreign })
+                    Answer::Lease(LeaseState { door, address, holder, age, remaining, foreign })
                 }
             ),
             (texts(), any::<u64>()).prop_map(|(name, value)| Answer::Stat { name, value }),
@@ -251,13 +251,13 @@ mod tests {
     #[test]
     fn the_longest_names_fit() {
         let table = Table { name: "t".repeat(31), anchor: Some("a".repeat(1023)) };
-        let door = Door { name: "d".repeat(32), table, leases: 1, usable: true };
+        let door = DoorState { name: "d".repeat(32), table, leases: 1, usable: true };
         let answer = Answer::Door(door);
         assert_eq!(Answer::decode(&answer.encode()), Ok(answer));
-        let lease = Lease {
+        let lease = LeaseState {
             door: "d".repeat(32),
             address: "2001:db8::7".parse().unwrap(),
-            holder: Holder::User("u".repeat(32)),
+            holder: HolderName::User("u".repeat(32)),
             age: Duration::MAX,
             remaining: Duration::MAX,
             foreign: true,

@@ -5,7 +5,7 @@
 
 /// A key that the daemon sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Key {
+pub struct HealthKey {
     /// The key.
     pub name: &'static str,
     /// Whether it stands there any number of times, not exactly once.
@@ -14,19 +14,19 @@ pub struct Key {
     pub value: &'static str,
 }
 
-const fn once(name: &'static str, value: &'static str) -> Key {
-    Key { name, repeats: false, value }
+const fn once(name: &'static str, value: &'static str) -> HealthKey {
+    HealthKey { name, repeats: false, value }
 }
 
-const fn repeated(name: &'static str, value: &'static str) -> Key {
-    Key { name, repeats: true, value }
+const fn repeated(name: &'static str, value: &'static str) -> HealthKey {
+    HealthKey { name, repeats: true, value }
 }
 
 /// The value of `journal` and `lease_file` when nothing is wrong with them.
 pub const SOUND: &str = "sound";
 
 /// Every key that the daemon sends.
-pub const KEYS: [Key; 17] = [
+pub const KEYS: [HealthKey; 17] = [
     once("version", "the daemon's version, as 0.1.0"),
     once("uptime", "seconds since its start"),
     once("now", "its civil time, milliseconds since 1970-01-01 UTC"),

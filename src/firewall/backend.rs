@@ -2,7 +2,7 @@
 //! such a row, and the row's line in [`Choice`](super::Choice).
 #![forbid(unsafe_code)]
 
-use super::{Error, Firewall, Guarded};
+use super::{Firewall, FirewallError, Guarded};
 use crate::core::finding::Finding;
 use crate::core::name::is_table;
 
@@ -38,7 +38,7 @@ pub struct Backend {
     ///
     /// # Errors
     /// What the system says.
-    pub open: fn(&str) -> Result<Box<dyn Firewall>, Error>,
+    pub open: fn(&str) -> Result<Box<dyn Firewall>, FirewallError>,
     /// Follows packets through its rules; none if nobody can read them.
     pub judge: Option<fn(&Guarded<'_>) -> Vec<Finding>>,
 }

@@ -4,7 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Added, Backend, Deleted, Error, Firewall, Kill, Kind, Status, Warning, pf};
+use super::{
+    Added, Backend, Deleted, Firewall, FirewallError, FirewallErrorKind, Kill, Status, Warning,
+    pf,
+};
 use crate::core::address::Entry;
 use crate::core::door::Table;
 
@@ -31,49 +34,53 @@ pub struct Memory {
 }
 
 impl Firewall for Memory {
-    fn probe(&mut self, _: &Table) -> Result<(), Error> {
+    fn probe(&mut self, _: &Table) -> Result<(), FirewallError> {
         Ok(())
     }
 
-    fn add(&mut self, table: &Table, entry: Entry) -> Result<Added, Error> {
+    fn add(&mut self, table: &Table, entry: Entry) -> Result<Added, FirewallError> {
         let entries = self.tables.entry(table.clone()).or_default();
         if entries.contains(&entry) {
             return Ok(Added::Present);
         }
         if entries.len() >= MAX_ENTRIES {
-            return Err(Error::new(Kind::Full, format!("table {table} is full"), None));
+            return Err(FirewallError::new(
+                FirewallErrorKind::Full,
+                format!("table {table} is full"),
+                None,
+            ));
         }
         entries.insert(entry);
         Ok(Added::Added)
     }
 
-    fn delete(&mut self, table: &Table, entry: Entry) -> Result<Deleted, Error> {
+    fn delete(&mut self, table: &Table, entry: Entry) -> Result<Deleted, FirewallError> {
         let deleted = self.tables.get_mut(table).is_some_and(|entries| entries.remove(&entry));
         Ok(if deleted { Deleted::Deleted } else { Deleted::Absent })
     }
 
-    fn holds(&mut self, table: &Table, entry: Entry) -> Result<bool, Error> {
+    fn holds(&mut self, table: &Table, entry: Entry) -> Result<bool, FirewallError> {
         Ok(self.tables.get(table).is_some_and(|entries| entries.contains(&entry)))
     }
 
-    fn list(&mut self, table: &Table) -> Result<Vec<Entry>, Error> {
+    fn list(&mut self, table: &Table) -> Result<Vec<Entry>, FirewallError> {
         Ok(self.tables.get(table).into_iter().flatten().copied().collect())
     }
 
-    fn status(&mut self) -> Result<Status, Error> {
+    fn status(&mut self) -> Result<Status, FirewallError> {
         Ok(Status::Disabled)
     }
 
-    fn review(&mut self, _: &[Table], _: &[String]) -> Result<Vec<Warning>, Error> {
+    fn review(&mut self, _: &[Table], _: &[String]) -> Result<Vec<Warning>, FirewallError> {
         let why = "tables in memory filter no packets".to_owned();
         Ok(vec![Warning::Idle { why, todo: "configure another firewall" }])
     }
 
-    fn create(&mut self, _: &Table) -> Result<(), Error> {
+    fn create(&mut self, _: &Table) -> Result<(), FirewallError> {
         Ok(())
     }
 
-    fn kill(&mut self, _: &Kill) -> Result<u64, Error> {
+    fn kill(&mut self, _: &Kill) -> Result<u64, FirewallError> {
         Ok(0)
     }
 }
@@ -127,7 +134,7 @@ mod tests {
             assert_eq!(memory.add(&ssh, host(number)).unwrap(), Added::Added);
         }
         let full = memory.add(&ssh, host(MAX_ENTRIES)).unwrap_err();
-        assert_eq!(full.kind, Kind::Full);
+        assert_eq!(full.kind, FirewallErrorKind::Full);
         assert_eq!(memory.add(&ssh, host(0)).unwrap(), Added::Present);
         assert_eq!(memory.add(&table("knock_web"), host(0)).unwrap(), Added::Added);
         assert_eq!(memory.delete(&ssh, host(0)).unwrap(), Deleted::Deleted);

@@ -30,78 +30,78 @@ pub trait Firewall {
     /// Checks that `table` exists and takes addresses of both families.
     ///
     /// # Errors
-    /// [`Kind::Missing`] when it does not exist, with the line that creates it.
-    fn probe(&mut self, table: &Table) -> Result<(), Error>;
+    /// [`FirewallErrorKind::Missing`] when it does not exist, with the line that creates it.
+    fn probe(&mut self, table: &Table) -> Result<(), FirewallError>;
 
     /// Adds `entry` to `table`.
     ///
     /// # Errors
-    /// Of every [`Kind`].
-    fn add(&mut self, table: &Table, entry: Entry) -> Result<Added, Error>;
+    /// Of every [`FirewallErrorKind`].
+    fn add(&mut self, table: &Table, entry: Entry) -> Result<Added, FirewallError>;
 
     /// Deletes exactly `entry` from `table`. An entry that is not there is no
     /// error.
     ///
     /// # Errors
-    /// Of every [`Kind`].
-    fn delete(&mut self, table: &Table, entry: Entry) -> Result<Deleted, Error>;
+    /// Of every [`FirewallErrorKind`].
+    fn delete(&mut self, table: &Table, entry: Entry) -> Result<Deleted, FirewallError>;
 
     /// Whether exactly `entry` is in `table`, whoever added it. An entry that
     /// excludes the address, or a network around it, does not count.
     ///
     /// # Errors
-    /// Of every [`Kind`].
-    fn holds(&mut self, table: &Table, entry: Entry) -> Result<bool, Error> {
+    /// Of every [`FirewallErrorKind`].
+    fn holds(&mut self, table: &Table, entry: Entry) -> Result<bool, FirewallError> {
         Ok(self.list(table)?.contains(&entry))
     }
 
     /// All entries of `table`, in no order.
     ///
     /// # Errors
-    /// Of every [`Kind`].
-    fn list(&mut self, table: &Table) -> Result<Vec<Entry>, Error>;
+    /// Of every [`FirewallErrorKind`].
+    fn list(&mut self, table: &Table) -> Result<Vec<Entry>, FirewallError>;
 
     /// Whether packets are filtered.
     ///
     /// # Errors
-    /// [`Kind::Denied`] or [`Kind::System`] when the system does not answer.
-    fn status(&mut self) -> Result<Status, Error>;
+    /// [`FirewallErrorKind::Denied`] or [`FirewallErrorKind::System`] when the system does not answer.
+    fn status(&mut self) -> Result<Status, FirewallError>;
 
     /// Creates `table`, which then exists even without rules that refer to it. A
     /// table that exists is not changed.
     ///
     /// # Errors
-    /// [`Kind::Denied`] when the system forbids new tables,
-    /// [`Kind::Unsupported`] when only its configuration creates them.
-    fn create(&mut self, table: &Table) -> Result<(), Error> {
+    /// [`FirewallErrorKind::Denied`] when the system forbids new tables,
+    /// [`FirewallErrorKind::Unsupported`] when only its configuration creates them.
+    fn create(&mut self, table: &Table) -> Result<(), FirewallError> {
         let advice = format!("this firewall creates no tables, create table {table} by hand");
-        Err(Error::new(Kind::Unsupported, advice, None))
+        Err(FirewallError::new(FirewallErrorKind::Unsupported, advice, None))
     }
 
     /// Ends connections, which outlive the entry that passed them. Returns how
     /// many.
     ///
     /// # Errors
-    /// [`Kind::Denied`] when the system forbids it, [`Kind::Unsupported`] when
+    /// [`FirewallErrorKind::Denied`] when the system forbids it, [`FirewallErrorKind::Unsupported`] when
     /// the firewall cannot.
-    fn kill(&mut self, kill: &Kill) -> Result<u64, Error> {
+    fn kill(&mut self, kill: &Kill) -> Result<u64, FirewallError> {
         let advice = format!(
             "this firewall cannot kill states of {}, set `on_close: KeepStates`",
             kill.entry
         );
-        Err(Error::new(Kind::Unsupported, advice, None))
+        Err(FirewallError::new(FirewallErrorKind::Unsupported, advice, None))
     }
 
     /// Finds settings of the firewall that make `tables` or the rules on
     /// `interfaces` useless.
     ///
     /// # Errors
-    /// [`Kind::Denied`] or [`Kind::System`] when the system does not answer.
+    /// [`FirewallErrorKind::Denied`] or [`FirewallErrorKind::System`] when the system does not answer.
     fn review(
         &mut self,
         tables: &[Table],
         interfaces: &[String],
-    ) -> Result<Vec<Warning>, Error> {
+    ) -> Result<Vec<Warning>, FirewallError> {
         let _ = (tables, interfaces);
         Ok(match self.status()? {
             Status::Enforcing => Vec::new(),
@@ -109,31 +109,31 @@ pub trait Firewall {
         })
     }
 
-    /// Enables the filter until the returned token is released. Other programs
-    /// may hold tokens too. The token outlives the process.
+    /// Enables the filter until the returned reference is released. Other programs
+    /// may hold references too. A reference outlives the process.
     ///
     /// # Errors
-    /// [`Kind::Unsupported`] when only the administrator enables the filter.
-    fn enable(&mut self) -> Result<u64, Error> {
+    /// [`FirewallErrorKind::Unsupported`] when only the administrator enables the filter.
+    fn enable(&mut self) -> Result<u64, FirewallError> {
         let advice = "this firewall is enabled by its own configuration";
-        Err(Error::new(Kind::Unsupported, advice, None))
+        Err(FirewallError::new(FirewallErrorKind::Unsupported, advice, None))
     }
 
     /// Has the main ruleset call knockd's anchor, where that ruleset belongs to
     /// the system.
     ///
     /// # Errors
-    /// [`Kind::System`].
-    fn call_anchor(&mut self) -> Result<(), Error> {
+    /// [`FirewallErrorKind::System`].
+    fn call_anchor(&mut self) -> Result<(), FirewallError> {
         Ok(())
     }
 
-    /// Releases a token. An unknown token is no error.
+    /// Releases a reference. An unknown one is no error.
     ///
     /// # Errors
-    /// [`Kind::Denied`] or [`Kind::System`].
-    fn release(&mut self, token: u64) -> Result<(), Error> {
-        let _ = token;
+    /// [`FirewallErrorKind::Denied`] or [`FirewallErrorKind::System`].
+    fn release(&mut self, reference: u64) -> Result<(), FirewallError> {
+        let _ = reference;
         Ok(())
     }
 }
@@ -235,7 +235,7 @@ pub enum Status {
 
 /// The kind of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FirewallErrorKind {
     /// The table does not exist, or not yet.
     Missing,
     /// There is no room for another entry.
@@ -252,23 +252,27 @@ pub enum Kind {
 
 /// Why a request to the firewall failed, and what to do.
 #[derive(Debug)]
-pub struct Error {
+pub struct FirewallError {
     /// For the caller to decide what to do.
-    pub kind: Kind,
+    pub kind: FirewallErrorKind,
     advice: String,
     source: Option<io::Error>,
 }
 
-impl Error {
+impl FirewallError {
     /// `advice` states what is wrong and what to do. The error of the system
     /// comes last in the message.
     #[must_use]
-    pub fn new(kind: Kind, advice: impl Into<String>, source: Option<io::Error>) -> Self {
+    pub fn new(
+        kind: FirewallErrorKind,
+        advice: impl Into<String>,
+        source: Option<io::Error>,
+    ) -> Self {
         Self { kind, advice: advice.into(), source }
     }
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for FirewallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.source {
             Some(source) if self.advice.is_empty() => write!(f, "{source}"),
@@ -278,4 +282,4 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for FirewallError {}

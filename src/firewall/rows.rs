@@ -1,7 +1,9 @@
 //! What each choice of a firewall stands for.
 #![forbid(unsafe_code)]
 
-use super::{Backend, Choice, Dialect, Error, Firewall, Kind, memory, nft, pf};
+use super::{
+    Backend, Choice, Dialect, Firewall, FirewallError, FirewallErrorKind, memory, nft, pf,
+};
 
 /// The firewall of this system, and how its rules are written there.
 pub const NATIVE: &Dialect = if cfg!(target_os = "linux") {
@@ -42,22 +44,21 @@ impl Choice {
     /// that is asked.
     ///
     /// # Errors
-    /// [`Kind::Unsupported`].
-    pub fn check(&self, by_reference: bool) -> Result<(), Error> {
+    /// [`FirewallErrorKind::Unsupported`].
+    pub fn check(&self, by_reference: bool) -> Result<(), FirewallError> {
         let backend = self.backend();
         let uncounted = backend.uncounted.filter(|_| by_reference);
-        backend
-            .absent
-            .or(uncounted)
-            .map_or(Ok(()), |advice| Err(Error::new(Kind::Unsupported, advice, None)))
+        backend.absent.or(uncounted).map_or(Ok(()), |advice| {
+            Err(FirewallError::new(FirewallErrorKind::Unsupported, advice, None))
+        })
     }
 
     /// Opens it.
     ///
     /// # Errors
-    /// [`Kind::Unsupported`] where the system has no such firewall, else what
+    /// [`FirewallErrorKind::Unsupported`] where the system has no such firewall, else what
     /// the system says.
-    pub fn open(&self) -> Result<Box<dyn Firewall>, Error> {
+    pub fn open(&self) -> Result<Box<dyn Firewall>, FirewallError> {
         self.check(false)?;
         let (backend, text) = self.row();
         (backend.open)(text)

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::CtlError;
-use crate::control::answer::{Answer, Door, Holder, Lease};
+use crate::control::answer::{Answer, DoorState, HolderName, LeaseState};
 use crate::control::record::{Joiner, Record, SIZE};
 use crate::control::request::Request;
 use crate::core::door::Table;
@@ -130,15 +130,15 @@ fn lost(error: &io::Error) -> CtlError {
 fn escape(answer: Answer) -> Answer {
     let text = |text: String| escaped(&text);
     match answer {
-        Answer::Door(door) => Answer::Door(Door {
+        Answer::Door(door) => Answer::Door(DoorState {
             name: text(door.name),
             table: Table { name: text(door.table.name), anchor: door.table.anchor.map(text) },
             ..door
         }),
-        Answer::Lease(lease) => Answer::Lease(Lease {
+        Answer::Lease(lease) => Answer::Lease(LeaseState {
             door: text(lease.door),
             holder: match lease.holder {
-                Holder::User(name) => Holder::User(text(name)),
+                HolderName::User(name) => HolderName::User(text(name)),
                 other => other,
             },
             ..lease

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use crate::control::answer::Door;
+use crate::control::answer::DoorState;
 
 /// The type of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +73,11 @@ pub const LATENCY_SUM: &str = "latency_sum";
 ///
 /// # Errors
 /// The writer's.
-pub fn write(doors: &[Door], stats: &[(String, u64)], out: &mut dyn Write) -> io::Result<()> {
+pub fn write(
+    doors: &[DoorState],
+    stats: &[(String, u64)],
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let mut families: BTreeMap<&str, Vec<(&str, u64)>> = BTreeMap::new();
     for (name, value) in stats {
         let (stem, label) = name.split_once('.').unwrap_or((name, ""));
@@ -107,9 +111,9 @@ fn head(name: &str, kind: &str, help: &str, out: &mut dyn Write) -> io::Result<(
 fn of_doors(
     name: &str,
     help: &str,
-    doors: &[Door],
+    doors: &[DoorState],
     out: &mut dyn Write,
-    value: fn(&Door) -> u32,
+    value: fn(&DoorState) -> u32,
 ) -> io::Result<()> {
     head(name, "gauge", help, out)?;
     for door in doors {
@@ -186,7 +190,7 @@ mod tests {
     #[test]
     fn everything_has_its_family_and_its_escapes() {
         let table = Table { anchor: None, name: "knock_ssh".into() };
-        let doors = [Door { name: "a\"b\\c\nd".into(), table, leases: 3, usable: true }];
+        let doors = [DoorState { name: "a\"b\\c\nd".into(), table, leases: 3, usable: true }];
         let stats = [
             ("latency.inf", 5),
             ("refused.stale", 2),

@@ -7,12 +7,12 @@ use std::time::Duration;
 use super::CtlError;
 use super::connection::{Connection, unexpected};
 use super::json::Json;
-use crate::control::answer::{Answer, Door, Holder, Lease};
+use crate::control::answer::{Answer, DoorState, HolderName, LeaseState};
 use crate::control::request::Request;
 use crate::core::duration;
 
 /// Returns every door.
-pub fn doors(daemon: &mut Connection) -> Result<Vec<Door>, CtlError> {
+pub fn doors(daemon: &mut Connection) -> Result<Vec<DoorState>, CtlError> {
     daemon.collect(&Request::Doors, |answer| match answer {
         Answer::Door(door) => Some(door),
         _ => None,
@@ -29,7 +29,7 @@ pub fn counters(daemon: &mut Connection) -> Result<Vec<(String, u64)>, CtlError>
 
 fn leases(
     daemon: &mut Connection,
-    mut each: impl FnMut(&Lease) -> Result<(), CtlError>,
+    mut each: impl FnMut(&LeaseState) -> Result<(), CtlError>,
 ) -> Result<(), CtlError> {
     let asked = daemon.ask(&Request::Leases, |answer| match answer {
         Answer::Lease(lease) => each(&lease),
@@ -44,7 +44,7 @@ pub fn show(daemon: &mut Connection, out: &mut dyn Write) -> Result<(), CtlError
     let names = doors.iter().map(|door| door.name.chars().count());
     let width = names.max().unwrap_or_default().max("DOOR".len());
     writeln!(out, "{:<width$}  {:>6}  TABLE", "DOOR", "LEASES")?;
-    for Door { name, table, leases, usable } in &doors {
+    for DoorState { name, table, leases, usable } in &doors {
         let fault = if *usable { "" } else { ", cannot be used, see the log" };
         writeln!(out, "{name:<width$}  {leases:>6}  {table}{fault}")?;
     }
@@ -85,7 +85,7 @@ pub fn show_json(daemon: &mut Connection, out: &mut dyn Write) -> Result<(), Ctl
     Ok(json.finish()?)
 }
 
-fn door_json(json: &mut Json<'_>, door: &Door) -> Result<(), CtlError> {
+fn door_json(json: &mut Json<'_>, door: &DoorState) -> Result<(), CtlError> {
     json.begin('{')?;
     json.text_field("name", Some(&door.name))?;
     json.text_field("table", Some(&door.table.name))?;
@@ -95,12 +95,12 @@ fn door_json(json: &mut Json<'_>, door: &Door) -> Result<(), CtlError> {
     Ok(json.end('}')?)
 }
 
-fn lease_json(json: &mut Json<'_>, lease: &Lease) -> Result<(), CtlError> {
+fn lease_json(json: &mut Json<'_>, lease: &LeaseState) -> Result<(), CtlError> {
     let (kind, user) = match &lease.holder {
-        Holder::User(name) => ("user", Some(name.as_str())),
-        Holder::Sequence => ("sequence", None),
-        Holder::Administrator => ("administrator", None),
-        Holder::Former => ("former", None),
+        HolderName::User(name) => ("user", Some(name.as_str())),
+        HolderName::Sequence => ("sequence", None),
+        HolderName::Administrator => ("administrator", None),
+        HolderName::Former => ("former", None),
     };
     json.begin('{')?;
     json.text_field("door", Some(&lease.door))?;
@@ -132,12 +132,12 @@ pub fn stats_json(daemon: &mut Connection, out: &mut dyn Write) -> Result<(), Ct
     Ok(json.finish()?)
 }
 
-fn holder(holder: &Holder) -> &str {
+fn holder(holder: &HolderName) -> &str {
     match holder {
-        Holder::User(name) => name,
-        Holder::Sequence => "a sequence",
-        Holder::Administrator => "the administrator",
-        Holder::Former => "a former user",
+        HolderName::User(name) => name,
+        HolderName::Sequence => "a sequence",
+        HolderName::Administrator => "the administrator",
+        HolderName::Former => "a former user",
     }
 }
 

@@ -28,7 +28,7 @@ const INTERVAL: Duration = Duration::from_millis(10);
 
 /// Why a daemon cannot have the run directory for itself.
 #[derive(Debug)]
-pub enum Error {
+pub enum LockError {
     /// Another has it.
     Running(PathBuf),
     /// Another has not given it up in time.
@@ -39,7 +39,7 @@ pub enum Error {
     System(PathBuf, io::Error),
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for LockError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Running(path) => {
@@ -76,18 +76,18 @@ impl Locks {
     /// Makes the directory `run` if it is missing, and takes both locks.
     ///
     /// # Errors
-    /// [`Error`].
-    pub fn take(run: &Path) -> Result<Self, Error> {
+    /// [`LockError`].
+    pub fn take(run: &Path) -> Result<Self, LockError> {
         make(run)?;
         let path = run.join("running");
-        let running = lock(&path)?.ok_or(Error::Running(path))?;
+        let running = lock(&path)?.ok_or(LockError::Running(path))?;
         let path = run.join("doors");
         let end = Instant::now() + PATIENCE;
         let doors = loop {
             match lock(&path)? {
                 Some(doors) => break doors,
                 None if Instant::now() < end => std::thread::sleep(INTERVAL),
-                None => return Err(Error::Stopping(path)),
+                None => return Err(LockError::Stopping(path)),
             }
         };
         Ok(Self { running: Some(running), doors: ManuallyDrop::new(doors) })
@@ -108,16 +108,16 @@ impl Locks {
 }
 
 /// Makes the run directory, and checks that nobody else can write to it.
-fn make(run: &Path) -> Result<(), Error> {
-    let cannot = |error| Error::System(run.into(), error);
+fn make(run: &Path) -> Result<(), LockError> {
+    let cannot = |error| LockError::System(run.into(), error);
     DirBuilder::new().recursive(true).mode(0o755).create(run).map_err(cannot)?;
     let found = fs::metadata(run).map_err(cannot)?;
-    if is_ours(&found) { Ok(()) } else { Err(Error::Foreign(run.into())) }
+    if is_ours(&found) { Ok(()) } else { Err(LockError::Foreign(run.into())) }
 }
 
 /// The lock of a file; `None` while another has it.
-fn lock(path: &Path) -> Result<Option<Flock<File>>, Error> {
-    let cannot = |error| Error::System(path.into(), error);
+fn lock(path: &Path) -> Result<Option<Flock<File>>, LockError> {
+    let cannot = |error| LockError::System(path.into(), error);
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600).custom_flags(libc::O_NOFOLLOW);
     let file = options.open(path).map_err(cannot)?;

@@ -11,7 +11,7 @@ use crate::core::door::{Door, Table};
 use crate::core::reason::Reason;
 use crate::core::slot::{Slot, TableIndex, TableList};
 use crate::core::time::Monotonic;
-use crate::firewall::{Added, Error, Firewall, Kill, Kind};
+use crate::firewall::{Added, Firewall, FirewallError, FirewallErrorKind, Kill};
 use crate::log::Log;
 use crate::log::event::Event;
 
@@ -94,10 +94,10 @@ impl Tables {
         &mut self,
         tables: &BTreeSet<TableIndex>,
         killer: Option<&Door>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), FirewallError> {
         for table in self.named(tables) {
             match self.firewall.probe(&table) {
-                Err(error) if error.kind == Kind::Denied => return Err(error),
+                Err(error) if error.kind == FirewallErrorKind::Denied => return Err(error),
                 _ => {}
             }
         }
@@ -149,7 +149,9 @@ impl Tables {
         match self.firewall.holds(table, slot.entry) {
             Ok(is_there) => Ok(is_there),
             // A table that is still to be created is empty.
-            Err(error) if error.kind == Kind::Missing && self.creates_missing => Ok(false),
+            Err(error) if error.kind == FirewallErrorKind::Missing && self.creates_missing => {
+                Ok(false)
+            }
             Err(error) => {
                 self.report_not_added(slot, &error, now);
                 Err(Reason::Failed)
@@ -184,7 +186,7 @@ impl Tables {
         let table = self.names.get(slot.table).ok_or(Reason::Failed)?;
         let mut added = self.firewall.add(table, slot.entry);
         if let Err(error) = &added
-            && error.kind == Kind::Missing
+            && error.kind == FirewallErrorKind::Missing
             && self.creates_missing
         {
             added = self.firewall.create(table).and_then(|()| {
@@ -195,7 +197,9 @@ impl Tables {
         match added {
             // A held entry is there, even where there is no room for another; if
             // it is not, the next check of the table finds out.
-            Err(error) if is_held && error.kind == Kind::Full => Ok(Added::Present),
+            Err(error) if is_held && error.kind == FirewallErrorKind::Full => {
+                Ok(Added::Present)
+            }
             Ok(Added::Present) if !was_stuck => {
                 if !is_held {
                     let event = Event::Foreign { entry: slot.entry, table };
@@ -206,19 +210,23 @@ impl Tables {
             Ok(_) => Ok(Added::Added),
             Err(error) => {
                 self.report_not_added(slot, &error, now);
-                if !is_held && (was_stuck || error.kind == Kind::Unanswered) {
+                if !is_held && (was_stuck || error.kind == FirewallErrorKind::Unanswered) {
                     // It may be there, and no lease would hold it.
                     self.stuck.insert(slot, now);
                 }
-                Err(if error.kind == Kind::Full { Reason::Full } else { Reason::Failed })
+                Err(if error.kind == FirewallErrorKind::Full {
+                    Reason::Full
+                } else {
+                    Reason::Failed
+                })
             }
         }
     }
 
     /// A table that cannot be used is logged once, not with every entry.
-    fn report_not_added(&mut self, slot: Slot, error: &Error, now: Monotonic) {
+    fn report_not_added(&mut self, slot: Slot, error: &FirewallError, now: Monotonic) {
         let Some(table) = self.names.get(slot.table) else { return };
-        if error.kind != Kind::Missing {
+        if error.kind != FirewallErrorKind::Missing {
             let event = Event::CannotAdd { entry: slot.entry, table, error };
             self.log.write_limited(&event, now);
         } else if self.unusable.insert(slot.table) {
@@ -232,7 +240,7 @@ impl Tables {
     pub fn delete(&mut self, slot: Slot, now: Monotonic) -> bool {
         let Some(table) = self.names.get(slot.table) else { return true };
         match self.firewall.delete(table, slot.entry) {
-            Err(error) if error.kind != Kind::Missing => {
+            Err(error) if error.kind != FirewallErrorKind::Missing => {
                 if !self.stuck.keys().any(|other| other.table == slot.table) {
                     let entry = slot.entry;
                     self.log.write(&Event::CannotDelete { entry, table, error: &error });
@@ -334,9 +342,9 @@ impl Tables {
         Vec::new()
     }
 
-    fn probe_or_create(&mut self, table: &Table) -> Result<(), Error> {
+    fn probe_or_create(&mut self, table: &Table) -> Result<(), FirewallError> {
         match self.firewall.probe(table) {
-            Err(error) if error.kind == Kind::Missing && self.creates_missing => {
+            Err(error) if error.kind == FirewallErrorKind::Missing && self.creates_missing => {
                 self.firewall.create(table)?;
                 self.log.write(&Event::TableCreated { table });
                 Ok(())

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::core::door::{Door, Table};
 use crate::core::finding::Finding;
-use crate::firewall::{Backend, Error, Firewall, Kind, Warning};
+use crate::firewall::{Backend, Firewall, FirewallError, FirewallErrorKind, Warning};
 
 /// The finding for a packet filter whose rules we cannot follow.
 pub fn unread(backend: &Backend) -> Finding {
@@ -18,10 +18,10 @@ pub fn unread(backend: &Backend) -> Finding {
 }
 
 /// The finding for a packet filter that could not be opened.
-pub fn closed(error: &Error, is_root: bool) -> Finding {
+pub fn closed(error: &FirewallError, is_root: bool) -> Finding {
     let text = format!("cannot use it: {error}");
     match error.kind {
-        Kind::Denied => Finding::denied("firewall", &text, is_root),
+        FirewallErrorKind::Denied => Finding::denied("firewall", &text, is_root),
         _ => Finding::error("firewall", text),
     }
 }

@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use base64ct::{Base64, Encoding};
-use knockd::client::key::{self, Key};
+use knockd::client::key::{self, UserKey};
 use knockd::core::credential::ed25519::Ed25519;
 use knockd::core::credential::{Credential, secret};
 use knockd::core::token::{Body, GateKey, Statement};
@@ -121,7 +121,7 @@ pub fn udp(address: &str) -> (UdpSocket, u16) {
 /// Opens a token as the server does, and asserts that the user of the key
 /// made it.
 #[track_caller]
-pub fn opened(datagram: &[u8], key: &dyn Key) -> Body {
+pub fn opened(datagram: &[u8], key: &dyn UserKey) -> Body {
     let gate_key = GateKey::new(Zeroizing::new(GATE));
     let body = gate_key.open(datagram).unwrap();
     let credential: Credential = if key.kind() == &secret::KIND {

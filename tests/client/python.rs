@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::policy::{GATE_KEY, Key, Parts, SERVER, SPA_PORT, at, datagram, ip, outcome, user};
 use knockd::client::access::{Access, Random, Wish};
-use knockd::client::key::Key as ClientKey;
+use knockd::client::key::UserKey;
 use knockd::client::key::ed25519::Ed25519;
 use knockd::client::key::secret::Secret;
 use knockd::core::reason::Reason;
@@ -49,7 +49,7 @@ fn python(gate_key: &[u8; 32], arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn keys() -> [(&'static str, [u8; 32], Box<dyn ClientKey>); 2] {
+fn keys() -> [(&'static str, [u8; 32], Box<dyn UserKey>); 2] {
     [
         ("--secret", SECRET, Box::new(Secret(Zeroizing::new(SECRET)))),
         ("--ed25519", SEED, Box::new(Ed25519::new(&SEED))),

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use knockd::client::key::Key;
+use knockd::client::key::UserKey;
 use knockd::client::key::ed25519::Ed25519;
 use knockd::client::key::secret::Secret;
 use knockd::core::door;
@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::home::{Home, SECRET, SEED, opened, udp};
 
 /// Runs `knock` and reads the token that it sends to `gw1`.
-fn sent(home: &Home, more: &str, line: &str, key: &dyn Key) -> Request {
+fn sent(home: &Home, more: &str, line: &str, key: &dyn UserKey) -> Request {
     let (socket, port) = udp("127.0.0.1");
     home.write_host("127.0.0.1", port, more);
     home.knock(line).nothing();

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use knockd::control::SOCKET;
-use knockd::control::answer::{self, Answer, Holder};
+use knockd::control::answer::{self, Answer, HolderName};
 use knockd::control::record::{Joiner, Record, SIZE};
 use knockd::control::request::{Order, Request};
 use knockd::control::server::{Desk, LeaseLine, Reply, Server, Ticket};
@@ -48,10 +48,10 @@ pub fn lease(number: u32) -> LeaseLine {
     let address = IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + number));
     LeaseLine {
         key: LeaseKey { door: DoorIndex(0), address },
-        lease: answer::Lease {
+        lease: answer::LeaseState {
             door: "ssh".into(),
             address,
-            holder: Holder::User("alice".into()),
+            holder: HolderName::User("alice".into()),
             age: Duration::from_secs(5),
             remaining: Duration::from_millis(54_321),
             foreign: false,
@@ -83,10 +83,10 @@ impl Desk for Straw {
         (first..self.leases).take(at_most).map(lease).collect()
     }
 
-    fn doors(&mut self) -> Vec<answer::Door> {
+    fn doors(&mut self) -> Vec<answer::DoorState> {
         let anchor = Some("a".repeat(1_000));
         let table = Table { name: "knock_ssh".into(), anchor };
-        let door = |number| answer::Door {
+        let door = |number| answer::DoorState {
             name: format!("door{number}"),
             table: table.clone(),
             leases: number,

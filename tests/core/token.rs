@@ -10,7 +10,7 @@ use knockd::client::access::{Access, Random, Wish};
 use knockd::client::key::ed25519::Ed25519;
 use knockd::client::key::secret::Secret;
 use knockd::client::key::ssh::Ssh;
-use knockd::client::key::{Held, Key, Signs};
+use knockd::client::key::{Held, Signs, UserKey};
 use knockd::core::bytes::Writer;
 use knockd::core::credential::security_key::SecurityKey;
 use knockd::core::credential::{self, Credential, ProofKind, secret};
@@ -26,7 +26,7 @@ use zeroize::Zeroizing;
 
 /// One known answer, computed by an independent implementation.
 struct Known {
-    key: fn() -> Box<dyn Key>,
+    key: fn() -> Box<dyn UserKey>,
     credential: fn() -> Credential,
     address: &'static str,
     token: &'static str,
@@ -92,7 +92,7 @@ const KNOWN: [Known; 4] = [
 
 /// A security key with the seed 40 to 5f, made for `ssh:`, that was touched and
 /// has signed seven times.
-fn security_key() -> Box<dyn Key> {
+fn security_key() -> Box<dyn UserKey> {
     struct Touched(Ed25519);
     impl Signs for Touched {
         fn sign(&self, message: &[u8]) -> Result<Vec<u8>, ClientError> {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use knockd::core::address::Entry;
 use knockd::core::door::Table;
 use knockd::firewall::nft::Nft;
-use knockd::firewall::{Added, Deleted, Error, Firewall, Kind, Status};
+use knockd::firewall::{Added, Deleted, Firewall, FirewallError, FirewallErrorKind, Status};
 use nix::sched::{CloneFlags, unshare};
 
 const SETS: &str = "table inet knockd {
@@ -65,7 +65,7 @@ fn open() -> Nft {
     Nft::open("knockd").unwrap()
 }
 
-fn kind_of<T: std::fmt::Debug>(result: Result<T, Error>) -> Kind {
+fn kind_of<T: std::fmt::Debug>(result: Result<T, FirewallError>) -> FirewallErrorKind {
     result.unwrap_err().kind
 }
 
@@ -101,7 +101,7 @@ fn an_entry_of_somebody_else_is_held_and_the_element_for_every_address_is_anothe
         nft("add element inet knockd knock_ssh_v4 { * }");
         assert!(!ours.holds(&ssh(), host("192.0.2.8")).unwrap());
         let network = Entry::new("192.0.2.0".parse().unwrap(), 24).unwrap();
-        assert_eq!(kind_of(ours.holds(&ssh(), network)), Kind::Unsupported);
+        assert_eq!(kind_of(ours.holds(&ssh(), network)), FirewallErrorKind::Unsupported);
     });
 }
 
@@ -109,17 +109,17 @@ fn an_entry_of_somebody_else_is_held_and_the_element_for_every_address_is_anothe
 fn the_advice_for_a_missing_set_makes_it() {
     in_namespace(|| {
         let mut nft = open();
-        let make_it = |error: Error| {
-            assert_eq!(error.kind, Kind::Missing);
+        let make_it = |error: FirewallError| {
+            assert_eq!(error.kind, FirewallErrorKind::Missing);
             let text = error.to_string();
             let command = text.split_once("make with: ").unwrap().1;
             assert!(Command::new("sh").args(["-c", command]).status().unwrap().success());
         };
         let entry = host("192.0.2.7");
-        assert_eq!(kind_of(nft.list(&ssh())), Kind::Missing);
-        assert_eq!(kind_of(nft.holds(&ssh(), entry)), Kind::Missing);
-        assert_eq!(kind_of(nft.add(&ssh(), entry)), Kind::Missing);
-        assert_eq!(kind_of(nft.delete(&ssh(), entry)), Kind::Missing);
+        assert_eq!(kind_of(nft.list(&ssh())), FirewallErrorKind::Missing);
+        assert_eq!(kind_of(nft.holds(&ssh(), entry)), FirewallErrorKind::Missing);
+        assert_eq!(kind_of(nft.add(&ssh(), entry)), FirewallErrorKind::Missing);
+        assert_eq!(kind_of(nft.delete(&ssh(), entry)), FirewallErrorKind::Missing);
         make_it(nft.add(&ssh(), entry).unwrap_err());
         assert_eq!(nft.add(&ssh(), entry).unwrap(), Added::Added);
         // Its sister is still missing.
@@ -148,11 +148,11 @@ fn a_set_that_changes_under_us_is_seen_as_it_is() {
         assert_eq!(ours.add(&ssh(), entry).unwrap(), Added::Added);
 
         nft("delete set inet knockd knock_ssh_v4");
-        assert_eq!(kind_of(ours.holds(&ssh(), entry)), Kind::Missing);
-        assert_eq!(kind_of(ours.delete(&ssh(), entry)), Kind::Missing);
-        assert_eq!(kind_of(ours.add(&ssh(), entry)), Kind::Missing);
-        assert_eq!(kind_of(ours.list(&ssh())), Kind::Missing);
-        assert_eq!(kind_of(ours.probe(&ssh())), Kind::Missing);
+        assert_eq!(kind_of(ours.holds(&ssh(), entry)), FirewallErrorKind::Missing);
+        assert_eq!(kind_of(ours.delete(&ssh(), entry)), FirewallErrorKind::Missing);
+        assert_eq!(kind_of(ours.add(&ssh(), entry)), FirewallErrorKind::Missing);
+        assert_eq!(kind_of(ours.list(&ssh())), FirewallErrorKind::Missing);
+        assert_eq!(kind_of(ours.probe(&ssh())), FirewallErrorKind::Missing);
 
         nft("add set inet knockd knock_ssh_v4 { type ipv4_addr; }");
         assert_eq!(ours.delete(&ssh(), entry).unwrap(), Deleted::Absent);
@@ -160,7 +160,7 @@ fn a_set_that_changes_under_us_is_seen_as_it_is() {
         assert_eq!(ours.list(&ssh()).unwrap(), [entry]);
 
         nft("delete table inet knockd");
-        assert_eq!(kind_of(ours.add(&ssh(), entry)), Kind::Missing);
+        assert_eq!(kind_of(ours.add(&ssh(), entry)), FirewallErrorKind::Missing);
     });
 }
 
@@ -175,10 +175,19 @@ fn a_set_that_becomes_one_of_intervals_is_left_alone() {
              add set inet knockd knock_ssh_v4 { type ipv4_addr; flags interval; }
              add element inet knockd knock_ssh_v4 { 192.0.2.8-192.0.2.20 }");
         let before = shown("knock_ssh_v4");
-        assert_eq!(kind_of(ours.add(&ssh(), host("192.0.2.7"))), Kind::Unsupported);
-        assert_eq!(kind_of(ours.delete(&ssh(), host("192.0.2.8"))), Kind::Unsupported);
-        assert_eq!(kind_of(ours.list(&ssh())), Kind::Unsupported);
-        assert_eq!(kind_of(ours.holds(&ssh(), host("192.0.2.8"))), Kind::Unsupported);
+        assert_eq!(
+            kind_of(ours.add(&ssh(), host("192.0.2.7"))),
+            FirewallErrorKind::Unsupported
+        );
+        assert_eq!(
+            kind_of(ours.delete(&ssh(), host("192.0.2.8"))),
+            FirewallErrorKind::Unsupported
+        );
+        assert_eq!(kind_of(ours.list(&ssh())), FirewallErrorKind::Unsupported);
+        assert_eq!(
+            kind_of(ours.holds(&ssh(), host("192.0.2.8"))),
+            FirewallErrorKind::Unsupported
+        );
         assert_eq!(shown("knock_ssh_v4"), before);
     });
 }
@@ -201,10 +210,13 @@ fn a_set_of_the_wrong_sort_is_refused_with_its_declaration() {
             ));
             let mut ours = open();
             let error = ours.probe(&ssh()).unwrap_err();
-            assert_eq!(error.kind, Kind::Unsupported, "{wrong}");
+            assert_eq!(error.kind, FirewallErrorKind::Unsupported, "{wrong}");
             let advice = error.to_string();
             assert!(advice.ends_with("set knock_ssh_v4 { type ipv4_addr; }"), "{advice}");
-            assert_eq!(kind_of(ours.add(&ssh(), host("192.0.2.7"))), Kind::Unsupported);
+            assert_eq!(
+                kind_of(ours.add(&ssh(), host("192.0.2.7"))),
+                FirewallErrorKind::Unsupported
+            );
             nft("delete table inet knockd");
         }
     });
@@ -217,7 +229,7 @@ fn a_set_of_limited_size_gets_full() {
         let mut ours = open();
         assert_eq!(ours.add(&ssh(), numbered(1)).unwrap(), Added::Added);
         assert_eq!(ours.add(&ssh(), numbered(2)).unwrap(), Added::Added);
-        assert_eq!(kind_of(ours.add(&ssh(), numbered(3))), Kind::Full);
+        assert_eq!(kind_of(ours.add(&ssh(), numbered(3))), FirewallErrorKind::Full);
         assert_eq!(ours.add(&ssh(), numbered(2)).unwrap(), Added::Present);
         assert_eq!(ours.delete(&ssh(), numbered(2)).unwrap(), Deleted::Deleted);
         assert_eq!(ours.add(&ssh(), numbered(3)).unwrap(), Added::Added);
@@ -252,13 +264,13 @@ fn networks_do_not_go_into_sets_of_addresses() {
         let mut ours = open();
         for (text, prefix) in [("192.0.2.0", 24), ("2001:db8::", 64), ("0.0.0.0", 0)] {
             let network = Entry::new(text.parse().unwrap(), prefix).unwrap();
-            assert_eq!(kind_of(ours.add(&ssh(), network)), Kind::Unsupported);
-            assert_eq!(kind_of(ours.delete(&ssh(), network)), Kind::Unsupported);
+            assert_eq!(kind_of(ours.add(&ssh(), network)), FirewallErrorKind::Unsupported);
+            assert_eq!(kind_of(ours.delete(&ssh(), network)), FirewallErrorKind::Unsupported);
         }
         assert_eq!(ours.list(&ssh()).unwrap(), []);
         let anchored = Table { anchor: Some("knockd".into()), ..ssh() };
-        assert_eq!(kind_of(ours.probe(&anchored)), Kind::Unsupported);
-        assert_eq!(kind_of(Nft::open("a;b")), Kind::Unsupported);
+        assert_eq!(kind_of(ours.probe(&anchored)), FirewallErrorKind::Unsupported);
+        assert_eq!(kind_of(Nft::open("a;b")), FirewallErrorKind::Unsupported);
     });
 }
 
@@ -305,7 +317,7 @@ fn a_list_is_whole_while_others_change_the_set() {
                         assert!(listed.is_superset(&stable));
                     }
                     // They never held still.
-                    Err(error) => assert_eq!(error.kind, Kind::System),
+                    Err(error) => assert_eq!(error.kind, FirewallErrorKind::System),
                 }
             }
         });
@@ -346,7 +358,7 @@ fn entries_of_others_stay() {
         assert_eq!(ours.delete(&ssh(), host("192.0.2.7")).unwrap(), Deleted::Deleted);
         assert_eq!(ours.list(&ssh()).unwrap(), [host("192.0.2.1"), host("192.0.2.2")]);
         let mut other = Nft::open("other").unwrap();
-        assert_eq!(kind_of(other.list(&ssh())), Kind::Missing);
+        assert_eq!(kind_of(other.list(&ssh())), FirewallErrorKind::Missing);
         nft("add set inet other knock_ssh_v6 { type ipv6_addr; }");
         assert_eq!(other.list(&ssh()).unwrap(), [host("192.0.2.7")]);
     });
@@ -396,7 +408,7 @@ fn without_the_right_to_administer_the_network_everything_is_denied() {
             ours.status().unwrap_err(),
         ];
         for error in errors {
-            assert_eq!(error.kind, Kind::Denied);
+            assert_eq!(error.kind, FirewallErrorKind::Denied);
             assert!(error.to_string().contains("CAP_NET_ADMIN"), "{error}");
         }
         return;

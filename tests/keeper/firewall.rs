@@ -21,7 +21,9 @@ use knockd::core::sequence::{Sequence, SequenceIndex, Steps};
 use knockd::core::sighting::{FlagMask, Port, Protocol};
 use knockd::core::time::{Monotonic, Now, Wall};
 use knockd::core::user::{CredentialIndex, PROOFS_PER_SECOND, SourcePolicy, User, UserIndex};
-use knockd::firewall::{Added, Deleted, Error, Firewall, Kill, Kind, Status};
+use knockd::firewall::{
+    Added, Deleted, Firewall, FirewallError, FirewallErrorKind, Kill, Status,
+};
 use knockd::keep::journal::Journal;
 use knockd::log::{LINE_BURST, Log};
 use knockd::process::keeper::doors::{Books, CHECK_INTERVAL, Doors};
@@ -41,7 +43,7 @@ struct Kernel {
     /// What was killed, and how many entries stood then.
     kills: Vec<(Kill, usize)>,
     /// References given out, and given back.
-    tokens: Vec<u64>,
+    references: Vec<u64>,
     released: Vec<u64>,
     cannot_delete: bool,
 }
@@ -59,73 +61,75 @@ impl Fake {
     }
 }
 
-fn failure(kind: Kind) -> Error {
-    Error::new(kind, "", Some(io::Error::other("as the test wants")))
+fn failure(kind: FirewallErrorKind) -> FirewallError {
+    FirewallError::new(kind, "", Some(io::Error::other("as the test wants")))
 }
 
 impl Firewall for Fake {
-    fn probe(&mut self, _: &Table) -> Result<(), Error> {
-        self.with(|kernel| if kernel.is_missing { Err(failure(Kind::Missing)) } else { Ok(()) })
+    fn probe(&mut self, _: &Table) -> Result<(), FirewallError> {
+        self.with(|kernel| {
+            if kernel.is_missing { Err(failure(FirewallErrorKind::Missing)) } else { Ok(()) }
+        })
     }
 
-    fn add(&mut self, table: &Table, entry: Entry) -> Result<Added, Error> {
+    fn add(&mut self, table: &Table, entry: Entry) -> Result<Added, FirewallError> {
         self.probe(table)?;
         self.with(|kernel| match (kernel.cannot_add, kernel.entries.insert(entry)) {
             (true, _) => {
                 kernel.entries.remove(&entry);
-                Err(failure(Kind::System))
+                Err(failure(FirewallErrorKind::System))
             }
-            _ if kernel.loses_answers => Err(failure(Kind::Unanswered)),
+            _ if kernel.loses_answers => Err(failure(FirewallErrorKind::Unanswered)),
             (false, true) => Ok(Added::Added),
             (false, false) => Ok(Added::Present),
         })
     }
 
-    fn delete(&mut self, table: &Table, entry: Entry) -> Result<Deleted, Error> {
+    fn delete(&mut self, table: &Table, entry: Entry) -> Result<Deleted, FirewallError> {
         self.probe(table)?;
         self.with(|kernel| match (kernel.cannot_delete, kernel.entries.remove(&entry)) {
             (true, _) => {
                 kernel.entries.insert(entry);
-                Err(failure(Kind::System))
+                Err(failure(FirewallErrorKind::System))
             }
             (false, true) => Ok(Deleted::Deleted),
             (false, false) => Ok(Deleted::Absent),
         })
     }
 
-    fn list(&mut self, _: &Table) -> Result<Vec<Entry>, Error> {
+    fn list(&mut self, _: &Table) -> Result<Vec<Entry>, FirewallError> {
         Ok(self.with(|kernel| kernel.entries.iter().copied().collect()))
     }
 
-    fn status(&mut self) -> Result<Status, Error> {
+    fn status(&mut self) -> Result<Status, FirewallError> {
         let is_off = self.with(|kernel| kernel.is_off);
         Ok(if is_off { Status::Disabled } else { Status::Enforcing })
     }
 
-    fn create(&mut self, _: &Table) -> Result<(), Error> {
+    fn create(&mut self, _: &Table) -> Result<(), FirewallError> {
         self.with(|kernel| kernel.is_missing = false);
         Ok(())
     }
 
-    fn kill(&mut self, kill: &Kill) -> Result<u64, Error> {
+    fn kill(&mut self, kill: &Kill) -> Result<u64, FirewallError> {
         self.with(|kernel| {
             if kernel.cannot_kill {
-                return Err(failure(Kind::Denied));
+                return Err(failure(FirewallErrorKind::Denied));
             }
             kernel.kills.push((kill.clone(), kernel.entries.len()));
             Ok(if *kill == Kill::nothing() { 0 } else { 2 })
         })
     }
 
-    fn enable(&mut self) -> Result<u64, Error> {
+    fn enable(&mut self) -> Result<u64, FirewallError> {
         Ok(self.with(|kernel| {
-            kernel.tokens.push(40 + kernel.tokens.len() as u64);
-            *kernel.tokens.last().unwrap()
+            kernel.references.push(40 + kernel.references.len() as u64);
+            *kernel.references.last().unwrap()
         }))
     }
 
-    fn release(&mut self, token: u64) -> Result<(), Error> {
-        self.with(|kernel| kernel.released.push(token));
+    fn release(&mut self, reference: u64) -> Result<(), FirewallError> {
+        self.with(|kernel| kernel.released.push(reference));
         Ok(())
     }
 }
@@ -542,16 +546,16 @@ fn pf_is_held_enabled_until_the_end_and_a_crash_leaves_no_reference() {
     let mut second = Scene::new();
     let refused = second.keeper.doors.enable(run.path()).unwrap_err();
     assert!(refused.contains("a running daemon holds it"), "{refused}");
-    assert!(second.kernel.with(|kernel| kernel.tokens.is_empty()));
+    assert!(second.kernel.with(|kernel| kernel.references.is_empty()));
     drop(crashed);
 
     let mut scene = Scene::new();
-    scene.kernel.with(|kernel| kernel.tokens.push(0));
+    scene.kernel.with(|kernel| kernel.references.push(0));
     scene.keeper.doors.enable(run.path()).unwrap();
     assert_eq!(scene.kernel.with(|kernel| kernel.released.clone()), [40], "the crash's");
     scene.keeper.close_all(at(1));
     assert_eq!(scene.kernel.with(|kernel| kernel.released.clone()), [40, 41]);
-    assert!(!run.path().join("pf.token").exists());
+    assert!(!run.path().join("pf.references").exists());
 }
 
 #[test]

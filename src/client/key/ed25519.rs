@@ -2,7 +2,7 @@
 
 use ed25519_dalek::{Signer as _, SigningKey};
 
-use super::{ClientError, Key};
+use super::{ClientError, UserKey};
 use crate::core::credential::{ProofKind, ed25519};
 use crate::core::statement::{Statement, UserId};
 
@@ -29,7 +29,7 @@ impl Ed25519 {
     }
 }
 
-impl Key for Ed25519 {
+impl UserKey for Ed25519 {
     fn user_id(&self) -> UserId {
         ed25519::id(&self.public())
     }

@@ -17,7 +17,7 @@ pub mod security_key;
 pub mod ssh;
 
 /// What a user proves itself with. It is wiped when dropped.
-pub trait Key {
+pub trait UserKey {
     /// The id under which tokens name the user.
     fn user_id(&self) -> UserId;
 
@@ -36,7 +36,7 @@ pub struct SshType {
     /// The kind of proof that they make.
     pub kind: &'static ProofKind,
     /// The private key that a file holds, if it is of this type.
-    pub private: fn(&KeypairData) -> Option<Box<dyn Key>>,
+    pub private: fn(&KeypairData) -> Option<Box<dyn UserKey>>,
     /// The proof in a signature that an agent made, after the type.
     pub proof: fn(&mut Reader<'_>) -> Result<Vec<u8>, Malformed>,
 }
@@ -62,7 +62,7 @@ pub struct Held<S> {
     pub holder: S,
 }
 
-impl<S: Signs> Key for Held<S> {
+impl<S: Signs> UserKey for Held<S> {
     fn user_id(&self) -> UserId {
         self.public.id()
     }

@@ -2,14 +2,14 @@
 
 use zeroize::Zeroizing;
 
-use super::{ClientError, Key};
+use super::{ClientError, UserKey};
 use crate::core::credential::{ProofKind, secret};
 use crate::core::statement::{Statement, UserId};
 
 /// The secret.
 pub struct Secret(pub Zeroizing<[u8; 32]>);
 
-impl Key for Secret {
+impl UserKey for Secret {
     fn user_id(&self) -> UserId {
         secret::id(&self.0)
     }

@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::ed25519::Ed25519;
-use super::{ClientError, Key, SshType};
+use super::{ClientError, SshType, UserKey};
 use crate::core::credential::{ProofKind, ssh};
 use crate::core::sshsig;
 use crate::core::statement::{Statement, UserId};
@@ -29,7 +29,7 @@ impl Ssh {
     }
 }
 
-impl Key for Ssh {
+impl UserKey for Ssh {
     fn user_id(&self) -> UserId {
         ssh::id(&self.0.public())
     }

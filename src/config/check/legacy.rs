@@ -10,7 +10,7 @@ use crate::config::older_keys;
 use crate::config::position::Spot;
 use crate::config::problem::Report;
 use crate::config::raw::{self, Configuration, Hmac};
-use crate::core::credential::{Credential, Key};
+use crate::core::credential::{Credential, CredentialKey};
 use crate::core::door::Door;
 use crate::core::gate::MAX_CLAIMS;
 use crate::core::legacy::{self, Digest, Format, Legacy, MAX_KEYS, Way, fwknop, pyknock};
@@ -152,7 +152,7 @@ pub fn credential(
     keys: &mut Keys,
     report: &mut Report,
 ) -> Option<Credential> {
-    let key: Box<dyn legacy::Key> = match raw {
+    let key: Box<dyn legacy::OlderKey> = match raw {
         raw::Credential::Fwknop { keys: path, hmac, legacy_digests } => {
             let digest = digest(*hmac);
             if digest.is_broken() && !legacy_digests {
@@ -163,16 +163,16 @@ pub fn credential(
             let parse = older_keys::fwknop;
             let (encryption, hmac) =
                 keys.read_lines(path, Content::Secret, parse, at, report)?;
-            Box::new(fwknop::Key::new(encryption, hmac, digest, *legacy_digests))
+            Box::new(fwknop::FwknopKey::new(encryption, hmac, digest, *legacy_digests))
         }
         raw::Credential::Pyknock(path) => {
             let parse = older_keys::pyknock;
             let key = keys.read_lines(path, Content::Secret, parse, at, report)?;
-            Box::new(pyknock::Key::new(key))
+            Box::new(pyknock::PyknockKey::new(key))
         }
         _ => return None,
     };
-    Some(Key::Older(key).into())
+    Some(CredentialKey::Older(key).into())
 }
 
 const fn digest(raw: Hmac) -> Digest {

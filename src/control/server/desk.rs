@@ -55,7 +55,7 @@ pub trait Desk {
     fn leases_after(&mut self, cursor: Option<LeaseKey>, at_most: usize) -> Vec<LeaseLine>;
 
     /// Every door.
-    fn doors(&mut self) -> Vec<answer::Door>;
+    fn doors(&mut self) -> Vec<answer::DoorState>;
 
     /// The counters, by name: a word, or a word, a dot and what it is counted
     /// for, as `refused.stale`. [`metrics`](crate::knockctl::metrics) has those
@@ -73,5 +73,5 @@ pub struct LeaseLine {
     /// The cursor behind it.
     pub key: LeaseKey,
     /// What is told of it.
-    pub lease: answer::Lease,
+    pub lease: answer::LeaseState,
 }

@@ -8,7 +8,7 @@ use std::fmt::{self, Debug};
 use super::address::Networks;
 use super::bytes::{Malformed, Reader};
 #[cfg(feature = "legacy")]
-use super::legacy::key::Key as Older;
+use super::legacy::key::OlderKey;
 use super::reason::Reason;
 use super::statement::{Statement, UserId};
 use super::time::Wall;
@@ -129,7 +129,7 @@ pub fn read_ssh(blob: &[u8], verify: bool) -> Result<Box<dyn Verifier>, BadKey> 
 #[derive(Debug)]
 pub struct Credential {
     /// The key that checks tokens or packets.
-    pub key: Key,
+    pub key: CredentialKey,
     /// The networks that packets may come from and doors may open for.
     pub from: Networks,
     /// The last moment at which it is valid.
@@ -137,15 +137,15 @@ pub struct Credential {
 }
 
 /// The key of a credential.
-pub enum Key {
+pub enum CredentialKey {
     /// Checks the proof of a token.
     Token(Box<dyn Verifier>),
     /// Authenticates the packets of an older program.
     #[cfg(feature = "legacy")]
-    Older(Box<dyn Older>),
+    Older(Box<dyn OlderKey>),
 }
 
-impl Debug for Key {
+impl Debug for CredentialKey {
     /// Shows the kind only: the key may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -159,7 +159,7 @@ impl Debug for Key {
 impl From<Box<dyn Verifier>> for Credential {
     /// A credential that is valid everywhere and for ever.
     fn from(key: Box<dyn Verifier>) -> Self {
-        Self::from(Key::Token(key))
+        Self::from(CredentialKey::Token(key))
     }
 }
 
@@ -169,8 +169,8 @@ impl<V: Verifier + 'static> From<V> for Credential {
     }
 }
 
-impl From<Key> for Credential {
-    fn from(key: Key) -> Self {
+impl From<CredentialKey> for Credential {
+    fn from(key: CredentialKey) -> Self {
         Self { key, from: Networks::default(), not_after: None }
     }
 }
@@ -180,9 +180,9 @@ impl Credential {
     #[must_use]
     pub fn id(&self) -> UserId {
         match &self.key {
-            Key::Token(key) => key.id(),
+            CredentialKey::Token(key) => key.id(),
             #[cfg(feature = "legacy")]
-            Key::Older(key) => key.id(),
+            CredentialKey::Older(key) => key.id(),
         }
     }
 
@@ -190,9 +190,9 @@ impl Credential {
     #[must_use]
     pub fn kind(&self) -> Option<&'static ProofKind> {
         match &self.key {
-            Key::Token(key) => Some(key.kind()),
+            CredentialKey::Token(key) => Some(key.kind()),
             #[cfg(feature = "legacy")]
-            Key::Older(_) => None,
+            CredentialKey::Older(_) => None,
         }
     }
 
@@ -203,12 +203,12 @@ impl Credential {
     /// Those of [`Verifier::check`].
     pub fn check(&self, statement: &Statement, field: &[u8]) -> Result<Proven, Reason> {
         match &self.key {
-            Key::Token(key) => {
+            CredentialKey::Token(key) => {
                 let proof = field.get(..key.kind().length).ok_or(Reason::Unproven)?;
                 key.check(statement, proof)
             }
             #[cfg(feature = "legacy")]
-            Key::Older(_) => Err(Reason::Unproven),
+            CredentialKey::Older(_) => Err(Reason::Unproven),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use super::{FirstSeen, Gate, MAX_CLAIMS, Packet, Refusal, check_time, granted};
 use crate::core::claim::{Authorization, Claim, Ground};
-use crate::core::credential::{Credential, Key};
+use crate::core::credential::{Credential, CredentialKey};
 use crate::core::door::{Door, DoorIndex};
 use crate::core::legacy::{Ask, Legacy, Way};
 use crate::core::policy::Policy;
@@ -74,7 +74,7 @@ fn find<'p>(policy: &'p Policy, way: &Way, payload: &[u8]) -> Result<Asker<'p>, 
     for (index, place) in way.keys.iter().copied() {
         let Some(user) = policy.user(index) else { continue };
         let Some(credential) = user.credential(place) else { continue };
-        let Key::Older(key) = &credential.key else { continue };
+        let CredentialKey::Older(key) = &credential.key else { continue };
         match key.read(payload) {
             Ok(ask) => return Ok(Asker { index, user, place, credential, ask }),
             Err(other) => reason = reason.or_higher(other),

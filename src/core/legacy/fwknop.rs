@@ -57,7 +57,7 @@ const BLOCK: usize = 16;
 const MAX_MESSAGE: usize = 256;
 
 /// The keys of a user.
-pub struct Key {
+pub struct FwknopKey {
     /// 1 to [`MAX_KEY`] bytes.
     encryption: Zeroizing<Vec<u8>>,
     /// 1 to [`MAX_HMAC_KEY`] bytes.
@@ -67,21 +67,21 @@ pub struct Key {
     broken_digests: bool,
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for FwknopKey {
     /// Shows no byte of the keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("fwknop::Key")
+        f.write_str("FwknopKey")
     }
 }
 
 /// A datagram with a valid HMAC.
 #[derive(Debug)]
 pub struct Sealed<'a> {
-    key: &'a Key,
+    key: &'a FwknopKey,
     data: &'a [u8],
 }
 
-impl Key {
+impl FwknopKey {
     /// The keys for encryption and HMAC; `digest` is that of the HMAC.
     /// `broken_digests` accepts MD5 and SHA-1 in the plaintext.
     #[must_use]
@@ -157,7 +157,7 @@ impl Key {
     }
 }
 
-impl super::Key for Key {
+impl super::OlderKey for FwknopKey {
     /// The HMAC key identifies the user.
     fn id(&self) -> UserId {
         hash::id("fwknop", &[super::significant(&self.hmac)])

@@ -10,7 +10,7 @@ use crate::core::statement::UserId;
 use crate::core::time::Wall;
 
 /// Authenticates packets of one user.
-pub trait Key: Debug + Send + Sync {
+pub trait OlderKey: Debug + Send + Sync {
     /// The id that the user's packets are recorded by.
     fn id(&self) -> UserId;
 

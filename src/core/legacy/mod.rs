@@ -15,7 +15,7 @@ pub mod key;
 pub mod pyknock;
 
 pub use digest::Digest;
-pub use key::{Ask, Key};
+pub use key::{Ask, OlderKey};
 
 /// The most keys of one format: a stranger's packet costs an HMAC for each.
 pub const MAX_KEYS: usize = 32;

@@ -38,12 +38,12 @@ const INET: i32 = 2;
 const INET6: [i32; 5] = [10, 23, 24, 28, 30];
 
 /// The key of a user: 1 to [`MAX_KEY`] bytes.
-pub struct Key(Zeroizing<Vec<u8>>);
+pub struct PyknockKey(Zeroizing<Vec<u8>>);
 
-impl fmt::Debug for Key {
+impl fmt::Debug for PyknockKey {
     /// Shows no byte of the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("pyknock::Key")
+        f.write_str("PyknockKey")
     }
 }
 
@@ -51,7 +51,7 @@ impl fmt::Debug for Key {
 #[derive(Debug, Clone, Copy)]
 pub struct Message<'a>(&'a [u8]);
 
-impl Key {
+impl PyknockKey {
     /// Makes a key of these bytes.
     #[must_use]
     pub const fn new(key: Zeroizing<Vec<u8>>) -> Self {
@@ -77,7 +77,7 @@ impl Key {
     }
 }
 
-impl super::Key for Key {
+impl super::OlderKey for PyknockKey {
     fn id(&self) -> UserId {
         hash::id("pyknock", &[super::significant(&self.0)])
     }

@@ -11,7 +11,7 @@ pub use dialect::DIALECT;
 pub use linux::{MAX_ENTRIES, Nft};
 
 use super::backend::{self, Backend};
-use super::{Error, Firewall};
+use super::{Firewall, FirewallError};
 use crate::core::name::is_table;
 
 const ABSENT: &str = "nftables is Linux's, write firewall: Pf";
@@ -47,11 +47,11 @@ fn is_unfit(name: &str) -> bool {
 }
 
 #[cfg(target_os = "linux")]
-fn open(table: &str) -> Result<Box<dyn Firewall>, Error> {
+fn open(table: &str) -> Result<Box<dyn Firewall>, FirewallError> {
     Ok(Box::new(Nft::open(table)?))
 }
 
 #[cfg(not(target_os = "linux"))]
-fn open(_: &str) -> Result<Box<dyn Firewall>, Error> {
-    Err(Error::new(super::Kind::Unsupported, ABSENT, None))
+fn open(_: &str) -> Result<Box<dyn Firewall>, FirewallError> {
+    Err(FirewallError::new(super::Kind::Unsupported, ABSENT, None))
 }

@@ -8,46 +8,50 @@ use nix::libc;
 
 use super::abi::Abi;
 use crate::core::door::Table;
-use crate::firewall::{Error, Kind};
+use crate::firewall::{FirewallError, FirewallErrorKind};
 
 /// The error when /dev/pf cannot be opened.
 #[must_use]
-pub fn cannot_open(abi: &Abi, source: io::Error) -> Error {
+pub fn cannot_open(abi: &Abi, source: io::Error) -> FirewallError {
     let (kind, todo) = match source.raw_os_error() {
-        Some(libc::ENOENT | libc::ENXIO | libc::ENODEV) => (Kind::Missing, abi.load),
-        Some(libc::EACCES | libc::EPERM) => (Kind::Denied, "start knockd as root"),
-        Some(libc::EBUSY) => (Kind::Denied, "another program has it open: stop that program"),
-        _ => (Kind::System, ""),
+        Some(libc::ENOENT | libc::ENXIO | libc::ENODEV) => {
+            (FirewallErrorKind::Missing, abi.load)
+        }
+        Some(libc::EACCES | libc::EPERM) => (FirewallErrorKind::Denied, "start knockd as root"),
+        Some(libc::EBUSY) => {
+            (FirewallErrorKind::Denied, "another program has it open: stop that program")
+        }
+        _ => (FirewallErrorKind::System, ""),
     };
-    Error::new(kind, sentence("cannot open /dev/pf", todo), Some(source))
+    FirewallError::new(kind, sentence("cannot open /dev/pf", todo), Some(source))
 }
 
 /// The error when a request about a table fails. `what` is the beginning of the
 /// message, such as "cannot add 192.0.2.7 to".
 #[must_use]
-pub fn about_table(abi: &Abi, what: &str, table: &Table, source: io::Error) -> Error {
+pub fn about_table(abi: &Abi, what: &str, table: &Table, source: io::Error) -> FirewallError {
     let (kind, todo) = match source.raw_os_error() {
         // ENOENT: the anchor does not exist yet.
-        Some(libc::ESRCH | libc::ENOENT) => (Kind::Missing, definition(table)),
-        Some(libc::EPERM) => (Kind::Denied, denied(abi, table)),
+        Some(libc::ESRCH | libc::ENOENT) => (FirewallErrorKind::Missing, definition(table)),
+        Some(libc::EPERM) => (FirewallErrorKind::Denied, denied(abi, table)),
         Some(libc::ENOMEM) => (
-            Kind::Full,
+            FirewallErrorKind::Full,
             "raise `set limit table-entries` in pf.conf, or close doors".to_owned(),
         ),
-        Some(libc::EEXIST) => (Kind::System, "it is there already".to_owned()),
+        Some(libc::EEXIST) => (FirewallErrorKind::System, "it is there already".to_owned()),
         _ => general(abi, &source),
     };
-    Error::new(kind, sentence(format!("{what} table {table}"), &todo), Some(source))
+    FirewallError::new(kind, sentence(format!("{what} table {table}"), &todo), Some(source))
 }
 
 /// The error when a request about pf itself fails.
 #[must_use]
-pub fn about_pf(abi: &Abi, what: &str, source: io::Error) -> Error {
+pub fn about_pf(abi: &Abi, what: &str, source: io::Error) -> FirewallError {
     let (kind, todo) = match source.raw_os_error() {
-        Some(libc::EPERM) => (Kind::Denied, abi.privilege.to_owned()),
+        Some(libc::EPERM) => (FirewallErrorKind::Denied, abi.privilege.to_owned()),
         _ => general(abi, &source),
     };
-    Error::new(kind, sentence(what, &todo), Some(source))
+    FirewallError::new(kind, sentence(what, &todo), Some(source))
 }
 
 /// The line that defines a table, and where to add it.
@@ -65,19 +69,23 @@ fn denied(abi: &Abi, table: &Table) -> String {
     format!("drop `const` from table <{}> if it has it, and {}", table.name, abi.privilege)
 }
 
-fn general(abi: &Abi, source: &io::Error) -> (Kind, String) {
+fn general(abi: &Abi, source: &io::Error) -> (FirewallErrorKind, String) {
     match source.raw_os_error() {
-        Some(libc::EACCES) => (Kind::Denied, "/dev/pf is open for reading only".to_owned()),
-        Some(libc::EPERM) => (Kind::Denied, abi.privilege.to_owned()),
+        Some(libc::EACCES) => {
+            (FirewallErrorKind::Denied, "/dev/pf is open for reading only".to_owned())
+        }
+        Some(libc::EPERM) => (FirewallErrorKind::Denied, abi.privilege.to_owned()),
         Some(libc::ENODEV | libc::ENOTTY) => (
-            Kind::Unsupported,
+            FirewallErrorKind::Unsupported,
             format!(
                 "this kernel does not know the requests of {}: rebuild knockd for it",
                 abi.system
             ),
         ),
-        Some(libc::ENOMEM) => (Kind::Full, "the kernel has no memory for it".to_owned()),
-        _ => (Kind::System, String::new()),
+        Some(libc::ENOMEM) => {
+            (FirewallErrorKind::Full, "the kernel has no memory for it".to_owned())
+        }
+        _ => (FirewallErrorKind::System, String::new()),
     }
 }
 

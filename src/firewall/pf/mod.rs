@@ -14,7 +14,9 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use nix::libc;
 
-use super::{Added, Backend, Deleted, Error, Firewall, Kill, Kind, Status, Warning};
+use super::{
+    Added, Backend, Deleted, Firewall, FirewallError, FirewallErrorKind, Kill, Status, Warning,
+};
 use crate::core::address::Entry;
 use crate::core::door::Table;
 use crate::ioctl::layout::Request;
@@ -64,11 +66,11 @@ pub static BACKEND: Backend = Backend {
 /// Opens pf of the system that this program was built for.
 ///
 /// # Errors
-/// [`Kind::Missing`] without pf in the kernel, [`Kind::Denied`] without root,
-/// [`Kind::Unsupported`] on a system without pf.
-pub fn open() -> Result<Box<dyn Firewall>, Error> {
+/// [`FirewallErrorKind::Missing`] without pf in the kernel, [`FirewallErrorKind::Denied`] without root,
+/// [`FirewallErrorKind::Unsupported`] on a system without pf.
+pub fn open() -> Result<Box<dyn Firewall>, FirewallError> {
     let Some(abi) = system::ABI else {
-        return Err(Error::new(Kind::Unsupported, ABSENT, None));
+        return Err(FirewallError::new(FirewallErrorKind::Unsupported, ABSENT, None));
     };
     let device = OpenOptions::new()
         .read(true)
@@ -101,7 +103,7 @@ impl<D: Device> Pf<D> {
         table: &Table,
         element: Option<(&mut Vec<u8>, u32)>,
         what: &str,
-    ) -> Result<Vec<u8>, Error> {
+    ) -> Result<Vec<u8>, FirewallError> {
         let (abi, layout) = (self.abi, &self.abi.tables);
         let mut argument = table::argument(abi, table)?;
         let (count, memory) = match element {
@@ -120,7 +122,7 @@ impl<D: Device> Pf<D> {
 
     /// Refuses an addition close to the limit on a kernel that does not report
     /// full tables, but sleeps with a lock that every other request needs.
-    fn keep_clear_of_limit(&mut self, table: &Table, what: &str) -> Result<(), Error> {
+    fn keep_clear_of_limit(&mut self, table: &Table, what: &str) -> Result<(), FirewallError> {
         let Some(limit) = &self.abi.limit else { return Ok(()) };
         let room = status::headroom(&mut self.device, self.abi, limit)
             .map_err(|error| advice::about_table(self.abi, what, table, error))?;
@@ -131,17 +133,17 @@ impl<D: Device> Pf<D> {
             "{what} table {table}, pf's tables are close to their limit: raise `set limit \
              table-entries` in pf.conf"
         );
-        Err(Error::new(Kind::Full, advice, None))
+        Err(FirewallError::new(FirewallErrorKind::Full, advice, None))
     }
 }
 
 impl<D: Device> Firewall for Pf<D> {
     /// Adds no entries; pf fails as it would with one.
-    fn probe(&mut self, table: &Table) -> Result<(), Error> {
+    fn probe(&mut self, table: &Table) -> Result<(), FirewallError> {
         self.with_element(|tables| &tables.add, table, None, "cannot use").map(drop)
     }
 
-    fn add(&mut self, table: &Table, entry: Entry) -> Result<Added, Error> {
+    fn add(&mut self, table: &Table, entry: Entry) -> Result<Added, FirewallError> {
         let what = format!("cannot add {entry} to");
         self.keep_clear_of_limit(table, &what)?;
         // One entry per call: OpenBSD returns the feedback of several in the
@@ -158,12 +160,12 @@ impl<D: Device> Firewall for Pf<D> {
         }
         if self.abi.tables.entry.feedback.get(&element) == abi::PFR_FB_CONFLICT.into() {
             let advice = format!("{what} table {table}, it holds !{entry}: delete that");
-            return Err(Error::new(Kind::Denied, advice, None));
+            return Err(FirewallError::new(FirewallErrorKind::Denied, advice, None));
         }
         Ok(Added::Present)
     }
 
-    fn delete(&mut self, table: &Table, entry: Entry) -> Result<Deleted, Error> {
+    fn delete(&mut self, table: &Table, entry: Entry) -> Result<Deleted, FirewallError> {
         let what = format!("cannot delete {entry} from");
         let mut element = table::encode(self.abi, entry);
         let answer = self.with_element(
@@ -178,7 +180,7 @@ impl<D: Device> Firewall for Pf<D> {
 
     /// pf returns the most specific entry that a host matches. It has no such
     /// request for networks.
-    fn holds(&mut self, table: &Table, entry: Entry) -> Result<bool, Error> {
+    fn holds(&mut self, table: &Table, entry: Entry) -> Result<bool, FirewallError> {
         if entry != Entry::host(entry.address()) {
             return Ok(self.list(table)?.contains(&entry));
         }
@@ -191,7 +193,7 @@ impl<D: Device> Firewall for Pf<D> {
         Ok(is_match && table::decode(self.abi, &element) == Some(entry))
     }
 
-    fn list(&mut self, table: &Table) -> Result<Vec<Entry>, Error> {
+    fn list(&mut self, table: &Table) -> Result<Vec<Entry>, FirewallError> {
         let (abi, layout) = (self.abi, &self.abi.tables);
         let named = table::argument(abi, table)?;
         let listed = status::list(layout.entry.size, |room, buffer| {
@@ -203,7 +205,7 @@ impl<D: Device> Firewall for Pf<D> {
         let listed = listed.map_err(|error| match error.raw_os_error() {
             Some(libc::EINVAL) if !abi.crowded.is_empty() => {
                 let advice = format!("cannot list table {table}, {}", abi.crowded);
-                Error::new(Kind::Unsupported, advice, Some(error))
+                FirewallError::new(FirewallErrorKind::Unsupported, advice, Some(error))
             }
             _ => advice::about_table(abi, "cannot list", table, error),
         })?;
@@ -211,14 +213,14 @@ impl<D: Device> Firewall for Pf<D> {
         Ok(entries.filter_map(|entry| table::decode(abi, entry)).collect())
     }
 
-    fn status(&mut self) -> Result<Status, Error> {
+    fn status(&mut self) -> Result<Status, FirewallError> {
         let running = status::is_running(&mut self.device, self.abi)
             .map_err(|error| advice::about_pf(self.abi, "cannot ask whether pf runs", error))?;
         Ok(if running { Status::Enforcing } else { Status::Disabled })
     }
 
     /// Creates the table with `persist`.
-    fn create(&mut self, table: &Table) -> Result<(), Error> {
+    fn create(&mut self, table: &Table) -> Result<(), FirewallError> {
         let (abi, layout) = (self.abi, &self.abi.tables);
         let mut element = table::definition(abi, table, abi::PFR_TFLAG_PERSIST)?;
         let mut argument = table::empty_argument(abi);
@@ -230,7 +232,7 @@ impl<D: Device> Firewall for Pf<D> {
         })
     }
 
-    fn kill(&mut self, kill: &Kill) -> Result<u64, Error> {
+    fn kill(&mut self, kill: &Kill) -> Result<u64, FirewallError> {
         let what = format!("cannot kill states of {}", kill.entry);
         let mut killed = 0_u64;
         for wanted in states::matches(kill) {
@@ -244,7 +246,7 @@ impl<D: Device> Firewall for Pf<D> {
         &mut self,
         tables: &[Table],
         interfaces: &[String],
-    ) -> Result<Vec<Warning>, Error> {
+    ) -> Result<Vec<Warning>, FirewallError> {
         let abi = self.abi;
         let mut warnings = Vec::new();
         if self.status()? == Status::Disabled {
@@ -270,10 +272,10 @@ impl<D: Device> Firewall for Pf<D> {
         Ok(warnings)
     }
 
-    fn enable(&mut self) -> Result<u64, Error> {
+    fn enable(&mut self) -> Result<u64, FirewallError> {
         let Some(layout) = &self.abi.reference else {
             let advice = format!("cannot enable pf by reference, {}", self.abi.enable);
-            return Err(Error::new(Kind::Unsupported, advice, None));
+            return Err(FirewallError::new(FirewallErrorKind::Unsupported, advice, None));
         };
         let mut argument = vec![0; layout.start.length()];
         self.device
@@ -282,14 +284,14 @@ impl<D: Device> Firewall for Pf<D> {
         Ok(layout.token.get(&argument))
     }
 
-    fn call_anchor(&mut self) -> Result<(), Error> {
+    fn call_anchor(&mut self) -> Result<(), FirewallError> {
         system::call_anchor()
     }
 
-    fn release(&mut self, token: u64) -> Result<(), Error> {
+    fn release(&mut self, reference: u64) -> Result<(), FirewallError> {
         let Some(layout) = &self.abi.reference else { return Ok(()) };
         let mut argument = vec![0; layout.stop.length()];
-        layout.released.put(&mut argument, token);
+        layout.released.put(&mut argument, reference);
         match self.device.ioctl(&layout.stop, &mut argument, &mut []) {
             // It was released before, or pf was stopped for all holders.
             Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOENT)) => {

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::Abi;
-use crate::firewall::Error;
+use crate::firewall::FirewallError;
 
 /// Its interface; none where there is no pf.
 pub const ABI: Option<&Abi> = {
@@ -33,8 +33,8 @@ pub const ABI: Option<&Abi> = {
 /// ruleset belongs to the system.
 ///
 /// # Errors
-/// [`Kind::System`](crate::firewall::Kind::System).
-pub fn call_anchor() -> Result<(), Error> {
+/// [`FirewallErrorKind::System`](crate::firewall::FirewallErrorKind::System).
+pub fn call_anchor() -> Result<(), FirewallError> {
     #[cfg(target_os = "macos")]
     super::anchor::hook()?;
     Ok(())

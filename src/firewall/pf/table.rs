@@ -10,13 +10,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::abi::{self, Abi};
 use crate::core::address::Entry;
 use crate::core::door::Table;
-use crate::firewall::{Error, Kind};
+use crate::firewall::{FirewallError, FirewallErrorKind};
 
 /// The argument of a request about `table`, without elements.
 ///
 /// # Errors
-/// [`Kind::Unsupported`] for a name or an anchor that pf cannot have.
-pub fn argument(abi: &Abi, table: &Table) -> Result<Vec<u8>, Error> {
+/// [`FirewallErrorKind::Unsupported`] for a name or an anchor that pf cannot have.
+pub fn argument(abi: &Abi, table: &Table) -> Result<Vec<u8>, FirewallError> {
     check(abi, table)?;
     let mut argument = empty_argument(abi);
     abi.tables.name.write(&mut argument, table.name.as_bytes());
@@ -27,8 +27,8 @@ pub fn argument(abi: &Abi, table: &Table) -> Result<Vec<u8>, Error> {
 /// A table to create, with `flags` of `PFR_TFLAG_*`.
 ///
 /// # Errors
-/// [`Kind::Unsupported`] for a name or an anchor that pf cannot have.
-pub fn definition(abi: &Abi, table: &Table, flags: u32) -> Result<Vec<u8>, Error> {
+/// [`FirewallErrorKind::Unsupported`] for a name or an anchor that pf cannot have.
+pub fn definition(abi: &Abi, table: &Table, flags: u32) -> Result<Vec<u8>, FirewallError> {
     check(abi, table)?;
     let layout = &abi.tables.table;
     let mut bytes = vec![0; layout.size];
@@ -44,7 +44,7 @@ pub fn anchor(table: &Table) -> &str {
     table.anchor.as_deref().unwrap_or_default().trim_start_matches('/')
 }
 
-fn check(abi: &Abi, table: &Table) -> Result<(), Error> {
+fn check(abi: &Abi, table: &Table) -> Result<(), FirewallError> {
     // The last byte of each stays the terminator.
     let fits = |text: &str, room: usize| text.len() < room && !text.contains('\0');
     if !table.name.is_empty()
@@ -54,7 +54,7 @@ fn check(abi: &Abi, table: &Table) -> Result<(), Error> {
         return Ok(());
     }
     let advice = format!("pf cannot have a table called {table}");
-    Err(Error::new(Kind::Unsupported, advice, None))
+    Err(FirewallError::new(FirewallErrorKind::Unsupported, advice, None))
 }
 
 /// The argument of a request about no table in particular.

@@ -6,7 +6,7 @@
 //!
 //! - [`memory`] knows what was accepted, and accepts it once.
 //! - [`doors`] opens and closes them: leases, tables, and who else must know.
-//! - [`service`] is the process: its channels, sockets and descriptors.
+//! - `service` is the process: its channels, sockets and descriptors.
 //!
 //! [`Keeper`] joins the first two: a claim passes memory on its way to a door.
 

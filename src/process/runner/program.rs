@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use super::queue::{Key, key};
+use super::queue::{JobKey, key};
 use crate::core::time::Monotonic;
 use crate::message::runner::{Outcome, Run};
 
@@ -21,7 +21,7 @@ pub struct Program {
     /// What the keeper calls it.
     pub id: u32,
     /// What it is run for.
-    pub key: Key,
+    pub key: JobKey,
     /// When its time is over; none once it is killed.
     pub end: Option<Monotonic>,
     child: Child,

@@ -9,11 +9,11 @@ use crate::message::runner::Run;
 pub const MAX_WAITING: usize = 256;
 
 /// What commands come one after the other for: a door and an address.
-pub type Key = (String, IpAddr);
+pub type JobKey = (String, IpAddr);
 
 /// Which commands `run` waits for.
 #[must_use]
-pub fn key(run: &Run) -> Key {
+pub fn key(run: &Run) -> JobKey {
     (run.door.clone(), run.address)
 }
 
@@ -37,7 +37,7 @@ impl Queue {
 
     /// The first that is for none of `busy`: what opened a door has ended
     /// before what closes it begins.
-    pub fn pop(&mut self, busy: &[&Key]) -> Option<Run> {
+    pub fn pop(&mut self, busy: &[&JobKey]) -> Option<Run> {
         let is_free = |run: &Run| {
             !busy.iter().any(|(door, address)| *door == run.door && *address == run.address)
         };

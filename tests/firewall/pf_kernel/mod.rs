@@ -12,7 +12,7 @@ use fake::{Flags, Kernel, System};
 use knockd::core::address::Entry;
 use knockd::core::door::Table;
 use knockd::firewall::pf::{Abi, Pf, freebsd, macos, openbsd};
-use knockd::firewall::{Error, Kind};
+use knockd::firewall::{FirewallError, FirewallErrorKind};
 
 fn abi(system: System) -> &'static Abi {
     match system {
@@ -55,7 +55,7 @@ fn on_all(test: impl Fn(Kernel)) {
 }
 
 /// The error's kind, and that its text has each of these parts.
-fn says(error: &Error, kind: Kind, parts: &[&str]) {
+fn says(error: &FirewallError, kind: FirewallErrorKind, parts: &[&str]) {
     let text = error.to_string();
     assert_eq!(error.kind, kind, "{text}");
     assert!(!text.contains('\n'), "{text}");

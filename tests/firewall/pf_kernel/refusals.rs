@@ -2,7 +2,7 @@
 
 use knockd::core::door::Table;
 use knockd::firewall::pf::{Pf, advice, freebsd, freebsd32, macos, openbsd, table};
-use knockd::firewall::{Added, Deleted, Firewall, Kind, Status};
+use knockd::firewall::{Added, Deleted, Firewall, FirewallErrorKind, Status};
 use knockd::ioctl::Device;
 use nix::libc;
 use std::io;
@@ -24,11 +24,11 @@ fn a_missing_table_is_said_with_the_line_that_makes_it() {
             pf.list(&ssh()).unwrap_err(),
         ] {
             let line = "`table <knock_ssh> persist` to /etc/pf.conf";
-            says(&error, Kind::Missing, &["<knock_ssh>", line, "No such process"]);
+            says(&error, FirewallErrorKind::Missing, &["<knock_ssh>", line, "No such process"]);
         }
         let error = pf.probe(&anchored()).unwrap_err();
         let line = "`table <knock_ssh> persist` to the file of anchor knockd";
-        says(&error, Kind::Missing, &[line, "pfctl -a knockd -f"]);
+        says(&error, FirewallErrorKind::Missing, &[line, "pfctl -a knockd -f"]);
     });
 }
 
@@ -37,9 +37,9 @@ fn a_table_that_rules_name_but_nobody_defines_is_missing() {
     on_all(|mut kernel| {
         kernel.tables.all.get_mut(&key("", "knock_ssh")).unwrap().0 = Flags(Flags::REFERENCED);
         let mut pf = pf(&mut kernel);
-        says(&pf.probe(&ssh()).unwrap_err(), Kind::Missing, &[]);
-        says(&pf.list(&ssh()).unwrap_err(), Kind::Missing, &[]);
-        says(&pf.holds(&ssh(), host("::1")).unwrap_err(), Kind::Missing, &[]);
+        says(&pf.probe(&ssh()).unwrap_err(), FirewallErrorKind::Missing, &[]);
+        says(&pf.list(&ssh()).unwrap_err(), FirewallErrorKind::Missing, &[]);
+        says(&pf.holds(&ssh(), host("::1")).unwrap_err(), FirewallErrorKind::Missing, &[]);
     });
 }
 
@@ -49,9 +49,9 @@ fn a_const_table_can_be_read_but_not_used() {
         kernel.tables.define("", "knock_ssh", Flags::CONST);
         let mut pf = pf(&mut kernel);
         let advice = ["drop `const` from table <knock_ssh>", "Operation not permitted"];
-        says(&pf.probe(&ssh()).unwrap_err(), Kind::Denied, &advice);
-        says(&pf.add(&ssh(), host("::1")).unwrap_err(), Kind::Denied, &advice);
-        says(&pf.delete(&ssh(), host("::1")).unwrap_err(), Kind::Denied, &advice);
+        says(&pf.probe(&ssh()).unwrap_err(), FirewallErrorKind::Denied, &advice);
+        says(&pf.add(&ssh(), host("::1")).unwrap_err(), FirewallErrorKind::Denied, &advice);
+        says(&pf.delete(&ssh(), host("::1")).unwrap_err(), FirewallErrorKind::Denied, &advice);
         assert_eq!(pf.list(&ssh()).unwrap(), []);
         assert!(!pf.holds(&ssh(), host("::1")).unwrap());
     });
@@ -65,8 +65,8 @@ fn a_descriptor_for_reading_lists_and_asks_but_never_changes() {
         assert_eq!(pf.list(&ssh()).unwrap(), []);
         assert_eq!(pf.status().unwrap(), Status::Enforcing);
         let reading = ["for reading only", "Permission denied"];
-        says(&pf.probe(&ssh()).unwrap_err(), Kind::Denied, &reading);
-        says(&pf.create(&ssh()).unwrap_err(), Kind::Denied, &reading);
+        says(&pf.probe(&ssh()).unwrap_err(), FirewallErrorKind::Denied, &reading);
+        says(&pf.create(&ssh()).unwrap_err(), FirewallErrorKind::Denied, &reading);
     });
 }
 
@@ -78,7 +78,11 @@ fn the_securelevel_forbids_new_tables_but_not_new_entries() {
         assert_eq!(pf.add(&ssh(), host("192.0.2.7")).unwrap(), Added::Added);
         assert_eq!(pf.delete(&ssh(), host("192.0.2.7")).unwrap(), Deleted::Deleted);
         let error = pf.create(&anchored()).unwrap_err();
-        says(&error, Kind::Denied, &["kern.securelevel", "Operation not permitted"]);
+        says(
+            &error,
+            FirewallErrorKind::Denied,
+            &["kern.securelevel", "Operation not permitted"],
+        );
     });
 }
 
@@ -87,9 +91,9 @@ fn macos_wants_root_at_every_call() {
     let mut kernel = ready(System::MacOs);
     kernel.is_root = false;
     let mut pf = pf(&mut kernel);
-    says(&pf.list(&ssh()).unwrap_err(), Kind::Denied, &["as root"]);
-    says(&pf.status().unwrap_err(), Kind::Denied, &["as root"]);
-    says(&pf.add(&ssh(), host("::1")).unwrap_err(), Kind::Denied, &["as root"]);
+    says(&pf.list(&ssh()).unwrap_err(), FirewallErrorKind::Denied, &["as root"]);
+    says(&pf.status().unwrap_err(), FirewallErrorKind::Denied, &["as root"]);
+    says(&pf.add(&ssh(), host("::1")).unwrap_err(), FirewallErrorKind::Denied, &["as root"]);
 }
 
 #[test]
@@ -103,7 +107,7 @@ fn another_system_s_kernel_takes_none_of_our_entries() {
         let mut kernel = ready(system);
         let mut pf = Pf::new(&mut kernel, other);
         let error = pf.probe(&ssh()).unwrap_err();
-        says(&error, Kind::Unsupported, &["rebuild knockd", "No such device"]);
+        says(&error, FirewallErrorKind::Unsupported, &["rebuild knockd", "No such device"]);
     }
 }
 
@@ -163,12 +167,12 @@ fn names_that_pf_cannot_hold_never_reach_it() {
         ] {
             says(
                 &pf.probe(&wrong).unwrap_err(),
-                Kind::Unsupported,
+                FirewallErrorKind::Unsupported,
                 &["cannot have a table called"],
             );
             says(
                 &pf.create(&wrong).unwrap_err(),
-                Kind::Unsupported,
+                FirewallErrorKind::Unsupported,
                 &["cannot have a table called"],
             );
         }
@@ -182,7 +186,7 @@ fn the_reserved_anchor_is_refused_by_the_system() {
     on_all(|mut kernel| {
         let reserved = Table { anchor: Some("_pf".to_owned()), name: "knock_ssh".to_owned() };
         let error = pf(&mut kernel).probe(&reserved).unwrap_err();
-        says(&error, Kind::System, &["anchor _pf", "Invalid argument"]);
+        says(&error, FirewallErrorKind::System, &["anchor _pf", "Invalid argument"]);
     });
 }
 
@@ -194,7 +198,7 @@ fn an_entry_that_excludes_the_address_is_not_mistaken_for_ours() {
         kernel.tables.entries("", "knock_ssh").insert((2, address, 32), true);
         let mut pf = pf(&mut kernel);
         let error = pf.add(&ssh(), host("192.0.2.7")).unwrap_err();
-        says(&error, Kind::Denied, &["it holds !192.0.2.7"]);
+        says(&error, FirewallErrorKind::Denied, &["it holds !192.0.2.7"]);
         assert_eq!(pf.list(&ssh()).unwrap(), []);
         assert_eq!(pf.delete(&ssh(), host("192.0.2.7")).unwrap(), Deleted::Absent);
         assert_eq!(kernel.tables.entries("", "knock_ssh").len(), 1);
@@ -206,7 +210,11 @@ fn freebsd_s_bound_on_listing_is_named() {
     let mut kernel = ready(System::FreeBsd15);
     kernel.tables.fill("", "knock_ssh", 0, 70_000);
     let error = pf(&mut kernel).list(&ssh()).unwrap_err();
-    says(&error, Kind::Unsupported, &["net.pf.request_maxcount", "Invalid argument"]);
+    says(
+        &error,
+        FirewallErrorKind::Unsupported,
+        &["net.pf.request_maxcount", "Invalid argument"],
+    );
 }
 
 #[test]
@@ -216,7 +224,7 @@ fn a_full_kernel_is_said_to_be_full_and_deleting_still_works() {
         kernel.tables.fill("", "knock_ssh", 0, 1_000);
         let mut pf = pf(&mut kernel);
         let error = pf.add(&ssh(), host("192.0.2.7")).unwrap_err();
-        says(&error, Kind::Full, &["set limit table-entries", "pf.conf"]);
+        says(&error, FirewallErrorKind::Full, &["set limit table-entries", "pf.conf"]);
         assert_eq!(pf.delete(&ssh(), host("10.0.0.1")).unwrap(), Deleted::Deleted);
     });
 }
@@ -230,28 +238,40 @@ fn on_openbsd_a_margin_is_kept_over_all_tables_of_all_anchors() {
     let mut pf = pf(&mut kernel);
     assert_eq!(pf.add(&ssh(), host("192.0.2.7")).unwrap(), Added::Added);
     let error = pf.add(&ssh(), host("192.0.2.8")).unwrap_err();
-    says(&error, Kind::Full, &["close to their limit"]);
+    says(&error, FirewallErrorKind::Full, &["close to their limit"]);
     for number in 0..200 {
         kernel.tables.define("", &format!("t{number}"), 0);
     }
-    says(&super::pf(&mut kernel).add(&ssh(), host("::1")).unwrap_err(), Kind::Full, &[]);
+    says(
+        &super::pf(&mut kernel).add(&ssh(), host("::1")).unwrap_err(),
+        FirewallErrorKind::Full,
+        &[],
+    );
 }
 
 #[test]
 fn a_pf_that_cannot_be_opened_is_said_with_what_to_do() {
     let error = |abi, errno| advice::cannot_open(abi, io::Error::from_raw_os_error(errno));
     let absent = error(&freebsd::ABI, libc::ENOENT);
-    says(&absent, Kind::Missing, &["/dev/pf", "`kldload pf`", "No such file"]);
+    says(&absent, FirewallErrorKind::Missing, &["/dev/pf", "`kldload pf`", "No such file"]);
     for abi in [&openbsd::ABI, &macos::ABI] {
-        says(&error(abi, libc::ENXIO), Kind::Missing, &["without pf"]);
+        says(&error(abi, libc::ENXIO), FirewallErrorKind::Missing, &["without pf"]);
     }
-    says(&error(&openbsd::ABI, libc::EACCES), Kind::Denied, &["as root", "Permission denied"]);
-    says(&error(&openbsd::ABI, libc::EMFILE), Kind::System, &["/dev/pf: Too many open files"]);
+    says(
+        &error(&openbsd::ABI, libc::EACCES),
+        FirewallErrorKind::Denied,
+        &["as root", "Permission denied"],
+    );
+    says(
+        &error(&openbsd::ABI, libc::EMFILE),
+        FirewallErrorKind::System,
+        &["/dev/pf: Too many open files"],
+    );
 }
 
 #[test]
 #[cfg(target_os = "linux")]
 fn a_system_without_pf_says_so() {
     let error = knockd::firewall::pf::open().err().unwrap();
-    says(&error, Kind::Unsupported, &["no pf"]);
+    says(&error, FirewallErrorKind::Unsupported, &["no pf"]);
 }

@@ -1,7 +1,7 @@
 //! Tables come and go, pf is on or off, rules refer to tables or do not.
 
 use knockd::core::door::Table;
-use knockd::firewall::{Added, Firewall, Kind, Status, Warning};
+use knockd::firewall::{Added, Firewall, FirewallErrorKind, Status, Warning};
 
 use super::fake::{Flags, System, key};
 use super::{anchored, host, on_all, pf, ready, says, ssh};
@@ -28,7 +28,7 @@ fn a_table_in_an_anchor_is_another_than_that_of_the_main_ruleset() {
         assert_eq!(pf.add(&anchored(), host("192.0.2.7")).unwrap(), Added::Added);
         let slashed = Table { anchor: Some("/knockd".to_owned()), ..anchored() };
         assert_eq!(pf.list(&slashed).unwrap(), [host("192.0.2.7")]);
-        says(&pf.list(&ssh()).unwrap_err(), Kind::Missing, &["/etc/pf.conf"]);
+        says(&pf.list(&ssh()).unwrap_err(), FirewallErrorKind::Missing, &["/etc/pf.conf"]);
     });
 }
 
@@ -62,7 +62,7 @@ fn a_flushed_table_is_missing_until_it_is_back_and_then_empty() {
     on_all(|mut kernel| {
         let _ = pf(&mut kernel).add(&ssh(), host("192.0.2.7")).unwrap();
         kernel.tables.flush();
-        says(&pf(&mut kernel).list(&ssh()).unwrap_err(), Kind::Missing, &[]);
+        says(&pf(&mut kernel).list(&ssh()).unwrap_err(), FirewallErrorKind::Missing, &[]);
         kernel.tables.reload(&[("knock_ssh", None)]);
         assert_eq!(pf(&mut kernel).add(&ssh(), host("192.0.2.7")).unwrap(), Added::Added);
     });
@@ -119,7 +119,7 @@ fn macos_is_enabled_by_a_reference_that_is_given_back() {
 fn elsewhere_enabling_is_the_administrator_s() {
     for system in [System::FreeBsd15, System::OpenBsd] {
         let mut kernel = ready(system);
-        says(&pf(&mut kernel).enable().unwrap_err(), Kind::Unsupported, &["pf"]);
+        says(&pf(&mut kernel).enable().unwrap_err(), FirewallErrorKind::Unsupported, &["pf"]);
         pf(&mut kernel).release(7).unwrap();
     }
 }

@@ -6,7 +6,7 @@ use knockd::core::address::Entry;
 use knockd::core::sighting::{Port, Protocol};
 use knockd::firewall::pf::states::{self, End, Match};
 use knockd::firewall::pf::{Pf, freebsd, freebsd32, nvlist};
-use knockd::firewall::{Firewall, Kill, Kind};
+use knockd::firewall::{Firewall, FirewallErrorKind, Kill};
 use knockd::ioctl::Device;
 use nix::libc;
 use proptest::prelude::*;
@@ -17,7 +17,7 @@ use super::{abi, on_all};
 const CLIENT: &str = "192.0.2.7";
 const SSH: Port = Port { protocol: Protocol::Tcp, number: 22 };
 
-fn kill(kernel: &mut Kernel, kill: &Kill) -> Result<u64, knockd::firewall::Error> {
+fn kill(kernel: &mut Kernel, kill: &Kill) -> Result<u64, knockd::firewall::FirewallError> {
     let abi = abi(kernel.system);
     Pf::new(kernel, abi).kill(kill)
 }
@@ -140,7 +140,7 @@ fn where_the_securelevel_forbids_killing_asking_for_nothing_tells() {
         assert_eq!(kernel.states.len(), 1);
         kernel.secure = true;
         let error = kill(&mut kernel, &Kill::nothing()).unwrap_err();
-        assert_eq!(error.kind, Kind::Denied);
+        assert_eq!(error.kind, FirewallErrorKind::Denied);
         assert!(error.to_string().contains("kern.securelevel"), "{error}");
     });
 }
@@ -151,8 +151,11 @@ fn a_kernel_that_knows_no_request_of_ours_is_said_to_know_none() {
     {
         let mut kernel = Kernel::new(system);
         let error = Pf::new(&mut kernel, abi).kill(&everything(CLIENT)).unwrap_err();
-        assert_eq!(error.kind, Kind::Unsupported, "{error}");
-        assert_eq!(Pf::new(&mut kernel, abi).status().unwrap_err().kind, Kind::Unsupported);
+        assert_eq!(error.kind, FirewallErrorKind::Unsupported, "{error}");
+        assert_eq!(
+            Pf::new(&mut kernel, abi).status().unwrap_err().kind,
+            FirewallErrorKind::Unsupported
+        );
     }
 }
 

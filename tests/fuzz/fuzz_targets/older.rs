@@ -13,12 +13,12 @@ const HMAC_KEY: [u8; 64] = [7; 64];
 /// What base64 makes of "Salted__", which is not sent.
 const PREFIX: &[u8] = b"U2FsdGVkX1";
 
-static FWKNOP: LazyLock<fwknop::Key> = LazyLock::new(|| {
+static FWKNOP: LazyLock<fwknop::FwknopKey> = LazyLock::new(|| {
     let secret = |bytes: &[u8]| Zeroizing::new(bytes.to_vec());
-    fwknop::Key::new(secret(&[9; 32]), secret(&HMAC_KEY), Digest::Sha256, true)
+    fwknop::FwknopKey::new(secret(&[9; 32]), secret(&HMAC_KEY), Digest::Sha256, true)
 });
-static PYKNOCK: LazyLock<pyknock::Key> =
-    LazyLock::new(|| pyknock::Key::new(Zeroizing::new(HMAC_KEY.to_vec())));
+static PYKNOCK: LazyLock<pyknock::PyknockKey> =
+    LazyLock::new(|| pyknock::PyknockKey::new(Zeroizing::new(HMAC_KEY.to_vec())));
 
 fuzz_target!(|data: &[u8]| {
     stranger(data);

@@ -15,7 +15,9 @@ use knockd::firewall::pf::ruleset::read;
 use knockd::firewall::pf::ruleset::services::Services;
 use knockd::firewall::pf::ruleset::share::Entrance;
 use knockd::firewall::pf::ruleset::verdict::Site;
-use knockd::firewall::{Added, Deleted, Error, Firewall, Kind, Status, Warning};
+use knockd::firewall::{
+    Added, Deleted, Firewall, FirewallError, FirewallErrorKind, Status, Warning,
+};
 use knockd::knockctl::doctor::health::{self, Health};
 use knockd::knockctl::doctor::report::Printer;
 use knockd::review::packet_filter;
@@ -32,7 +34,7 @@ fn config() -> Config {
     House::new().parse(&conf(&stanzas)).unwrap()
 }
 
-type Review = fn(&[Table], &[String]) -> Result<Vec<Warning>, Error>;
+type Review = fn(&[Table], &[String]) -> Result<Vec<Warning>, FirewallError>;
 
 /// A firewall that answers as it is told.
 struct Stand {
@@ -41,28 +43,38 @@ struct Stand {
 }
 
 impl Firewall for Stand {
-    fn probe(&mut self, table: &Table) -> Result<(), Error> {
-        let missing = || Error::new(Kind::Missing, format!("cannot use table {table}"), None);
+    fn probe(&mut self, table: &Table) -> Result<(), FirewallError> {
+        let missing = || {
+            FirewallError::new(
+                FirewallErrorKind::Missing,
+                format!("cannot use table {table}"),
+                None,
+            )
+        };
         self.there.then_some(()).ok_or_else(missing)
     }
 
-    fn add(&mut self, _: &Table, _: Entry) -> Result<Added, Error> {
+    fn add(&mut self, _: &Table, _: Entry) -> Result<Added, FirewallError> {
         unreachable!("the doctor only looks")
     }
 
-    fn delete(&mut self, _: &Table, _: Entry) -> Result<Deleted, Error> {
+    fn delete(&mut self, _: &Table, _: Entry) -> Result<Deleted, FirewallError> {
         unreachable!("the doctor only looks")
     }
 
-    fn list(&mut self, _: &Table) -> Result<Vec<Entry>, Error> {
+    fn list(&mut self, _: &Table) -> Result<Vec<Entry>, FirewallError> {
         unreachable!("the doctor only looks")
     }
 
-    fn status(&mut self) -> Result<Status, Error> {
+    fn status(&mut self) -> Result<Status, FirewallError> {
         Ok(Status::Enforcing)
     }
 
-    fn review(&mut self, tables: &[Table], names: &[String]) -> Result<Vec<Warning>, Error> {
+    fn review(
+        &mut self,
+        tables: &[Table],
+        names: &[String],
+    ) -> Result<Vec<Warning>, FirewallError> {
         (self.warnings)(tables, names)
     }
 }
@@ -206,7 +218,7 @@ fn rules_are_judged_only_where_packets_are_filtered() {
     };
     assert_eq!(filtered(all), None);
     assert_eq!(filtered(|_, _| Ok(vec![Warning::Disabled("run `pfctl -e`")])), None);
-    let denied: Review = |_, _| Err(Error::new(Kind::Denied, "no", None));
+    let denied: Review = |_, _| Err(FirewallError::new(FirewallErrorKind::Denied, "no", None));
     assert_eq!(filtered(denied), Some(names.to_vec()));
     // No name at all means that none is known.
     let mut stand = Stand { there: true, warnings: |_, _| Ok(vec![]) };
@@ -216,7 +228,7 @@ fn rules_are_judged_only_where_packets_are_filtered() {
 
 #[test]
 fn root_is_not_sent_to_root() {
-    let denied = Error::new(Kind::Denied, "cannot open /dev/pf", None);
+    let denied = FirewallError::new(FirewallErrorKind::Denied, "cannot open /dev/pf", None);
     let text = |is_root| packet_filter::closed(&denied, is_root).to_string();
     assert_eq!(
         text(false),
@@ -226,7 +238,11 @@ fn root_is_not_sent_to_root() {
         text(true),
         "warning  firewall: cannot use it: cannot open /dev/pf: the system denies it to root too"
     );
-    let missing = Error::new(Kind::Missing, "cannot open /dev/pf: run `kldload pf`", None);
+    let missing = FirewallError::new(
+        FirewallErrorKind::Missing,
+        "cannot open /dev/pf: run `kldload pf`",
+        None,
+    );
     assert_eq!(packet_filter::closed(&missing, true).grade, Grade::Error);
 }
 

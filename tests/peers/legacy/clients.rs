@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use knockd::core::credential::{Credential, Key};
+use knockd::core::credential::{Credential, CredentialKey};
 use knockd::core::legacy::{Digest, fwknop, pyknock};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
@@ -92,13 +92,13 @@ pub fn pyknock(command: &str, psk: &str, options: &[&str]) -> Vec<u8> {
 /// What we hold of a user of fwknop.
 pub fn fwknop_credential(digest: Digest, broken_digests: bool) -> Credential {
     let decode = |text| Zeroizing::new(base64(text));
-    let key = fwknop::Key::new(decode(KEY), decode(HMAC_KEY), digest, broken_digests);
-    Key::Older(Box::new(key)).into()
+    let key = fwknop::FwknopKey::new(decode(KEY), decode(HMAC_KEY), digest, broken_digests);
+    CredentialKey::Older(Box::new(key)).into()
 }
 
 /// What we hold of a user of pyknock.
 pub fn pyknock_credential() -> Credential {
-    Key::Older(Box::new(pyknock::Key::new(Zeroizing::new(PSK.into())))).into()
+    CredentialKey::Older(Box::new(pyknock::PyknockKey::new(Zeroizing::new(PSK.into())))).into()
 }
 
 fn base64(text: &str) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! No bytes make a decoder panic, and none but an authentic packet is read.
 
-use knockd::core::credential::Key;
+use knockd::core::credential::CredentialKey;
 use knockd::core::legacy::{Digest, fwknop, pyknock};
 use knockd::core::reason::Reason;
 use proptest::collection::vec;
@@ -17,7 +17,7 @@ fn is_strange(datagram: &[u8]) -> bool {
     ]
     .iter()
     .all(|credential| {
-        let Key::Older(key) = &credential.key else { panic!("{credential:?}") };
+        let CredentialKey::Older(key) = &credential.key else { panic!("{credential:?}") };
         matches!(key.read(datagram), Err(Reason::Length | Reason::Stranger))
     })
 }
@@ -39,7 +39,7 @@ proptest! {
     fn what_a_user_of_pyknock_makes_up_is_read_or_refused(message in vec(any::<u8>(), 17..=29)) {
         let psk = b"0123456789abcdef".to_vec();
         let tag = Digest::Sha256.hmac(&psk, &[&message]);
-        let key = pyknock::Key::new(Zeroizing::new(psk));
+        let key = pyknock::PyknockKey::new(Zeroizing::new(psk));
         let datagram = [tag.as_bytes(), &message].concat();
         if let Ok(authentic) = key.authenticate(&datagram) {
             if let Ok(ask) = authentic.decode() {

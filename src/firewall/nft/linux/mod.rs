@@ -29,7 +29,9 @@ use self::set::{Set, Shape};
 use self::socket::Socket;
 use crate::core::address::{Entry, Family};
 use crate::core::door::Table;
-use crate::firewall::{Added, Deleted, Error, Firewall, Kind, Status, Warning};
+use crate::firewall::{
+    Added, Deleted, Firewall, FirewallError, FirewallErrorKind, Status, Warning,
+};
 
 /// The most entries of a set that can be listed.
 pub const MAX_ENTRIES: usize = 1_000_000;
@@ -52,34 +54,36 @@ impl Nft {
     /// Opens a socket, for sets in `table` of the family inet. Makes no request.
     ///
     /// # Errors
-    /// [`Kind::Unsupported`] when nft has no such names or the kernel has no
-    /// netfilter, [`Kind::System`] when the socket cannot be opened.
-    pub fn open(table: &str) -> Result<Self, Error> {
+    /// [`FirewallErrorKind::Unsupported`] when nft has no such names or the kernel has no
+    /// netfilter, [`FirewallErrorKind::System`] when the socket cannot be opened.
+    pub fn open(table: &str) -> Result<Self, FirewallError> {
         if !set::is_name(table) {
             let advice = format!(
                 "{table:?} is no name for an nftables table, start with a letter and go on with letters, digits, _ - . or /"
             );
-            return Err(Error::new(Kind::Unsupported, advice, None));
+            return Err(FirewallError::new(FirewallErrorKind::Unsupported, advice, None));
         }
         let socket = Socket::open().map_err(|error| {
             let kind = match error.raw_os_error() {
-                Some(libc::EPROTONOSUPPORT | libc::EAFNOSUPPORT) => Kind::Unsupported,
-                _ => Kind::System,
+                Some(libc::EPROTONOSUPPORT | libc::EAFNOSUPPORT) => {
+                    FirewallErrorKind::Unsupported
+                }
+                _ => FirewallErrorKind::System,
             };
-            Error::new(kind, "cannot open a netlink socket to netfilter", Some(error))
+            FirewallError::new(kind, "cannot open a netlink socket to netfilter", Some(error))
         })?;
         Ok(Self { table: table.to_owned(), socket, generation: 0, checked: BTreeSet::new() })
     }
 
-    fn set(&self, table: &Table, family: Family) -> Result<Set, Error> {
+    fn set(&self, table: &Table, family: Family) -> Result<Set, FirewallError> {
         if table.anchor.is_some() {
             let advice = format!("nftables has no anchors, name table {table} without one");
-            return Err(Error::new(Kind::Unsupported, advice, None));
+            return Err(FirewallError::new(FirewallErrorKind::Unsupported, advice, None));
         }
         Set::new(&self.table, &table.name, family)
     }
 
-    fn shape(&mut self, set: &Set) -> Result<Shape, Error> {
+    fn shape(&mut self, set: &Set) -> Result<Shape, FirewallError> {
         let mut shape = None;
         let asked = self.socket.ask(
             |sequence| request::get_set(set, sequence),
@@ -92,7 +96,7 @@ impl Nft {
         shape.ok_or_else(|| set.failed("cannot look at", io::ErrorKind::InvalidData.into()))
     }
 
-    fn current_generation(&mut self, set: &Set) -> Result<u32, Error> {
+    fn current_generation(&mut self, set: &Set) -> Result<u32, FirewallError> {
         let mut generation = 0;
         let asked = self.socket.ask(request::get_generation, |object| {
             generation = reply::generation(object)?;
@@ -104,7 +108,7 @@ impl Nft {
                 if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP)) =>
             {
                 let advice = "this kernel has no nftables, load its module nf_tables";
-                Err(Error::new(Kind::Unsupported, advice, Some(error)))
+                Err(FirewallError::new(FirewallErrorKind::Unsupported, advice, Some(error)))
             }
             Err(error) => Err(set.failed("cannot look at", error)),
         }
@@ -112,7 +116,7 @@ impl Nft {
 
     /// Checks `set`, unless that is done. Returns the generation in which it
     /// passed.
-    fn check(&mut self, set: &Set) -> Result<u32, Error> {
+    fn check(&mut self, set: &Set) -> Result<u32, FirewallError> {
         if !self.checked.contains(&set.name) {
             // The generation first: if the set changes in between, the number is
             // too low and the kernel refuses the change.
@@ -134,7 +138,7 @@ impl Nft {
         set: &Set,
         entry: Entry,
         change: Change,
-    ) -> Result<io::Result<()>, Error> {
+    ) -> Result<io::Result<()>, FirewallError> {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             let generation = self.check(set)?;
@@ -157,12 +161,12 @@ impl Nft {
         }
         let advice =
             format!("cannot change {set}, others keep changing the ruleset, try again");
-        Err(Error::new(Kind::System, advice, None))
+        Err(FirewallError::new(FirewallErrorKind::System, advice, None))
     }
 
     /// Returns why no packet meets the table's rules, if none does. Whether a rule
     /// refers to a set is not checked.
-    fn idle(&mut self) -> Result<Option<String>, Error> {
+    fn idle(&mut self) -> Result<Option<String>, FirewallError> {
         let table = self.table.as_str();
         let what = format!("cannot look at table inet {table}");
         let mut dormant = false;
@@ -190,7 +194,7 @@ impl Nft {
         Ok(chains.is_empty().then(|| format!("no chain of table inet {table} has a hook")))
     }
 
-    fn list_one(&mut self, set: &Set) -> Result<Vec<Entry>, Error> {
+    fn list_one(&mut self, set: &Set) -> Result<Vec<Entry>, FirewallError> {
         set.check(&self.shape(set)?)?;
         let listed = self.socket.list(
             |sequence| request::get_elements(set, sequence),
@@ -206,7 +210,7 @@ impl Nft {
 }
 
 impl Firewall for Nft {
-    fn probe(&mut self, table: &Table) -> Result<(), Error> {
+    fn probe(&mut self, table: &Table) -> Result<(), FirewallError> {
         // An earlier check proves nothing now.
         self.checked.clear();
         let sets = [self.set(table, Family::V4)?, self.set(table, Family::V6)?];
@@ -214,14 +218,14 @@ impl Firewall for Nft {
         for set in &sets {
             match self.check(set) {
                 Ok(_) => {}
-                Err(error) if error.kind == Kind::Missing => missing.push(set),
+                Err(error) if error.kind == FirewallErrorKind::Missing => missing.push(set),
                 Err(error) => return Err(error),
             }
         }
         if missing.is_empty() { Ok(()) } else { Err(set::missing(&missing)) }
     }
 
-    fn add(&mut self, table: &Table, entry: Entry) -> Result<Added, Error> {
+    fn add(&mut self, table: &Table, entry: Entry) -> Result<Added, FirewallError> {
         let set = self.set(table, Family::of(entry.address()))?;
         only_hosts(&set, entry)?;
         match self.change(&set, entry, Change::Add)? {
@@ -231,7 +235,7 @@ impl Firewall for Nft {
         }
     }
 
-    fn delete(&mut self, table: &Table, entry: Entry) -> Result<Deleted, Error> {
+    fn delete(&mut self, table: &Table, entry: Entry) -> Result<Deleted, FirewallError> {
         let set = self.set(table, Family::of(entry.address()))?;
         only_hosts(&set, entry)?;
         match self.change(&set, entry, Change::Delete)? {
@@ -242,7 +246,7 @@ impl Firewall for Nft {
         }
     }
 
-    fn holds(&mut self, table: &Table, entry: Entry) -> Result<bool, Error> {
+    fn holds(&mut self, table: &Table, entry: Entry) -> Result<bool, FirewallError> {
         let set = self.set(table, Family::of(entry.address()))?;
         only_hosts(&set, entry)?;
         let mut found = Vec::new();
@@ -259,7 +263,7 @@ impl Firewall for Nft {
         }
     }
 
-    fn list(&mut self, table: &Table) -> Result<Vec<Entry>, Error> {
+    fn list(&mut self, table: &Table) -> Result<Vec<Entry>, FirewallError> {
         let mut entries = Vec::new();
         for family in Family::BOTH {
             let set = self.set(table, family)?;
@@ -268,22 +272,22 @@ impl Firewall for Nft {
         Ok(entries)
     }
 
-    fn status(&mut self) -> Result<Status, Error> {
+    fn status(&mut self) -> Result<Status, FirewallError> {
         Ok(if self.idle()?.is_none() { Status::Enforcing } else { Status::Disabled })
     }
 
-    fn review(&mut self, _: &[Table], _: &[String]) -> Result<Vec<Warning>, Error> {
+    fn review(&mut self, _: &[Table], _: &[String]) -> Result<Vec<Warning>, FirewallError> {
         let warning = |why| Warning::Idle { why, todo: "load its rules" };
         Ok(self.idle()?.map(warning).into_iter().collect())
     }
 }
 
 /// # Errors
-/// [`Kind::Unsupported`] for a network: these sets hold single addresses.
-fn only_hosts(set: &Set, entry: Entry) -> Result<(), Error> {
+/// [`FirewallErrorKind::Unsupported`] for a network: these sets hold single addresses.
+fn only_hosts(set: &Set, entry: Entry) -> Result<(), FirewallError> {
     if entry == Entry::host(entry.address()) {
         return Ok(());
     }
     let advice = format!("{set} holds single addresses, add {entry} to a set of your own");
-    Err(Error::new(Kind::Unsupported, advice, None))
+    Err(FirewallError::new(FirewallErrorKind::Unsupported, advice, None))
 }

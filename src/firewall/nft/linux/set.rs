@@ -9,7 +9,7 @@ use netlink_packet_netfilter::nftables::SetFlags;
 use nix::libc;
 
 use crate::core::address::Family;
-use crate::firewall::{Error, Kind};
+use crate::firewall::{FirewallError, FirewallErrorKind};
 
 /// `NFT_NAME_MAXLEN` less the terminator, linux/netfilter/nf_tables.h.
 const MAX_NAME: usize = 255;
@@ -66,14 +66,14 @@ impl Set {
     /// The set for the addresses of one family in the table `name` of a door.
     ///
     /// # Errors
-    /// [`Kind::Unsupported`] when nft has no such names.
-    pub fn new(table: &str, name: &str, family: Family) -> Result<Self, Error> {
+    /// [`FirewallErrorKind::Unsupported`] when nft has no such names.
+    pub fn new(table: &str, name: &str, family: Family) -> Result<Self, FirewallError> {
         let name = format!("{name}_{}", words(family).0);
         if !is_name(&name) {
             let advice = format!(
                 "{name:?} is no name for an nftables set, start with a letter and go on with letters, digits, _ - . or /"
             );
-            return Err(Error::new(Kind::Unsupported, advice, None));
+            return Err(FirewallError::new(FirewallErrorKind::Unsupported, advice, None));
         }
         Ok(Self { table: table.to_owned(), name, family })
     }
@@ -82,8 +82,8 @@ impl Set {
     /// until they are deleted.
     ///
     /// # Errors
-    /// [`Kind::Unsupported`] with the declaration that the set needs.
-    pub fn check(&self, shape: &Shape) -> Result<(), Error> {
+    /// [`FirewallErrorKind::Unsupported`] with the declaration that the set needs.
+    pub fn check(&self, shape: &Shape) -> Result<(), FirewallError> {
         // Sets with other flags may change our entries. In a set of intervals
         // nft may merge neighbours, and an entry could not be deleted any more.
         let harmless = SetFlags::Timeout | SetFlags::Eval | SetFlags::Expression;
@@ -102,22 +102,22 @@ impl Set {
         let key = words(self.family).1;
         let advice =
             format!("{self} {fault}, declare it as: set {} {{ type {key}; }}", self.name);
-        Err(Error::new(Kind::Unsupported, advice, None))
+        Err(FirewallError::new(FirewallErrorKind::Unsupported, advice, None))
     }
 
     /// The error when the kernel refuses to do `what` with the set, such as
     /// `cannot add 192.0.2.7 to`.
-    pub fn failed(&self, what: &str, error: io::Error) -> Error {
+    pub fn failed(&self, what: &str, error: io::Error) -> FirewallError {
         match error.raw_os_error() {
             // The system's texts for these are about files and signals.
             Some(libc::ENOENT) => missing(&[self]),
             Some(libc::ENFILE | libc::ENOSPC) => {
                 let advice = format!("{what} {self}, it is full, raise its size");
-                Error::new(Kind::Full, advice, None)
+                FirewallError::new(FirewallErrorKind::Full, advice, None)
             }
             Some(libc::EINTR) => {
                 let advice = format!("{what} {self}, it keeps changing, try again");
-                Error::new(Kind::System, advice, None)
+                FirewallError::new(FirewallErrorKind::System, advice, None)
             }
             _ => refused(&format!("{what} {self}"), error),
         }
@@ -125,15 +125,16 @@ impl Set {
 }
 
 /// The error when the kernel refuses `what`.
-pub fn refused(what: &str, error: io::Error) -> Error {
+pub fn refused(what: &str, error: io::Error) -> FirewallError {
     if let Some(libc::EPERM | libc::EACCES) = error.raw_os_error() {
         let advice = format!("{what}, run as root or with CAP_NET_ADMIN");
-        return Error::new(Kind::Denied, advice, Some(error));
+        return FirewallError::new(FirewallErrorKind::Denied, advice, Some(error));
     }
     let is_timeout = matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ETIMEDOUT))
         || error.kind() == io::ErrorKind::TimedOut;
-    let kind = if is_timeout { Kind::Unanswered } else { Kind::System };
-    Error::new(kind, what, Some(error))
+    let kind =
+        if is_timeout { FirewallErrorKind::Unanswered } else { FirewallErrorKind::System };
+    FirewallError::new(kind, what, Some(error))
 }
 
 impl fmt::Display for Set {
@@ -144,7 +145,7 @@ impl fmt::Display for Set {
 
 /// The error for missing `sets`, with a command that creates them and changes
 /// nothing else.
-pub fn missing(sets: &[&Set]) -> Error {
+pub fn missing(sets: &[&Set]) -> FirewallError {
     let names: Vec<_> = sets.iter().map(ToString::to_string).collect();
     let table = sets.first().map_or("", |set| set.table.as_str());
     let names = names.join(" and no ");
@@ -154,7 +155,7 @@ pub fn missing(sets: &[&Set]) -> Error {
         advice += &format!("; add {set} {{ type {key}; }}");
     }
     advice.push('\'');
-    Error::new(Kind::Missing, advice, None)
+    FirewallError::new(FirewallErrorKind::Missing, advice, None)
 }
 
 #[cfg(test)]
@@ -192,7 +193,7 @@ mod tests {
         }
         assert!(is_name(&"a".repeat(255)) && !is_name(&"a".repeat(256)));
         let long = Set::new("knockd", &"a".repeat(253), Family::V4).unwrap_err();
-        assert_eq!(long.kind, Kind::Unsupported);
+        assert_eq!(long.kind, FirewallErrorKind::Unsupported);
     }
 
     #[test]

@@ -31,7 +31,7 @@ use super::request::{Change, change, get_elements, get_generation};
 use super::set::{Set, Shape};
 use super::socket::Socket;
 use crate::core::address::{Entry, Family};
-use crate::firewall::Kind;
+use crate::firewall::FirewallErrorKind;
 
 /// Makes the kernel accept a batch in any generation.
 const ANY_GENERATION: u32 = 0;
@@ -284,7 +284,7 @@ fn a_lost_answer_is_an_error_and_the_next_one_is_heard() {
         assert_eq!(lost.kind(), io::ErrorKind::TimedOut);
         let set = Set::new("knockd", "knock_ssh", Family::V4).unwrap();
         let error = set.failed("cannot add 192.0.2.7 to", lost);
-        assert_eq!(error.kind, Kind::Unanswered, "the change may have been made");
+        assert_eq!(error.kind, FirewallErrorKind::Unanswered, "the change may have been made");
         assert!(error.to_string().ends_with(": no answer from the kernel"), "{error}");
         assert!(asked(&mut ours) > 0);
     });

@@ -5,7 +5,7 @@ use super::{CHECK_INTERVAL, Doors};
 use crate::core::door::OnClose;
 use crate::core::slot::Slot;
 use crate::core::time::Monotonic;
-use crate::firewall::Error;
+use crate::firewall::FirewallError;
 use crate::log::event::Ending;
 
 impl Doors {
@@ -14,7 +14,11 @@ impl Doors {
     ///
     /// # Errors
     /// When the system does not let us use the firewall at all.
-    pub fn survey(&mut self, interfaces: &[String], now: Monotonic) -> Result<(), Error> {
+    pub fn survey(
+        &mut self,
+        interfaces: &[String],
+        now: Monotonic,
+    ) -> Result<(), FirewallError> {
         let policy = self.policy();
         let mut doors = policy.doors.iter();
         let killer = doors.find(|door| door.on_close == OnClose::KillStates);

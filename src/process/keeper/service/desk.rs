@@ -131,14 +131,16 @@ impl Keeper {
         let policy = self.doors.leases().policy();
         let door = policy.door(key.door).map_or_else(String::new, |door| door.name.clone());
         let holder = match lease.holder {
-            Holder::User(user) => policy
-                .user(user)
-                .map_or(answer::Holder::Former, |user| answer::Holder::User(user.name.clone())),
-            Holder::Sequence => answer::Holder::Sequence,
-            Holder::Administrator => answer::Holder::Administrator,
-            Holder::Removed => answer::Holder::Former,
+            Holder::User(user) => {
+                policy.user(user).map_or(answer::HolderName::Former, |user| {
+                    answer::HolderName::User(user.name.clone())
+                })
+            }
+            Holder::Sequence => answer::HolderName::Sequence,
+            Holder::Administrator => answer::HolderName::Administrator,
+            Holder::Removed => answer::HolderName::Former,
         };
-        let lease = answer::Lease {
+        let lease = answer::LeaseState {
             door,
             address: key.address,
             holder,
@@ -197,11 +199,11 @@ impl Desk for Counter<'_> {
         leases.map(|(key, lease)| self.keeper.line(key, lease, self.now)).collect()
     }
 
-    fn doors(&mut self) -> Vec<answer::Door> {
+    fn doors(&mut self) -> Vec<answer::DoorState> {
         let doors = &self.keeper.doors;
         doors
             .list()
-            .map(|(index, door)| answer::Door {
+            .map(|(index, door)| answer::DoorState {
                 name: door.name.clone(),
                 table: door.table.clone(),
                 leases: doors.leases().count_of(index),
