@@ -3,17 +3,12 @@
 
 use serde::Deserialize;
 
-/// A firewall, as the configuration chooses it.
+/// A firewall, as the configuration chooses it. knockd.ron(5) explains each.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each has a file or folder of its name")]
 pub enum Choice {
-    /// pf, of OpenBSD, FreeBSD and macOS.
     Pf,
-    /// nftables, with the sets of this table of family inet.
-    Nft {
-        /// The table's name.
-        table: String,
-    },
-    /// None: tables in our own memory.
+    Nft { table: String },
     Memory,
 }

@@ -1,28 +1,29 @@
 //! What each choice of a firewall stands for.
 #![forbid(unsafe_code)]
 
-use super::{
-    Backend, Choice, Dialect, Firewall, FirewallError, FirewallErrorKind, memory, nft, pf,
-};
+use super::{Backend, Choice, Dialect, Firewall, FirewallError, FirewallErrorKind};
 
 /// The firewall of this system, and how its rules are written there.
 pub const NATIVE: &Dialect = if cfg!(target_os = "linux") {
-    &nft::DIALECT
+    &super::nft::DIALECT
 } else if cfg!(target_os = "macos") {
-    &pf::dialect::MACOS
+    &super::pf::dialect::MACOS
 } else if cfg!(target_os = "freebsd") {
-    &pf::dialect::FREEBSD
+    &super::pf::dialect::FREEBSD
 } else {
-    &pf::dialect::OPENBSD
+    &super::pf::dialect::OPENBSD
 };
 
 impl Choice {
+    /// One that touches nothing, in place of one that is not known.
+    pub const NONE: Self = Self::Memory;
+
     /// What it can do, and what its field says.
     fn row(&self) -> (&'static Backend, &str) {
         match self {
-            Self::Pf => (&pf::BACKEND, ""),
-            Self::Nft { table } => (&nft::BACKEND, table),
-            Self::Memory => (&memory::BACKEND, ""),
+            Self::Pf => (&super::pf::BACKEND, ""),
+            Self::Nft { table } => (&super::nft::BACKEND, table),
+            Self::Memory => (&super::memory::BACKEND, ""),
         }
     }
 

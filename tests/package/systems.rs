@@ -1,4 +1,4 @@
-//! One place chooses the system, and the manual knows each.
+//! One place chooses the system, one the firewall, and the manual knows each.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,6 +39,34 @@ fn nothing_but_a_choice_of_interfaces_asks_for_the_system() {
         .map(|path| path.strip_prefix(&house).unwrap().to_str().unwrap())
         .filter(|path| !path.starts_with("sys/") && !CHOOSERS.contains(path));
     assert_eq!(asking.collect::<Vec<_>>(), [""; 0]);
+}
+
+/// The names of the firewalls, as the rows of src/firewall/choice.rs.
+fn firewalls(house: &Path) -> Vec<String> {
+    let text = fs::read_to_string(house.join("firewall/choice.rs")).unwrap();
+    let rows = text.split_once("pub enum Choice {").unwrap().1;
+    let rows = rows.lines().skip(1).take_while(|line| *line != "}");
+    rows.map(|row| row.trim().split(|c: char| !c.is_alphanumeric()).next().unwrap().into())
+        .collect()
+}
+
+#[test]
+fn nothing_but_the_firewall_s_own_room_asks_which_one_it_is() {
+    let house = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let names = firewalls(&house);
+    assert!(names.len() >= 3, "{names:?}");
+    let mut files = Vec::new();
+    sources(&house, &mut files);
+    for path in files.iter().filter(|path| !path.starts_with(house.join("firewall"))) {
+        let text = fs::read_to_string(path).unwrap();
+        for name in &names {
+            for path_of in
+                [format!("Choice::{name}"), format!("firewall::{}", name.to_lowercase())]
+            {
+                assert!(!text.contains(&path_of), "{}: {path_of}", path.display());
+            }
+        }
+    }
 }
 
 /// How a line of documentation may begin before its command.

@@ -69,7 +69,7 @@ pub fn firewall(raw: Option<&Choice>, at: Spot<'_>, report: &mut Report) -> Choi
     let Some(choice) = raw else {
         return NATIVE.default.clone().unwrap_or_else(|why| {
             report.error(at, why);
-            Choice::Memory
+            Choice::NONE
         });
     };
     if let Some((field, fault)) = choice.fault() {
