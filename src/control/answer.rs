@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::record::Message;
+use super::record::ControlMessage;
 use crate::core::bytes::{Malformed, Reader, Writer};
 use crate::core::door::Table;
 
-/// An answer. A request gets any number of them, and [`Answer::Done`] or
-/// [`Answer::Failed`] last; monitoring has no end.
+/// An answer. A request gets any number of answers, the last of which is
+/// [`Answer::Done`] or [`Answer::Failed`]; monitoring has no end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// A door.
@@ -17,120 +17,110 @@ pub enum Answer {
     Lease(LeaseState),
     /// A counter.
     Stat {
-        /// Its name; see [`Desk::stats`](super::server::Desk::stats).
+        /// The name; see [`Desk::stats`](super::server::Desk::stats).
         name: String,
-        /// Its value.
+        /// The value.
         value: u64,
     },
-    /// What doctor wants to know.
+    /// A part of the health report.
     Fact {
-        /// What it is about.
+        /// One of [`KEYS`](super::health::KEYS).
         key: String,
-        /// What is so.
+        /// The value.
         value: String,
     },
     /// A line of the log.
     Event {
-        /// Without the line's end.
+        /// Without the line break.
         text: String,
     },
-    /// Lines of the log that were not sent, because they were not read.
+    /// Lines of the log that were not sent, because the client did not read.
     Missed {
         /// How many.
         lines: u64,
     },
-    /// A line of a text that goes on.
+    /// A line of a longer text.
     Line {
-        /// Without the line's end.
+        /// Without the line break.
         text: String,
     },
-    /// It is done.
+    /// The request succeeded.
     Done {
-        /// What there is to say about it; may be empty.
+        /// The result; may be empty.
         text: String,
     },
-    /// It is not done.
+    /// The request failed.
     Failed {
-        /// Why; one line.
+        /// The reason, in one line.
         text: String,
     },
 }
 
-/// A door, and how it is with it.
+/// A door.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DoorState {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its table.
+    /// The table.
     pub table: Table,
-    /// To how many addresses it is open.
+    /// The number of its leases.
     pub leases: u32,
-    /// Whether its table can be used.
+    /// Whether the table can be used.
     pub usable: bool,
 }
 
 /// A lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseState {
-    /// The door's name.
+    /// The name of the door.
     pub door: String,
-    /// To which host it is open.
+    /// The host that the door is open for.
     pub address: IpAddr,
-    /// Who holds it.
+    /// Who opened it.
     pub holder: HolderName,
-    /// For how long it is open already, to the millisecond.
+    /// The time since it began, to the millisecond.
     pub age: Duration,
-    /// For how long it will be, to the millisecond.
+    /// The time until it ends, to the millisecond.
     pub remaining: Duration,
-    /// Whether the entry stood in the table before, and will stay there.
+    /// Whether the entry was in the table before, and stays there.
     pub foreign: bool,
 }
 
-/// Who holds a lease.
+/// Who opened a door.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HolderName {
     /// A user, by name.
     User(String),
-    /// Whoever knew a sequence.
+    /// A knock sequence.
     Sequence,
-    /// Whoever ordered it on the machine.
+    /// `knockctl open`.
     Administrator,
-    /// A user who is not configured any more.
+    /// A user that is no longer configured.
     Former,
 }
 
 impl Answer {
-    /// As it travels.
+    /// Encodes it.
     #[must_use]
-    pub fn encode(&self) -> Message {
-        Message::of(self.tag(), |write| match self {
-            Self::Door(door) => write
-                .text(&door.name)
-                .text(&door.table.name)
-                .option(door.table.anchor.as_deref(), Writer::text)
-                .u32(door.leases)
-                .flag(door.usable),
-            Self::Lease(lease) => lease
-                .holder
-                .write(write.text(&lease.door).address(lease.address))
-                .span(lease.age)
-                .span(lease.remaining)
-                .flag(lease.foreign),
-            Self::Stat { name, value } => write.text(name).u64(*value),
-            Self::Fact { key, value } => write.text(key).text(value),
-            Self::Missed { lines } => write.u64(*lines),
-            Self::Event { text }
-            | Self::Line { text }
-            | Self::Done { text }
-            | Self::Failed { text } => write.text(text),
+    pub fn encode(&self) -> ControlMessage {
+        ControlMessage::new(|write| match self {
+            Self::Door(door) => (1, door.write(write)),
+            Self::Lease(lease) => (2, lease.write(write)),
+            Self::Stat { name, value } => (3, write.text(name).u64(*value)),
+            Self::Fact { key, value } => (4, write.text(key).text(value)),
+            Self::Event { text } => (5, write.text(text)),
+            Self::Missed { lines } => (6, write.u64(*lines)),
+            Self::Line { text } => (7, write.text(text)),
+            Self::Done { text } => (8, write.text(text)),
+            Self::Failed { text } => (9, write.text(text)),
         })
     }
 
-    /// From what came.
+    /// Decodes a message.
     ///
     /// # Errors
-    /// When it is no answer.
-    pub fn decode(message: &Message) -> Result<Self, Malformed> {
+    /// When it is not an answer.
+    pub fn decode(message: &ControlMessage) -> Result<Self, Malformed> {
         let mut read = Reader::new(&message.body);
         let answer = match message.tag {
             1 => Self::Door(DoorState::read(&mut read)?),
@@ -146,23 +136,18 @@ impl Answer {
         };
         read.end().map(|()| answer)
     }
-
-    const fn tag(&self) -> u8 {
-        match self {
-            Self::Door(_) => 1,
-            Self::Lease(_) => 2,
-            Self::Stat { .. } => 3,
-            Self::Fact { .. } => 4,
-            Self::Event { .. } => 5,
-            Self::Missed { .. } => 6,
-            Self::Line { .. } => 7,
-            Self::Done { .. } => 8,
-            Self::Failed { .. } => 9,
-        }
-    }
 }
 
 impl DoorState {
+    fn write(&self, write: Writer) -> Writer {
+        write
+            .text(&self.name)
+            .text(&self.table.name)
+            .option(self.table.anchor.as_deref(), Writer::text)
+            .u32(self.leases)
+            .flag(self.usable)
+    }
+
     fn read(read: &mut Reader<'_>) -> Result<Self, Malformed> {
         let (name, table) = (text(read)?, text(read)?);
         let table = Table { name: table, anchor: read.option(text)? };
@@ -171,6 +156,14 @@ impl DoorState {
 }
 
 impl LeaseState {
+    fn write(&self, write: Writer) -> Writer {
+        self.holder
+            .write(write.text(&self.door).address(self.address))
+            .span(self.age)
+            .span(self.remaining)
+            .flag(self.foreign)
+    }
+
     fn read(read: &mut Reader<'_>) -> Result<Self, Malformed> {
         Ok(Self {
             door: text(read)?,
@@ -266,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_without_end_is_cut_and_still_understood() {
+    fn a_text_that_is_too_long_is_cut_and_still_decoded() {
         let message = Answer::Failed { text: "ä".repeat(MAX_MESSAGE) }.encode();
         assert!(message.records().count() <= MAX_RECORDS);
         assert!(matches!(Answer::decode(&message), Ok(Answer::Failed { text })
@@ -275,7 +268,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_said_is_understood(answer in answers()) {
+        fn an_encoded_answer_is_decoded_to_the_same(answer in answers()) {
             prop_assert_eq!(Answer::decode(&answer.encode()), Ok(answer));
         }
 
@@ -284,7 +277,7 @@ mod tests {
             tag in 0_u8..12,
             body in proptest::collection::vec(any::<u8>(), 0..300),
         ) {
-            if let Ok(answer) = Answer::decode(&Message { tag, body: body.clone() }) {
+            if let Ok(answer) = Answer::decode(&ControlMessage { tag, body: body.clone() }) {
                 prop_assert_eq!(answer.encode().body.len(), body.len());
             }
         }

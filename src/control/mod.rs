@@ -1,8 +1,8 @@
-//! How an administrator speaks with a running daemon.
+//! The control socket, over which an administrator controls a running daemon.
 //!
-//! Over a socket in the run directory: [`request`] is what is asked,
-//! [`answer`] what comes back, both in [`record`]s of one size; [`health`] is
-//! the daemon's report on itself. [`server`] is the daemon's end of the socket.
+//! It is in the run directory. A client sends a [`request`] and receives
+//! [`answer`]s, both in [`record`]s of one size; [`health`] lists what the daemon
+//! reports about itself. [`server`] is the daemon's end of the socket.
 #![forbid(unsafe_code)]
 
 pub mod answer;

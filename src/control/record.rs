@@ -1,83 +1,82 @@
-//! What travels over the control socket: records of one size.
+//! The records of the control socket, all of one size.
 //!
 //! | offset | size | |
 //! |---|---|---|
 //! | 0 | 1 | version |
-//! | 1 | 1 | tag: what it is |
-//! | 2 | 1 | bit 0: the next record goes on with this one; the others are zero |
+//! | 1 | 1 | tag: the kind of the message |
+//! | 2 | 1 | bit 0: the next record continues the message; the others are zero |
 //! | 3 | 1 | length of the body |
-//! | 4 | 252 | body; zero behind its length |
+//! | 4 | 252 | body; zero after its length |
 //!
 //! A message is one record, or up to [`MAX_RECORDS`] of the same tag, of which
-//! all but the last are full and say that more comes.
+//! all but the last are full and have bit 0 set.
 
 use std::fmt;
 
 use crate::core::bytes::Writer;
 
-/// Of this description. Both ends are of one installation, so there is nothing
-/// to negotiate: another version is refused.
+/// The version of the protocol. Both ends belong to one installation, so another
+/// version is rejected, not negotiated.
 pub const VERSION: u8 = 1;
 /// Bytes of a record.
 pub const SIZE: usize = 256;
-/// Bytes of a record that its message has for itself.
+/// The most bytes of a record's body.
 pub const BODY: usize = SIZE - 4;
-/// Records of a message.
+/// The most records of a message.
 pub const MAX_RECORDS: usize = 8;
-/// Bytes of a message; what a longer one has to say is cut.
+/// The most bytes of a message; the texts in a longer one are cut.
 pub const MAX_MESSAGE: usize = MAX_RECORDS * BODY;
 
-/// One record, as it travels.
-pub type Record = [u8; SIZE];
+/// One record, encoded.
+pub type ControlRecord = [u8; SIZE];
 
 const MORE: u8 = 1;
 
-/// Something that one of us would not have sent.
+/// Why a record is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadRecord {
     /// It has another version.
     Version(u8),
-    /// It is no record, or not the one that had to follow.
+    /// It is not a record, or does not continue the one before.
     Malformed,
 }
 
 impl fmt::Display for BadRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Version(version) => write!(
-                f,
-                "version {VERSION} of the protocol met version {version}, restart knockd"
-            ),
-            Self::Malformed => f.write_str("what came is no message of knockd"),
+            Self::Version(version) => {
+                write!(f, "protocol version {version}, expected {VERSION}: restart knockd")
+            }
+            Self::Malformed => f.write_str("not a message of knockd"),
         }
     }
 }
 
 impl std::error::Error for BadRecord {}
 
-/// Bytes of a message that texts leave to what comes after them. A text that is
-/// too long for the rest is cut.
+/// Bytes of a message that texts leave free for what follows them. A longer text
+/// is cut.
 const RESERVE: usize = 128;
 
 /// A whole message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// What it is.
+pub struct ControlMessage {
+    /// The kind.
     pub tag: u8,
-    /// Up to [`MAX_MESSAGE`] bytes.
+    /// The content, at most [`MAX_MESSAGE`] bytes.
     pub body: Vec<u8>,
 }
 
-impl Message {
-    /// The message of what `write` writes.
-    pub fn of(tag: u8, write: impl FnOnce(Writer) -> Writer) -> Self {
-        let body = write(Writer::within(MAX_MESSAGE - RESERVE)).end().to_vec();
-        Self { tag, body }
+impl ControlMessage {
+    /// Creates a message of what `write` writes; it returns the tag, too.
+    pub fn new(write: impl FnOnce(Writer) -> (u8, Writer)) -> Self {
+        let (tag, body) = write(Writer::within(MAX_MESSAGE - RESERVE));
+        Self { tag, body: body.end().to_vec() }
     }
 
-    /// The records that carry it, at least one. What exceeds
-    /// [`MAX_MESSAGE`] is left out.
-    pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
+    /// Returns the records of the message, at least one. Omits what exceeds
+    /// [`MAX_MESSAGE`].
+    pub fn records(&self) -> impl Iterator<Item = ControlRecord> + '_ {
         let body = self.body.get(..MAX_MESSAGE).unwrap_or(&self.body);
         let last = body.len().saturating_sub(1) / BODY;
         (0..=last).map(move |place| {
@@ -88,27 +87,30 @@ impl Message {
     }
 }
 
-/// A record of as much of `rest` as it holds.
-fn record(tag: u8, flags: u8, rest: &[u8]) -> Record {
+/// A record of as much of `rest` as fits.
+fn record(tag: u8, flags: u8, rest: &[u8]) -> ControlRecord {
     let body = rest.get(..BODY).unwrap_or(rest);
     let length = u8::try_from(body.len()).unwrap_or(u8::MAX);
     Writer::new().u8(VERSION).u8(tag).u8(flags).u8(length).bytes(body).padded()
 }
 
-/// Puts messages together again.
+/// Joins records to messages.
 #[derive(Debug, Default)]
-pub struct Joiner(Option<Message>);
+pub struct Joiner(Option<ControlMessage>);
 
 impl Joiner {
-    /// Takes the next record; returns the message that it completes.
+    /// Adds the next record. Returns the message that it completes.
     ///
     /// # Errors
-    /// When it is no record, or does not go on where the last one ended. What
-    /// was joined so far is lost then.
-    pub fn take(&mut self, record: &Record) -> Result<Option<Message>, BadRecord> {
+    /// When it is not a record, or does not continue the one before. The records
+    /// added so far are lost then.
+    pub fn push(
+        &mut self,
+        record: &ControlRecord,
+    ) -> Result<Option<ControlMessage>, BadRecord> {
         let (tag, more, body) = split(record)?;
         let mut message = match self.0.take() {
-            None => Message { tag, body: Vec::new() },
+            None => ControlMessage { tag, body: Vec::new() },
             Some(message) if message.tag == tag => message,
             Some(_) => return Err(BadRecord::Malformed),
         };
@@ -124,8 +126,8 @@ impl Joiner {
     }
 }
 
-/// Tag, whether more comes, and body.
-fn split(record: &Record) -> Result<(u8, bool, &[u8]), BadRecord> {
+/// The tag, whether more follows, and the body.
+fn split(record: &ControlRecord) -> Result<(u8, bool, &[u8]), BadRecord> {
     let [version, tag, flags, length, rest @ ..] = record;
     if *version != VERSION {
         return Err(BadRecord::Version(*version));
@@ -143,30 +145,32 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn join(records: &[Record]) -> Result<Option<Message>, BadRecord> {
+    fn join(records: &[ControlRecord]) -> Result<Option<ControlMessage>, BadRecord> {
         let mut joiner = Joiner::default();
         let mut last = None;
         for record in records {
             assert_eq!(last, None, "a message ended before its records did");
-            last = joiner.take(record)?;
+            last = joiner.push(record)?;
         }
         Ok(last)
     }
 
+    fn message(length: usize) -> ControlMessage {
+        ControlMessage { tag: 3, body: vec![7; length] }
+    }
+
     #[test]
-    fn a_message_takes_the_records_that_it_needs() {
+    fn a_message_has_as_many_records_as_it_needs() {
         for (length, records) in [(0, 1), (1, 1), (BODY, 1), (BODY + 1, 2), (MAX_MESSAGE, 8)] {
-            let message = Message { tag: 3, body: vec![7; length] };
-            assert_eq!(message.records().count(), records, "{length}");
+            assert_eq!(message(length).records().count(), records, "{length}");
         }
-        let long = Message { tag: 3, body: vec![7; MAX_MESSAGE + 1] };
-        let records: Vec<_> = long.records().collect();
+        let records: Vec<_> = message(MAX_MESSAGE + 1).records().collect();
         assert_eq!(join(&records).unwrap().unwrap().body.len(), MAX_MESSAGE);
     }
 
     #[test]
-    fn what_we_would_not_send_is_refused() {
-        let good: Vec<_> = Message { tag: 3, body: vec![7; BODY + 1] }.records().collect();
+    fn a_malformed_record_is_rejected() {
+        let good: Vec<_> = message(BODY + 1).records().collect();
         let with = |place: usize, byte| {
             let mut records = good.clone();
             records[1][place] = byte;
@@ -182,11 +186,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_split_is_joined(
+        fn a_split_message_is_joined(
             tag in any::<u8>(),
             body in proptest::collection::vec(any::<u8>(), 0..=MAX_MESSAGE),
         ) {
-            let message = Message { tag, body };
+            let message = ControlMessage { tag, body };
             let records: Vec<_> = message.records().collect();
             prop_assert_eq!(join(&records), Ok(Some(message)));
         }
@@ -202,7 +206,7 @@ mod tests {
             for (version, tag, flags, length, padded) in records {
                 let mut record = [u8::from(padded); SIZE];
                 record[..4].copy_from_slice(&[version, tag, flags, length]);
-                if let Ok(Some(message)) = joiner.take(&record) {
+                if let Ok(Some(message)) = joiner.push(&record) {
                     prop_assert!(message.body.len() <= MAX_MESSAGE);
                 }
             }

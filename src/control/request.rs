@@ -1,87 +1,90 @@
-//! What an administrator asks.
+//! What an administrator asks the daemon.
 
 use std::net::IpAddr;
 
-use super::record::Message;
+use super::record::ControlMessage;
 use crate::core::bytes::{Malformed, Reader, Writer};
 
 /// A request: one message of one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Request {
-    /// Every lease.
+pub enum ControlRequest {
+    /// List the leases.
     Leases,
-    /// Every door.
+    /// List the doors.
     Doors,
-    /// The counters.
+    /// List the counters.
     Stats,
-    /// What doctor wants to know.
+    /// Report the health.
     Health,
-    /// What is logged from now on.
+    /// Send what is logged from now on.
     Monitor,
-    /// To do something.
+    /// Do something.
     Order(Order),
 }
 
-/// Something to do. Names and addresses are as they came: who carries it out
-/// looks them up.
+/// Something to do. Names and addresses are not checked yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Order {
-    /// Open a door, for so many seconds or for the door's own time.
+    /// Open a door.
     Open {
-        /// Its name.
+        /// The name of the door.
         door: String,
-        /// To which host.
+        /// The host.
         address: IpAddr,
-        /// For how long.
+        /// For how long; none means the door's own time.
         seconds: Option<u32>,
     },
-    /// Have a lease end not before so many seconds from now.
+    /// Extend a lease; never shortens it.
     Extend {
-        /// The door's name.
+        /// The name of the door.
         door: String,
-        /// To which host.
+        /// The host.
         address: IpAddr,
-        /// From now on.
+        /// The time from now to the new end.
         seconds: u32,
     },
     /// Close a door for one address.
     CloseLease {
-        /// Its name.
+        /// The name of the door.
         door: String,
-        /// For which host.
+        /// The host.
         address: IpAddr,
     },
-    /// End every lease of a user.
+    /// End the leases of a user.
     CloseUser {
-        /// The user's name.
+        /// The name of the user.
         name: String,
     },
-    /// End every lease.
+    /// End all leases.
     CloseAll,
     /// Read the configuration again.
     Reload,
-    /// Log what strangers do, too, or do not.
+    /// Set what is logged.
     Log {
-        /// Whether to.
+        /// Whether to log also what strangers do.
         verbose: bool,
     },
 }
 
-impl Request {
-    /// As it travels.
+impl ControlRequest {
+    /// Encodes it.
     #[must_use]
-    pub fn encode(&self) -> Message {
-        Message::of(self.tag(), |write| match self {
+    pub fn encode(&self) -> ControlMessage {
+        ControlMessage::new(|write| match self {
+            Self::Leases => (1, write),
+            Self::Doors => (2, write),
+            Self::Stats => (3, write),
+            Self::Health => (4, write),
+            Self::Monitor => (5, write),
             Self::Order(order) => order.write(write),
-            _ => write,
         })
     }
 
-    /// From what came.
+    /// Decodes a message.
     ///
     /// # Errors
-    /// When it is no request.
-    pub fn decode(message: &Message) -> Result<Self, Malformed> {
+    /// When it is not a request.
+    pub fn decode(message: &ControlMessage) -> Result<Self, Malformed> {
         let mut read = Reader::new(&message.body);
         let request = match message.tag {
             1 => Self::Leases,
@@ -93,45 +96,23 @@ impl Request {
         };
         read.end().map(|()| request)
     }
-
-    const fn tag(&self) -> u8 {
-        match self {
-            Self::Leases => 1,
-            Self::Doors => 2,
-            Self::Stats => 3,
-            Self::Health => 4,
-            Self::Monitor => 5,
-            Self::Order(order) => order.tag(),
-        }
-    }
 }
 
 impl Order {
-    const fn tag(&self) -> u8 {
+    fn write(&self, write: Writer) -> (u8, Writer) {
         match self {
-            Self::Open { .. } => 16,
-            Self::Extend { .. } => 17,
-            Self::CloseLease { .. } => 18,
-            Self::CloseUser { .. } => 19,
-            Self::CloseAll => 20,
-            Self::Reload => 21,
-            Self::Log { .. } => 22,
-        }
-    }
-
-    fn write(&self, write: Writer) -> Writer {
-        match self {
-            // No span is zero: it stands for the door's own.
+            // No time is 0 seconds, so 0 is the door's own time.
             Self::Open { door, address, seconds } => {
-                write.text(door).address(*address).u32(seconds.unwrap_or(0))
+                (16, write.text(door).address(*address).u32(seconds.unwrap_or(0)))
             }
             Self::Extend { door, address, seconds } => {
-                write.text(door).address(*address).u32(*seconds)
+                (17, write.text(door).address(*address).u32(*seconds))
             }
-            Self::CloseLease { door, address } => write.text(door).address(*address),
-            Self::CloseUser { name } => write.text(name),
-            Self::CloseAll | Self::Reload => write,
-            Self::Log { verbose } => write.flag(*verbose),
+            Self::CloseLease { door, address } => (18, write.text(door).address(*address)),
+            Self::CloseUser { name } => (19, write.text(name)),
+            Self::CloseAll => (20, write),
+            Self::Reload => (21, write),
+            Self::Log { verbose } => (22, write.flag(*verbose)),
         }
     }
 
@@ -183,21 +164,25 @@ mod tests {
 
     #[test]
     fn a_request_fits_one_record() {
-        for request in
-            [Request::Leases, Request::Doors, Request::Stats, Request::Health, Request::Monitor]
-        {
-            assert_eq!(Request::decode(&request.encode()), Ok(request));
+        for request in [
+            ControlRequest::Leases,
+            ControlRequest::Doors,
+            ControlRequest::Stats,
+            ControlRequest::Health,
+            ControlRequest::Monitor,
+        ] {
+            assert_eq!(ControlRequest::decode(&request.encode()), Ok(request));
         }
         let (door, address) = ("d".repeat(32), "2001:db8::7".parse().unwrap());
         let order = Order::Open { door, address, seconds: Some(u32::MAX) };
-        assert_eq!(Request::Order(order).encode().records().count(), 1);
+        assert_eq!(ControlRequest::Order(order).encode().records().count(), 1);
     }
 
     proptest! {
         #[test]
-        fn what_is_asked_is_understood(order in orders()) {
-            let request = Request::Order(order);
-            prop_assert_eq!(Request::decode(&request.encode()), Ok(request));
+        fn an_encoded_request_is_decoded_to_the_same(order in orders()) {
+            let request = ControlRequest::Order(order);
+            prop_assert_eq!(ControlRequest::decode(&request.encode()), Ok(request));
         }
 
         #[test]
@@ -205,10 +190,10 @@ mod tests {
             tag in 0_u8..24,
             body in proptest::collection::vec(any::<u8>(), 0..300),
         ) {
-            let message = Message { tag, body };
-            // Whatever is understood is said again in the same bytes, but for
-            // addresses, which have two forms.
-            if let Ok(request) = Request::decode(&message) {
+            let message = ControlMessage { tag, body };
+            // A decoded request is encoded to the same bytes, except addresses,
+            // which have two forms.
+            if let Ok(request) = ControlRequest::decode(&message) {
                 prop_assert_eq!(request.encode().body.len(), message.body.len());
             }
         }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::CtlError;
 use crate::control::answer::{Answer, DoorState, HolderName, LeaseState};
-use crate::control::record::{Joiner, Record, SIZE};
-use crate::control::request::Request;
+use crate::control::record::{ControlRecord, Joiner, SIZE};
+use crate::control::request::ControlRequest;
 use crate::core::door::Table;
 use crate::core::printable::escaped;
 
@@ -54,7 +54,7 @@ impl Connection {
     /// When the daemon refuses, the connection fails, or `each` fails.
     pub fn ask(
         &mut self,
-        request: &Request,
+        request: &ControlRequest,
         mut each: impl FnMut(Answer) -> Result<(), CtlError>,
     ) -> Result<String, CtlError> {
         let sent = self.send(request);
@@ -63,7 +63,7 @@ impl Connection {
             // A client that is refused gets the reason even if it could not send.
             let record =
                 self.recv().map_err(|error| lost(sent.as_ref().err().unwrap_or(&error)))?;
-            let message = joiner.take(&record).map_err(CtlError::new)?;
+            let message = joiner.push(&record).map_err(CtlError::new)?;
             let Some(message) = message else { continue };
             match Answer::decode(&message).map(escape) {
                 Ok(Answer::Done { text }) => return Ok(text),
@@ -81,7 +81,7 @@ impl Connection {
     /// As [`ask`](Self::ask), and when `pick` does not take an answer.
     pub fn collect<T>(
         &mut self,
-        request: &Request,
+        request: &ControlRequest,
         pick: fn(Answer) -> Option<T>,
     ) -> Result<Vec<T>, CtlError> {
         let mut picked = Vec::new();
@@ -100,12 +100,12 @@ impl Connection {
         self.0.set_read_timeout(None).map_err(CtlError::new)
     }
 
-    fn send(&mut self, request: &Request) -> io::Result<()> {
+    fn send(&mut self, request: &ControlRequest) -> io::Result<()> {
         request.encode().records().try_for_each(|record| self.0.write_all(&record))
     }
 
-    fn recv(&mut self) -> io::Result<Record> {
-        let mut record: Record = [0; SIZE];
+    fn recv(&mut self) -> io::Result<ControlRecord> {
+        let mut record: ControlRecord = [0; SIZE];
         self.0.read_exact(&mut record)?;
         Ok(record)
     }

@@ -25,7 +25,7 @@ use clap::Parser;
 
 use crate::config::date;
 use crate::control::answer::Answer;
-use crate::control::request::{Order, Request};
+use crate::control::request::{ControlRequest, Order};
 use crate::core::finding::Grade;
 use crate::sys;
 use arguments::{Arguments, CtlCommand, KeyToRotate, OldDaemon};
@@ -104,13 +104,16 @@ pub fn main() -> ExitCode {
 /// Sends an order to the daemon and prints the answer.
 fn send_order(socket: &Path, order: Order, out: &mut dyn Write) -> Result<(), CtlError> {
     let answer =
-        Connection::open(socket)?.ask(&Request::Order(order), |answer| match answer {
-            Answer::Line { text } => {
-                complain(text);
-                Ok(())
-            }
-            _ => Err(unexpected()),
-        })?;
+        Connection::open(socket)?.ask(
+            &ControlRequest::Order(order),
+            |answer| match answer {
+                Answer::Line { text } => {
+                    complain(text);
+                    Ok(())
+                }
+                _ => Err(unexpected()),
+            },
+        )?;
     if !answer.is_empty() {
         writeln!(out, "{answer}")?;
     }
@@ -156,7 +159,7 @@ fn query(arguments: &Arguments, out: &mut dyn Write) -> Result<(), CtlError> {
 fn examine(socket: &Path, config: &Path) -> ExitCode {
     let mut ask = || {
         let facts = Connection::open(socket).and_then(|mut daemon| {
-            daemon.collect(&Request::Health, |answer| match answer {
+            daemon.collect(&ControlRequest::Health, |answer| match answer {
                 Answer::Fact { key, value } => Some((key, value)),
                 _ => None,
             })
@@ -170,7 +173,7 @@ fn examine(socket: &Path, config: &Path) -> ExitCode {
 /// Prints lines of the log until the daemon ends.
 fn monitor(daemon: &mut Connection, out: &mut dyn Write) -> Result<(), CtlError> {
     daemon.wait_forever()?;
-    let asked = daemon.ask(&Request::Monitor, |answer| {
+    let asked = daemon.ask(&ControlRequest::Monitor, |answer| {
         match answer {
             Answer::Event { text } => writeln!(out, "{text}")?,
             Answer::Missed { lines } => writeln!(out, "{lines} lines missed")?,

@@ -8,12 +8,12 @@ use super::CtlError;
 use super::connection::{Connection, unexpected};
 use super::json::Json;
 use crate::control::answer::{Answer, DoorState, HolderName, LeaseState};
-use crate::control::request::Request;
+use crate::control::request::ControlRequest;
 use crate::core::duration;
 
 /// Returns every door.
 pub fn doors(daemon: &mut Connection) -> Result<Vec<DoorState>, CtlError> {
-    daemon.collect(&Request::Doors, |answer| match answer {
+    daemon.collect(&ControlRequest::Doors, |answer| match answer {
         Answer::Door(door) => Some(door),
         _ => None,
     })
@@ -21,7 +21,7 @@ pub fn doors(daemon: &mut Connection) -> Result<Vec<DoorState>, CtlError> {
 
 /// Returns every counter.
 pub fn counters(daemon: &mut Connection) -> Result<Vec<(String, u64)>, CtlError> {
-    daemon.collect(&Request::Stats, |answer| match answer {
+    daemon.collect(&ControlRequest::Stats, |answer| match answer {
         Answer::Stat { name, value } => Some((name, value)),
         _ => None,
     })
@@ -31,7 +31,7 @@ fn leases(
     daemon: &mut Connection,
     mut each: impl FnMut(&LeaseState) -> Result<(), CtlError>,
 ) -> Result<(), CtlError> {
-    let asked = daemon.ask(&Request::Leases, |answer| match answer {
+    let asked = daemon.ask(&ControlRequest::Leases, |answer| match answer {
         Answer::Lease(lease) => each(&lease),
         _ => Err(unexpected()),
     });

@@ -1,11 +1,11 @@
-//! Clients as they should be, and as they should not.
+//! Clients that behave, and clients that do not.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
 
 use knockd::control::answer::Answer;
-use knockd::control::record::{Message, SIZE, VERSION};
-use knockd::control::request::{Order, Request};
+use knockd::control::record::{ControlMessage, SIZE, VERSION};
+use knockd::control::request::{ControlRequest, Order};
 use knockd::control::server::{MAX_CLIENTS, MAX_OTHERS, MAX_OUTPUT, PATIENCE};
 use nix::unistd::geteuid;
 
@@ -26,13 +26,13 @@ fn every_request_is_answered_and_the_connection_serves_again() {
     let mut stage = Stage::new();
     (stage.desk.leases, stage.desk.doors) = (3, 200);
     let mut client = stage.connect();
-    let doors = stage.ask(&mut client, &Request::Doors);
+    let doors = stage.ask(&mut client, &ControlRequest::Doors);
     assert_eq!(doors.len(), 201);
-    let stats = stage.ask(&mut client, &Request::Stats);
+    let stats = stage.ask(&mut client, &ControlRequest::Stats);
     assert_eq!(stats[1], Answer::Stat { name: "refused.stale".into(), value: 2 });
-    let health = stage.ask(&mut client, &Request::Health);
+    let health = stage.ask(&mut client, &ControlRequest::Health);
     assert_eq!(health[0], Answer::Fact { key: "version".into(), value: "0.1.0".into() });
-    let leases = stage.ask(&mut client, &Request::Leases);
+    let leases = stage.ask(&mut client, &ControlRequest::Leases);
     let all: Vec<_> = (0..3).map(|number| Answer::Lease(lease(number).lease)).collect();
     assert_eq!(leases, [all, vec![done()]].concat());
 }
@@ -52,40 +52,40 @@ fn orders_arrive_as_they_were_given() {
     ];
     let mut client = stage.connect();
     for order in &orders {
-        assert_eq!(stage.ask(&mut client, &Request::Order(order.clone())), [done()]);
+        assert_eq!(stage.ask(&mut client, &ControlRequest::Order(order.clone())), [done()]);
     }
     assert_eq!(stage.desk.orders, orders);
     let wrong = Order::Open { door: door("web"), address, seconds: None };
     assert_eq!(
-        stage.ask(&mut client, &Request::Order(wrong)),
+        stage.ask(&mut client, &ControlRequest::Order(wrong)),
         [failed("there is no door web")]
     );
 }
 
 #[test]
-fn an_answer_that_takes_time_goes_to_who_asked_and_others_are_served_meanwhile() {
+fn a_late_answer_goes_to_its_client_and_others_are_served_meanwhile() {
     let mut stage = Stage::new();
     let (mut first, mut second, mut third) =
         (stage.connect(), stage.connect(), stage.connect());
-    first.ask(&Request::Order(Order::Reload));
-    second.ask(&Request::Order(Order::Reload));
+    first.ask(&ControlRequest::Order(Order::Reload));
+    second.ask(&ControlRequest::Order(Order::Reload));
     stage.settle();
-    assert_eq!(stage.ask(&mut third, &Request::Stats).len(), 5);
+    assert_eq!(stage.ask(&mut third, &ControlRequest::Stats).len(), 5);
     // However long it takes.
-    stage.pass(PATIENCE * 2);
+    stage.advance(PATIENCE * 2);
     let tickets = stage.desk.tickets.clone();
     stage.server.answer(tickets[1], Err("a.ron:1:2: one\na.ron:3:4: two".into()), stage.now);
     stage.server.answer(tickets[0], Ok("2 doors".into()), stage.now);
-    assert_eq!(stage.hear(&mut first), [Answer::Done { text: "2 doors".into() }]);
+    assert_eq!(stage.answers(&mut first), [Answer::Done { text: "2 doors".into() }]);
     let line = Answer::Line { text: "a.ron:1:2: one".into() };
-    assert_eq!(stage.hear(&mut second), [line, failed("a.ron:3:4: two")]);
+    assert_eq!(stage.answers(&mut second), [line, failed("a.ron:3:4: two")]);
 }
 
 #[test]
-fn an_answer_to_one_who_left_goes_nowhere() {
+fn an_answer_to_a_client_that_left_is_dropped() {
     let mut stage = Stage::new();
     let mut client = stage.connect();
-    client.ask(&Request::Order(Order::Reload));
+    client.ask(&ControlRequest::Order(Order::Reload));
     stage.settle();
     drop(client);
     stage.settle();
@@ -96,127 +96,127 @@ fn an_answer_to_one_who_left_goes_nowhere() {
 }
 
 #[test]
-fn without_clients_there_is_nothing_to_wake_up_for() {
+fn without_clients_there_is_no_deadline() {
     let mut stage = Stage::new();
     assert_eq!(stage.server.next_deadline(), None);
     let mut client = stage.connect();
     assert_eq!(stage.server.next_deadline(), Some(stage.now + PATIENCE));
-    client.ask(&Request::Monitor);
+    client.ask(&ControlRequest::Monitor);
     stage.settle();
-    assert_eq!(stage.server.next_deadline(), None, "one who listens may be silent");
+    assert_eq!(stage.server.next_deadline(), None, "a monitor may be silent");
     drop(client);
     stage.settle();
     assert_eq!((stage.clients(), stage.server.next_deadline()), (0, None));
 }
 
 #[test]
-fn one_that_says_nothing_is_closed_in_time() {
+fn a_silent_client_is_closed_in_time() {
     let mut stage = Stage::new();
     let mut client = stage.connect();
-    stage.pass(PATIENCE - MOMENT);
+    stage.advance(PATIENCE - MOMENT);
     assert!(!client.is_closed());
-    stage.pass(MOMENT);
+    stage.advance(MOMENT);
     assert!(client.is_closed());
     assert_eq!(stage.clients(), 0);
 }
 
 #[test]
-fn one_that_says_a_byte_at_a_time_is_understood_if_it_hurries() {
+fn a_request_may_come_byte_by_byte_within_the_time() {
     let mut stage = Stage::new();
     let mut client = stage.connect();
-    for byte in record(&Request::Stats) {
+    for byte in record(&ControlRequest::Stats) {
         client.send(&[byte]);
         stage.settle();
     }
-    assert_eq!(stage.hear(&mut client).len(), 5);
-    // And closed if it does not: a byte buys no time.
-    for byte in record(&Request::Stats).iter().take(29) {
+    assert_eq!(stage.answers(&mut client).len(), 5);
+    // A byte does not move the deadline.
+    for byte in record(&ControlRequest::Stats).iter().take(29) {
         client.send(&[*byte]);
-        stage.pass(Duration::from_secs(1));
+        stage.advance(Duration::from_secs(1));
     }
     assert!(!client.is_closed());
-    stage.pass(Duration::from_secs(1));
+    stage.advance(Duration::from_secs(1));
     assert!(client.is_closed());
 }
 
 #[test]
-fn what_is_no_request_is_told_so_and_closed() {
+fn an_invalid_request_is_answered_and_closed() {
     let mut stage = Stage::new();
-    let mut version = record(&Request::Stats);
+    let mut version = record(&ControlRequest::Stats);
     version[0] = VERSION + 1;
-    let tag = Message { tag: 99, body: Vec::new() }.records().next().unwrap();
-    let mut more = record(&Request::Stats);
+    let tag = ControlMessage { tag: 99, body: Vec::new() }.records().next().unwrap();
+    let mut more = record(&ControlRequest::Stats);
     more[2] = 1;
     for (bytes, why) in [
-        ([0xff; SIZE], "version 1 of the protocol met version 255, restart knockd"),
-        (version, "version 1 of the protocol met version 2, restart knockd"),
-        (tag, "what came is no message of knockd"),
-        (more, "what came is no message of knockd"),
+        ([0xff; SIZE], "protocol version 255, expected 1: restart knockd"),
+        (version, "protocol version 2, expected 1: restart knockd"),
+        (tag, "not a message of knockd"),
+        (more, "not a message of knockd"),
     ] {
         let mut client = stage.connect();
         client.send(&bytes);
-        assert_eq!(stage.hear(&mut client), [failed(why)]);
+        assert_eq!(stage.answers(&mut client), [failed(why)]);
         assert!(client.is_closed());
     }
     assert!(stage.desk.orders.is_empty());
 }
 
 #[test]
-fn one_that_talks_while_it_is_answered_is_closed() {
+fn a_client_that_sends_while_it_is_answered_is_closed() {
     let mut stage = Stage::new();
     stage.desk.leases = 100_000;
     let mut client = stage.connect();
-    client.ask(&Request::Leases);
+    client.ask(&ControlRequest::Leases);
     stage.settle();
-    client.ask(&Request::Order(Order::CloseAll));
+    client.ask(&ControlRequest::Order(Order::CloseAll));
     stage.settle();
     assert_eq!(stage.clients(), 0);
     assert!(stage.desk.orders.is_empty());
 }
 
 #[test]
-fn one_that_never_reads_100_000_leases_keeps_nobody_waiting() {
+fn a_client_that_never_reads_100_000_leases_blocks_nobody() {
     let mut stage = Stage::new();
     stage.desk.leases = 100_000;
     let mut stuck = stage.connect();
-    stuck.ask(&Request::Leases);
-    // As soon as nothing more goes, the server sleeps.
+    stuck.ask(&ControlRequest::Leases);
+    // The server sleeps as soon as nothing more can be sent.
     stage.settle();
     let mut other = stage.connect();
-    assert_eq!(stage.ask(&mut other, &Request::Stats).len(), 5);
-    assert_eq!(stage.ask(&mut other, &Request::Leases).len(), 100_001);
+    assert_eq!(stage.ask(&mut other, &ControlRequest::Stats).len(), 5);
+    assert_eq!(stage.ask(&mut other, &ControlRequest::Leases).len(), 100_001);
     assert!(stage.desk.largest_page * SIZE <= MAX_OUTPUT);
-    stage.pass(PATIENCE);
+    stage.advance(PATIENCE);
     assert_eq!(stage.clients(), 0);
-    let mut told = 0;
+    let mut received = 0;
     while stuck.next().is_some() {
-        told += 1;
+        received += 1;
     }
-    assert!(stuck.ended && (1..100_000).contains(&told), "{told}");
+    assert!(stuck.ended && (1..100_000).contains(&received), "{received}");
 }
 
 #[test]
-fn one_that_reads_slowly_gets_all_leases_in_order() {
+fn a_slow_reader_gets_all_leases_in_order() {
     let mut stage = Stage::new();
     stage.desk.leases = 10_000;
     let mut client = stage.connect();
-    client.ask(&Request::Leases);
-    let mut told = Vec::new();
-    while told.len() <= 10_000 {
+    client.ask(&ControlRequest::Leases);
+    let mut received = Vec::new();
+    while received.len() <= 10_000 {
         stage.turn();
-        told.extend(client.next());
+        received.extend(client.next());
     }
-    for (number, answer) in (0..10_000).zip(&told) {
+    for (number, answer) in (0..10_000).zip(&received) {
         assert_eq!(*answer, Answer::Lease(lease(number).lease));
     }
 }
 
 #[test]
-fn one_who_monitors_hears_every_line() {
+fn a_monitor_gets_every_line() {
     let mut stage = Stage::new();
     let mut client = stage.connect();
     assert!(!stage.server.is_monitored());
-    client.ask(&Request::Monitor);
+    client.ask(&ControlRequest::Monitor);
     stage.settle();
     assert!(stage.server.is_monitored());
     for number in 0..500 {
@@ -229,67 +229,67 @@ fn one_who_monitors_hears_every_line() {
 }
 
 #[test]
-fn one_who_monitors_and_does_not_read_is_told_how_much_it_missed() {
+fn a_monitor_that_does_not_read_gets_the_number_of_missed_lines() {
     let mut stage = Stage::new();
     let mut client = stage.connect();
-    client.ask(&Request::Monitor);
+    client.ask(&ControlRequest::Monitor);
     stage.settle();
     let lines = 10_000;
     for number in 0..lines {
         stage.server.publish(&format!("line {number}"), stage.now);
         stage.turn();
     }
-    let (mut heard, mut missed) = (0, 0);
-    while heard + missed < lines {
+    let (mut seen, mut missed) = (0, 0);
+    while seen + missed < lines {
         stage.turn();
         match client.next() {
             Some(Answer::Event { text }) if missed == 0 => {
-                assert_eq!(text, format!("line {heard}"));
-                heard += 1;
+                assert_eq!(text, format!("line {seen}"));
+                seen += 1;
             }
             Some(Answer::Missed { lines }) => missed += lines,
             None => assert!(!client.ended),
             other => panic!("{other:?}"),
         }
     }
-    assert!(heard > 0 && missed > 0, "{heard} {missed}");
+    assert!(seen > 0 && missed > 0, "{seen} {missed}");
     stage.server.publish("after that", stage.now);
     stage.settle();
     assert_eq!(client.next(), Some(Answer::Event { text: "after that".into() }));
     let missed = Answer::Stat { name: "control_missed".into(), value: missed };
     let mut other = stage.connect();
-    assert!(stage.ask(&mut other, &Request::Stats).contains(&missed));
+    assert!(stage.ask(&mut other, &ControlRequest::Stats).contains(&missed));
 }
 
 #[test]
-fn one_who_monitors_and_never_reads_is_closed() {
+fn a_monitor_that_never_reads_is_closed() {
     let mut stage = Stage::new();
     let mut client = stage.connect();
-    client.ask(&Request::Monitor);
+    client.ask(&ControlRequest::Monitor);
     stage.settle();
     for _ in 0..10_000 {
         stage.server.publish("line", stage.now);
         stage.turn();
     }
-    stage.pass(PATIENCE);
+    stage.advance(PATIENCE);
     assert_eq!(stage.clients(), 0);
 }
 
 #[test]
-fn the_one_too_many_is_told_so() {
+fn a_client_too_many_is_refused_with_the_reason() {
     let mut stage = Stage::new();
     let most = if geteuid().is_root() { MAX_CLIENTS } else { MAX_OTHERS };
     let mut served: Vec<Client> = (0..most).map(|_| stage.connect()).collect();
     let mut late = stage.connect();
     assert_eq!(stage.clients(), most);
-    assert_eq!(stage.hear(&mut late), [failed("too many ask at once, try again")]);
+    assert_eq!(stage.answers(&mut late), [failed("too many clients, try again")]);
     assert!(late.is_closed());
     let refused = Answer::Stat { name: "control_refused".into(), value: 1 };
     for client in &mut served {
-        assert!(stage.ask(client, &Request::Stats).contains(&refused));
+        assert!(stage.ask(client, &ControlRequest::Stats).contains(&refused));
     }
     drop(served.pop());
     stage.settle();
     let mut next = stage.connect();
-    assert_eq!(stage.ask(&mut next, &Request::Stats).len(), 5);
+    assert_eq!(stage.ask(&mut next, &ControlRequest::Stats).len(), 5);
 }

@@ -1,4 +1,4 @@
-//! What knockctl prints for programs.
+//! What knockctl prints for other programs.
 #![forbid(unsafe_code)]
 
 use std::io::Write;
@@ -9,8 +9,7 @@ use super::program::text;
 use super::stage::Stage;
 use crate::needs;
 
-/// Whether another program takes `document` for JSON; it prints what `query`
-/// says about it.
+/// Parses `document` with another program. Returns the value of `query` there.
 fn queried(document: &str, query: &str) -> Option<String> {
     let program = format!("import json, sys\nit = json.load(sys.stdin)\nprint({query})");
     if !needs::tool("python3") {
@@ -32,7 +31,7 @@ fn queried(document: &str, query: &str) -> Option<String> {
 }
 
 #[test]
-fn what_is_shown_as_json_is_one_document() {
+fn json_output_is_one_document() {
     let mut stage = Stage::new();
     (stage.desk.leases, stage.desk.doors) = (100_000, 2);
     let document = stage.prints(&["show", "-j"]);
@@ -40,12 +39,12 @@ fn what_is_shown_as_json_is_one_document() {
         "len(it['doors']), len(it['leases']), it['leases'][0], it['doors'][1]['leases']";
     let lease = "{'door': 'ssh', 'address': '10.0.0.0', 'holder': 'user', 'user': 'alice', \
                  'age': 5.0, 'remaining': 54.321, 'foreign': False}";
-    if let Some(told) = queried(&document, query) {
-        assert_eq!(told, format!("2 100000 {lease} 1\n"));
+    if let Some(answer) = queried(&document, query) {
+        assert_eq!(answer, format!("2 100000 {lease} 1\n"));
     }
     let document = stage.prints(&["show", "stats", "-j"]);
-    if let Some(told) = queried(&document, "it['opened'], it['refused.stale']") {
-        assert_eq!(told, "7 2\n");
+    if let Some(answer) = queried(&document, "it['opened'], it['refused.stale']") {
+        assert_eq!(answer, "7 2\n");
     }
 }
 
@@ -62,7 +61,7 @@ fn is_sample_of(line: &str, family: &str) -> bool {
 }
 
 #[test]
-fn metrics_are_families_of_samples_each_once_and_have_an_end() {
+fn each_metric_appears_once_and_the_end_is_marked() {
     let mut stage = Stage::new();
     stage.desk.doors = 3;
     let metrics = stage.prints(&["metrics"]);

@@ -1,5 +1,5 @@
-//! The control socket: who may speak, what is answered, and what the daemon
-//! does with clients that are slow, broken or many.
+//! The control socket: who may use it, the answers, and clients that are slow,
+//! broken or many.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may")]
 
 #[path = "../common/needs.rs"]

@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use knockd::control::SOCKET;
-use knockd::control::request::Request;
+use knockd::control::request::ControlRequest;
 use nix::unistd::geteuid;
 
 use super::stage::{Stage, directory, open};
@@ -25,7 +25,7 @@ fn only_root_and_the_group_may_open_the_socket() {
 }
 
 #[test]
-fn the_socket_of_a_daemon_that_is_gone_is_taken_away() {
+fn the_socket_of_an_earlier_daemon_is_removed() {
     let run = directory();
     drop(UnixListener::bind(run.path().join(SOCKET)).unwrap());
     let server = open(&run).unwrap();
@@ -40,14 +40,14 @@ fn a_second_daemon_leaves_the_first_its_socket() {
     let error = open(&stage.run).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AddrInUse);
     let expected =
-        format!("{} is served by a running daemon, stop it first", stage.socket().display());
+        format!("{} is used by a running daemon, stop it first", stage.socket().display());
     assert_eq!(error.to_string(), expected);
     let mut client = stage.connect();
-    assert_eq!(stage.ask(&mut client, &Request::Stats).len(), 5);
+    assert_eq!(stage.ask(&mut client, &ControlRequest::Stats).len(), 5);
 }
 
 #[test]
-fn the_end_of_the_first_takes_no_socket_from_the_next() {
+fn a_daemon_that_ends_keeps_the_socket_of_the_next() {
     let stage = Stage::new();
     fs::remove_file(stage.socket()).unwrap();
     let _next = open(&stage.run).unwrap();
@@ -60,12 +60,12 @@ fn the_end_of_the_first_takes_no_socket_from_the_next() {
 }
 
 #[test]
-fn what_is_no_socket_is_left_alone() {
+fn a_file_in_place_of_the_socket_is_kept() {
     let run = directory();
     let path = run.path().join(SOCKET);
     fs::write(&path, "precious").unwrap();
     let error = open(&run).unwrap_err();
-    assert_eq!(error.to_string(), format!("{} is no socket, remove it", path.display()));
+    assert_eq!(error.to_string(), format!("{} is not a socket, remove it", path.display()));
     assert_eq!(fs::read(&path).unwrap(), b"precious");
 }
 
@@ -88,5 +88,5 @@ fn a_directory_that_is_missing_is_named() {
     let path = run.path().to_owned();
     fs::remove_dir(&path).unwrap();
     let error = open(&run).unwrap_err().to_string();
-    assert!(error.starts_with(&format!("cannot look at {}: ", path.display())), "{error}");
+    assert!(error.starts_with(&format!("cannot examine {}: ", path.display())), "{error}");
 }

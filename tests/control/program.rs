@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
-use knockd::control::request::{Order, Request};
+use knockd::control::request::{ControlRequest, Order};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -83,7 +83,7 @@ fn counters_are_shown_one_a_line() {
 }
 
 #[test]
-fn orders_reach_the_daemon() {
+fn orders_arrive() {
     let mut stage = Stage::new();
     let address: IpAddr = "192.0.2.7".parse().unwrap();
     for words in [
@@ -108,8 +108,8 @@ fn orders_reach_the_daemon() {
             Order::Log { verbose: true },
         ]
     );
-    let told = stage.complains(&["open", "web", "192.0.2.7"]);
-    assert_eq!(told, "knockctl: there is no door web\n");
+    let errors = stage.complains(&["open", "web", "192.0.2.7"]);
+    assert_eq!(errors, "knockctl: there is no door web\n");
 }
 
 /// Serves until `done`.
@@ -117,12 +117,12 @@ fn until(stage: &mut Stage, done: impl Fn(&Stage) -> bool) {
     let end = Instant::now() + PATIENCE;
     while !done(stage) {
         stage.turn();
-        assert!(Instant::now() < end, "it never came");
+        assert!(Instant::now() < end, "too late");
     }
 }
 
 #[test]
-fn a_reload_waits_for_its_end_and_tells_every_problem() {
+fn a_reload_waits_and_prints_every_problem() {
     let mut stage = Stage::new();
     let mut command = knockctl(&stage.socket(), &["reload"]);
     let running = thread::spawn(move || command.output().unwrap());
@@ -147,11 +147,11 @@ fn monitor_prints_each_line_at_once_and_ends_with_the_daemon() {
         .spawn()
         .unwrap();
     until(&mut stage, |stage| stage.server.is_monitored());
-    let (told, lines) = mpsc::channel();
+    let (sender, lines) = mpsc::channel();
     let out = std::io::BufReader::new(child.stdout.take().unwrap());
     thread::spawn(move || {
         use std::io::BufRead;
-        out.lines().try_for_each(|line| told.send(line.unwrap()))
+        out.lines().try_for_each(|line| sender.send(line.unwrap()))
     });
     for line in ["door ssh opened for 192.0.2.7 by alice, 60s", "a\x07b"] {
         stage.server.publish(line, stage.now);
@@ -166,7 +166,7 @@ fn monitor_prints_each_line_at_once_and_ends_with_the_daemon() {
 }
 
 #[test]
-fn who_has_read_enough_ends_it_quietly() {
+fn a_closed_pipe_is_no_error() {
     let mut stage = Stage::new();
     stage.desk.leases = 100_000;
     let mut child = knockctl(&stage.socket(), &["show"])
@@ -185,7 +185,7 @@ fn who_has_read_enough_ends_it_quietly() {
 }
 
 #[test]
-fn one_that_is_stopped_in_the_middle_is_closed_and_says_so_later() {
+fn a_stopped_client_is_closed_and_reports_it_later() {
     let mut stage = Stage::new();
     stage.desk.leases = 100_000;
     let child = knockctl(&stage.socket(), &["show"])
@@ -193,25 +193,25 @@ fn one_that_is_stopped_in_the_middle_is_closed_and_says_so_later() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // Nobody reads its output, so it stops reading ours.
+    // Nobody reads its output, so it stops reading the answers.
     let id = Pid::from_raw(i32::try_from(child.id()).unwrap());
     until(&mut stage, |stage| stage.clients() == 1 && stage.desk.largest_page > 0);
     kill(id, Signal::SIGSTOP).unwrap();
     stage.settle();
     let mut other = stage.connect();
-    assert_eq!(stage.ask(&mut other, &Request::Stats).len(), 5);
+    assert_eq!(stage.ask(&mut other, &ControlRequest::Stats).len(), 5);
     drop(other);
-    stage.pass(PATIENCE);
+    stage.advance(PATIENCE);
     assert_eq!(stage.clients(), 0);
     kill(id, Signal::SIGCONT).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    let told = text(&output.stderr);
-    assert!(told.starts_with("knockctl: knockd closed the connection"), "{told}");
+    let errors = text(&output.stderr);
+    assert!(errors.starts_with("knockctl: knockd closed the connection"), "{errors}");
 }
 
 #[test]
-fn a_daemon_that_does_not_run_is_said_to_be_started() {
+fn without_a_daemon_the_error_says_to_start_it() {
     let run = directory();
     let socket = run.path().join("knockd.sock");
     for _ in 0..2 {
@@ -222,7 +222,7 @@ fn a_daemon_that_does_not_run_is_said_to_be_started() {
             socket.display()
         );
         assert!(text(&output.stderr).starts_with(&expected), "{}", text(&output.stderr));
-        // Then one that is gone and left its socket.
+        // The second time with the socket of a daemon that is gone.
         drop(std::os::unix::net::UnixListener::bind(&socket));
     }
 }
@@ -238,21 +238,22 @@ fn a_wrong_command_line_is_a_usage_error() {
 }
 
 #[test]
-fn the_doctor_hears_the_daemon_and_goes_on_without_it() {
+fn the_doctor_asks_the_daemon_and_continues_without_it() {
     let mut stage = Stage::new();
     let missing = stage.run.path().join("knockd.ron");
     let arguments = ["doctor", "-f", missing.to_str().unwrap()];
     let output = stage.run(&arguments);
-    let told = text(&output.stdout);
-    let of_the_daemon = |told: &str| {
-        told.lines()
+    let report = text(&output.stdout);
+    let of_the_daemon = |report: &str| {
+        report
+            .lines()
             .find(|line| line.split_ascii_whitespace().nth(1) == Some("daemon:"))
             .map(str::to_owned)
     };
-    assert!(of_the_daemon(&told).is_some_and(|line| line.starts_with("ok")), "{told}");
+    assert!(of_the_daemon(&report).is_some_and(|line| line.starts_with("ok")), "{report}");
     let output = knockctl(Path::new("/nowhere/knockd.sock"), &arguments).output().unwrap();
-    let told = text(&output.stdout);
-    let line = of_the_daemon(&told).unwrap_or_default();
-    assert!(line.starts_with("error") && line.contains("knockd is not running"), "{told}");
+    let report = text(&output.stdout);
+    let line = of_the_daemon(&report).unwrap_or_default();
+    assert!(line.starts_with("error") && line.contains("knockd is not running"), "{report}");
     assert_eq!(output.status.code(), Some(1));
 }

@@ -1,4 +1,4 @@
-//! A server and a keeper of straw, turned by hand with a clock of its own.
+//! A server with a fake keeper and a clock that only tests advance.
 #![forbid(unsafe_code)]
 
 use std::io::{ErrorKind, Read, Write};
@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use knockd::control::SOCKET;
 use knockd::control::answer::{self, Answer, HolderName};
-use knockd::control::record::{Joiner, Record, SIZE};
-use knockd::control::request::{Order, Request};
+use knockd::control::record::{ControlRecord, Joiner, SIZE};
+use knockd::control::request::{ControlRequest, Order};
 use knockd::control::server::{Desk, LeaseLine, Reply, Server, Ticket};
 use knockd::core::door::{DoorIndex, Table};
 use knockd::core::lease::LeaseKey;
@@ -21,7 +21,7 @@ use tempfile::TempDir;
 
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The mask of file modes, which a server sets for a moment, is everybody's.
+/// Held while the file mode mask of the process matters: a server changes it.
 static MASK: Mutex<()> = Mutex::new(());
 
 pub fn directory() -> TempDir {
@@ -34,9 +34,9 @@ pub fn open(run: &TempDir) -> std::io::Result<Server> {
     Server::open(run.path())
 }
 
-/// A keeper that has so many leases and notes its orders.
+/// A keeper with any number of leases that records its orders.
 #[derive(Default)]
-pub struct Straw {
+pub struct FakeKeeper {
     pub leases: u32,
     pub doors: u32,
     pub orders: Vec<Order>,
@@ -59,7 +59,7 @@ pub fn lease(number: u32) -> LeaseLine {
     }
 }
 
-impl Desk for Straw {
+impl Desk for FakeKeeper {
     fn order(&mut self, order: Order, ticket: Ticket) -> Reply {
         self.orders.push(order.clone());
         match order {
@@ -107,7 +107,7 @@ impl Desk for Straw {
 pub struct Stage {
     pub run: TempDir,
     pub server: Server,
-    pub desk: Straw,
+    pub desk: FakeKeeper,
     pub now: Monotonic,
 }
 
@@ -116,14 +116,14 @@ impl Stage {
         let run = directory();
         let server = open(&run).unwrap();
         let now = Monotonic::from_nanos(1_000_000_000);
-        Self { run, server, desk: Straw::default(), now }
+        Self { run, server, desk: FakeKeeper::default(), now }
     }
 
     pub fn socket(&self) -> PathBuf {
         self.run.path().join(SOCKET)
     }
 
-    /// Serves once; whether anybody was ready.
+    /// Serves once. Returns whether a descriptor was ready.
     pub fn turn(&mut self) -> bool {
         let (callers, mut polled): (Vec<_>, Vec<_>) = self
             .server
@@ -141,7 +141,7 @@ impl Stage {
         !ready.is_empty()
     }
 
-    /// Serves until nobody is ready.
+    /// Serves until no descriptor is ready.
     pub fn settle(&mut self) {
         let end = Instant::now() + PATIENCE;
         while self.turn() {
@@ -149,7 +149,7 @@ impl Stage {
         }
     }
 
-    pub fn pass(&mut self, span: Duration) {
+    pub fn advance(&mut self, span: Duration) {
         self.now = self.now + span;
         self.settle();
     }
@@ -158,26 +158,26 @@ impl Stage {
         self.server.fds().count() - 1
     }
 
-    /// One who is let in.
+    /// Connects and is accepted.
     pub fn connect(&mut self) -> Client {
-        let client = self.call();
+        let client = self.connect_only();
         self.settle();
         client
     }
 
-    /// One who calls.
-    pub fn call(&self) -> Client {
+    /// Connects.
+    pub fn connect_only(&self) -> Client {
         Client::new(UnixStream::connect(self.socket()).unwrap())
     }
 
-    /// Asks, and waits for the last answer.
-    pub fn ask(&mut self, client: &mut Client, request: &Request) -> Vec<Answer> {
+    /// Sends a request and waits for the last answer.
+    pub fn ask(&mut self, client: &mut Client, request: &ControlRequest) -> Vec<Answer> {
         client.ask(request);
-        self.hear(client)
+        self.answers(client)
     }
 
     /// Waits for the last answer.
-    pub fn hear(&mut self, client: &mut Client) -> Vec<Answer> {
+    pub fn answers(&mut self, client: &mut Client) -> Vec<Answer> {
         let (mut answers, end) = (Vec::new(), Instant::now() + PATIENCE);
         loop {
             self.turn();
@@ -208,7 +208,7 @@ impl Client {
         Self { stream, ended: false, bytes: Vec::new(), joiner: Joiner::default() }
     }
 
-    pub fn ask(&mut self, request: &Request) {
+    pub fn ask(&mut self, request: &ControlRequest) {
         self.send(&record(request));
     }
 
@@ -220,7 +220,7 @@ impl Client {
     pub fn next(&mut self) -> Option<Answer> {
         loop {
             if let Some((record, rest)) = self.bytes.split_first_chunk::<SIZE>() {
-                let message = self.joiner.take(record).unwrap();
+                let message = self.joiner.push(record).unwrap();
                 self.bytes = rest.to_vec();
                 match message {
                     Some(message) => return Some(Answer::decode(&message).unwrap()),
@@ -249,6 +249,6 @@ impl Client {
     }
 }
 
-pub fn record(request: &Request) -> Record {
+pub fn record(request: &ControlRequest) -> ControlRecord {
     request.encode().records().next().unwrap()
 }

@@ -1,4 +1,4 @@
-//! Who is neither root nor of the group. Needs root, to become somebody else.
+//! Users that are neither root nor in the group. Needs root, to become one.
 #![forbid(unsafe_code)]
 
 use std::fs::{self, Permissions};
@@ -8,17 +8,17 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use knockd::control::request::Request;
+use knockd::control::request::ControlRequest;
 use knockd::control::server::{MAX_CLIENTS, MAX_OTHERS};
 
 use super::stage::Stage;
 use crate::programs;
 
-/// Nobody's, as far as we know.
+/// A user id without an account.
 const STRANGER: u32 = 61_234;
 
 impl Stage {
-    /// One where everybody may come up to the socket.
+    /// Creates one whose run directory everybody can enter.
     fn public() -> Self {
         let stage = Self::new();
         fs::set_permissions(stage.run.path(), Permissions::from_mode(0o755)).unwrap();
@@ -32,7 +32,7 @@ impl Stage {
         copy
     }
 
-    /// Runs knockctl as somebody.
+    /// Runs knockctl as another user.
     fn spawn(&self, program: &Path, (uid, gid): (u32, u32), what: &[&str]) -> Child {
         let mut command = Command::new(program);
         command.arg("-s").arg(self.socket()).args(what).uid(uid).gid(gid).current_dir("/");
@@ -40,45 +40,45 @@ impl Stage {
         command.spawn().unwrap()
     }
 
-    /// What it says in the end.
+    /// Serves it until it ends. Returns its standard error.
     fn complaint(&mut self, mut child: Child) -> String {
         while child.try_wait().unwrap().is_none() {
             self.turn();
         }
-        let mut told = String::new();
-        child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
-        told
+        let mut text = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+        text
     }
 }
 
 #[test]
-fn strangers_do_not_come_to_the_socket() {
+fn strangers_cannot_connect() {
     needs!(root);
     let mut stage = Stage::public();
     let program = stage.knockctl();
     let child = stage.spawn(&program, (STRANGER, STRANGER), &["show"]);
-    let told = stage.complaint(child);
+    let text = stage.complaint(child);
     let expected = format!("knockctl: only root and the group of {}", stage.socket().display());
-    assert!(told.starts_with(&expected), "{told}");
+    assert!(text.starts_with(&expected), "{text}");
     let child = stage.spawn(&program, (STRANGER, 0), &["show"]);
     assert_eq!(stage.complaint(child), "");
 }
 
 #[test]
-fn a_stranger_who_comes_to_the_socket_is_refused_by_who_he_is() {
+fn a_stranger_that_connects_is_refused_by_user_id() {
     needs!(root);
     let mut stage = Stage::public();
     let program = stage.knockctl();
     fs::set_permissions(stage.socket(), Permissions::from_mode(0o666)).unwrap();
     let child = stage.spawn(&program, (STRANGER, STRANGER), &["close", "all"]);
-    let expected = "knockctl: only root and the group of the socket may ask knockd\n";
+    let expected = "knockctl: only root and the group of the socket may control knockd\n";
     assert_eq!(stage.complaint(child), expected);
     assert!(stage.desk.orders.is_empty());
     assert_eq!(stage.clients(), 0);
 }
 
 #[test]
-fn those_who_are_not_root_leave_room_for_root() {
+fn other_users_leave_room_for_root() {
     needs!(root);
     let mut stage = Stage::public();
     let program = stage.knockctl();
@@ -90,12 +90,12 @@ fn those_who_are_not_root_leave_room_for_root() {
         }
     }
     let late = stage.spawn(&program, (STRANGER, 0), &["monitor"]);
-    assert_eq!(stage.complaint(late), "knockctl: too many ask at once, try again\n");
+    assert_eq!(stage.complaint(late), "knockctl: too many clients, try again\n");
     assert_eq!(stage.clients(), MAX_OTHERS);
     let mut roots = Vec::new();
     for _ in MAX_OTHERS..MAX_CLIENTS {
         let mut root = stage.connect();
-        assert_eq!(stage.ask(&mut root, &Request::Stats).len(), 5);
+        assert_eq!(stage.ask(&mut root, &ControlRequest::Stats).len(), 5);
         roots.push(root);
     }
     assert_eq!(stage.clients(), MAX_CLIENTS);

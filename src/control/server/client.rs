@@ -1,4 +1,4 @@
-//! One administrator's connection: what was asked, and what is on its way.
+//! One connection: its request, and the answers that are not sent yet.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -8,35 +8,35 @@ use std::time::Duration;
 use super::Counts;
 use super::desk::{Desk, Reply, Ticket};
 use crate::control::answer::Answer;
-use crate::control::record::{BadRecord, Joiner, MAX_RECORDS, Record, SIZE};
-use crate::control::request::Request;
+use crate::control::record::{BadRecord, ControlRecord, Joiner, MAX_RECORDS, SIZE};
+use crate::control::request::ControlRequest;
 use crate::core::lease::LeaseKey;
 use crate::core::time::Monotonic;
 
-/// How long a client may take to send a request, or to read what it was sent.
+/// How long a client may take to send a request, or to read its answers.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-/// Bytes that wait for one client.
+/// The most bytes that wait for one client.
 pub const MAX_OUTPUT: usize = 64 << 10;
-/// Leases that are asked for at once. One takes a record, so that they fit.
+/// How many leases are fetched at once. Each takes one record, so they fit.
 const PAGE: usize = MAX_OUTPUT / SIZE / 2;
-/// Bytes that the longest message takes.
+/// Bytes of the longest message.
 const MESSAGE: usize = MAX_RECORDS * SIZE;
 
-/// What a client waits for.
+/// What is done next for a client.
 #[derive(Debug)]
-enum Task {
-    /// To ask.
-    Nothing,
-    /// The rest of these.
+enum Next {
+    /// Receive a request.
+    Recv,
+    /// Send the rest of these.
     Answers(std::vec::IntoIter<Answer>),
-    /// The leases behind this one.
+    /// Send the leases after this one.
     Leases(Option<LeaseKey>),
-    /// An answer that comes later.
+    /// Send the reply to the ticket when it is there.
     Reply(Ticket),
-    /// Lines of the log; so many had no room.
+    /// Send lines of the log, and how many were missed for lack of room.
     Lines { missed: u64 },
-    /// The end, once it has read everything.
-    End,
+    /// Close when everything is sent.
+    Close,
 }
 
 /// A client.
@@ -46,15 +46,15 @@ pub struct Client {
     is_root: bool,
     input: Vec<u8>,
     output: Vec<u8>,
-    /// How much of the output is gone.
+    /// How much of the output is sent.
     sent: usize,
-    task: Task,
+    next: Next,
     deadline: Monotonic,
-    is_gone: bool,
+    is_closed: bool,
 }
 
 impl Client {
-    /// One that connected just now.
+    /// Creates one for a new connection.
     pub fn new(stream: UnixStream, is_root: bool, now: Monotonic) -> Self {
         Self {
             stream,
@@ -62,141 +62,137 @@ impl Client {
             input: Vec::with_capacity(SIZE),
             output: Vec::new(),
             sent: 0,
-            task: Task::Nothing,
+            next: Next::Recv,
             deadline: now + PATIENCE,
-            is_gone: false,
+            is_closed: false,
         }
     }
 
-    /// Whether root speaks.
+    /// Whether the peer is root.
     pub const fn is_root(&self) -> bool {
         self.is_root
     }
 
-    /// Whether there is nobody to serve any more.
-    pub const fn is_gone(&self) -> bool {
-        self.is_gone
+    /// Whether the connection can be dropped.
+    pub const fn is_closed(&self) -> bool {
+        self.is_closed
     }
 
-    /// Whether it gets what is logged.
+    /// Whether it receives the log.
     pub const fn is_monitor(&self) -> bool {
-        matches!(self.task, Task::Lines { .. })
+        matches!(self.next, Next::Lines { .. })
     }
 
-    /// Whether something is to be sent.
+    /// Whether there is something to send.
     pub fn has_output(&self) -> bool {
-        let is_more = matches!(self.task, Task::Answers(_) | Task::Leases(_));
+        let is_more = matches!(self.next, Next::Answers(_) | Next::Leases(_));
         is_more || self.sent < self.output.len()
     }
 
-    /// When it has waited for us or kept us waiting for too long.
+    /// When it expires; never while it waits for a reply or for the log.
     pub fn deadline(&self) -> Option<Monotonic> {
-        let is_patient = match self.task {
-            Task::Lines { .. } | Task::Reply(_) => !self.has_output(),
+        let is_waiting = match self.next {
+            Next::Lines { .. } | Next::Reply(_) => !self.has_output(),
             _ => false,
         };
-        (!is_patient).then_some(self.deadline)
+        (!is_waiting).then_some(self.deadline)
     }
 
-    /// Closes it if it is too late.
+    /// Closes it after its deadline.
     pub fn expire(&mut self, now: Monotonic) {
-        self.is_gone |= self.deadline().is_some_and(|deadline| deadline <= now);
+        self.is_closed |= self.deadline().is_some_and(|deadline| deadline <= now);
     }
 
-    /// Reads what came, has it carried out and sends what is to be said. At
-    /// most one request and one buffer at a time, so that all get their turn.
+    /// Receives a request, serves it and sends answers. At most one request and
+    /// one buffer at a time, so that every client gets a turn.
     pub fn serve(&mut self, desk: &mut dyn Desk, counts: &mut Counts, now: Monotonic) {
-        match self.receive() {
+        match self.recv() {
             Ok(Some(record)) => {
                 self.deadline = now + PATIENCE;
-                self.take(&record, desk, counts);
+                match request(&record) {
+                    Ok(request) => self.dispatch(request, desk, counts),
+                    Err(bad) => self.refuse(&bad.to_string()),
+                }
             }
             Ok(None) => {}
-            Err(_) => self.is_gone = true,
+            Err(_) => self.is_closed = true,
         }
-        if !self.is_gone {
+        if !self.is_closed {
             self.send(desk, now);
         }
     }
 
-    /// A whole request, if there is one. Who speaks while we do is none of
-    /// ours, and would keep us awake.
-    fn receive(&mut self) -> io::Result<Option<Record>> {
-        let mut buffer: Record = [0; SIZE];
-        let is_asked = matches!(self.task, Task::Nothing);
-        let room = if is_asked { SIZE - self.input.len() } else { 1 };
+    /// Receives a whole request, if it is there. A client that sends before it has
+    /// all answers is closed: its bytes would wake us without end.
+    fn recv(&mut self) -> io::Result<Option<ControlRecord>> {
+        let mut buffer: ControlRecord = [0; SIZE];
+        let is_expected = matches!(self.next, Next::Recv);
+        let room = if is_expected { SIZE - self.input.len() } else { 1 };
         let place = buffer.get_mut(..room).unwrap_or_default();
         let length = match self.stream.read(place) {
             Err(error) if is_temporary(&error) => return Ok(None),
             read => read?,
         };
-        if length == 0 || !is_asked {
+        if length == 0 || !is_expected {
             return Err(ErrorKind::ConnectionAborted.into());
         }
         self.input.extend_from_slice(buffer.get(..length).unwrap_or_default());
-        let record = Record::try_from(self.input.as_slice()).ok();
+        let record = ControlRecord::try_from(self.input.as_slice()).ok();
         if record.is_some() {
             self.input.clear();
         }
         Ok(record)
     }
 
-    fn take(&mut self, record: &Record, desk: &mut dyn Desk, counts: &mut Counts) {
-        let message = match Joiner::default().take(record) {
-            Ok(Some(message)) => message,
-            Ok(None) => return self.refuse(&BadRecord::Malformed.to_string()),
-            Err(malformed) => return self.refuse(&malformed.to_string()),
-        };
-        let Ok(request) = Request::decode(&message) else {
-            return self.refuse(&BadRecord::Malformed.to_string());
-        };
-        self.task = match request {
-            Request::Leases => Task::Leases(None),
-            Request::Doors => answers(desk.doors().into_iter().map(Answer::Door)),
-            Request::Stats => {
+    fn dispatch(&mut self, request: ControlRequest, desk: &mut dyn Desk, counts: &mut Counts) {
+        self.next = match request {
+            ControlRequest::Leases => Next::Leases(None),
+            ControlRequest::Doors => answers(desk.doors().into_iter().map(Answer::Door)),
+            ControlRequest::Stats => {
                 let stats = desk.stats().into_iter().chain(counts.stats());
                 answers(stats.map(|(name, value)| Answer::Stat { name, value }))
             }
-            Request::Health => {
+            ControlRequest::Health => {
                 let facts = desk.health().into_iter();
                 answers(facts.map(|(key, value)| Answer::Fact { key, value }))
             }
-            Request::Monitor => Task::Lines { missed: 0 },
-            Request::Order(order) => {
+            ControlRequest::Monitor => Next::Lines { missed: 0 },
+            ControlRequest::Order(order) => {
                 let ticket = counts.next_ticket();
                 match desk.order(order, ticket) {
-                    Reply::Later => Task::Reply(ticket),
-                    reply => Task::Answers(reply.answers().into_iter()),
+                    Reply::Later => Next::Reply(ticket),
+                    reply => Next::Answers(reply.answers().into_iter()),
                 }
             }
         };
     }
 
-    /// Says why it is not served, and that was it.
+    /// Queues the reason why it is refused, then closes it.
     pub fn refuse(&mut self, text: &str) {
         self.push(&Answer::Failed { text: text.into() });
-        self.task = Task::End;
+        self.next = Next::Close;
     }
 
-    /// Sends as much as goes at once, to one that is not served.
-    pub fn farewell(&mut self) {
-        // Why it was refused is nice to know, and no more.
+    /// Sends the output without waiting, before the connection is dropped.
+    pub fn send_last(&mut self) {
+        // A client that does not get the reason sees the closed connection.
         drop(self.stream.write(&self.output));
     }
 
-    /// The answer to `ticket`, if it waits for that.
+    /// Queues the reply to `ticket`, if the client waits for it.
     pub fn answer(&mut self, ticket: Ticket, reply: &Reply, now: Monotonic) {
-        if matches!(self.task, Task::Reply(own) if own == ticket) {
+        if matches!(self.next, Next::Reply(own) if own == ticket) {
             self.deadline = now + PATIENCE;
-            self.task = Task::Answers(reply.clone().answers().into_iter());
+            self.next = Next::Answers(reply.clone().answers().into_iter());
         }
     }
 
-    /// A line of the log, if it wants it. Returns whether it had no room.
+    /// Queues a line of the log, if the client monitors it. Returns whether there
+    /// was no room for it.
     pub fn publish(&mut self, line: &str, now: Monotonic) -> bool {
         let (room, was_empty) = (self.room(), !self.has_output());
-        let Task::Lines { missed } = &mut self.task else { return false };
-        // The message that lines were missed needs room too.
+        let Next::Lines { missed } = &mut self.next else { return false };
+        // The count of missed lines needs room, too.
         if *missed > 0 || room < 2 * MESSAGE {
             *missed = missed.saturating_add(1);
             return true;
@@ -208,7 +204,7 @@ impl Client {
         false
     }
 
-    /// Sends as much as goes at once.
+    /// Sends what can be sent without waiting.
     fn send(&mut self, desk: &mut dyn Desk, now: Monotonic) {
         self.fill(desk);
         let rest = self.output.get(self.sent..).unwrap_or_default();
@@ -218,48 +214,48 @@ impl Client {
         match self.stream.write(rest) {
             Ok(length) => self.sent += length,
             Err(error) if is_temporary(&error) => {}
-            Err(_) => self.is_gone = true,
+            Err(_) => self.is_closed = true,
         }
         if self.sent == self.output.len() {
-            self.rest(now);
+            self.after_output(now);
         }
     }
 
-    /// Everything is sent that there was.
-    fn rest(&mut self, now: Monotonic) {
-        // A client without work takes no memory.
+    /// Chooses what is next when the whole output is sent.
+    fn after_output(&mut self, now: Monotonic) {
+        // An idle client takes no memory.
         self.output = Vec::new();
         self.sent = 0;
         self.deadline = now + PATIENCE;
-        match &mut self.task {
-            Task::Lines { missed } if *missed > 0 => {
+        match &mut self.next {
+            Next::Lines { missed } if *missed > 0 => {
                 let lines = std::mem::take(missed);
                 self.push(&Answer::Missed { lines });
             }
-            Task::Answers(answers) if answers.as_slice().is_empty() => {
-                self.task = Task::Nothing;
+            Next::Answers(answers) if answers.as_slice().is_empty() => {
+                self.next = Next::Recv;
             }
-            Task::End => self.is_gone = true,
+            Next::Close => self.is_closed = true,
             _ => {}
         }
     }
 
-    /// Asks for more, if everything is gone that was there.
+    /// Fills the output with more answers when it is empty.
     fn fill(&mut self, desk: &mut dyn Desk) {
         if self.sent < self.output.len() {
             return;
         }
-        if let Task::Leases(cursor) = self.task {
+        if let Next::Leases(cursor) = self.next {
             let page = desk.leases_after(cursor, PAGE);
             let last = page.last().map(|line| line.key);
             let is_full = page.len() >= PAGE;
             for line in page.into_iter().take(PAGE) {
                 self.push(&Answer::Lease(line.lease));
             }
-            self.task = if is_full { Task::Leases(last) } else { answers(std::iter::empty()) };
+            self.next = if is_full { Next::Leases(last) } else { answers(std::iter::empty()) };
         }
         while self.room() >= MESSAGE {
-            let Task::Answers(answers) = &mut self.task else { return };
+            let Next::Answers(answers) = &mut self.next else { return };
             let Some(answer) = answers.next() else { return };
             self.push(&answer);
         }
@@ -280,11 +276,16 @@ impl AsFd for Client {
     }
 }
 
-/// These, and that it was all.
-fn answers(these: impl Iterator<Item = Answer>) -> Task {
-    let mut all: Vec<_> = these.collect();
+fn request(record: &ControlRecord) -> Result<ControlRequest, BadRecord> {
+    let message = Joiner::default().push(record)?.ok_or(BadRecord::Malformed)?;
+    ControlRequest::decode(&message).map_err(|_| BadRecord::Malformed)
+}
+
+/// Sends `list`, then the last answer.
+fn answers(list: impl Iterator<Item = Answer>) -> Next {
+    let mut all: Vec<_> = list.collect();
     all.push(Answer::Done { text: String::new() });
-    Task::Answers(all.into_iter())
+    Next::Answers(all.into_iter())
 }
 
 fn is_temporary(error: &io::Error) -> bool {

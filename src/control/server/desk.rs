@@ -1,27 +1,27 @@
-//! Whom the server asks and orders.
+//! What the server needs from the keeper.
 
 use crate::control::answer::{self, Answer};
 use crate::control::request::Order;
 use crate::core::lease::LeaseKey;
 
-/// A request whose answer is to come later.
+/// An order that is answered later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ticket(pub(super) u64);
 
-/// What became of an order.
+/// The reply to an order.
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
-    /// It is carried out; there may be something to say about it.
+    /// It succeeded, with a result that may be empty.
     Done(String),
-    /// It is not; in one or more lines, why.
+    /// It failed, for a reason of one or more lines.
     Failed(String),
-    /// [`Server::answer`](super::Server::answer) will tell.
+    /// [`Server::answer`](super::Server::answer) brings the reply.
     Later,
 }
 
 impl Reply {
-    /// What is said: a line each, the last of which ends it.
+    /// The answers to send, one for each line.
     pub(super) fn answers(self) -> Vec<Answer> {
         let text = match self {
             Self::Failed(text) => text,
@@ -44,34 +44,33 @@ impl From<Result<String, String>> for Reply {
     }
 }
 
-/// The keeper, as the server sees it. Nothing here may wait.
+/// The keeper, as the server sees it. No method may wait.
 pub trait Desk {
-    /// Carries out `order`. If the answer takes time, it goes to whoever holds
-    /// `ticket`.
+    /// Executes `order`. A reply that takes time is given later, with `ticket`.
     fn order(&mut self, order: Order, ticket: Ticket) -> Reply;
 
-    /// The leases behind `cursor` in the order of their keys, `at_most` so
-    /// many: less only when there are no more.
+    /// Returns the leases after `cursor` in the order of their keys: `at_most` of
+    /// them, fewer only at the end.
     fn leases_after(&mut self, cursor: Option<LeaseKey>, at_most: usize) -> Vec<LeaseLine>;
 
-    /// Every door.
+    /// Returns every door.
     fn doors(&mut self) -> Vec<answer::DoorState>;
 
-    /// The counters, by name: a word, or a word, a dot and what it is counted
-    /// for, as `refused.stale`. [`metrics`](crate::knockctl::metrics) has those
-    /// that are known; the server adds its own.
+    /// Returns the counters. A name is a word, or a word and a label as in
+    /// `refused.stale`; [`metrics`](crate::knockctl::metrics) lists the words. The
+    /// server adds its own counters.
     fn stats(&mut self) -> Vec<(String, u64)>;
 
-    /// What doctor wants to know: keys, which may come more than once, and
-    /// what is so.
+    /// Returns the health report: keys of [`KEYS`](crate::control::health::KEYS)
+    /// and their values.
     fn health(&mut self) -> Vec<(String, String)>;
 }
 
-/// A lease, and where it stands among the others.
+/// A lease with its key, by which leases are ordered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseLine {
-    /// The cursor behind it.
+    /// The key, a cursor for the leases after it.
     pub key: LeaseKey,
-    /// What is told of it.
+    /// The lease.
     pub lease: answer::LeaseState,
 }

@@ -1,4 +1,4 @@
-//! The socket in the run directory, and who may speak through it.
+//! The socket in the run directory, and who may use it.
 
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
@@ -17,19 +17,20 @@ use crate::sys::{self, ours::is_ours};
 
 /// Mode of the socket: root and the group.
 const MODE: u32 = 0o660;
-/// Members of the group that are known; later ones need it as their first.
+/// The most supplementary members of the group that are admitted; others need it
+/// as their primary group.
 const MAX_MEMBERS: usize = 256;
 
-/// Who speaks.
+/// The process at the other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
-    /// The user that it runs as.
+    /// Its user.
     pub uid: Uid,
-    /// The user's first group.
+    /// Its primary group.
     pub gid: Gid,
 }
 
-/// A socket that accepts without waiting; its file is gone when dropped.
+/// A socket that accepts without waiting. Removes its file when dropped.
 #[derive(Debug)]
 pub struct Listener {
     socket: UnixListener,
@@ -37,17 +38,18 @@ pub struct Listener {
     /// Device and inode.
     file: (u64, u64),
     group: Gid,
-    /// Users of the group by its own list, which may have it as a further one.
+    /// Supplementary members of the group.
     members: Vec<Uid>,
 }
 
 impl Listener {
-    /// Listens in the directory `run`, in place of a daemon that is gone.
+    /// Listens in the directory `run`, after removing the socket of an earlier
+    /// daemon.
     pub fn open(run: &Path) -> io::Result<Self> {
         check_directory(run)?;
         let path = run.join(SOCKET);
         remove_stale(&path)?;
-        // Nobody else connects before the group is the right one.
+        // Nobody else can connect before the group is set.
         let before = umask(Mode::from_bits_truncate(0o177));
         let bound = UnixListener::bind(&path);
         umask(before);
@@ -67,8 +69,8 @@ impl Listener {
         Ok(listener)
     }
 
-    /// Gives the socket to the group of root, wheel on the BSDs. Who is not
-    /// root keeps his own group.
+    /// Gives the socket to root's group, which is wheel on the BSDs. Without
+    /// root's rights it keeps our own group.
     fn admit_group(&mut self) -> io::Result<()> {
         let wheel = Gid::from_raw(0);
         if geteuid().is_root() {
@@ -79,7 +81,7 @@ impl Listener {
         fs::set_permissions(&self.path, Permissions::from_mode(MODE))
     }
 
-    /// The next who connected, and who it is; `WouldBlock` when there is none.
+    /// Accepts the next connection; `WouldBlock` when there is none.
     pub fn accept(&self) -> io::Result<(UnixStream, Option<Peer>)> {
         let (stream, _) = self.socket.accept()?;
         stream.set_nonblocking(true)?;
@@ -87,8 +89,8 @@ impl Listener {
         Ok((stream, peer))
     }
 
-    /// Whether `peer` is an administrator. The file's mode says so before; a
-    /// descriptor that was passed on does not show at the file.
+    /// Whether `peer` is an administrator. The mode of the file lets nobody else
+    /// connect, but a connected descriptor can be passed on.
     pub fn admits(&self, peer: Peer) -> bool {
         peer.uid.is_root()
             || peer.uid == geteuid()
@@ -105,7 +107,7 @@ impl AsFd for Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        // Another's may stand there by now.
+        // Another daemon may have its socket there by now.
         let is_ours = fs::symlink_metadata(&self.path)
             .is_ok_and(|file| (file.dev(), file.ino()) == self.file);
         if is_ours {
@@ -118,47 +120,44 @@ fn named(path: &Path, what: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{what} {}: {error}", path.display()))
 }
 
-fn refused(kind: ErrorKind, text: String) -> io::Error {
-    io::Error::new(kind, text)
-}
-
 fn check_directory(run: &Path) -> io::Result<()> {
     let found =
-        fs::symlink_metadata(run).map_err(|error| named(run, "cannot look at", &error))?;
+        fs::symlink_metadata(run).map_err(|error| named(run, "cannot examine", &error))?;
     let shown = run.display();
     if !found.is_dir() {
-        return Err(refused(ErrorKind::NotADirectory, format!("{shown} is no directory")));
+        let text = format!("{shown} is not a directory, remove it");
+        return Err(io::Error::new(ErrorKind::NotADirectory, text));
     }
     if !is_ours(&found) {
         let text = format!(
             "others can write to {shown}, run chown {} {shown} and chmod 0755 {shown}",
             geteuid()
         );
-        return Err(refused(ErrorKind::PermissionDenied, text));
+        return Err(io::Error::new(ErrorKind::PermissionDenied, text));
     }
     Ok(())
 }
 
-/// Removes the socket of a daemon that is gone.
+/// Removes the socket of a daemon that is no longer running.
 fn remove_stale(path: &Path) -> io::Result<()> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(named(path, "cannot look at", &error)),
+        Err(error) => return Err(named(path, "cannot examine", &error)),
     };
     let shown = path.display();
     if !found.file_type().is_socket() {
-        let text = format!("{shown} is no socket, remove it");
-        return Err(refused(ErrorKind::AlreadyExists, text));
+        let text = format!("{shown} is not a socket, remove it");
+        return Err(io::Error::new(ErrorKind::AlreadyExists, text));
     }
     if is_served(path)? {
-        let text = format!("{shown} is served by a running daemon, stop it first");
-        return Err(refused(ErrorKind::AddrInUse, text));
+        let text = format!("{shown} is used by a running daemon, stop it first");
+        return Err(io::Error::new(ErrorKind::AddrInUse, text));
     }
     fs::remove_file(path).map_err(|error| named(path, "cannot remove", &error))
 }
 
-/// Whether somebody listens there, and be it without answering.
+/// Whether a process listens there, even if it does not answer.
 fn is_served(path: &Path) -> io::Result<bool> {
     let probe = socket(AddressFamily::Unix, SockType::Stream, SockFlag::empty(), None)?;
     let probe = UnixStream::from(probe);
@@ -169,7 +168,7 @@ fn is_served(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// The users whom the group's own list names.
+/// The supplementary members of the group.
 fn members(group: Gid) -> Vec<Uid> {
     let names = Group::from_gid(group).ok().flatten().map(|group| group.mem);
     let names = names.unwrap_or_default().into_iter().take(MAX_MEMBERS);

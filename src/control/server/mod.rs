@@ -1,8 +1,8 @@
-//! The daemon's end of the control socket. It never waits, and holds a bounded
-//! amount for each client.
+//! The daemon's end of the control socket. It never waits, and keeps at most
+//! [`MAX_OUTPUT`] bytes for each client.
 //!
-//! Whoever drives it sleeps on [`Server::fds`] until [`Server::next_deadline`]
-//! and then calls [`Server::serve`].
+//! The caller sleeps on [`Server::fds`] until [`Server::next_deadline`], then
+//! calls [`Server::serve`].
 
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -21,14 +21,14 @@ use crate::core::time::Monotonic;
 use client::Client;
 use listener::Listener;
 
-/// Clients at once.
+/// The most clients at once.
 pub const MAX_CLIENTS: usize = 16;
-/// Of which so many may not be root, so that root is always let in by others.
+/// The most clients that are not root, so that root can always connect.
 pub const MAX_OTHERS: usize = 8;
-/// How long nobody is let in when the system has no descriptor left.
+/// How long no connection is accepted after the system ran out of descriptors.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The socket and who speaks through it.
+/// The socket and its clients.
 #[derive(Debug)]
 pub struct Server {
     listener: Listener,
@@ -37,24 +37,22 @@ pub struct Server {
     counts: Counts,
 }
 
-/// Who may be ready.
+/// Which descriptor is ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Caller {
-    /// Someone who wants to be let in.
+    /// The socket, with a new connection.
     New,
     /// A client, by its number.
     Client(u64),
 }
 
-/// What happened so far.
+/// The numbers given so far, and the counters.
 #[derive(Debug, Default)]
 struct Counts {
     tickets: u64,
     clients: u64,
-    /// Connections that were refused.
-    refused: u64,
-    /// Lines that monitors missed.
-    missed: u64,
+    refused_connections: u64,
+    missed_lines: u64,
 }
 
 impl Counts {
@@ -64,20 +62,22 @@ impl Counts {
     }
 
     fn stats(&self) -> [(String, u64); 2] {
-        [("control_refused".into(), self.refused), ("control_missed".into(), self.missed)]
+        [
+            ("control_refused".into(), self.refused_connections),
+            ("control_missed".into(), self.missed_lines),
+        ]
     }
 }
 
 impl Server {
-    /// Listens in the directory `run`, which only root or we ourselves may
-    /// write to. The socket of a daemon that is gone is taken away.
+    /// Listens in the directory `run`, to which only root or we may write. Removes
+    /// the socket of an earlier daemon.
     ///
-    /// To be called while there is one thread: the mask of file modes is the
-    /// process's.
+    /// Needs a single thread: it changes the file mode mask of the process.
     ///
     /// # Errors
-    /// When others can write to the directory, when another daemon serves
-    /// there, or the system's.
+    /// When others can write to the directory, another daemon uses the socket, or
+    /// the system refuses.
     pub fn open(run: &Path) -> io::Result<Self> {
         Ok(Self {
             listener: Listener::open(run)?,
@@ -87,7 +87,7 @@ impl Server {
         })
     }
 
-    /// What to sleep on, and whether for writing as well as for reading.
+    /// Returns what to sleep on, and whether for writing as well as for reading.
     pub fn fds(&self) -> impl Iterator<Item = (Caller, BorrowedFd<'_>, bool)> {
         let is_open = self.paused_until.is_none();
         let listener = is_open.then(|| (Caller::New, self.listener.as_fd(), false));
@@ -96,54 +96,54 @@ impl Server {
         clients.chain(listener)
     }
 
-    /// Serves those that are `ready`, closes those who are too late, and lets
-    /// new ones in.
+    /// Serves the clients that are `ready`, closes those that expired, and accepts
+    /// new ones.
     pub fn serve(&mut self, ready: &[Caller], desk: &mut dyn Desk, now: Monotonic) {
         for (_, client) in self.clients.iter_mut().filter(|(who, _)| ready.contains(who)) {
             client.serve(desk, &mut self.counts, now);
         }
         self.tick(now);
         if ready.contains(&Caller::New) {
-            self.let_in(now);
+            self.accept(now);
         }
     }
 
-    /// Closes those who are too late.
+    /// Closes the clients that expired.
     pub fn tick(&mut self, now: Monotonic) {
         if self.paused_until.is_some_and(|until| until <= now) {
             self.paused_until = None;
         }
         self.clients.retain_mut(|(_, client)| {
             client.expire(now);
-            !client.is_gone()
+            !client.is_closed()
         });
     }
 
-    /// When [`Self::tick`] has something to do; never without clients.
+    /// Returns when [`Self::tick`] has something to do; never without clients.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Monotonic> {
         let clients = self.clients.iter().filter_map(|(_, client)| client.deadline());
         clients.chain(self.paused_until).min()
     }
 
-    /// Sends a line of the log to those who monitor it. One who does not read
-    /// misses it, and is told how many it missed.
+    /// Sends a line of the log to the clients that monitor it. A client that does
+    /// not read misses it, and gets the number of missed lines later.
     pub fn publish(&mut self, line: &str, now: Monotonic) {
         for (_, client) in &mut self.clients {
             if client.publish(line, now) {
-                self.counts.missed = self.counts.missed.saturating_add(1);
+                self.counts.missed_lines = self.counts.missed_lines.saturating_add(1);
             }
         }
     }
 
-    /// Whether somebody monitors the log.
+    /// Whether a client monitors the log.
     #[must_use]
     pub fn is_monitored(&self) -> bool {
         self.clients.iter().any(|(_, client)| client.is_monitor())
     }
 
-    /// Answers an order whose [`Reply`] was to come later. Nothing happens if
-    /// who gave it is gone.
+    /// Answers an order whose [`Reply`] was [`Later`](Reply::Later). Does nothing
+    /// if its client is gone.
     pub fn answer(&mut self, ticket: Ticket, result: Result<String, String>, now: Monotonic) {
         let reply = Reply::from(result);
         for (_, client) in &mut self.clients {
@@ -151,30 +151,31 @@ impl Server {
         }
     }
 
-    /// Lets in who waits, as many as there may be at once.
-    fn let_in(&mut self, now: Monotonic) {
+    /// Accepts the connections that wait, at most [`MAX_CLIENTS`].
+    fn accept(&mut self, now: Monotonic) {
         for _ in 0..MAX_CLIENTS {
             match self.listener.accept() {
                 Ok((stream, peer)) => {
                     let is_root = peer.is_some_and(|peer| peer.uid.is_root());
                     let mut client = Client::new(stream, is_root, now);
-                    match self.objection(peer) {
+                    match self.refusal(peer) {
                         None => {
                             self.counts.clients = self.counts.clients.wrapping_add(1);
                             self.clients.push((Caller::Client(self.counts.clients), client));
                         }
                         Some(why) => {
                             client.refuse(why);
-                            client.farewell();
-                            self.counts.refused = self.counts.refused.saturating_add(1);
+                            client.send_last();
+                            self.counts.refused_connections =
+                                self.counts.refused_connections.saturating_add(1);
                         }
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                // It changed its mind.
+                // The client closed it before it was accepted.
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
                 Err(_) => {
-                    // It stays ready, and would keep us awake.
+                    // The socket stays ready and would wake us without end.
                     self.paused_until = Some(now + PAUSE);
                     return;
                 }
@@ -182,14 +183,14 @@ impl Server {
         }
     }
 
-    /// Why this one is not let in.
-    fn objection(&self, peer: Option<Peer>) -> Option<&'static str> {
+    /// Why a new connection is refused.
+    fn refusal(&self, peer: Option<Peer>) -> Option<&'static str> {
         let Some(peer) = peer.filter(|peer| self.listener.admits(*peer)) else {
-            return Some("only root and the group of the socket may ask knockd");
+            return Some("only root and the group of the socket may control knockd");
         };
         let others = self.clients.iter().filter(|(_, client)| !client.is_root()).count();
         let is_full =
             self.clients.len() >= MAX_CLIENTS || (!peer.uid.is_root() && others >= MAX_OTHERS);
-        is_full.then_some("too many ask at once, try again")
+        is_full.then_some("too many clients, try again")
     }
 }
