@@ -1,7 +1,7 @@
 //! Lines of authorized_keys, as sshd(8) describes them.
 //!
-//! Options that a knock can honour are honoured; any other is refused: a line
-//! that means less here than it does to sshd would let too much in.
+//! Options that do not apply to a knock are errors: a line that restricts less
+//! here than in sshd would admit too much.
 #![forbid(unsafe_code)]
 
 use std::net::IpAddr;
@@ -9,23 +9,22 @@ use std::net::IpAddr;
 use base64ct::{Base64, Encoding};
 
 use super::date;
+use super::problem::LineFault;
 use crate::core::address::{Entry, Networks};
 use crate::core::credential::{self, BadKey, Credential, ProofKind};
 use crate::core::time::Wall;
 
-/// The most lines that count in one file.
+/// The most keys in one file.
 pub const MAX_KEYS: usize = 32;
-/// The most networks that a user or a key is bound to: each costs every token
-/// a look.
+/// The most networks of a user or a key: each token is compared with all of them.
 pub const MAX_NETWORKS: usize = 64;
 
-/// Every key of a file; comments and empty lines count for nothing.
+/// Parses the keys of a file. Skips comments and empty lines.
 ///
 /// # Errors
-/// The first line that is wrong, by its number, and why; 0 for the file as a
-/// whole.
-pub fn parse_file(bytes: &[u8]) -> Result<Vec<Credential>, (usize, String)> {
-    let text = std::str::from_utf8(bytes).map_err(|_| (0, "it is not UTF-8".into()))?;
+/// The first line that is wrong.
+pub fn parse_file(bytes: &[u8]) -> Result<Vec<Credential>, LineFault> {
+    let text = std::str::from_utf8(bytes).map_err(|_| (0, "the text is not UTF-8".into()))?;
     let mut keys = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         let line = line.trim();
@@ -33,18 +32,18 @@ pub fn parse_file(bytes: &[u8]) -> Result<Vec<Credential>, (usize, String)> {
             continue;
         }
         if keys.len() == MAX_KEYS {
-            return Err((number, format!("one user has at most {MAX_KEYS} keys")));
+            return Err((number, format!("more than {MAX_KEYS} keys, remove some")));
         }
         keys.push(parse_line(line).map_err(|why| (number, why))?);
     }
-    if keys.is_empty() { Err((0, "it holds no key".into())) } else { Ok(keys) }
+    if keys.is_empty() { Err((0, "there is no key, add one".into())) } else { Ok(keys) }
 }
 
-/// One line: options, type, key and comment.
+/// Parses a line: options, type, key and comment.
 ///
 /// # Errors
-/// Why not. Nothing of the line is repeated but the names of its options and
-/// of its type: someone may have taken a private key.
+/// What is wrong. Repeats only the names of options and the type, because someone
+/// may have written a private key.
 pub fn parse_line(line: &str) -> Result<Credential, String> {
     let line = line.trim();
     let is_type = |word: &str| {
@@ -53,27 +52,27 @@ pub fn parse_line(line: &str) -> Result<Credential, String> {
     };
     let (options, rest) = match line.split_once([' ', '\t']) {
         Some((first, _)) if is_type(first) => ("", line),
-        _ => split_options(line).ok_or("it is no line of authorized_keys")?,
+        _ => split_options(line).ok_or(NO_LINE)?,
     };
-    let options = Options::parse(options)?;
+    let options = KeyOptions::parse(options)?;
     let mut words = rest.split_ascii_whitespace();
     let (Some(kind), Some(base64)) = (words.next(), words.next()) else {
-        return Err("it is no line of authorized_keys, TYPE KEY COMMENT".into());
+        return Err(NO_LINE.into());
     };
-    let Options { from, not_after, verify } = options;
+    let KeyOptions { from, not_after, verify } = options;
     let Some(kind) = ProofKind::ssh().find(|known| known.name == kind) else {
-        let kind = if is_type(kind) { kind } else { "others" };
-        return Err(format!("keys are {}, not {kind}", names(|_| true)));
+        let kind = if is_type(kind) { kind } else { "this" };
+        return Err(format!("{kind} is not a known key type, use {}", names(|_| true)));
     };
     if verify && !kind.needs_touch {
         let types = names(|kind| kind.needs_touch);
-        return Err(format!("verify-required takes a key of type {types}"));
+        return Err(format!("verify-required needs a key of type {types}"));
     }
     let invalid = || format!("invalid {} public key", kind.name);
     let blob = Base64::decode_vec(base64).map_err(|_| invalid())?;
     let key = credential::read_ssh(&blob, verify).map_err(|bad| match bad {
         BadKey::Malformed => invalid(),
-        BadKey::Weak => "this public key is weak, anybody could sign for it".into(),
+        BadKey::Weak => WEAK.into(),
     })?;
     if key.kind() != kind {
         return Err(invalid());
@@ -81,59 +80,63 @@ pub fn parse_line(line: &str) -> Result<Credential, String> {
     Ok(Credential { from, not_after, ..key.into() })
 }
 
-/// The types of ssh keys that `are_meant`.
-fn names(are_meant: fn(&ProofKind) -> bool) -> String {
-    let kinds = ProofKind::ssh().filter(|kind| are_meant(kind));
+const NO_LINE: &str = "not a line of authorized_keys, write TYPE KEY COMMENT";
+/// The error for a public key for which anybody can make signatures.
+pub const WEAK: &str = "this public key is weak, anybody can sign for it: create another";
+
+/// The types of ssh keys that pass `filter`.
+fn names(filter: fn(&ProofKind) -> bool) -> String {
+    let kinds = ProofKind::ssh().filter(|kind| filter(kind));
     kinds.map(|kind| kind.name).collect::<Vec<_>>().join(" or ")
 }
 
-/// The options and what comes behind them: the first space that stands in no
-/// quotes.
+/// Splits a line after its options, at the first blank outside of quotes.
 fn split_options(line: &str) -> Option<(&str, &str)> {
-    let mut outside = Outside::default();
-    let end = line.find(|c: char| outside.pass(c) && (c == ' ' || c == '\t'))?;
+    let mut quotes = Quotes::default();
+    let end = line.find(|c: char| quotes.is_outside(c) && (c == ' ' || c == '\t'))?;
     let (options, rest) = line.split_at(end);
     Some((options, rest.trim_start()))
 }
 
-/// Whether characters stand outside of quotes; `\"` ends none.
+/// Tracks quotes; `\"` does not end one.
 #[derive(Default)]
-struct Outside {
-    is_quoted: bool,
+struct Quotes {
+    is_open: bool,
     is_escaped: bool,
 }
 
-impl Outside {
-    fn pass(&mut self, c: char) -> bool {
-        if c == '"' && !self.is_escaped {
-            self.is_quoted = !self.is_quoted;
+impl Quotes {
+    /// Whether the next character is outside of quotes.
+    fn is_outside(&mut self, next: char) -> bool {
+        if next == '"' && !self.is_escaped {
+            self.is_open = !self.is_open;
         }
-        self.is_escaped = c == '\\' && !self.is_escaped;
-        !self.is_quoted
+        self.is_escaped = next == '\\' && !self.is_escaped;
+        !self.is_open
     }
 }
 
-/// What options say.
+/// The options of a key.
 #[derive(Default)]
-struct Options {
+struct KeyOptions {
     from: Networks,
     not_after: Option<Wall>,
     verify: bool,
 }
 
-impl Options {
+impl KeyOptions {
     fn parse(text: &str) -> Result<Self, String> {
         let mut options = Self::default();
-        let mut outside = Outside::default();
-        for option in text.split(|c: char| outside.pass(c) && c == ',') {
+        let mut quotes = Quotes::default();
+        for option in text.split(|c: char| quotes.is_outside(c) && c == ',') {
             if !option.is_empty() {
-                options.take(option)?;
+                options.add(option)?;
             }
         }
         Ok(options)
     }
 
-    fn take(&mut self, option: &str) -> Result<(), String> {
+    fn add(&mut self, option: &str) -> Result<(), String> {
         let (name, value) = match option.split_once('=') {
             Some((name, value)) => (name, Some(unquote(value))),
             None => (option, None),
@@ -142,7 +145,7 @@ impl Options {
         match (name.as_str(), value) {
             ("from", Some(Some(list))) => {
                 if self.from != Networks::default() {
-                    return Err("from= stands there twice".into());
+                    return Err("from= appears twice, join the lists".into());
                 }
                 self.from = networks(list)?;
             }
@@ -160,28 +163,26 @@ impl Options {
                 );
             }
             ("cert-authority", None) => {
-                return Err("certificates are not taken, name each key".into());
+                return Err("certificates are not supported, name each key".into());
             }
             _ if name.len() <= 32
                 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') =>
             {
-                return Err(format!(
-                    "option {name} means nothing to a knock, take the line without it"
-                ));
+                return Err(format!("option {name} does not apply to a knock, remove it"));
             }
-            _ => return Err("it is no line of authorized_keys".into()),
+            _ => return Err(NO_LINE.into()),
         }
         Ok(())
     }
 }
 
-/// What stands between the quotes, if all of it does.
+/// The text between the quotes, if all of it is.
 fn unquote(value: &str) -> Option<&str> {
     let inner = value.strip_prefix('"')?.strip_suffix('"')?;
     (!inner.contains(['"', '\\'])).then_some(inner)
 }
 
-/// The patterns of `from=`: addresses and networks, with `!` those to refuse.
+/// Parses the patterns of `from=`: addresses and networks, denied if after `!`.
 fn networks(list: &str) -> Result<Networks, String> {
     let mut networks = Networks::default();
     if list.split(',').count() > MAX_NETWORKS {
@@ -202,13 +203,13 @@ fn networks(list: &str) -> Result<Networks, String> {
     Ok(networks)
 }
 
-/// An address, or a network with its prefix.
+/// Parses an address, or a network with its prefix.
 ///
 /// # Errors
 /// What to write instead.
 pub fn network(text: &str) -> Result<Entry, String> {
     const WANTED: &str =
-        "takes addresses and networks, as in 192.0.2.0/24 or 2001:db8::/32, and no names";
+        "must have addresses or networks like 192.0.2.0/24 and 2001:db8::/32, no names";
     let (address, prefix) = match text.split_once('/') {
         Some((address, prefix)) => (address, Some(prefix)),
         None => (text, None),
@@ -219,17 +220,17 @@ pub fn network(text: &str) -> Result<Entry, String> {
     let prefix = prefix.parse().ok().filter(|_| is_number).ok_or(WANTED)?;
     match Entry::new(address, prefix) {
         Some(network) if network.address() == address => Ok(network),
-        Some(network) => Err(format!("takes networks without more bits: write {network}")),
+        Some(network) => Err(format!("has bits after the prefix: write {network}")),
         None => Err(WANTED.into()),
     }
 }
 
-/// `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`, each with `Z`.
+/// Parses `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`, each with `Z`.
 fn expiry(text: &str) -> Result<Wall, String> {
-    let time = text.strip_suffix('Z').ok_or(
-        "expiry-time= without Z depends on where the clock hangs, write it in UTC, \
-         as in 20270131Z",
-    )?;
-    date::parse_compact(time)
-        .ok_or_else(|| "expiry-time= is YYYYMMDDZ, YYYYMMDDHHMMZ or YYYYMMDDHHMMSSZ".into())
+    let time = text
+        .strip_suffix('Z')
+        .ok_or("expiry-time= needs a trailing Z (UTC), as in 20270131Z")?;
+    date::parse_compact(time).ok_or_else(|| {
+        "expiry-time= must be YYYYMMDDZ, YYYYMMDDHHMMZ or YYYYMMDDHHMMSSZ".into()
+    })
 }

@@ -5,28 +5,28 @@ use crate::core::time::Wall;
 
 const DAY: u64 = 86_400_000;
 
-/// The last moment that `text` covers, in milliseconds: the end of a day, or of
-/// the second. Years 1970 to 9999; no leap seconds.
+/// Returns the last millisecond of the day or the second that `text` names. Years
+/// are 1970 to 9999, without leap seconds.
 ///
 /// `None` for any other text, and for a day that the calendar lacks.
 #[must_use]
 pub fn parse_end(text: &str) -> Option<Wall> {
     match text.split_once('T') {
-        Some(_) => parse_begin(text).map(end_of_second),
+        Some(_) => parse_start(text).map(end_of_second),
         None => Some(Wall::from_millis(midnight(text)? + DAY - 1)),
     }
 }
 
-/// The last millisecond of the second that begins then.
-fn end_of_second(begin: Wall) -> Wall {
-    Wall::from_millis(begin.as_millis() + 999)
+/// The last millisecond of the second that starts at `start`.
+fn end_of_second(start: Wall) -> Wall {
+    Wall::from_millis(start.as_millis() + 999)
 }
 
-/// The first moment that `text` covers: the begin of a day, or the second.
+/// Returns the first millisecond of the day or the second that `text` names.
 ///
 /// `None` as [`parse_end`].
 #[must_use]
-pub fn parse_begin(text: &str) -> Option<Wall> {
+pub fn parse_start(text: &str) -> Option<Wall> {
     let (date, time) = match text.split_once('T') {
         Some((date, time)) => (date, time.strip_suffix('Z')?),
         None => (text, "00:00:00"),
@@ -39,9 +39,9 @@ pub fn parse_begin(text: &str) -> Option<Wall> {
     Some(Wall::from_millis(midnight(date)? + seconds * 1_000))
 }
 
-/// The last moment of a key's expiry-time, as ssh-keygen(1) writes it without
-/// marks between the numbers: `20270131`, `202701311200` or `20270131120000`.
-/// The second counts whole, as it does for sshd(8).
+/// Returns the last millisecond of a key's expiry-time in the form of
+/// ssh-keygen(1): `20270131`, `202701311200` or `20270131120000`. The key is valid
+/// to the end of the second, as for sshd(8).
 #[must_use]
 pub fn parse_compact(text: &str) -> Option<Wall> {
     if !text.bytes().all(|byte| byte.is_ascii_digit()) || ![8, 12, 14].contains(&text.len()) {
@@ -52,10 +52,10 @@ pub fn parse_compact(text: &str) -> Option<Wall> {
     let (hour, minute) = (part(0, 2).unwrap_or("00"), part(2, 4).unwrap_or("00"));
     let second = part(4, 6).unwrap_or("00");
     let (year, month, day) = (date.get(..4)?, date.get(4..6)?, date.get(6..)?);
-    parse_begin(&format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z")).map(end_of_second)
+    parse_start(&format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z")).map(end_of_second)
 }
 
-/// The day of a moment, as [`parse_end`] reads it.
+/// Returns the day of a moment, in the form that [`parse_end`] reads.
 #[must_use]
 pub fn day_of(wall: Wall) -> String {
     let mut days = wall.as_millis() / DAY;
@@ -80,7 +80,7 @@ const fn is_leap(year: u32) -> bool {
     year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
 }
 
-/// How many days a month has; 0 for what is no month.
+/// The days of a month; 0 if there is no such month.
 const fn days_in(year: u32, month: u32) -> u32 {
     match month {
         1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
@@ -91,13 +91,13 @@ const fn days_in(year: u32, month: u32) -> u32 {
     }
 }
 
-/// The begin of a day, in milliseconds.
+/// The first millisecond of a day.
 fn midnight(date: &str) -> Option<u64> {
     let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
     Some(days_since_1970(year, month, day)? * DAY)
 }
 
-/// Three decimal numbers of exactly so many digits.
+/// Parses three decimal numbers, each with exactly the given number of digits.
 fn numbers(text: &str, separator: char, digits: [usize; 3]) -> Option<[u32; 3]> {
     let mut parts = text.split(separator);
     let mut numbers = [0; 3];
@@ -113,7 +113,7 @@ fn numbers(text: &str, separator: char, digits: [usize; 3]) -> Option<[u32; 3]> 
 
 /// Days from 1970-01-01 to a day of the Gregorian calendar.
 ///
-/// The year is taken to begin in March, so that the leap day is its last.
+/// Counts years from March on, so that the leap day is the last of its year.
 fn days_since_1970(year: u32, month: u32, day: u32) -> Option<u64> {
     if year < 1970 || !(1..=days_in(year, month)).contains(&day) {
         return None;
@@ -121,7 +121,7 @@ fn days_since_1970(year: u32, month: u32, day: u32) -> Option<u64> {
     let march_year = if month > 2 { year } else { year - 1 };
     let months = (month + 9) % 12;
     let leap_days = march_year / 4 - march_year / 100 + march_year / 400;
-    // 719 468 days lie between 0000-03-01 and 1970-01-01; months from March on
+    // There are 719 468 days from 0000-03-01 to 1970-01-01. From March on, months
     // alternate between 31 and 30 days, which the fraction 153/5 reproduces.
     let days = march_year * 365 + leap_days + (153 * months + 2) / 5 + day - 1;
     Some(u64::from(days - 719_468))
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn known_moments_are_read() {
+    fn known_times_are_parsed() {
         for (text, expected) in [
             ("1970-01-01T00:00:00Z", 0),
             ("2000-02-29T00:00:00Z", 951_782_400),
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn a_bare_date_covers_its_whole_day() {
         let end = parse_end("2024-02-29").unwrap().as_millis();
-        assert_eq!(end + 1, parse_begin("2024-03-01T00:00:00Z").unwrap().as_millis());
+        assert_eq!(end + 1, parse_start("2024-03-01T00:00:00Z").unwrap().as_millis());
     }
 
     #[test]
@@ -167,12 +167,12 @@ mod tests {
                 }
             }
         }
-        // Twenty cycles of 400 years less what lies before 1970 and one day more.
+        // Twenty cycles of 400 years less the days before 1970, and one day more.
         assert_eq!(expected, 2_932_897);
     }
 
     #[test]
-    fn days_that_the_calendar_lacks_are_refused() {
+    fn days_that_the_calendar_lacks_are_rejected() {
         for text in [
             "2023-02-29",
             "2100-02-29",

@@ -1,9 +1,8 @@
-//! What a configuration was read from: its own bytes and those of every key
-//! file that it names.
+//! The bytes of a configuration and of every key file that it names.
 //!
-//! They are read once. Each process of the daemon makes its configuration of
-//! the same bytes, so that an index of a user or a door means the same to all
-//! of them, whatever lies on the disk by then.
+//! They are read once. Each process of the daemon parses the same bytes, so that
+//! the index of a user or a door means the same in all of them, even if the files
+//! have changed.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -16,37 +15,36 @@ use zeroize::Zeroizing;
 
 use super::MAX_LENGTH;
 use crate::core::bytes::{Malformed, Reader, Writer};
-use crate::keyfile::{self, KeyFile};
+use crate::keyfile;
 
-/// The most bytes that the files take together, encoded; more are refused.
+/// The most bytes of all files together, encoded.
 pub const MAX_TOTAL: usize = 16 << 20;
 
 /// Where the bytes of key files come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// From the disk, and are kept.
+pub enum KeySource {
+    /// The disk.
     Disk,
-    /// From an earlier reading, which judged who can read and replace them.
+    /// An earlier reading, which checked owners and modes.
     Memory,
 }
 
-/// Who may read a file.
+/// What a file contains, which decides who may read it and how long it may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Content {
-    /// Everybody: public keys.
+pub enum KeyContent {
+    /// Public keys, which everybody may read.
     Public,
-    /// Nobody else.
-    #[cfg(feature = "legacy")]
+    /// A secret key.
     Secret,
-    /// Nobody else, and there may be much of it.
+    /// Secret sequences, many of them.
     List,
 }
 
-/// What stands in front of every part: its length.
+/// Bytes of the length before every part.
 const PREFIX: usize = 4;
 
 /// Bytes that are wiped when dropped.
-type Bytes = Zeroizing<Vec<u8>>;
+pub(super) type Bytes = Zeroizing<Vec<u8>>;
 
 /// A configuration and its key files, byte for byte.
 #[derive(Clone, PartialEq, Eq)]
@@ -55,20 +53,20 @@ pub struct Files {
     directory: PathBuf,
     text: Bytes,
     keys: BTreeMap<PathBuf, Bytes>,
-    /// Of all of it, encoded.
+    /// Bytes of everything, encoded.
     length: usize,
 }
 
 impl fmt::Debug for Files {
-    /// Where they lie, nothing of what they hold.
+    /// Shows the path and no content.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Files").field("path", &self.path).finish_non_exhaustive()
     }
 }
 
 impl Files {
-    /// The configuration `text` of the file `path`, which lies in `directory`,
-    /// and no key file yet.
+    /// Creates it with the configuration `text` of the file `path` in `directory`,
+    /// without key files.
     pub(super) fn new(path: &Path, directory: &Path, text: &[u8]) -> Self {
         Self {
             path: path.to_owned(),
@@ -79,13 +77,13 @@ impl Files {
         }
     }
 
-    /// Where the configuration lies, as it was asked for.
+    /// The path of the configuration, as it was given.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where it is found from every directory.
+    /// The absolute path of the configuration.
     #[must_use]
     pub fn absolute_path(&self) -> PathBuf {
         self.path
@@ -93,7 +91,7 @@ impl Files {
             .map_or_else(|| self.path.clone(), |name| self.directory.join(name))
     }
 
-    /// The directory that it lies in; defaults are relative to it.
+    /// The directory of the configuration; defaults are relative to it.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
@@ -103,66 +101,38 @@ impl Files {
         &self.text
     }
 
-    /// The key in the file at `path`, from memory.
+    /// Returns the bytes of the key file at `path`: from memory if it was read
+    /// before, else from the disk if that is the source.
     ///
     /// # Errors
-    /// When the file was never read, or holds no key.
-    pub(super) fn key(&self, path: &Path) -> Result<KeyFile, keyfile::KeyFileError> {
-        match self.keys.get(path) {
-            Some(bytes) => keyfile::parse(path, bytes),
-            None => Err(keyfile::KeyFileError::missing(path)),
-        }
-    }
-
-    /// The key in the file at `path`, from memory if it was read before, else
-    /// from the disk.
-    ///
-    /// # Errors
-    /// As [`keyfile::read`]; [`Unread::Large`] when all files together would
+    /// As [`keyfile::read`]; [`KeyReadError::Total`] when all files together would
     /// exceed [`MAX_TOTAL`].
-    pub(super) fn read(&mut self, path: &Path) -> Result<KeyFile, Unread> {
-        if !self.keys.contains_key(path) {
-            let bytes = keyfile::read_bytes(path).map_err(Unread::File)?;
-            if self.length + key_length(path, &bytes) > MAX_TOTAL {
-                return Err(Unread::Large);
-            }
-            self.insert(path, bytes);
-        }
-        self.key(path).map_err(Unread::File)
-    }
-
-    /// The bytes of the file at `path`, which holds `content`: from memory if
-    /// it was read before, else from the disk, if that is the source.
-    ///
-    /// # Errors
-    /// As [`Self::read`].
-    pub(super) fn read_bytes(
+    pub(super) fn read(
         &mut self,
         path: &Path,
-        content: Content,
-        origin: Origin,
-    ) -> Result<&[u8], Unread> {
+        content: KeyContent,
+        source: KeySource,
+    ) -> Result<&[u8], KeyReadError> {
         if !self.keys.contains_key(path) {
-            if origin == Origin::Memory {
-                return Err(Unread::File(keyfile::KeyFileError::missing(path)));
+            if source == KeySource::Memory {
+                return Err(KeyReadError::File(keyfile::KeyFileError::missing(path)));
             }
             let read = match content {
-                Content::Public => keyfile::read_public_bytes,
-                #[cfg(feature = "legacy")]
-                Content::Secret => keyfile::read_bytes,
-                Content::List => keyfile::read_list_bytes,
+                KeyContent::Public => keyfile::read_public_bytes,
+                KeyContent::Secret => keyfile::read_bytes,
+                KeyContent::List => keyfile::read_list_bytes,
             };
-            let bytes = read(path).map_err(Unread::File)?;
+            let bytes = read(path).map_err(KeyReadError::File)?;
             if self.length + key_length(path, &bytes) > MAX_TOTAL {
-                return Err(Unread::Large);
+                return Err(KeyReadError::Total);
             }
             self.insert(path, bytes);
         }
         Ok(self.keys.get(path).map_or(&[], |bytes| bytes))
     }
 
-    /// Strikes out the line of the list at `path` that begins at `offset`, as
-    /// it was on the disk.
+    /// Strikes out the line at `offset` in the list at `path`, as the daemon did on
+    /// the disk.
     pub fn strike(&mut self, path: &Path, offset: u32) {
         let bytes = self.keys.get_mut(path);
         let place = usize::try_from(offset).unwrap_or(usize::MAX);
@@ -176,8 +146,9 @@ impl Files {
         self.keys.insert(path.to_owned(), bytes);
     }
 
-    /// As bytes: the path, the directory and the text, then path and content
-    /// of each key file in the order of their paths, each a string. At most [`MAX_TOTAL`].
+    /// Encodes everything, at most [`MAX_TOTAL`] bytes: the path, the directory and
+    /// the text, then path and content of each key file in the order of their
+    /// paths, each as a string.
     #[must_use]
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
         let begin = Writer::with_capacity(self.length);
@@ -189,10 +160,10 @@ impl Files {
         keys.fold(begin.string(&self.text), write).end()
     }
 
-    /// What [`encode`](Self::encode) made.
+    /// Decodes what [`encode`](Self::encode) returned.
     ///
     /// # Errors
-    /// For anything else, and for what exceeds a bound.
+    /// For anything else, and when a limit is exceeded.
     pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut read = Reader::new(bytes);
         let (path, directory) = (path_of(read.string()?), path_of(read.string()?));
@@ -203,7 +174,7 @@ impl Files {
         let mut files = Self::new(&path, &directory, text);
         while read.end().is_err() {
             let (path, key) = (path_of(read.string()?), read.string()?);
-            // In order, so that there is one encoding only and none comes twice.
+            // In order, so that there is one encoding and no path comes twice.
             let is_next = files.keys.last_key_value().is_none_or(|(last, _)| *last < path);
             if !is_next || key.len() > keyfile::MAX_PUBLIC_LENGTH {
                 return Err(Malformed);
@@ -216,11 +187,11 @@ impl Files {
 
 /// Why a key file was not read.
 #[derive(Debug)]
-pub enum Unread {
-    /// Because of the file.
+pub enum KeyReadError {
+    /// The file is at fault.
     File(keyfile::KeyFileError),
-    /// Because all files together are too large.
-    Large,
+    /// All files together are too large.
+    Total,
 }
 
 fn key_length(path: &Path, bytes: &[u8]) -> usize {

@@ -1,4 +1,4 @@
-//! RON text to lexemes, as coarse as an index of places needs them.
+//! Splits RON text into lexemes, as coarse as the index of places needs.
 #![forbid(unsafe_code)]
 
 /// Line and column, from 1; columns count characters.
@@ -21,13 +21,13 @@ pub enum Lexeme<'t> {
     Comma,
     /// A colon.
     Colon,
-    /// An identifier, a number, or anything else without a form of its own.
+    /// An identifier, a number, or anything else.
     Word(&'t str),
     /// A string, a byte string, a character or a byte, raw or not.
     Literal,
 }
 
-/// What remains of a text, and where that begins.
+/// The rest of a text, and its place.
 #[derive(Debug, Clone)]
 pub struct Lexer<'t> {
     rest: &'t str,
@@ -35,19 +35,19 @@ pub struct Lexer<'t> {
 }
 
 impl<'t> Lexer<'t> {
-    /// At the beginning of `text`.
+    /// Starts at the beginning of `text`.
     #[must_use]
     pub const fn new(text: &'t str) -> Self {
         Self { rest: text, place: Place { line: 1, column: 1 } }
     }
 
-    /// The next lexeme, without moving on.
+    /// Returns the next lexeme without advancing.
     #[must_use]
     pub fn peek(&self) -> Option<Lexeme<'t>> {
         self.clone().next().map(|(_, lexeme)| lexeme)
     }
 
-    /// Where the text ends, or the next lexeme begins.
+    /// Returns the place of the next lexeme, or of the end.
     #[must_use]
     pub fn place(&self) -> Place {
         let mut ahead = self.clone();
@@ -68,7 +68,7 @@ impl<'t> Lexer<'t> {
         passed
     }
 
-    /// Passes white space and comments.
+    /// Skips white space and comments.
     fn skip_blanks(&mut self) {
         loop {
             let length = if self.rest.starts_with("//") {
@@ -114,7 +114,7 @@ impl<'t> Iterator for Lexer<'t> {
     }
 }
 
-/// White space as RON means it.
+/// Whether RON treats `c` as white space.
 const fn is_blank(c: char) -> bool {
     matches!(
         c,
@@ -122,7 +122,7 @@ const fn is_blank(c: char) -> bool {
     )
 }
 
-/// Length of the block comment at the beginning of `text`; they nest.
+/// The length of the block comment at the start of `text`; block comments nest.
 fn block_comment(text: &str) -> usize {
     let mut depth = 0_usize;
     let mut at = 0;
@@ -143,7 +143,7 @@ fn block_comment(text: &str) -> usize {
     text.len()
 }
 
-/// Length of the literal at the beginning of `text`, if there is one.
+/// The length of the literal at the start of `text`, if there is one.
 fn literal(text: &str) -> Option<usize> {
     let plain = text.strip_prefix('b').unwrap_or(text);
     let prefix = text.len() - plain.len();
@@ -164,7 +164,7 @@ fn literal(text: &str) -> Option<usize> {
     Some(text.len() - body.len() + length)
 }
 
-/// Length up to and with the next `end` that no backslash precedes.
+/// The length up to and including the next `end` that is not escaped.
 fn quoted(body: &str, end: char) -> usize {
     let mut escaped = false;
     for (at, c) in body.char_indices() {

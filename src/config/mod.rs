@@ -1,8 +1,9 @@
-//! RON text to a checked configuration. The format stands in knockd.ron(5).
+//! Reads a configuration from RON text and checks it. knockd.ron(5) describes the
+//! format.
 //!
-//! Text becomes shapes (raw, by RON), shapes are checked for meaning (check),
-//! and what a check finds is placed by [`position`]. A text has either its
-//! first error of syntax or type, or every error of meaning.
+//! RON reads the text into the types of `raw`; `check` checks their meaning, and
+//! [`position`] finds the places of errors. The result is the first error of
+//! syntax or type, or else every error of meaning.
 #![forbid(unsafe_code)]
 
 use std::fs::File;
@@ -21,7 +22,7 @@ use crate::core::policy::{OnRemove, Policy};
 use crate::core::sequence::SequenceIndex;
 use crate::core::text::unmarked;
 use crate::firewall::Choice;
-use files::Origin;
+use files::KeySource;
 use position::{Index, Place};
 
 mod authorized;
@@ -51,51 +52,50 @@ pub struct Config {
     pub name: String,
     /// The files of the gate keys, as they are written; the newest first.
     pub gate_keys: Vec<String>,
-    /// The lists of sequences that are used once, by the place of their sequence.
+    /// The files of one-time sequences.
     pub lists: Vec<(SequenceIndex, PathBuf)>,
-    /// What decisions are made by.
+    /// Doors, users and sequences.
     pub policy: Arc<Policy>,
-    /// Where to look for packets; at least one, none twice.
+    /// The interfaces to capture on; at least one, none twice.
     pub interfaces: Vec<Selection>,
-    /// Which packet filter holds the tables.
+    /// The packet filter that has the tables.
     pub firewall: Choice,
-    /// Whether tables that are missing are made.
+    /// Whether to create missing tables.
     pub create_tables: bool,
-    /// Whether pf is kept enabled by a reference, as macOS counts them.
+    /// Whether to keep pf enabled by a reference, as macOS counts them.
     pub enable_pf: bool,
-    /// Where things lie.
+    /// The directories.
     pub directories: Directories,
-    /// What becomes of leases that a reload takes the door or the user from.
+    /// What a reload does with leases whose door or user is removed.
     pub on_remove: OnRemove,
-    /// The account of the process that meets packets: 1 to 32 bytes of
-    /// letters, digits, _ . and -, not root. Whether there is one is another
-    /// question.
+    /// The account of the engine: 1 to 32 bytes of letters, digits, _ . and -, not
+    /// root. It may not exist.
     pub user: String,
-    /// Who runs the doors' commands; none when no door has any.
-    pub runner: Option<Runner>,
-    /// What is allowed, but worth a second look.
+    /// How to run the doors' commands; none when no door has any.
+    pub runner: Option<RunnerConfig>,
+    /// What is valid but doubtful.
     pub warnings: Problems,
-    /// What all this was read from.
+    /// The bytes that all of this was read from.
     pub files: Files,
 }
 
-/// Who runs commands.
+/// How to run commands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Runner {
-    /// The account that they run as: shaped as [`Config::user`], and another.
+pub struct RunnerConfig {
+    /// The account to run them as: a name as [`Config::user`], but not the same.
     pub user: String,
     /// How long each may take, 1s to 10m.
     pub time_limit: Duration,
 }
 
-/// Where things lie; absolute paths, none twice.
+/// The directories; absolute paths, none twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Directories {
-    /// Key files.
+    /// For key files.
     pub secrets: PathBuf,
-    /// What must survive a boot: the replay journal.
+    /// For what must survive a boot: the replay journal.
     pub state: PathBuf,
-    /// What must not: leases and the control socket.
+    /// For what must not: leases and the control socket.
     pub run: PathBuf,
 }
 
@@ -106,7 +106,7 @@ pub struct Directories {
 pub fn load(path: &Path) -> Result<Config, Problems> {
     let bytes = read(path)?;
     let text = utf8(path, &bytes)?;
-    // The default for secrets is beside the file, wherever we are called from.
+    // The default for secrets is next to the file, not in the working directory.
     let absolute = std::path::absolute(path).map_err(|error| cannot_read(path, &error))?;
     parse(text, path, absolute.parent().unwrap_or(Path::new("/")))
 }
@@ -129,67 +129,65 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Problems> {
 fn cannot_read(path: &Path, error: &io::Error) -> Problems {
     let path_shown = path.display();
     let hint = match error.kind() {
-        io::ErrorKind::NotFound => format!(", make it with knockctl setup -f {path_shown}"),
+        io::ErrorKind::NotFound => format!(", create it with knockctl setup -f {path_shown}"),
         _ => String::new(),
     };
     let text = format!("cannot read configuration {path_shown}{hint}: {error}");
     Problems::one(path, None, text)
 }
 
-/// Checks `text` as the content of `file`, which lies in `directory`; reads
-/// the key files that it names.
+/// Checks `text` as the content of `file` in `directory`; reads the key files that
+/// it names.
 ///
 /// # Errors
 /// As [`load`].
 pub fn parse(text: &str, file: &Path, directory: &Path) -> Result<Config, Problems> {
-    interpret(text, Origin::Disk, Files::new(file, directory, text.as_bytes()))
+    interpret(text, KeySource::Disk, Files::new(file, directory, text.as_bytes()))
 }
 
-/// Checks what was read before, by this process or another. Nothing is asked
-/// of the file system, so the result is that of the first reading, whatever
-/// lies on the disk now.
+/// Checks what this process or another read before. Does not use the file system,
+/// so the result is that of the first reading.
 ///
 /// # Errors
-/// As [`load`], but for what only the file system knows.
+/// As [`load`], except what only the file system knows.
 pub fn parse_files(files: &Files) -> Result<Config, Problems> {
-    interpret(utf8(files.path(), files.text())?, Origin::Memory, files.clone())
+    interpret(utf8(files.path(), files.text())?, KeySource::Memory, files.clone())
 }
 
-/// Where the user `name` stands in the configuration at `path`.
+/// Finds the user `name` in the configuration at `path`.
 ///
 /// # Errors
-/// When it cannot be read or understood; whether it means anything is not
-/// asked.
+/// When the file cannot be read or parsed; the meaning is not checked.
 pub fn stanza_of_user(path: &Path, name: &str) -> Result<Option<Place>, Problems> {
     let bytes = read(path)?;
     let text = utf8(path, &bytes)?;
-    let raw = understand(text, path)?;
+    let raw = parse_ron(text, path)?;
     let index = Index::new(text);
     let found = raw.users.iter().find(|(_, user, _)| *user == name);
     Ok(found.map(|(ordinal, ..)| index.root().field("users").entry(ordinal).place()))
 }
 
-/// Identifies a text of a configuration: 16 hexadecimal digits, the first 8
-/// bytes of SHA3-256("configuration" | text).
+/// The fingerprint of a configuration: 16 hexadecimal digits, the first 8 bytes of
+/// SHA3-256("configuration" | text).
 #[must_use]
 pub fn fingerprint(text: &[u8]) -> String {
     format!("{:016x}", u64::from_be_bytes(hash::id("configuration", &[unmarked(text)])))
 }
 
-/// Whether `line` is one of authorized_keys that a user may have.
+/// Checks a line of authorized_keys.
 ///
 /// # Errors
-/// Why not, in one line that repeats no key.
+/// What is wrong, in one line that repeats no key.
 pub fn check_authorized_key(line: &str) -> Result<(), String> {
     authorized::parse_line(line).map(drop)
 }
 
-fn interpret(text: &str, origin: Origin, files: Files) -> Result<Config, Problems> {
-    let raw = understand(text, files.path())?;
-    check::configuration(&raw, Index::new(text).root(), origin, files)
+fn interpret(text: &str, source: KeySource, files: Files) -> Result<Config, Problems> {
+    let raw = parse_ron(text, files.path())?;
+    check::configuration(&raw, Index::new(text).root(), source, files)
 }
 
-fn understand(text: &str, path: &Path) -> Result<raw::Configuration, Problems> {
+fn parse_ron(text: &str, path: &Path) -> Result<raw::Configuration, Problems> {
     let options = Options::default().with_default_extension(Extensions::IMPLICIT_SOME);
     options.from_str(text).map_err(|error| {
         let (place, text) = syntax::reword(&error);
@@ -207,7 +205,7 @@ fn utf8<'b>(file: &Path, bytes: &'b [u8]) -> Result<&'b str, Problems> {
     })
 }
 
-/// The place behind the last character of `text`.
+/// The place after the last character of `text`.
 fn end_of(text: &str) -> Place {
     let line = text.rsplit('\n').next().unwrap_or_default();
     Place { line: text.split('\n').count(), column: line.chars().count() + 1 }

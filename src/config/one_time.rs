@@ -1,33 +1,31 @@
-//! Files of sequences that are used once each.
+//! Lists of one-time sequences.
 //!
-//! A line is a sequence as the old knockd has it, ports between commas, each
-//! with `:udp` or `:tcp` behind it if wanted. It begins with a space or a tab;
-//! when it was used, a # stands in place of that. Other lines that begin with #
-//! and empty lines are skipped.
+//! A line is a sequence in the form of the old knockd: ports separated by commas,
+//! each followed by `:udp` or `:tcp` if needed. It begins with a space or a tab,
+//! which is replaced by # when the line is used. Other lines that begin with # and
+//! empty lines are skipped.
 #![forbid(unsafe_code)]
 
 use std::collections::HashSet;
 
+use super::problem::LineFault;
 use crate::core::one_time::{Line, OneTime};
 use crate::core::port;
 use crate::core::sequence::MAX_STEPS;
 use crate::core::sighting::{Port, Protocol};
 use crate::core::text::unmarked;
 
-/// More lines are refused.
+/// The most lines of a list.
 const MAX_LINES: usize = 1_000;
 
-/// In which line, 0 being none, and what is wrong.
-type Fault = (usize, String);
-
-/// The lines of a file that were not used yet.
+/// Parses a list. Returns the lines that are not used yet.
 ///
 /// # Errors
-/// What is no such line, or was used or is there before.
-pub fn parse(bytes: &[u8]) -> Result<OneTime, Fault> {
+/// The first line that is not a sequence, or that was used or appears above.
+pub fn parse(bytes: &[u8]) -> Result<OneTime, LineFault> {
     let unmarked = unmarked(bytes);
     let text = std::str::from_utf8(unmarked)
-        .map_err(|_| (0, "the file is not text, name a list of sequences".to_owned()))?;
+        .map_err(|_| (0, "not a text file, name a list of sequences".to_owned()))?;
     let mut lines = Vec::new();
     let mut known: HashSet<Vec<Port>> = HashSet::new();
     // Lines are struck out in the file, which keeps its mark.
@@ -37,13 +35,10 @@ pub fn parse(bytes: &[u8]) -> Result<OneTime, Fault> {
         let begin = u32::try_from(offset).unwrap_or(u32::MAX);
         offset += text.len() + 1;
         if number > MAX_LINES {
-            return Err((
-                0,
-                format!("more than {MAX_LINES} lines, remove those that were used"),
-            ));
+            return Err((0, format!("more than {MAX_LINES} lines, remove used ones")));
         }
         if let Some(rest) = text.strip_prefix('#') {
-            // What reads as a sequence was one once.
+            // A comment that is a sequence is a used line.
             known.extend(steps(rest));
             continue;
         }
@@ -51,13 +46,13 @@ pub fn parse(bytes: &[u8]) -> Result<OneTime, Fault> {
             continue;
         }
         if !text.starts_with([' ', '\t']) {
-            let why = "the line must begin with a space, which a # replaces when it was used";
+            let why = "the line must begin with a space, which a # replaces after use";
             return Err(fault(why));
         }
         let steps = steps(text)
-            .ok_or_else(|| fault("not a sequence of 1 to 32 ports as in 7000,8000:udp,9000"))?;
+            .ok_or_else(|| fault("not a sequence of 1 to 32 ports like 7000,8000:udp,9000"))?;
         if !known.insert(steps.clone()) {
-            return Err(fault("this sequence was used or is there before, change it"));
+            return Err(fault("this sequence was used or appears above, change it"));
         }
         let line = u32::try_from(number).unwrap_or(u32::MAX);
         lines.push(Line { number: line, offset: begin, text: text.to_owned(), steps });
@@ -65,7 +60,7 @@ pub fn parse(bytes: &[u8]) -> Result<OneTime, Fault> {
     Ok(OneTime { lines })
 }
 
-/// The steps of a line; none if it is nothing of the kind.
+/// The steps of a line; none if it is not a sequence.
 fn steps(text: &str) -> Option<Vec<Port>> {
     let steps: Option<Vec<Port>> =
         text.split(',').map(|word| port::parse(word.trim(), Protocol::Tcp)).collect();

@@ -1,9 +1,8 @@
-//! Where values stand in a text that RON has already accepted.
+//! The places of values in a text that RON has accepted.
 //!
-//! RON tells the place of the first syntax error and of nothing else. This
-//! indexes the places of all values, so that errors of meaning have one too.
-//! Any text may come in; one that RON does not accept gives an index of
-//! little worth, and no panic.
+//! RON reports the place of the first syntax error only. This index has the places
+//! of all values, for errors of meaning. A text that RON does not accept gives a
+//! wrong index, but no panic.
 #![forbid(unsafe_code)]
 
 pub use super::lexer::Place;
@@ -29,10 +28,9 @@ struct Child<'t> {
     node: Node<'t>,
 }
 
-/// A value in the text: its place, and the way to the values within.
+/// A value in the text, with its place and the values within.
 ///
-/// The way never ends: what is not written stands where the value around it
-/// does.
+/// A value that is not written has the place of the value around it.
 #[derive(Debug, Clone, Copy)]
 pub struct Spot<'i> {
     place: Place,
@@ -48,7 +46,7 @@ impl<'t> Index<'t> {
         Self(value(&mut lexer, 0).0)
     }
 
-    /// The outermost value.
+    /// Returns the outermost value.
     #[must_use]
     pub fn root(&self) -> Spot<'_> {
         Spot { place: self.0.place, node: Some(&self.0) }
@@ -56,28 +54,28 @@ impl<'t> Index<'t> {
 }
 
 impl<'i> Spot<'i> {
-    /// Where it begins.
+    /// Returns the place where the value begins.
     #[must_use]
     pub const fn place(self) -> Place {
         self.place
     }
 
-    /// The value of the field called `name`.
+    /// Returns the value of the field `name`.
     #[must_use]
     pub fn field(self, name: &str) -> Self {
         let found = self.children().iter().find(|child| child.name == Some(name));
         self.enter(found, |child| child.node.place)
     }
 
-    /// The value number `ordinal`, from 0, of a list, a tuple or the
-    /// parentheses after an enum's variant.
+    /// Returns the value number `ordinal`, from 0, of a list, a tuple or a variant of
+    /// an enum.
     #[must_use]
     pub fn item(self, ordinal: usize) -> Self {
         self.enter(self.children().get(ordinal), |child| child.node.place)
     }
 
-    /// The entry number `ordinal`, from 0, of a map: it begins with its key,
-    /// and the values within it are those of its value.
+    /// Returns the entry number `ordinal`, from 0, of a map: it begins at its key,
+    /// and contains the values within its value.
     #[must_use]
     pub fn entry(self, ordinal: usize) -> Self {
         self.enter(self.children().get(ordinal), |child| child.key)
@@ -95,7 +93,7 @@ impl<'i> Spot<'i> {
     }
 }
 
-/// Passes `#![enable(...)]` and the like.
+/// Skips attributes like `#![enable(...)]`.
 fn skip_attributes(lexer: &mut Lexer<'_>) {
     while matches!(lexer.peek(), Some(Lexeme::Word(word)) if word.starts_with('#')) {
         while lexer.next().is_some_and(|(_, lexeme)| !matches!(lexeme, Lexeme::Open(_))) {}
@@ -103,7 +101,7 @@ fn skip_attributes(lexer: &mut Lexer<'_>) {
     }
 }
 
-/// One value, and its text if that may be the name of a field.
+/// Reads a value. Returns also its text, if it may be the name of a field.
 fn value<'t>(lexer: &mut Lexer<'t>, depth: usize) -> (Node<'t>, Option<&'t str>) {
     let place = lexer.place();
     let leaf = Node { place, children: Vec::new() };
@@ -120,14 +118,14 @@ fn value<'t>(lexer: &mut Lexer<'t>, depth: usize) -> (Node<'t>, Option<&'t str>)
         _ => return (leaf, None),
     };
     let mut children = children(lexer, bracket, depth + 1);
-    // An optional value may be wrapped or not; to its readers it is the same.
+    // `Some(value)` and `value` mean the same.
     if word == Some("Some") && matches!(&children[..], [only] if only.name.is_none()) {
         return (children.remove(0).node, None);
     }
     (Node { place, children }, None)
 }
 
-/// The values up to the closing bracket.
+/// Reads the values up to the closing bracket.
 fn children<'t>(lexer: &mut Lexer<'t>, bracket: char, depth: usize) -> Vec<Child<'t>> {
     let mut children = Vec::new();
     loop {
@@ -145,7 +143,7 @@ fn children<'t>(lexer: &mut Lexer<'t>, bracket: char, depth: usize) -> Vec<Child
     }
 }
 
-/// A value, with its name or its key if it has one.
+/// Reads a value, with its name or its key if it has one.
 fn child<'t>(lexer: &mut Lexer<'t>, bracket: char, depth: usize) -> Child<'t> {
     let (first, word) = value(lexer, depth);
     if lexer.peek() != Some(Lexeme::Colon) {

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, and where.
+//! Errors and warnings, with their places in the configuration.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -6,16 +6,19 @@ use std::path::{Path, PathBuf};
 
 use super::position::{Place, Spot};
 
-/// One mistake, or one thing worth a second look.
+/// An error or a warning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Where, unless the file could not be read at all.
+    /// The place; none if the file could not be read.
     pub place: Option<Place>,
-    /// What, and what to do; one line.
+    /// What is wrong and what to do, in one line.
     pub text: String,
 }
 
-/// Problems of one file, in the order of their places. One line each:
+/// The line of a key file that is wrong, 0 for the whole file, and why.
+pub(super) type LineFault = (usize, String);
+
+/// Problems of one file, in the order of their places. Each is printed as
 /// `file:line:column: text`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problems {
@@ -33,13 +36,13 @@ impl Problems {
         Self::new(file, vec![Problem { place, text: text.into() }])
     }
 
-    /// Each of them, in order.
+    /// Returns the problems in order.
     #[must_use]
     pub fn list(&self) -> &[Problem] {
         &self.list
     }
 
-    /// Each of them as a line to print, in order.
+    /// Returns a line to print for each problem, in order.
     pub fn lines(&self) -> impl Iterator<Item = String> + '_ {
         self.list.iter().map(|Problem { place, text }| match place {
             Some(Place { line, column }) => {
@@ -58,7 +61,7 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// What the checks found so far.
+/// Collects errors and warnings.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     pub errors: Vec<Problem>,

@@ -1,6 +1,6 @@
-//! The configuration as RON carries it: shapes without meaning.
+//! The types that RON reads the configuration into, before it is checked.
 //!
-//! Nothing here is printable: someone may have put a key where a name belongs.
+//! They cannot be printed: someone may have written a key where a name belongs.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -63,7 +63,7 @@ pub struct Spa {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(not(feature = "legacy"), allow(dead_code, reason = "only said to be absent"))]
+#[cfg_attr(not(feature = "legacy"), allow(dead_code, reason = "only reported as absent"))]
 pub struct Legacy {
     pub fwknop_port: Option<u16>,
     pub pyknock_port: Option<u16>,
@@ -174,7 +174,7 @@ pub struct User {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(not(feature = "legacy"), allow(dead_code, reason = "only said to be absent"))]
+#[cfg_attr(not(feature = "legacy"), allow(dead_code, reason = "only reported as absent"))]
 pub enum Credential {
     Secret(String),
     Ed25519(String),
@@ -191,7 +191,7 @@ pub enum Credential {
 }
 
 #[derive(Deserialize, Clone, Copy, Default)]
-#[cfg_attr(not(feature = "legacy"), allow(dead_code, reason = "only said to be absent"))]
+#[cfg_attr(not(feature = "legacy"), allow(dead_code, reason = "only reported as absent"))]
 pub enum Hmac {
     Md5,
     Sha1,
@@ -225,8 +225,7 @@ pub struct Directories {
     pub run: Option<String>,
 }
 
-/// A map as it is written: in order, and with every entry, so that a key
-/// written twice can be told.
+/// A map with all entries in the order of the file, also those with the same key.
 pub struct Map<T>(pub Vec<(String, T)>);
 
 impl<T> Default for Map<T> {
@@ -236,7 +235,7 @@ impl<T> Default for Map<T> {
 }
 
 impl<T> Map<T> {
-    /// Every entry with its ordinal.
+    /// Returns the entries with their ordinals.
     pub fn iter(&self) -> impl Iterator<Item = (usize, &str, &T)> {
         self.0
             .iter()

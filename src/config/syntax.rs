@@ -1,20 +1,20 @@
-//! RON's errors in our words.
+//! The texts of RON's errors.
 //!
-//! What stands in the text is not repeated, except for short plain words:
-//! someone may have put a key where something else belongs.
+//! They repeat nothing of the configuration except short plain words: someone may
+//! have written a key where something else belongs.
 #![forbid(unsafe_code)]
 
 use ron::error::{Error, SpannedError};
 
 use super::position::Place;
 
-/// Longer words may be keys.
+/// The longest word that is repeated; a longer one may be a key.
 const MAX_SHOWN: usize = 24;
 
-/// Where and what the first error of syntax or type is.
+/// Returns the place and the text of an error of syntax or type.
 pub(super) fn reword(error: &SpannedError) -> (Place, String) {
     let at = match error.code {
-        // The offending text has been passed already.
+        // The span ends after the wrong text.
         Error::NoSuchEnumVariant { .. }
         | Error::NoSuchStructField { .. }
         | Error::DuplicateStructField { .. }
@@ -57,7 +57,7 @@ fn text(code: &Error) -> String {
         Error::UnderscoreAtBeginning => "a number cannot begin with an underscore",
         Error::UnclosedBlockComment => "this comment has no end, close it with */",
         Error::TrailingCharacters => "nothing may follow the configuration",
-        Error::ExceededRecursionLimit => "too many brackets within one another",
+        Error::ExceededRecursionLimit => "brackets are nested too deeply",
         _ => return long(code),
     };
     plain.to_owned()
@@ -73,13 +73,14 @@ fn long(code: &Error) -> String {
             format!("unknown field{}, expected {}", shown(found), one_of(expected))
         }
         Error::MissingStructField { field, .. } => format!("field {field} is missing"),
-        Error::DuplicateStructField { field, .. } => format!("field {field} is written twice"),
+        Error::DuplicateStructField { field, .. } => format!("field {field} appears twice"),
         Error::NoSuchExtension(_) => "unknown extension of RON".to_owned(),
-        _ => "this is not RON as knockd reads it".to_owned(),
+        _ => "this is not valid RON".to_owned(),
     }
 }
 
-/// The identifier, unless it may be part of a key: base64 mixes its letters.
+/// The identifier, unless it may be a part of a key: base64 mixes upper and lower
+/// case.
 fn shown(identifier: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
     if identifier.len() <= MAX_SHOWN && identifier.bytes().skip(1).all(plain) {

@@ -1,4 +1,4 @@
-//! Configurations: what is accepted, and how mistakes are named and placed.
+//! Valid configurations, and the texts and places of errors.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -23,7 +23,7 @@ use knockd::keyfile;
 use proptest::prelude::*;
 
 #[test]
-fn every_good_sample_is_accepted_without_a_warning() {
+fn every_valid_sample_is_accepted_without_a_warning() {
     let house = House::new();
     for name in ["minimal.ron", "gateway.ron", "sequences.ron", "odd.ron"] {
         let config =
@@ -33,18 +33,18 @@ fn every_good_sample_is_accepted_without_a_warning() {
 }
 
 #[test]
-fn ten_mistakes_are_named_at_once_each_with_its_place() {
+fn ten_errors_are_reported_at_once_with_their_places() {
     assert_eq!(
         House::new().problems(&sample("mistakes.ron")),
         [
             "4:11: the name of the server must be 1 to 64 bytes of a-z 0-9 . and -",
             "5:28: interface egress is named twice",
-            "7:17: port 0 is no port, use 1 to 65535",
+            "7:17: invalid port 0, use 1 to 65535",
             "7:32: cannot open key file ETC/knockd/absent.key: No such file or directory (os error 2)",
             "7:57: max_skew is \"1h\", must be 1s to 10m, as in \"1m30s\"",
             "9:24: table \"keep\" is called by a word of pf.conf, choose another name",
             "10:67: max_open_for is 1h, must be at least open_for, 2h",
-            "13:26: weak sequence: its ports only rise, as those of a scan; change it or write weak: Allowed",
+            "13:26: weak sequence: its ports only rise, as in a scan; change it or write weak: Allowed",
             "13:76: there is no door \"wbe\"",
             "15:84: not_after is \"tomorrow\", must be a day as in \"2027-01-31\" or a second as in \"2027-01-31T12:00:00Z\"",
         ]
@@ -52,7 +52,7 @@ fn ten_mistakes_are_named_at_once_each_with_its_place() {
 }
 
 #[test]
-fn a_full_configuration_arrives_as_it_was_written() {
+fn every_field_of_a_full_configuration_is_read() {
     let house = House::new();
     let config = house.parse(&sample("gateway.ron")).unwrap();
     let policy = &config.policy;
@@ -84,7 +84,7 @@ fn a_full_configuration_arrives_as_it_was_written() {
 
     let front = &policy.sequences[0];
     assert_eq!((front.strict, front.within.as_secs()), (false, 5));
-    assert_eq!(front.doors, [DoorIndex(0), DoorIndex(1)], "in rising order");
+    assert_eq!(front.doors, [DoorIndex(0), DoorIndex(1)], "in ascending order");
     assert!(!front.flags.matches(TcpFlags::SYN.union(TcpFlags::PSH)));
     assert_eq!(policy.sequences[1].flags, FlagMask::INITIAL_SYN);
 
@@ -100,7 +100,7 @@ fn a_full_configuration_arrives_as_it_was_written() {
 }
 
 #[test]
-fn what_is_not_written_has_the_values_of_the_manual() {
+fn defaults_are_those_of_the_manual() {
     let config = House::new().parse(&sample("sequences.ron")).unwrap();
     assert_eq!(config.directories.state, Path::new("/var/db/knockd"));
     assert_eq!(config.directories.run, Path::new("/var/run/knockd"));
@@ -118,14 +118,14 @@ fn what_is_not_written_has_the_values_of_the_manual() {
 }
 
 #[test]
-fn the_first_syntax_error_is_told_in_our_words_with_its_place() {
+fn the_first_syntax_error_is_reported_with_its_place() {
     let house = House::new();
     for (text, expected) in [
         ("", "1:1: expected fields, as in (name: ..)"),
         ("(", "1:2: unexpected end of file"),
         ("(name: 3)", "1:8: expected a string in double quotes"),
         ("(name: \"x\"\n firewall: Pf)", "2:2: expected a comma"),
-        ("(name: \"x\", name: \"y\")", "1:13: field name is written twice"),
+        ("(name: \"x\", name: \"y\")", "1:13: field name appears twice"),
         ("(name: \"x\")", "1:11: field doors is missing"),
         ("(name: \"x", "1:8: this string has no end, close it with a double quote"),
         ("(firewall: Fp)", "1:12: unknown choice Fp, expected Pf, Nft or Memory"),
@@ -141,7 +141,7 @@ fn the_first_syntax_error_is_told_in_our_words_with_its_place() {
 }
 
 #[test]
-fn nothing_unknown_is_passed_over_in_any_stanza() {
+fn unknown_fields_are_errors_in_every_stanza() {
     for stanza in [
         "colour: 1",
         "spa: (colour: 1)",
@@ -158,7 +158,7 @@ fn nothing_unknown_is_passed_over_in_any_stanza() {
 }
 
 #[test]
-fn what_is_allowed_but_odd_is_a_warning_with_its_place() {
+fn what_is_valid_but_doubtful_is_a_warning_with_its_place() {
     let house = House::new();
     let warnings = |stanzas: &[&str]| house.warnings(&conf(stanzas));
     assert_eq!(
@@ -172,14 +172,14 @@ fn what_is_allowed_but_odd_is_a_warning_with_its_place() {
     );
     assert_eq!(
         warnings(&[sequence, "users: {}"])[0],
-        "5:6: spa waits for tokens, but no user can send one: knockctl enroll"
+        "5:6: spa needs users, add one with knockctl enroll"
     );
     let idle = "users: {\"alice\": (credential: Secret(\"alice.key\"), doors: [])}";
     assert!(warnings(&[idle]).contains(&String::from("6:59: user \"alice\" may open no door")));
 }
 
 #[test]
-fn a_file_is_read_with_its_keys_beside_it() {
+fn a_file_is_read_with_the_keys_next_to_it() {
     let house = House::new();
     let file = house.directory.path().join("knockd.ron");
     let problem = config::load(&file).unwrap_err().to_string();
@@ -200,7 +200,7 @@ fn a_file_is_read_with_its_keys_beside_it() {
     assert!(problem.ends_with("exceeds 4194304 bytes, name another file"), "{problem}");
 }
 
-/// A good sample with a few of its bytes removed, replaced or repeated.
+/// A valid sample with a few of its bytes removed, replaced or repeated.
 fn mutated() -> impl Strategy<Value = String> {
     let names =
         prop::sample::select(vec!["gateway.ron", "odd.ron", "sequences.ron", "mistakes.ron"]);

@@ -1,10 +1,10 @@
-//! What doors have run, and who runs it, in the configuration.
+//! Commands of doors, and the stanza `runner`.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
 
 use crate::house::{House, assert_problems, conf};
-use knockd::config::Runner;
+use knockd::config::RunnerConfig;
 use knockd::core::command::{Commands, Filling};
 
 const RUNNER: &str = "runner: (user: \"_knocknotify\")";
@@ -14,11 +14,11 @@ fn doors(commands: &str) -> String {
 }
 
 #[test]
-fn commands_are_taken_as_they_stand() {
+fn commands_are_read_as_they_are_written() {
     let doors = doors(r#"on_open: ["/bin/opened", "{address}", "$(id) {door}"]"#);
     let config = House::new().parse(&conf(&[&doors, RUNNER])).unwrap();
     let time_limit = Duration::from_secs(10);
-    assert_eq!(config.runner, Some(Runner { user: "_knocknotify".into(), time_limit }));
+    assert_eq!(config.runner, Some(RunnerConfig { user: "_knocknotify".into(), time_limit }));
     let Commands { on_open, on_close } = &config.policy.doors[0].commands;
     let address = "192.0.2.7".parse().unwrap();
     let filling = Filling { address, door: "ssh", user: "alice", seconds: 60 };
@@ -28,7 +28,7 @@ fn commands_are_taken_as_they_stand() {
 }
 
 #[test]
-fn every_mistake_in_a_command_has_its_place() {
+fn every_error_in_a_command_has_its_place() {
     let doors = doors(r#"on_open: ["opened"], on_close: ["/x", "{door}", "a{name}"]"#);
     assert_problems(
         &[&doors, RUNNER],
@@ -45,11 +45,14 @@ fn every_mistake_in_a_command_has_its_place() {
 #[test]
 fn commands_need_a_user_of_their_own() {
     let doors = doors(r#"on_close: ["/x"]"#);
-    assert_problems(&[&doors], &["4:47: nobody runs commands, add runner: (user: ..)"]);
+    assert_problems(
+        &[&doors],
+        &["4:47: commands need a user to run as, add runner: (user: ..)"],
+    );
     let text =
         "7:16: user \"root\" must be 1 to 32 bytes of letters, digits, _ . and -, and not root";
     assert_problems(&[&doors, "runner: (user: \"root\")"], &[text]);
-    let text = "7:16: user _knockd meets packets and runs nothing else, name another";
+    let text = "7:16: user _knockd is the user of the packet process, name another";
     assert_problems(&[&doors, "runner: (user: \"_knockd\")"], &[text]);
 }
 
@@ -68,9 +71,9 @@ fn a_time_limit_is_within_its_bounds() {
 }
 
 #[test]
-fn nobody_is_there_for_doors_without_commands() {
+fn a_runner_without_commands_is_a_warning() {
     let house = House::new();
     assert_eq!(house.parse(&conf(&[RUNNER])).unwrap().runner, None);
     let warnings = house.warnings(&conf(&[RUNNER]));
-    assert_eq!(warnings, ["7:9: no door has commands, so nobody runs any"]);
+    assert_eq!(warnings, ["7:9: no door has commands, remove runner"]);
 }

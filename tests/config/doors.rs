@@ -1,15 +1,12 @@
-//! Mistakes in doors, and in what stands around them.
+//! Errors in doors, and in the fields around them.
 #![forbid(unsafe_code)]
 
 use crate::house::{House, assert_problems, conf};
 use knockd::firewall::Choice;
 
 #[test]
-fn interfaces_are_named_once_and_by_names_that_an_interface_can_have() {
-    assert_problems(
-        &["interfaces: []"],
-        &["7:13: no interface to watch, name one or egress or any"],
-    );
+fn interfaces_have_valid_names_and_none_comes_twice() {
+    assert_problems(&["interfaces: []"], &["7:13: no interface, name one, or egress or any"]);
     assert_problems(
         &["interfaces: [\"\", \"em 0\", \"em0\", \"averylonginterface\"]"],
         &[
@@ -21,14 +18,14 @@ fn interfaces_are_named_once_and_by_names_that_an_interface_can_have() {
     assert_problems(
         &["interfaces: [\"em0\"]", "required_interfaces: [\"em1\", \"em0\", \"em0\"]"],
         &[
-            "8:23: interface \"em1\" is required, name it in interfaces too",
+            "8:23: interface \"em1\" is required, add it to interfaces",
             "8:37: interface em0 is named twice",
         ],
     );
 }
 
 #[test]
-fn a_firewall_must_be_named_where_the_system_has_no_pf() {
+fn a_system_without_pf_needs_a_firewall_in_the_configuration() {
     let text = conf(&[]).replace("firewall: Memory,\n", "");
     let result = House::new().parse(&text);
     if cfg!(target_os = "linux") {
@@ -51,8 +48,8 @@ fn directories_are_absolute() {
     assert_problems(
         &["directories: (state: \"var/db\", run: \"\")"],
         &[
-            "7:22: directory \"var/db\" must begin with a slash and be printable",
-            "7:37: directory \"\" must begin with a slash and be printable",
+            "7:22: directory \"var/db\" must be an absolute printable path",
+            "7:37: directory \"\" must be an absolute printable path",
         ],
     );
 }
@@ -61,16 +58,16 @@ fn directories_are_absolute() {
 fn no_two_directories_are_the_same() {
     assert_problems(
         &["directories: (state: \"/srv//knockd/\", run: \"/srv/knockd\")"],
-        &["7:44: directory \"/srv/knockd\" is state already, name another"],
+        &["7:44: directory \"/srv/knockd\" is already used for state, name another"],
     );
     assert_problems(
         &["directories: (state: \"/var/run/knockd\")"],
-        &["7:14: directory \"/var/run/knockd\" is state already, name another"],
+        &["7:14: directory \"/var/run/knockd\" is already used for state, name another"],
     );
 }
 
 #[test]
-fn the_account_has_a_name_that_no_system_refuses_and_is_not_root() {
+fn the_account_has_a_portable_name_and_is_not_root() {
     for name in ["", "root", "a b", "a:b", "ä", "a\\nb", &"a".repeat(33)] {
         let problems = House::new().problems(&conf(&[&format!("user: \"{name}\"")]));
         assert_eq!(problems.len(), 1, "{problems:?}");
@@ -95,17 +92,17 @@ fn limits_have_a_range() {
 }
 
 #[test]
-fn doors_have_names_that_logs_and_tokens_can_carry() {
+fn doors_have_names_that_fit_logs_and_tokens() {
     let long = "a".repeat(33);
     for name in ["", "Ssh", "2ssh", "s h", "s\\nh", &long] {
         let doors = format!("doors: {{\"ssh\": (table: \"t\"), \"{name}\": (table: \"t\")}}");
         let problems = House::new().problems(&conf(&[&doors]));
         assert_eq!(problems.len(), 1, "{problems:?}");
-        assert!(problems[0].starts_with("4:30: door \""), "{problems:?}");
+        assert!(problems[0].starts_with("4:30: invalid door name \""), "{problems:?}");
     }
     assert_problems(
         &["doors: {\"ssh\": (table: \"a\"), \"ssh\": (table: \"b\")}"],
-        &["4:30: door \"ssh\" stands at 4:9 already, rename one"],
+        &["4:30: door \"ssh\" is already at 4:9, rename one"],
     );
     assert_problems(
         &["doors: {}", "users: {}", "sequences: {}"],
@@ -120,7 +117,7 @@ fn doors_have_names_that_logs_and_tokens_can_carry() {
 }
 
 #[test]
-fn tables_and_anchors_are_what_pf_takes() {
+fn tables_and_anchors_have_names_that_pf_accepts() {
     let problems = |door: &str| {
         let mut problems =
             House::new().problems(&conf(&[&format!("doors: {{\"ssh\": ({door})}}")]));
@@ -153,7 +150,7 @@ fn tables_and_anchors_are_what_pf_takes() {
             "doors: {\"ssh\": (table: \"t\", anchor: \"a\")}",
             "firewall: Nft(table: \"filter\")",
         ],
-        &["4:37: nft has no anchors, remove it"],
+        &["4:37: nft has no anchors, remove anchor"],
     );
 }
 
@@ -169,7 +166,7 @@ fn a_door_opens_for_a_second_to_thirty_days() {
         ),
         ("max_open_for: \"59s\"", "4:43: max_open_for is 59s, must be at least open_for, 1m"),
         ("max_leases: 0", "4:41: max_leases is 0, must be 1 to 200000"),
-        ("ports: [Tcp(22), Udp(0)]", "4:46: port 0 is no port, use 1 to 65535"),
+        ("ports: [Tcp(22), Udp(0)]", "4:46: invalid port 0, use 1 to 65535"),
         ("ports: [Tcp(22), Tcp(22)]", "4:46: port 22/tcp is named twice"),
     ] {
         assert_problems(&[&door(fields)], &[expected]);
@@ -196,12 +193,12 @@ fn stanzas_are_bounded() {
 }
 
 #[test]
-fn what_only_pf_can_do_is_asked_of_pf_only() {
+fn fields_that_only_pf_supports_need_pf() {
     assert_problems(
         &["create_tables: true", "enable_pf: true"],
         &[
-            "7:16: Memory knows no create_tables, remove it",
-            "8:12: Memory knows no enable_pf, remove it",
+            "7:16: Memory does not support create_tables, remove it",
+            "8:12: Memory does not support enable_pf, remove it",
         ],
     );
     assert_problems(
@@ -209,7 +206,7 @@ fn what_only_pf_can_do_is_asked_of_pf_only() {
             "firewall: Nft(table: \"knockd\")",
             "doors: {\"ssh\": (table: \"knock_ssh\", on_close: KillStates)}",
         ],
-        &["4:47: nft kills no states, write on_close: KeepStates"],
+        &["4:47: nft cannot kill states, use on_close: KeepStates"],
     );
     let pf = ["firewall: Pf", "create_tables: true"];
     let config = House::new().parse(&conf(&pf)).unwrap();

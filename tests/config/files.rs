@@ -1,5 +1,5 @@
-//! A configuration from memory: the same as from the disk, whatever happened
-//! to the disk since.
+//! A configuration from memory is the same as from the disk, even if files
+//! changed since.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use knockd::keyfile;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
-/// What other processes call by index, and the rest as it prints.
+/// What other processes refer to by index, and the rest as text.
 fn meaning(config: &Config) -> String {
     let Config { policy, .. } = config;
     let users: Vec<_> =
@@ -25,7 +25,7 @@ fn meaning(config: &Config) -> String {
     format!("{users:?} {gates:?} {parts:?} {rest:?}")
 }
 
-/// The same files as another process gets them.
+/// The files, encoded and decoded as for another process.
 fn passed_on(files: &Files) -> Files {
     let decoded = Files::decode(&files.encode()).unwrap();
     assert_eq!(&decoded, files);
@@ -33,7 +33,7 @@ fn passed_on(files: &Files) -> Files {
 }
 
 #[test]
-fn a_configuration_from_memory_is_the_one_from_the_disk() {
+fn a_configuration_from_memory_equals_the_one_from_the_disk() {
     for name in ["minimal.ron", "gateway.ron", "sequences.ron", "odd.ron"] {
         let house = House::new();
         let first = house.parse(&sample(name)).unwrap();
@@ -98,7 +98,7 @@ fn a_key_that_changed_on_the_disk_is_still_the_old_one_in_memory() {
 }
 
 #[test]
-fn who_may_read_a_key_is_asked_when_it_is_read_and_not_later() {
+fn the_mode_of_a_key_file_is_checked_only_when_it_is_read() {
     let house = House::new();
     let first = house.parse(&conf(&[])).unwrap();
     for (path, mode) in [(house.path("alice.key"), 0o644), (house.path(""), 0o777)] {
@@ -113,7 +113,7 @@ fn a_key_file_that_two_name_is_read_once() {
     let house = House::new();
     let twice = "spa: (port: 40123, gate_keys: [\"gate.key\", \"gate.key\"])";
     let problems = house.problems(&conf(&[twice]));
-    assert_eq!(problems, ["5:44: this gate key is the other one again, remove it"]);
+    assert_eq!(problems, ["5:44: this gate key appears twice, remove one"]);
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn a_key_that_is_not_in_memory_is_missing() {
 }
 
 #[test]
-fn mistakes_in_memory_are_told_as_those_on_the_disk() {
+fn errors_in_memory_are_reported_like_those_on_the_disk() {
     for (text, expected) in [
         (&b"(name: 7)"[..], "knockd.ron:1:8: expected a string in double quotes"),
         (b"(\n\xff", "knockd.ron:2:1: the text is not UTF-8"),
@@ -140,7 +140,7 @@ fn mistakes_in_memory_are_told_as_those_on_the_disk() {
 }
 
 #[test]
-fn key_files_that_are_too_large_together_are_refused() {
+fn key_files_that_are_too_large_together_are_rejected() {
     let house = House::new();
     let large = |number| format!("{:4095}\n", format!("knockd-secret {number}"));
     let mut users = String::from("users: {");
@@ -157,7 +157,7 @@ fn key_files_that_are_too_large_together_are_refused() {
 }
 
 #[test]
-fn files_show_nothing_of_what_they_hold() {
+fn files_do_not_show_their_content() {
     let house = House::new();
     let config = house.parse(&conf(&[])).unwrap();
     for shown in [format!("{:?}", config.files), format!("{config:?}")] {
@@ -189,7 +189,7 @@ fn parts(mut bytes: &[u8]) -> (Vec<u8>, Vec<u8>, Vec<u8>, Keys) {
 }
 
 #[test]
-fn what_exceeds_a_bound_is_not_decoded() {
+fn what_exceeds_a_limit_is_not_decoded() {
     let with = |text: &[u8], key: &[u8]| {
         let keys = Keys::from([(b"k".to_vec(), key.to_vec())]);
         Files::decode(&encode(b"f", b"/", text, &keys)).is_ok()
@@ -223,7 +223,7 @@ fn keys_out_of_order_or_twice_are_not_decoded() {
 
 proptest! {
     #[test]
-    fn any_files_survive_the_way_to_another_process(
+    fn encoded_files_are_decoded_to_the_same(
         path in vec(1_u8.., 0..20),
         text: Vec<u8>,
         keys in btree_map("[a-z]{1,8}".prop_map(String::into_bytes), vec(any::<u8>(), 0..99), 0..5),

@@ -1,4 +1,4 @@
-//! Key files: for their owner's eyes, never overwritten, never shown.
+//! Key files: private, never overwritten, never shown.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -33,7 +33,7 @@ fn refusal(path: &Path) -> String {
 }
 
 #[test]
-fn what_was_written_is_read_back() {
+fn a_written_key_is_read_back() {
     let directory = tempfile::tempdir().unwrap();
     for kind in [KeyKind::Gate, KeyKind::Secret, KeyKind::Ed25519] {
         let path = directory.path().join("a/b").join(kind.word());
@@ -47,7 +47,7 @@ fn what_was_written_is_read_back() {
 }
 
 #[test]
-fn an_existing_file_is_never_touched() {
+fn an_existing_file_is_never_changed() {
     let directory = tempfile::tempdir().unwrap();
     let path = file(&directory, "precious");
     let link = directory.path().join("link.key");
@@ -76,7 +76,7 @@ fn a_comment_is_one_short_line() {
 }
 
 #[test]
-fn only_modes_of_0640_and_stricter_are_read() {
+fn only_files_of_mode_0640_or_stricter_are_read() {
     let directory = tempfile::tempdir().unwrap();
     let line = format!("knockd-gate {}\n", keyfile::public_to_text(&key()));
     let path = file(&directory, line);
@@ -96,7 +96,7 @@ fn only_modes_of_0640_and_stricter_are_read() {
 }
 
 #[test]
-fn somebody_elses_file_is_refused() {
+fn a_file_of_another_user_is_rejected() {
     needs!(root);
     let directory = tempfile::tempdir().unwrap();
     let path = file(&directory, "");
@@ -107,7 +107,7 @@ fn somebody_elses_file_is_refused() {
 }
 
 #[test]
-fn what_is_no_regular_file_is_refused_without_waiting() {
+fn an_irregular_file_is_rejected_without_waiting() {
     let directory = tempfile::tempdir().unwrap();
     assert!(refusal(directory.path()).contains("is not a regular file"));
     let fifo = directory.path().join("fifo");
@@ -117,7 +117,7 @@ fn what_is_no_regular_file_is_refused_without_waiting() {
 }
 
 #[test]
-fn what_is_no_key_is_refused_without_being_shown() {
+fn a_file_that_is_not_a_key_is_rejected_and_not_shown() {
     let directory = tempfile::tempdir().unwrap();
     let text = keyfile::public_to_text(&key());
     for content in [
@@ -171,7 +171,7 @@ proptest! {
     }
 
     #[test]
-    fn public_keys_are_read_back_and_their_neighbours_are_not(public in any::<[u8; 32]>()) {
+    fn public_keys_are_read_back_and_shorter_texts_are_not(public in any::<[u8; 32]>()) {
         let text = keyfile::public_to_text(&public);
         prop_assert_eq!(keyfile::public_from_text(&text), Some(public));
         prop_assert_eq!(keyfile::public_from_text(&text[..43]), None);

@@ -1,4 +1,4 @@
-//! Mistakes in what belongs to older clients.
+//! Errors in fields for older clients.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::house::{House, conf};
 
-/// A good pair of keys, as `fwknop --key-gen` prints them.
+/// A valid pair of keys, as `fwknop --key-gen` prints them.
 #[cfg(feature = "legacy")]
 const KEYS: &str = "KEY_BASE64: eciCqYHxbSMqQl4m3e4fKdyVnbsm8FNv8ATAhlp7EE8=
 HMAC_KEY_BASE64: kWi/CMYn7GyqUQoF6EnSeE34odZr7YxaI7BtkpvX8LxGOA8+oFQF4ylU6sgtWnrBwOouIOtLpEAgyrK7mPQn5A==
@@ -19,7 +19,7 @@ fn write(house: &mut House, name: &str, text: &str, mode: u32) {
     house.secrets.extend(text.split_whitespace().map(str::to_owned).filter(|s| s.len() > 20));
 }
 
-/// Users, the only ones, and the stanza `legacy` unless empty.
+/// A configuration with these users only, and the stanza `legacy` unless empty.
 fn users(stanza: &str, users: &str) -> String {
     let users = format!("users: {{{users}}}");
     if stanza.is_empty() { conf(&[&users]) } else { conf(&[&users, stanza]) }
@@ -29,7 +29,7 @@ const FAY: &str = "\"fay\": (credential: Fwknop(keys: \"fay.keys\"), doors: [\"s
 
 #[cfg(not(feature = "legacy"))]
 #[test]
-fn a_build_without_older_clients_says_so() {
+fn a_build_without_older_clients_reports_their_fields() {
     let mut house = House::new();
     write(&mut house, "fay.keys", "", 0o600);
     let absent = "this knockd was built without the feature legacy, remove it";
@@ -69,7 +69,7 @@ mod built_in {
     const PAT: &str = "\"pat\": (credential: Pyknock(\"pat.key\"), doors: [\"ssh\"])";
 
     #[test]
-    fn such_users_need_no_gate_key_and_come_to_their_programs_ports() {
+    fn users_of_older_clients_need_no_gate_key() {
         let text = users("", &format!("{FAY}, {PAT}"));
         let text = text.replace("spa: (port: 40123, gate_keys: [\"gate.key\"]),\n", "");
         let config = house().parse(&text).unwrap();
@@ -88,27 +88,27 @@ mod built_in {
     }
 
     #[test]
-    fn without_such_users_nothing_is_awaited() {
+    fn without_such_users_the_stanza_is_a_warning() {
         let alice = "\"alice\": (credential: Secret(\"alice.key\"), doors: [\"ssh\"])";
         let text = users("legacy: (fwknop_port: 4)", alice);
         assert!(house().parse(&text).unwrap().policy.legacy.is_none());
         assert_eq!(
             house().warnings(&text),
-            ["7:9: no user has a credential Fwknop or Pyknock, remove it"]
+            ["7:9: no user has a credential Fwknop or Pyknock, remove legacy"]
         );
     }
 
     #[test]
-    fn ports_are_real_and_nobody_elses() {
+    fn ports_are_valid_and_not_used_twice() {
         for (stanza, expected) in [
-            ("legacy: (fwknop_port: 0)", "7:23: port 0 is no port, use 1 to 65535"),
+            ("legacy: (fwknop_port: 0)", "7:23: invalid port 0, use 1 to 65535"),
             (
                 "legacy: (fwknop_port: 40123)",
-                "7:23: fwknop_port is 40123, as the port of spa, use another",
+                "7:23: fwknop_port is 40123, the port of spa, use another",
             ),
             (
                 "legacy: (pyknock_port: 62201)",
-                "7:24: pyknock_port is 62201, as the port of fwknop, use another",
+                "7:24: pyknock_port is 62201, the port of fwknop, use another",
             ),
             (
                 "legacy: (max_skew: \"1h\")",
@@ -123,12 +123,12 @@ mod built_in {
         let text = conf(&[&format!("users: {{{FAY}}}"), steps]);
         assert_eq!(
             house().problems(&text),
-            ["7:35: 62201/udp is where tokens go and cannot be a step, use another"]
+            ["7:35: 62201/udp is a port of tokens and cannot be a step, use another"]
         );
     }
 
     #[test]
-    fn broken_digests_are_a_decision() {
+    fn broken_digests_must_be_allowed() {
         for hmac in ["Md5", "Sha1"] {
             let fay = |rest: &str| {
                 FAY.replace("\"fay.keys\"", &format!("\"fay.keys\", hmac: {hmac}{rest}"))
@@ -144,26 +144,26 @@ mod built_in {
     }
 
     #[test]
-    fn key_files_are_what_the_programs_make_and_nobody_elses() {
+    fn key_files_have_the_form_of_the_programs_and_are_secret() {
         let short = "KEY_BASE64: AAAA\n";
         let twice = KEYS.replace("HMAC_KEY", "KEY");
         let one = KEYS.lines().next().unwrap().to_owned() + "\n";
         for (text, expected) in [
             (
                 "KEY: swordfish\n",
-                ":1: a passphrase can be guessed, make keys by fwknop --key-gen",
+                ":1: a passphrase can be guessed, create keys with fwknop --key-gen",
             ),
             (
                 short,
-                ":1: KEY_BASE64 must be 16 to 32 bytes long, make keys by fwknop --key-gen",
+                ":1: KEY_BASE64 must be 16 to 32 bytes long, create keys with fwknop --key-gen",
             ),
             (
                 &twice,
-                ":2: KEY_BASE64 must be 16 to 32 bytes long, make keys by fwknop --key-gen",
+                ":2: KEY_BASE64 must be 16 to 32 bytes long, create keys with fwknop --key-gen",
             ),
-            (&(one.clone() + &one), ":2: KEY_BASE64 is there twice, remove one"),
-            (&one, ": there is no HMAC_KEY_BASE64, run fwknop --key-gen --use-hmac"),
-            ("KEY_BASE64: !\n", ":1: the key is no base64"),
+            (&(one.clone() + &one), ":2: KEY_BASE64 appears twice, remove one"),
+            (&one, ": HMAC_KEY_BASE64 is missing, run fwknop --key-gen --use-hmac"),
+            ("KEY_BASE64: !\n", ":1: the key is not base64"),
             ("# none\n\nSOURCE ANY\n", ":3: not a line of fwknop --key-gen, remove it"),
         ] {
             let mut house = house();
@@ -174,9 +174,9 @@ mod built_in {
         for (text, expected) in [
             (
                 "too short\n",
-                ":1: the key must be 16 to 256 bytes long, make one by openssl rand -base64 24",
+                ":1: the key must be 16 to 256 bytes long, create one with openssl rand -base64 24",
             ),
-            ("one line and\nanother one\n", ":2: the file must hold one line, the key"),
+            ("one line and\nanother one\n", ":2: the file must have one line, the key"),
             (
                 "schlüssel mit umlaut\n",
                 ":1: the key must be printable ASCII, as on the command line",
@@ -209,12 +209,12 @@ mod built_in {
     }
 
     #[test]
-    fn nobody_shares_a_key_and_their_number_is_small() {
+    fn keys_are_not_shared_and_few() {
         let mut house = house();
         let other = FAY.replace("\"fay\"", "\"fred\"");
         assert_eq!(
             house.problems(&users("", &format!("{FAY},\n{other}"))),
-            ["7:22: user \"fay\" has the same key, give each user one"]
+            ["7:22: user \"fay\" already has this key, give each user one"]
         );
         let mut many = String::new();
         for number in 0..=MAX_KEYS {
@@ -225,16 +225,16 @@ mod built_in {
         }
         assert_eq!(
             house.problems(&users("", &many)),
-            ["6:8: more than 32 users come by pyknock, give the others keys of our own"]
+            ["6:8: more than 32 users with pyknock, give the others credentials of knockd"]
         );
     }
 
     #[test]
-    fn doors_that_a_client_cannot_ask_for_are_told() {
+    fn a_door_that_a_client_cannot_open_is_a_warning() {
         let doors = "doors: {\"ssh\": (table: \"knock_ssh\")}";
         let text = conf(&[doors, &format!("users: {{{FAY}}}")]);
         let warnings = house().warnings(&text);
-        let told = "user \"fay\" cannot ask for door ssh by fwknop, give the door ports";
-        assert!(warnings.iter().any(|line| line.ends_with(told)), "{warnings:?}");
+        let expected = "user \"fay\" cannot open door ssh with fwknop, add ports to the door";
+        assert!(warnings.iter().any(|line| line.ends_with(expected)), "{warnings:?}");
     }
 }

@@ -1,10 +1,10 @@
-//! Places of values: for any text that RON accepts, each is where it was put.
+//! The places of values, for any text that RON accepts.
 #![forbid(unsafe_code)]
 
 use knockd::config::position::{Index, Place, Spot};
 use proptest::prelude::*;
 
-/// A value to write down.
+/// A value to write.
 #[derive(Debug, Clone)]
 enum Value {
     /// A number, a string, a character, a byte string, a word.
@@ -75,7 +75,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Writes values down, with blanks and comments in between.
+/// Writes values, with blanks and comments in between.
 struct Writer {
     text: String,
     blanks: Vec<&'static str>,
@@ -212,7 +212,7 @@ fn blanks() -> impl Strategy<Value = Vec<&'static str>> {
         " /*ä*/ ",
     ]);
     // A word and the one before it need something between them; brackets,
-    // commas and colons always stand there.
+    // commas and colons are always there.
     prop::collection::vec(blank, 1..9)
 }
 
@@ -220,7 +220,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_value_stands_where_it_was_written(
+    fn every_value_is_found_where_it_was_written(
         value in value(),
         blanks in blanks(),
         trailing_commas in any::<bool>(),
@@ -246,7 +246,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_not_written_stands_where_the_value_around_it_does() {
+fn a_missing_value_has_the_place_of_the_value_around_it() {
     let index = Index::new("(\n  a: (b: 1),\n)");
     let a = index.root().field("a");
     assert_eq!(a.place(), Place { line: 2, column: 6 });

@@ -1,4 +1,4 @@
-//! Mistakes in knock sequences.
+//! Errors in knock sequences.
 #![forbid(unsafe_code)]
 
 use crate::house::{House, assert_problems, conf};
@@ -11,9 +11,9 @@ fn sequences_have_steps_that_a_scan_does_not_find() {
     for (weak_steps, why) in [
         ("Tcp(1), Tcp(9)", "it has fewer than three steps"),
         ("Tcp(7), Udp(7), Tcp(7)", "all its steps go to one port"),
-        ("Tcp(1), Udp(5), Tcp(5), Tcp(9)", "its ports only rise, as those of a scan"),
-        ("Tcp(9), Udp(5), Tcp(1)", "its ports only fall, as those of a scan"),
-        ("Tcp(9), Tcp(4), Tcp(5)", "two ports that follow one another are neighbours"),
+        ("Tcp(1), Udp(5), Tcp(5), Tcp(9)", "its ports only rise, as in a scan"),
+        ("Tcp(9), Udp(5), Tcp(1)", "its ports only fall, as in a scan"),
+        ("Tcp(9), Tcp(4), Tcp(5)", "two consecutive ports are neighbours"),
     ] {
         let expected = format!("7:26: weak sequence: {why}; change it or write weak: Allowed");
         assert_problems(&[&steps(weak_steps, "Refused")], &[&expected]);
@@ -29,8 +29,8 @@ fn sequences_have_steps_that_a_scan_does_not_find() {
     assert_problems(
         &[&steps("Tcp(9), Udp(40123), Tcp(0)", "Allowed")],
         &[
-            "7:35: 40123/udp is where tokens go and cannot be a step, use another",
-            "7:47: port 0 is no port, use 1 to 65535",
+            "7:35: 40123/udp is a port of tokens and cannot be a step, use another",
+            "7:47: invalid port 0, use 1 to 65535",
         ],
     );
 }
@@ -49,7 +49,7 @@ fn sequences_open_known_doors_within_a_time() {
         ),
         (
             "opens: [\"ssh\"], flags: (set: [Syn, Fin], clear: [Fin])",
-            "7:75: no segment has a flag both set and clear, remove it from one",
+            "7:75: a flag cannot be both set and clear, remove it from one",
         ),
     ] {
         assert_problems(&[&sequence(rest)], &[expected]);
@@ -57,13 +57,13 @@ fn sequences_open_known_doors_within_a_time() {
     assert_problems(
         &["sequences: {\"A\": (steps: [Tcp(9), Tcp(1), Tcp(5)], opens: [\"ssh\"])}"],
         &[
-            "7:13: sequence \"A\" must be called by a letter a-z, then up to 31 of a-z 0-9 _ and -",
+            "7:13: invalid sequence name \"A\", use a letter a-z, then up to 31 of a-z 0-9 _ and -",
         ],
     );
 }
 
 #[test]
-fn no_sequence_hides_in_the_beginning_of_another() {
+fn no_sequence_begins_with_another() {
     let two = |one: &str, other: &str| {
         format!(
             "sequences: {{\"a\": (steps: [{one}], opens: [\"ssh\"], weak: Allowed),\n\
@@ -71,7 +71,7 @@ fn no_sequence_hides_in_the_beginning_of_another() {
         )
     };
     let expected =
-        "8:14: sequences \"b\" and \"a\" begin alike to the end of one, change a step";
+        "8:14: one of the sequences \"b\" and \"a\" begins with the other, change a step";
     for (one, other) in
         [("Tcp(9)", "Tcp(9)"), ("Tcp(9)", "Tcp(9), Tcp(1)"), ("Tcp(9), Tcp(1)", "Tcp(9)")]
     {
@@ -96,7 +96,8 @@ fn one_packet_opens_at_most_sixteen_doors() {
              \"b\": (steps: [Tcp(8), Tcp(2), Tcp(5)], opens: [{other}])}}"
         )
     };
-    let text = "one packet to 5/tcp would open more than 16 doors, end some sequence elsewhere";
+    let text =
+        "one packet to 5/tcp would open more than 16 doors, change the last step of a sequence";
     let expected = format!("8:47: {text}");
     assert_problems(&[&doors, &sequences(&names(0..10), &names(10..17))], &[&expected]);
     let fits = conf(&[&doors, &sequences(&names(0..10), &names(10..16))]);

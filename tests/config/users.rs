@@ -1,4 +1,4 @@
-//! Mistakes in users and in their keys.
+//! Errors in users and in their keys.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -8,7 +8,7 @@ use crate::house::{House, PUBLIC, assert_problems, conf};
 use knockd::keyfile::{self, KeyKind};
 
 #[test]
-fn users_have_known_doors_and_a_readable_end() {
+fn users_have_known_doors_and_valid_dates() {
     let user = |rest: &str| {
         format!("users: {{\"alice\": (credential: Secret(\"alice.key\"), doors: {rest})}}")
     };
@@ -26,13 +26,13 @@ fn users_have_known_doors_and_a_readable_end() {
     assert_problems(
         &["users: {\"Al\\nice\": (credential: Secret(\"alice.key\"), doors: [\"ssh\"])}"],
         &[
-            "6:9: user \"Al\\nice\" must be called by a letter a-z, then up to 31 of a-z 0-9 _ and -",
+            "6:9: invalid user name \"Al\\nice\", use a letter a-z, then up to 31 of a-z 0-9 _ and -",
         ],
     );
 }
 
 #[test]
-fn users_need_tokens_to_be_awaited() {
+fn users_need_the_stanza_spa() {
     let text = conf(&[]).replace("spa: (port: 40123, gate_keys: [\"gate.key\"]),\n", "");
     assert_eq!(
         House::new().problems(&text),
@@ -41,18 +41,18 @@ fn users_need_tokens_to_be_awaited() {
 }
 
 #[test]
-fn public_keys_that_prove_nothing_are_refused_and_not_shown() {
+fn weak_public_keys_are_rejected_and_not_shown() {
     let user = |key: &str| {
         format!("users: {{\"alice\": (credential: Ed25519(\"{key}\"), doors: [\"ssh\"])}}")
     };
     let small_order = keyfile::public_to_text(&[0; 32]);
     let no_point = keyfile::public_to_text(&[2; 32]);
     for key in [small_order, no_point] {
-        let expected = "6:39: this public key is weak, anybody could sign for it";
+        let expected = "6:39: this public key is weak, anybody can sign for it: create another";
         assert_problems(&[&user(&key)], &[expected]);
     }
     for key in ["", &PUBLIC[..43], "not base64", &format!("{PUBLIC}AAAA")] {
-        let expected = "6:39: a public key must be the base64 of 32 bytes";
+        let expected = "6:39: a public key must be 32 bytes in base64";
         assert_problems(&[&user(key)], &[expected]);
     }
 }
@@ -68,23 +68,23 @@ fn no_two_users_have_the_same_key_and_none_has_the_gate_key() {
     };
     assert_eq!(
         house.problems(&conf(&[&users("alice.key")])),
-        ["7:21: user \"alice\" has the same key, give each user one"]
+        ["7:21: user \"alice\" already has this key, give each user one"]
     );
     house.add_key("gate-copy.key", KeyKind::Secret, 0);
     assert_eq!(
         house.problems(&conf(&[&users("gate-copy.key")])),
-        ["7:21: this secret is a gate key, which all clients have, make another"]
+        ["7:21: this secret is a gate key, which all clients have, create another"]
     );
 }
 
 #[test]
-fn there_are_one_or_two_gate_keys_and_they_differ() {
+fn there_are_one_or_two_different_gate_keys() {
     let spa = |keys: &str| format!("spa: (port: 40123, gate_keys: [{keys}])");
-    let count = "5:31: name one gate key, or two while clients change over, newest first";
+    let count = "5:31: name one gate key, or two during a rotation, newest first";
     assert_problems(&[&spa("")], &[count]);
     assert_problems(
         &[&spa("\"gate.key\", \"gate.key\"")],
-        &["5:44: this gate key is the other one again, remove it"],
+        &["5:44: this gate key appears twice, remove one"],
     );
     let mut house = House::new();
     house.add_key("third.key", KeyKind::Gate, 9);
@@ -93,7 +93,7 @@ fn there_are_one_or_two_gate_keys_and_they_differ() {
 }
 
 #[test]
-fn a_key_file_of_another_kind_is_refused() {
+fn a_key_file_of_another_kind_is_rejected() {
     assert_problems(
         &["spa: (port: 40123, gate_keys: [\"bob.key\"])"],
         &["5:32: ETC/knockd/bob.key is a knockd-secret file, name a knockd-gate file"],
@@ -119,7 +119,10 @@ fn a_key_in_the_place_of_its_path_is_not_shown() {
         for text in [secret.clone(), format!("knockd-secret {secret}")] {
             let spa = format!("spa: (port: 40123, gate_keys: [\"{text}\"])");
             let problems = house.problems(&conf(&[&spa]));
-            assert!(problems[0].contains("this seems to be a key itself"), "{problems:?}");
+            assert!(
+                problems[0].contains("this seems to be a key: store it in a file"),
+                "{problems:?}"
+            );
         }
         for text in [format!("(name: {secret})"), format!("(firewall: K{secret})")] {
             house.problems(&text);
@@ -128,7 +131,7 @@ fn a_key_in_the_place_of_its_path_is_not_shown() {
 }
 
 #[test]
-fn a_secrets_directory_that_others_can_write_to_is_refused() {
+fn a_secrets_directory_that_others_can_write_to_is_rejected() {
     let house = House::new();
     let secrets = house.directory.path().join("knockd");
     fs::set_permissions(&secrets, fs::Permissions::from_mode(0o770)).unwrap();

@@ -114,16 +114,16 @@ fn sequences(path: &str, rest: &str) -> String {
 #[test]
 fn what_is_no_list_is_told_by_its_line() {
     for (text, expected) in [
-        ("7,1,9\n", "1: the line must begin with a space, which a # replaces when it was used"),
-        ("\n 7,1,0\n", "2: not a sequence of 1 to 32 ports as in 7000,8000:udp,9000"),
-        (" 7,,9\n", "1: not a sequence of 1 to 32 ports as in 7000,8000:udp,9000"),
-        (" 7,+1,9\n", "1: not a sequence of 1 to 32 ports as in 7000,8000:udp,9000"),
-        (" 7,1:icmp,9\n", "1: not a sequence of 1 to 32 ports as in 7000,8000:udp,9000"),
+        ("7,1,9\n", "1: the line must begin with a space, which a # replaces after use"),
+        ("\n 7,1,0\n", "2: not a sequence of 1 to 32 ports like 7000,8000:udp,9000"),
+        (" 7,,9\n", "1: not a sequence of 1 to 32 ports like 7000,8000:udp,9000"),
+        (" 7,+1,9\n", "1: not a sequence of 1 to 32 ports like 7000,8000:udp,9000"),
+        (" 7,1:icmp,9\n", "1: not a sequence of 1 to 32 ports like 7000,8000:udp,9000"),
         (
             " 7,1,9\n 8,2,6\n\t7, 1:tcp, 9\n",
-            "3: this sequence was used or is there before, change it",
+            "3: this sequence was used or appears above, change it",
         ),
-        ("#7,1,9\n 7,1,9\n", "2: this sequence was used or is there before, change it"),
+        ("#7,1,9\n 7,1,9\n", "2: this sequence was used or appears above, change it"),
     ] {
         let problems = listed(text).problems(&conf(&[&sequences("list", "")]));
         assert_eq!(problems, [format!("7:37: ETC/knockd/list:{expected}")], "{text:?}");
@@ -132,14 +132,14 @@ fn what_is_no_list_is_told_by_its_line() {
     assert_eq!(
         weak.problems(&conf(&[&sequences("list", "")])),
         [
-            "7:37: weak sequence in line 1: its ports only rise, as those of a scan; change it or write weak: Allowed"
+            "7:37: weak sequence in line 1: its ports only rise, as in a scan; change it or write weak: Allowed"
         ]
     );
     assert!(weak.parse(&conf(&[&sequences("list", ", weak: Allowed")])).is_ok());
     let tokens = listed(" 7,40123:udp,9\n");
     assert_eq!(
         tokens.problems(&conf(&[&sequences("list", "")])),
-        ["7:37: 40123/udp is where tokens go and cannot be a step, use another"]
+        ["7:37: 40123/udp is a port of tokens and cannot be a step, use another"]
     );
 }
 
@@ -148,19 +148,19 @@ fn a_list_lies_with_the_keys_and_opens_one_door() {
     let house = listed(" 7,1,9\n");
     assert_eq!(
         house.problems(&conf(&[&sequences("/etc/hosts", "")])),
-        ["7:37: a list is written to: put it into the directory secrets"]
+        ["7:37: the daemon writes to a list: move it to the directory secrets"]
     );
     let doors = "doors: {\"ssh\": (table: \"a\"), \"web\": (table: \"b\")}";
     let two = sequences("list", ", opens: [\"ssh\", \"web\"]");
     assert_eq!(
         house.problems(&conf(&[doors, &two])),
-        ["7:53: a line of a list opens one door, name one"]
+        ["7:53: a list opens one door, name one"]
     );
     let both = "sequences: {\"s\": (changing: OneTime(\"list\"), opens: [\"ssh\"]),
         \"t\": (changing: OneTime(\"list\"), opens: [\"ssh\"])}";
     assert_eq!(
         house.problems(&conf(&[both])),
-        ["8:33: another sequence uses this list, give each its own"]
+        ["8:33: another sequence already uses this list, name another"]
     );
     fs::set_permissions(house.path("list"), fs::Permissions::from_mode(0o644)).unwrap();
     let problems = house.problems(&conf(&[&sequences("list", "")]));
@@ -170,7 +170,7 @@ fn a_list_lies_with_the_keys_and_opens_one_door() {
 #[test]
 fn a_list_that_is_used_up_or_short_is_doubtful() {
     for (text, expected) in [
-        ("# one\n#7,1,9\n", "list \"list\" is used up, add lines: it opens nothing"),
+        ("# one\n#7,1,9\n", "list \"list\" is used up and opens nothing, add lines"),
         (" 7,1,9\n", "list \"list\" has 1 lines left, add some"),
     ] {
         let warnings = listed(text).warnings(&conf(&[&sequences("list", "")]));

@@ -222,14 +222,8 @@ fn mistakes_are_told_with_their_place() {
     for (rest, expected) in [
         (", steps: 2", "7:67: steps is 2, must be 3 to 32"),
         (", steps: 33", "7:67: steps is 33, must be 3 to 32"),
-        (
-            ", ports: (1, 900)",
-            "7:67: ports are the first and the last of 1000 at least, without 0",
-        ),
-        (
-            ", ports: (0, 2000)",
-            "7:67: ports are the first and the last of 1000 at least, without 0",
-        ),
+        (", ports: (1, 900)", "7:67: ports must be a range of at least 1000 ports without 0"),
+        (", ports: (0, 2000)", "7:67: ports must be a range of at least 1000 ports without 0"),
         (", period: \"9s\"", "7:68: period is \"9s\", must be 10s to 1h, as in \"1m30s\""),
         (", period: \"10500ms\"", "7:68: period must be whole seconds"),
     ] {
@@ -239,8 +233,8 @@ fn mistakes_are_told_with_their_place() {
     assert_eq!(
         house.problems(&conf(&[&both])),
         [
-            "7:68: the steps are those of changing, remove one of both",
-            "7:85: steps that roll are initial SYNs, remove flags",
+            "7:68: steps and changing exclude each other, remove one",
+            "7:85: rolling sequences use initial SYNs, remove flags",
         ]
     );
     let long = changing("").replace("opens:", "within: \"2m\", opens:");
@@ -251,7 +245,7 @@ fn mistakes_are_told_with_their_place() {
     let shared = changing("").replace("rolling.key", "alice.key");
     assert_eq!(
         house.problems(&conf(&[&shared])),
-        ["7:45: this secret is a gate key, or that of a user or a sequence, make another"]
+        ["7:45: a gate key, user or sequence already has this secret, create another"]
     );
 }
 

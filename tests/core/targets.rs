@@ -75,10 +75,10 @@ fn knocks_at_other_addresses_neither_advance_nor_end_an_attempt() {
 #[test]
 fn targets_are_addresses_of_hosts_and_the_same_for_all_doors_of_a_sequence() {
     for (targets, expected) in [
-        ("\"gw1\"", "4:47: target \"gw1\" is no address of a host, write one of ours"),
+        ("\"gw1\"", "4:47: target \"gw1\" is not the address of a host, use one of this host"),
         (
             "\"224.0.0.1\"",
-            "4:47: target \"224.0.0.1\" is no address of a host, write one of ours",
+            "4:47: target \"224.0.0.1\" is not the address of a host, use one of this host",
         ),
         ("\"192.0.2.1\", \"::ffff:192.0.2.1\"", "4:60: target 192.0.2.1 is named twice"),
     ] {
@@ -91,7 +91,7 @@ fn targets_are_addresses_of_hosts_and_the_same_for_all_doors_of_a_sequence() {
         "sequences: {\"s\": (steps: [Tcp(7), Tcp(1), Tcp(9)], opens: [\"ssh\", \"web\"])}";
     assert_eq!(
         House::new().problems(&conf(&[doors, sequences])),
-        ["7:59: doors ssh and web have other targets, write a sequence for each"]
+        ["7:59: doors ssh and web have different targets, write a sequence for each"]
     );
     let many: Vec<_> = (0..17).map(|number| format!("\"192.0.2.{}\"", number + 1)).collect();
     let doors =

@@ -130,7 +130,7 @@ fn what_debian_ships_becomes_two_doors() {
             "It stayed open until [closeSSH]",
             "[closeSSH], line 12, is left out: it removes what [openSSH] lets in.",
             "knockctl close",
-            "weak: its ports only rise, as those of a scan.",
+            "weak: its ports only rise, as in a scan.",
         ],
     );
 }

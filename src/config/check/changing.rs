@@ -1,4 +1,4 @@
-//! Steps that change: lists, and those that follow from a secret and the time.
+//! The field `changing` of sequences: lists and rolling sequences.
 #![forbid(unsafe_code)]
 
 use std::collections::HashSet;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::keys::Keys;
 use super::shape;
 use super::weakness::weakness;
-use crate::config::files::Content;
+use crate::config::files::KeyContent;
 use crate::config::one_time;
 use crate::config::position::Spot;
 use crate::config::problem::Report;
@@ -18,35 +18,35 @@ use crate::core::sequence::{MAX_STEPS, Sequence, Steps};
 use crate::core::token::UserId;
 use crate::keyfile::KeyKind;
 
-/// Below that, clocks would have to agree too well.
+/// A shorter period would need clocks that agree too well.
 const MIN_PERIOD: Duration = Duration::from_secs(10);
 const MAX_PERIOD: Duration = Duration::from_secs(3_600);
-/// Of fewer ports and steps a sequence could be guessed.
+/// A sequence with fewer ports or steps could be guessed.
 const MIN_PORTS: usize = 1_000;
 const MIN_STEPS: usize = 3;
-/// So many lines of a list are worth a word.
+/// A list with fewer lines gets a warning.
 const FEW: usize = 5;
 
-/// What has no place beside steps that change.
-pub fn beside(raw: &raw::Sequence, at: Spot<'_>, report: &mut Report) {
+/// Reports fields that exclude `changing`.
+pub fn exclusions(raw: &raw::Sequence, at: Spot<'_>, report: &mut Report) {
     if raw.steps.is_some() {
-        report.error(at.field("steps"), "the steps are those of changing, remove one of both");
+        report.error(at.field("steps"), "steps and changing exclude each other, remove one");
     }
-    let rolls = matches!(raw.changing, Some(raw::Changing::Rolling { .. }));
-    if rolls && raw.flags.is_some() {
-        report.error(at.field("flags"), "steps that roll are initial SYNs, remove flags");
+    let is_rolling = matches!(raw.changing, Some(raw::Changing::Rolling { .. }));
+    if is_rolling && raw.flags.is_some() {
+        report.error(at.field("flags"), "rolling sequences use initial SYNs, remove flags");
     }
-    if !rolls && raw.opens.len() > 1 {
-        report.error(at.field("opens"), "a line of a list opens one door, name one");
+    if !is_rolling && raw.opens.len() > 1 {
+        report.error(at.field("opens"), "a list opens one door, name one");
     }
 }
 
-/// Lines that a scan, or a guess, would find are refused like such sequences.
+/// Reports the first weak sequence of a list.
 pub fn weak_lines(list: &OneTime, raw: &raw::Sequence, at: Spot<'_>, report: &mut Report) {
     let mut lines = list.lines.iter().filter(|_| raw.weak == Permission::Refused);
     let found = lines.find_map(|line| Some((line, weakness(&line.steps)?)));
     if let Some((line, weakness)) = found {
-        // Not shown: a sequence is as good as a secret.
+        // Not shown: the sequence is a secret.
         let line = line.number;
         let text = format!("weak sequence in line {line}: {weakness}");
         let text = format!("{text}; change it or write weak: Allowed");
@@ -54,7 +54,7 @@ pub fn weak_lines(list: &OneTime, raw: &raw::Sequence, at: Spot<'_>, report: &mu
     }
 }
 
-/// What the steps follow from.
+/// Checks the field and reads its list or secret.
 pub fn check(
     raw: &raw::Changing,
     at: Spot<'_>,
@@ -70,15 +70,14 @@ pub fn check(
         }
     };
     let range = MIN_PERIOD..=MAX_PERIOD;
-    let (text, place) = (period.as_deref(), at.field("period"));
-    let period = shape::span(text, rolling::PERIOD, range, place, "period", report);
+    let text = period.as_deref();
+    let period = shape::span(text, rolling::PERIOD, range, "period", at, report);
     if period.subsec_nanos() != 0 {
-        report.error(place, "period must be whole seconds");
+        report.error(at.field("period"), "period must be whole seconds");
     }
     let ports = ports.map_or(rolling::PORTS, |(first, last)| first..=last);
     if *ports.start() == 0 || ports.len() < MIN_PORTS {
-        let text =
-            format!("ports are the first and the last of {MIN_PORTS} at least, without 0");
+        let text = format!("ports must be a range of at least {MIN_PORTS} ports without 0");
         report.error(at.field("ports"), text);
     }
     let steps = steps.unwrap_or(rolling::STEPS);
@@ -90,16 +89,16 @@ pub fn check(
     Some(Steps::Rolling(Rolling::new(secret, ports, steps, period)))
 }
 
-/// The lines of a list that were not used yet.
+/// Reads the unused lines of a list.
 fn list(path: &str, at: Spot<'_>, keys: &mut Keys, report: &mut Report) -> Option<OneTime> {
-    if !keys.holds(path) {
-        report.error(at, "a list is written to: put it into the directory secrets");
+    if !keys.contains(path) {
+        report.error(at, "the daemon writes to a list: move it to the directory secrets");
         return None;
     }
-    let list = keys.read_lines(path, Content::List, one_time::parse, at, report)?;
+    let list = keys.read_lines(path, KeyContent::List, one_time::parse, at, report)?;
     let path = shape::quoted(path);
     match list.lines.len() {
-        0 => report.warn(at, format!("list {path} is used up, add lines: it opens nothing")),
+        0 => report.warn(at, format!("list {path} is used up and opens nothing, add lines")),
         left if left < FEW => {
             report.warn(at, format!("list {path} has {left} lines left, add some"));
         }
@@ -108,7 +107,7 @@ fn list(path: &str, at: Spot<'_>, keys: &mut Keys, report: &mut Report) -> Optio
     Some(list)
 }
 
-/// The secrets of sequences are nobody else's.
+/// Checks that no user, gate key or other sequence has the secret of a sequence.
 pub fn secrets(list: &[Sequence], taken: &HashSet<UserId>, at: Spot<'_>, report: &mut Report) {
     let mut own = HashSet::new();
     for (ordinal, sequence) in list.iter().enumerate() {
@@ -116,8 +115,7 @@ pub fn secrets(list: &[Sequence], taken: &HashSet<UserId>, at: Spot<'_>, report:
         let id = rolling.secret_id();
         if taken.contains(&id) || !own.insert(id) {
             let at = at.entry(ordinal).field("changing").field("secret");
-            let text =
-                "this secret is a gate key, or that of a user or a sequence, make another";
+            let text = "a gate key, user or sequence already has this secret, create another";
             report.error(at, text);
         }
     }

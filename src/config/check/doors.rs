@@ -15,26 +15,26 @@ use crate::core::door::{self, Door, DoorIndex, OnClose, Table};
 use crate::core::duration;
 use crate::firewall::Backend;
 
-/// Far below what [`DoorIndex`] holds.
+/// Far below the range of [`DoorIndex`].
 const MAX_DOORS: usize = 1_000;
-/// What one table holds of entries, by pf's default.
+/// The most entries of one table, by pf's default.
 const MAX_LEASES: u32 = 200_000;
 /// OpenBSD's `RT_TABLEID_MAX`.
 const MAX_RDOMAIN: u16 = 255;
-/// Every packet for the door is compared with all of them.
+/// Each packet for the door is compared with all targets.
 const MAX_TARGETS: usize = 16;
 const OPEN_FOR: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(30 * 86_400);
 
-/// The doors, and their names.
+/// The doors, and their indices by name.
 pub struct Doors<'r> {
-    /// By index.
+    /// In the order of their indices.
     pub list: Vec<Door>,
     indices: HashMap<&'r str, DoorIndex>,
 }
 
 impl Doors<'_> {
-    /// The doors called `names`, in rising order.
+    /// Finds the doors called `names`. Returns them in ascending order.
     pub fn find(&self, names: &[String], at: Spot<'_>, report: &mut Report) -> Vec<DoorIndex> {
         let mut found = BTreeSet::new();
         for (ordinal, name) in names.iter().enumerate() {
@@ -70,8 +70,7 @@ pub fn check<'r>(
         if other != name {
             let Place { line, column } = place;
             let (name, other) = (shape::quoted(name), shape::quoted(other));
-            let text =
-                format!("tokens cannot tell door {name} from {other} at {line}:{column}");
+            let text = format!("door {name} has the same id as {other} at {line}:{column}");
             report.error(at, format!("{text}, rename one"));
         }
         indices.insert(name, DoorIndex(index));
@@ -90,7 +89,7 @@ fn door(
     table(raw, at, backend, report);
     let range = Duration::from_secs(1)..=LONGEST;
     let mut span = |text: &Option<String>, default, field| {
-        shape::span(text.as_deref(), default, range.clone(), at.field(field), field, report)
+        shape::span(text.as_deref(), default, range.clone(), field, at, report)
     };
     let open_for = span(&raw.open_for, OPEN_FOR, "open_for");
     let max_open_for = span(&raw.max_open_for, open_for, "max_open_for");
@@ -100,7 +99,7 @@ fn door(
         report.error(at.field("max_open_for"), text);
     }
     let max_leases = raw.max_leases.unwrap_or(1_000);
-    shape::number(max_leases, MAX_LEASES, "max_leases", at.field("max_leases"), report);
+    shape::number(max_leases, MAX_LEASES, "max_leases", at, report);
     let ports = shape::ports(&raw.ports, at.field("ports"), report);
     for (ordinal, port) in ports.iter().enumerate() {
         if ports[..ordinal].contains(port) {
@@ -125,7 +124,7 @@ fn door(
     }
 }
 
-/// Addresses of ours, each once.
+/// Returns the targets: addresses of hosts, none twice.
 fn targets(raw: &[String], at: Spot<'_>, report: &mut Report) -> Vec<IpAddr> {
     let mut targets = Vec::new();
     for (ordinal, text) in raw.iter().enumerate().take(MAX_TARGETS) {
@@ -133,11 +132,9 @@ fn targets(raw: &[String], at: Spot<'_>, report: &mut Report) -> Vec<IpAddr> {
         let address = text.parse().ok().and_then(|it| address::host(it, Loopback::Allowed));
         match address {
             None => {
-                let text = shape::quoted(text);
-                report.error(
-                    at,
-                    format!("target {text} is no address of a host, write one of ours"),
-                );
+                let text =
+                    format!("target {} is not the address of a host", shape::quoted(text));
+                report.error(at, format!("{text}, use one of this host"));
             }
             Some(address) if targets.contains(&address) => {
                 report.error(at, format!("target {address} is named twice"));
@@ -151,13 +148,13 @@ fn targets(raw: &[String], at: Spot<'_>, report: &mut Report) -> Vec<IpAddr> {
     targets
 }
 
-/// The shortest prefixes that carriers give one customer's addresses from,
-/// and a host's.
+/// From the shortest prefix from which carriers give addresses to one customer, to
+/// that of a host.
 const V4: RangeInclusive<u8> = 16..=32;
 /// As [`V4`].
 const V6: RangeInclusive<u8> = 32..=128;
 
-/// How many leading bits an entry has, a host's unless written.
+/// Returns the number of leading bits of an entry. The default is that of a host.
 fn prefix(
     raw: Option<u8>,
     range: RangeInclusive<u8>,
@@ -173,7 +170,7 @@ fn prefix(
             .error(at.field(field), format!("{field} is {prefix}, must be {least} to {host}"));
     } else if prefix != host && !backend.holds_networks {
         let title = backend.title;
-        let text = format!("the sets of {title} hold single addresses, remove {field}");
+        let text = format!("the sets of {title} hold single addresses only, remove {field}");
         report.error(at.field(field), text);
     }
     prefix
@@ -185,7 +182,7 @@ fn on_close(raw: &raw::Door, at: Spot<'_>, backend: &Backend, report: &mut Repor
         report.error(at.field("rdomain"), text);
     }
     if raw.on_close == OnClose::KillStates && !backend.kills_states {
-        let text = format!("{} kills no states, write on_close: KeepStates", backend.title);
+        let text = format!("{} cannot kill states, use on_close: KeepStates", backend.title);
         report.error(at.field("on_close"), text);
     }
 }
@@ -198,7 +195,7 @@ fn table(raw: &raw::Door, at: Spot<'_>, backend: &Backend, report: &mut Report) 
     let Some(anchor) = &raw.anchor else { return };
     let at = at.field("anchor");
     match backend.anchor_fault {
-        None => report.error(at, format!("{} has no anchors, remove it", backend.title)),
+        None => report.error(at, format!("{} has no anchors, remove anchor", backend.title)),
         Some(fault) => {
             if let Some(fault) = fault(anchor) {
                 report.error(at, format!("anchor {} {fault}", shape::quoted(anchor)));

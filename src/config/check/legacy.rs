@@ -1,11 +1,9 @@
 //! The stanza `legacy`, and the credentials of older programs.
 #![forbid(unsafe_code)]
 
-use std::time::Duration;
-
 use super::keys::Keys;
 use super::shape;
-use crate::config::files::Content;
+use crate::config::files::KeyContent;
 use crate::config::older_keys;
 use crate::config::position::Spot;
 use crate::config::problem::Report;
@@ -17,9 +15,7 @@ use crate::core::legacy::{self, Digest, Format, Legacy, MAX_KEYS, Way, fwknop, p
 use crate::core::policy::Policy;
 use crate::core::user::{CredentialIndex, User, UserIndex};
 
-const MAX_SKEW: Duration = Duration::from_secs(30);
-
-/// The UDP ports that such packets come to.
+/// Returns the UDP ports of tokens of older programs.
 pub fn ports(raw: &Configuration) -> impl Iterator<Item = u16> {
     [Format::Fwknop, Format::Pyknock]
         .into_iter()
@@ -38,7 +34,7 @@ const fn format_of(credential: &raw::Credential) -> Option<Format> {
     }
 }
 
-/// The port that clients of this format send to, theirs unless written.
+/// The port of a format. The default is that of the program.
 fn port(raw: &Configuration, format: Format) -> u16 {
     let raw = raw.legacy.as_ref();
     match format {
@@ -62,7 +58,7 @@ const fn program(format: Format) -> &'static str {
     }
 }
 
-/// Checks the stanza; none without users whose packets may come.
+/// Checks the stanza. Returns none if no user has an older program.
 pub fn check(
     raw: &Configuration,
     at: Spot<'_>,
@@ -72,14 +68,8 @@ pub fn check(
 ) -> Option<Legacy> {
     let at_stanza = at.field("legacy");
     let stanza = raw.legacy.as_ref();
-    let max_skew = shape::span(
-        stanza.and_then(|stanza| stanza.max_skew.as_deref()),
-        MAX_SKEW,
-        Duration::from_secs(1)..=Duration::from_secs(600),
-        at_stanza.field("max_skew"),
-        "max_skew",
-        report,
-    );
+    let max_skew = stanza.and_then(|stanza| stanza.max_skew.as_deref());
+    let max_skew = shape::max_skew(max_skew, at_stanza, report);
     let at_users = at.field("users");
     let mut ways = Vec::new();
     for format in [Format::Fwknop, Format::Pyknock] {
@@ -88,19 +78,19 @@ pub fn check(
             continue;
         }
         if keys.len() > MAX_KEYS {
-            let text = format!("more than {MAX_KEYS} users come by {}", program(format));
-            report.error(at_users, format!("{text}, give the others keys of our own"));
+            let text = format!("more than {MAX_KEYS} users with {}", program(format));
+            report.error(at_users, format!("{text}, give the others credentials of knockd"));
         }
         ways.push(Way { format, port: port(raw, format), keys });
     }
     check_ports(raw, &ways, at_stanza, report);
     if ways.is_empty() && stanza.is_some() {
-        report.warn(at_stanza, "no user has a credential Fwknop or Pyknock, remove it");
+        report.warn(at_stanza, "no user has a credential Fwknop or Pyknock, remove legacy");
     }
     (!ways.is_empty()).then_some(Legacy { ways, max_skew })
 }
 
-/// Whose keys are tried; what such a user could never open is reported.
+/// Returns the users of a format. Reports doors that they cannot open.
 fn keys(
     format: Format,
     raw: &Configuration,
@@ -123,8 +113,8 @@ fn keys(
         }
         let own = user.doors.iter().filter_map(|door| doors.get(usize::from(door.0)));
         for door in own.filter(|door| format == Format::Fwknop && door.ports.is_empty()) {
-            let text = format!("user {name} cannot ask for door {} by fwknop", door.name);
-            report.warn(at, format!("{text}, give the door ports"));
+            let text = format!("user {name} cannot open door {} with fwknop", door.name);
+            report.warn(at, format!("{text}, add ports to the door"));
         }
     }
     keys
@@ -134,18 +124,16 @@ fn check_ports(raw: &Configuration, ways: &[Way], at: Spot<'_>, report: &mut Rep
     let mut taken: Vec<(u16, &str)> = raw.spa.iter().map(|spa| (spa.port, "spa")).collect();
     for way in ways {
         let field = field(way.format);
-        if way.port == 0 {
-            report.error(at.field(field), "port 0 is no port, use 1 to 65535");
-        }
+        shape::port(way.port, at.field(field), report);
         if let Some((port, other)) = taken.iter().find(|(port, _)| *port == way.port) {
-            let text = format!("{field} is {port}, as the port of {other}, use another");
+            let text = format!("{field} is {port}, the port of {other}, use another");
             report.error(at.field(field), text);
         }
         taken.push((way.port, program(way.format)));
     }
 }
 
-/// The credential of a user whose client is an older program.
+/// Returns the credential of a user with an older program.
 pub fn credential(
     raw: &raw::Credential,
     at: Spot<'_>,
@@ -162,12 +150,12 @@ pub fn credential(
             }
             let parse = older_keys::fwknop;
             let (encryption, hmac) =
-                keys.read_lines(path, Content::Secret, parse, at, report)?;
+                keys.read_lines(path, KeyContent::Secret, parse, at, report)?;
             Box::new(fwknop::FwknopKey::new(encryption, hmac, digest, *legacy_digests))
         }
         raw::Credential::Pyknock(path) => {
             let parse = older_keys::pyknock;
-            let key = keys.read_lines(path, Content::Secret, parse, at, report)?;
+            let key = keys.read_lines(path, KeyContent::Secret, parse, at, report)?;
             Box::new(pyknock::PyknockKey::new(key))
         }
         _ => return None,
@@ -187,7 +175,7 @@ const fn digest(raw: Hmac) -> Digest {
     }
 }
 
-/// The policy that lets such packets in.
+/// Adds the older programs to the policy.
 pub fn complete(policy: Policy, legacy: Option<Legacy>) -> Policy {
     policy.with_legacy(legacy)
 }

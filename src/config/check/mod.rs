@@ -1,11 +1,10 @@
-//! What a configuration must mean. One file per stanza.
+//! Checks the meaning of a configuration, with a file for each stanza.
 //!
-//! A check reports and goes on with something harmless in place of what is
-//! wrong, so that all mistakes come to light at once; nothing of it is used
-//! once anything was reported.
+//! A check reports an error and continues with a harmless value, so that all
+//! errors are found at once. After an error none of these values is used.
 #![forbid(unsafe_code)]
 
-use super::files::{Files, Origin};
+use super::files::{Files, KeySource};
 use super::position::Spot;
 use super::problem::Report;
 use super::raw::{Configuration, Permission};
@@ -17,6 +16,7 @@ use crate::core::policy::{Limits, Policy};
 
 mod changing;
 mod commands;
+mod daemon;
 mod doors;
 mod keys;
 #[cfg(feature = "legacy")]
@@ -25,7 +25,6 @@ mod legacy;
 mod no_legacy;
 mod sequences;
 mod shape;
-mod shell;
 mod spa;
 mod users;
 mod weakness;
@@ -35,11 +34,11 @@ use no_legacy as legacy;
 
 pub use weakness::weakness;
 
-/// Checks everything.
+/// Checks the whole configuration.
 pub(super) fn configuration(
     raw: &Configuration,
     at: Spot<'_>,
-    origin: Origin,
+    source: KeySource,
     files: Files,
 ) -> Result<Config, Problems> {
     let report = &mut Report::default();
@@ -47,11 +46,11 @@ pub(super) fn configuration(
         let text = "the name of the server must be 1 to 64 bytes of a-z 0-9 . and -";
         report.error(at.field("name"), text);
     }
-    let interfaces = shell::interfaces(raw, at, report);
-    let firewall = shell::firewall(raw.firewall.as_ref(), at.field("firewall"), report);
-    shell::abilities(raw, at, firewall.backend(), report);
-    let directories = shell::directories(&raw.directories, at, files.directory(), report);
-    let mut keys = keys::Keys::new(&directories.secrets, origin, files);
+    let interfaces = daemon::interfaces(raw, at, report);
+    let firewall = daemon::firewall(raw.firewall.as_ref(), at.field("firewall"), report);
+    daemon::abilities(raw, at, firewall.backend(), report);
+    let directories = daemon::directories(&raw.directories, at, files.directory(), report);
+    let mut keys = keys::Keys::new(&directories.secrets, source, files);
     keys.check_directory(raw, at, report);
 
     let spa = spa::check(raw.spa.as_ref(), at.field("spa"), &raw.name, &mut keys, report);
@@ -65,8 +64,9 @@ pub(super) fn configuration(
     let legacy = legacy::check(raw, at, &users, &doors.list, report);
     reachable(raw, at, report);
     let limits = limits(raw, at.field("limits"), report);
-    let user = shell::user(raw.user.as_deref(), at.field("user"), report);
-    let runner = commands::runner(raw, at, &doors.list, &user, report);
+    let user = raw.user.as_deref().unwrap_or(daemon::USER);
+    shape::account(user, at.field("user"), report);
+    let runner = commands::runner(raw, at, &doors.list, user, report);
 
     let Report { errors, warnings } = std::mem::take(report);
     let files = keys.into_files();
@@ -89,7 +89,7 @@ pub(super) fn configuration(
         enable_pf: raw.enable_pf,
         directories,
         on_remove: raw.on_remove,
-        user,
+        user: user.to_owned(),
         runner,
         warnings: Problems::new(files.path(), warnings),
         files,
@@ -97,17 +97,16 @@ pub(super) fn configuration(
 }
 
 fn limits(raw: &Configuration, at: Spot<'_>, report: &mut Report) -> Limits {
-    let mut number = |field, wanted: Option<u32>, default, most| {
-        let number = wanted.unwrap_or(default);
-        shape::number(number, most, field, at.field(field), report)
+    let mut number = |written: Option<u32>, default, most, field| {
+        shape::number(written.unwrap_or(default), most, field, at, report)
     };
     Limits {
-        max_leases: number("max_leases", raw.limits.max_leases, 10_000, 200_000),
-        max_attempts: number("max_attempts", raw.limits.max_attempts, 65_536, 1_000_000),
+        max_leases: number(raw.limits.max_leases, 10_000, 200_000, "max_leases"),
+        max_attempts: number(raw.limits.max_attempts, 65_536, 1_000_000, "max_attempts"),
     }
 }
 
-/// Whether there is a way to open every door, and a door behind every way.
+/// Checks that there are doors, and that each can be opened.
 fn reachable(raw: &Configuration, at: Spot<'_>, report: &mut Report) {
     if raw.doors.0.is_empty() {
         report.error(at.field("doors"), "there is no door, add one");
@@ -117,7 +116,7 @@ fn reachable(raw: &Configuration, at: Spot<'_>, report: &mut Report) {
         return;
     }
     if raw.users.0.is_empty() && raw.spa.is_some() {
-        let text = "spa waits for tokens, but no user can send one: knockctl enroll";
+        let text = "spa needs users, add one with knockctl enroll";
         report.warn(at.field("spa"), text);
     }
     let named: std::collections::HashSet<&str> = raw

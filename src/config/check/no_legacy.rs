@@ -1,5 +1,5 @@
-//! What is left of older programs' tokens where they are not built in: to say
-//! so.
+//! Stands in for the support of older programs in a build without it: reports
+//! fields that need it.
 #![forbid(unsafe_code)]
 
 use super::keys::Keys;
@@ -13,15 +13,15 @@ use crate::core::user::User;
 
 const ABSENT: &str = "this knockd was built without the feature legacy, remove it";
 
-/// Nothing.
-pub struct Legacy;
+/// There are no older programs.
+pub struct NoLegacy;
 
-/// No ports.
+/// Returns no ports.
 pub fn ports(_: &Configuration) -> impl Iterator<Item = u16> {
     std::iter::empty()
 }
 
-/// That there is no such credential here.
+/// Reports the credential.
 pub fn credential(
     _: &raw::Credential,
     at: Spot<'_>,
@@ -32,21 +32,21 @@ pub fn credential(
     None
 }
 
-/// That there is no such stanza here.
+/// Reports the stanza.
 pub fn check(
     raw: &Configuration,
     at: Spot<'_>,
     _: &[User],
     _: &[Door],
     report: &mut Report,
-) -> Legacy {
+) -> NoLegacy {
     if raw.legacy.is_some() {
         report.error(at.field("legacy"), ABSENT);
     }
-    Legacy
+    NoLegacy
 }
 
-/// The policy as it is.
-pub fn complete(policy: Policy, _: Legacy) -> Policy {
+/// Returns the policy unchanged.
+pub fn complete(policy: Policy, _: NoLegacy) -> Policy {
     policy
 }

@@ -18,7 +18,7 @@ use crate::core::gate::MAX_CLAIMS;
 use crate::core::sequence::{MAX_STEPS, Sequence, SequenceIndex, Steps};
 use crate::core::sighting::{FlagMask, Port, Protocol, TcpFlags};
 
-/// Every packet is compared with all of them.
+/// Each packet is compared with all sequences.
 const MAX_SEQUENCES: usize = 256;
 const WITHIN: Duration = Duration::from_secs(5);
 
@@ -47,7 +47,7 @@ pub fn check(
                 Steps::Fixed(_) => at.field("steps").item(ordinal),
                 _ => at.field("changing").item(0),
             };
-            let text = format!("{step} is where tokens go and cannot be a step, use another");
+            let text = format!("{step} is a port of tokens and cannot be a step, use another");
             report.error(at, text);
         }
         let begins_alike = |other: &&Sequence| {
@@ -56,7 +56,7 @@ pub fn check(
         };
         if let Some(twin) = list.iter().find(begins_alike) {
             let (name, other) = (shape::quoted(name), shape::quoted(&twin.name));
-            let text = format!("sequences {name} and {other} begin alike to the end of one");
+            let text = format!("one of the sequences {name} and {other} begins with the other");
             report.error(at.field("steps"), format!("{text}, change a step"));
         }
         list.push(sequence);
@@ -80,7 +80,7 @@ fn sequence(
     let steps = raw.steps.as_deref().unwrap_or_default();
     let steps = shape::ports(steps, at.field("steps"), report);
     if raw.changing.is_some() {
-        changing::beside(raw, at, report);
+        changing::exclusions(raw, at, report);
         if let Some(Steps::OneTime(list)) = &changing {
             changing::weak_lines(list, raw, at.field("changing").item(0), report);
         }
@@ -96,12 +96,11 @@ fn sequence(
     }
     let opened = doors.find(&raw.opens, at.field("opens"), report);
     let range = Duration::from_millis(100)..=Duration::from_secs(600);
-    let (text, place) = (raw.within.as_deref(), at.field("within"));
-    let within = shape::span(text, WITHIN, range, place, "within", report);
+    let within = shape::span(raw.within.as_deref(), WITHIN, range, "within", at, report);
     if let Some(Steps::Rolling(rolling)) = &changing
         && within > rolling.period()
     {
-        report.error(place, "within is longer than the period, shorten it");
+        report.error(at.field("within"), "within is longer than the period, shorten it");
     }
     Sequence {
         name: name.to_owned(),
@@ -114,7 +113,7 @@ fn sequence(
     }
 }
 
-/// The files of lists, by their sequence. Each belongs to one.
+/// Returns the files of lists. No two sequences may share one.
 pub fn lists(
     raw: &Configuration,
     secrets: &Path,
@@ -126,7 +125,7 @@ pub fn lists(
     for (place, (ordinal, _, raw)) in (0..).zip(raw.sequences.iter()).take(MAX_SEQUENCES) {
         let Some(raw::Changing::OneTime(path)) = &raw.changing else { continue };
         if !seen.insert(path) {
-            let text = "another sequence uses this list, give each its own";
+            let text = "another sequence already uses this list, name another";
             report.error(at.entry(ordinal).field("changing").item(0), text);
         }
         lists.push((SequenceIndex(place), secrets.join(path)));
@@ -134,7 +133,7 @@ pub fn lists(
     lists
 }
 
-/// The targets that all of these doors have.
+/// Returns the targets of the doors, which must be the same for all.
 fn targets(
     opened: &[DoorIndex],
     doors: &Doors<'_>,
@@ -144,7 +143,7 @@ fn targets(
     let mut all = opened.iter().filter_map(|door| doors.list.get(usize::from(door.0)));
     let Some(first) = all.next() else { return Vec::new() };
     if let Some(other) = all.find(|door| door.targets != first.targets) {
-        let text = format!("doors {} and {} have other targets", first.name, other.name);
+        let text = format!("doors {} and {} have different targets", first.name, other.name);
         report.error(at, format!("{text}, write a sequence for each"));
     }
     first.targets.clone()
@@ -164,7 +163,7 @@ fn flags(
     let Some(raw) = raw else { return FlagMask::INITIAL_SYN };
     let mask = FlagMask { set: union(&raw.set), clear: union(&raw.clear) };
     if mask.set.intersects(mask.clear) {
-        report.error(at, "no segment has a flag both set and clear, remove it from one");
+        report.error(at, "a flag cannot be both set and clear, remove it from one");
     }
     if !steps.is_empty() && steps.iter().all(|step| step.protocol != Protocol::Tcp) {
         report.warn(at, "flags have no effect, the sequence has no tcp step");
@@ -185,7 +184,8 @@ fn union(flags: &[Flag]) -> TcpFlags {
     })
 }
 
-/// One packet may be the last step of several sequences at once.
+/// Checks how many doors one packet can open: it may be the last step of several
+/// sequences.
 fn claims(list: &[Sequence], at: Spot<'_>, report: &mut Report) {
     let mut opened: HashMap<Port, usize> = HashMap::new();
     for (ordinal, sequence) in list.iter().enumerate() {
@@ -195,7 +195,7 @@ fn claims(list: &[Sequence], at: Spot<'_>, report: &mut Report) {
         if *opened > MAX_CLAIMS {
             let text = format!("one packet to {last} would open more than {MAX_CLAIMS} doors");
             let at = at.entry(ordinal).field("opens");
-            report.error(at, format!("{text}, end some sequence elsewhere"));
+            report.error(at, format!("{text}, change the last step of a sequence"));
         }
     }
 }

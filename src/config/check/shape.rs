@@ -1,4 +1,4 @@
-//! Ranges of numbers and spans, and maps of names.
+//! Checks of numbers, spans, ports and names.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
@@ -12,10 +12,12 @@ use crate::config::raw::{self, Map};
 use crate::core::sighting::{Port, Protocol};
 use crate::core::{duration, name};
 
-/// How much of a text an error shows.
+/// The most characters of a text that an error shows.
 const MAX_SHOWN: usize = 64;
+/// The default of `max_skew`.
+const MAX_SKEW: Duration = Duration::from_secs(30);
 
-/// A text in quotes, on one line and not too long.
+/// Returns a text in quotes, on one line and cut if it is long.
 pub fn quoted(text: &str) -> String {
     match text.char_indices().nth(MAX_SHOWN) {
         None => format!("{text:?}"),
@@ -23,16 +25,15 @@ pub fn quoted(text: &str) -> String {
     }
 }
 
-/// Checks the names of a map: their shape, that there are at most `most`, and
-/// that none comes twice.
+/// Checks that a map has at most `most` names, all valid and none twice.
 pub fn names<T>(map: &Map<T>, kind: &str, most: usize, at: Spot<'_>, report: &mut Report) {
     let mut places: HashMap<&str, Place> = HashMap::new();
     for (ordinal, name, _) in map.iter() {
         let at = at.entry(ordinal);
         if !name::is_plain(name) {
             let name = quoted(name);
-            let shape = "a letter a-z, then up to 31 of a-z 0-9 _ and -";
-            report.error(at, format!("{kind} {name} must be called by {shape}"));
+            let rule = "use a letter a-z, then up to 31 of a-z 0-9 _ and -";
+            report.error(at, format!("invalid {kind} name {name}, {rule}"));
         }
         match places.entry(name) {
             Entry::Vacant(entry) => {
@@ -40,8 +41,7 @@ pub fn names<T>(map: &Map<T>, kind: &str, most: usize, at: Spot<'_>, report: &mu
             }
             Entry::Occupied(entry) => {
                 let (name, Place { line, column }) = (quoted(name), entry.get());
-                let text =
-                    format!("{kind} {name} stands at {line}:{column} already, rename one");
+                let text = format!("{kind} {name} is already at {line}:{column}, rename one");
                 report.error(at, text);
             }
         }
@@ -51,21 +51,22 @@ pub fn names<T>(map: &Map<T>, kind: &str, most: usize, at: Spot<'_>, report: &mu
     }
 }
 
-/// A number from 1 to `most`.
+/// Checks that the number of `field` is 1 to `most`. Returns it.
 pub fn number(number: u32, most: u32, field: &str, at: Spot<'_>, report: &mut Report) -> u32 {
     if !(1..=most).contains(&number) {
-        report.error(at, format!("{field} is {number}, must be 1 to {most}"));
+        report.error(at.field(field), format!("{field} is {number}, must be 1 to {most}"));
     }
     number
 }
 
-/// A span in `range`; `default` if it is not written.
+/// Returns the span of `field`, which must be in `range`; `default` if it is not
+/// written.
 pub fn span(
     text: Option<&str>,
     default: Duration,
     range: RangeInclusive<Duration>,
-    at: Spot<'_>,
     field: &str,
+    at: Spot<'_>,
     report: &mut Report,
 ) -> Duration {
     let Some(text) = text else { return default };
@@ -73,25 +74,42 @@ pub fn span(
     span.unwrap_or_else(|| {
         let (text, least, most) =
             (quoted(text), duration::Text(*range.start()), duration::Text(*range.end()));
-        report.error(
-            at,
-            format!("{field} is {text}, must be {least} to {most}, as in \"1m30s\""),
-        );
+        let text = format!("{field} is {text}, must be {least} to {most}, as in \"1m30s\"");
+        report.error(at.field(field), text);
         default
     })
 }
 
-/// Ports other than 0.
+/// Returns the span of the field `max_skew`.
+pub fn max_skew(text: Option<&str>, at: Spot<'_>, report: &mut Report) -> Duration {
+    let range = Duration::from_secs(1)..=Duration::from_secs(600);
+    span(text, MAX_SKEW, range, "max_skew", at, report)
+}
+
+/// Checks the name of an account.
+pub fn account(name: &str, at: Spot<'_>, report: &mut Report) {
+    if !name::is_account(name) {
+        let text = "must be 1 to 32 bytes of letters, digits, _ . and -, and not root";
+        report.error(at, format!("user {} {text}", quoted(name)));
+    }
+}
+
+/// Checks that a port is not 0.
+pub fn port(number: u16, at: Spot<'_>, report: &mut Report) {
+    if number == 0 {
+        report.error(at, "invalid port 0, use 1 to 65535");
+    }
+}
+
+/// Returns ports, none of which may be 0.
 pub fn ports(raw: &[raw::Port], at: Spot<'_>, report: &mut Report) -> Vec<Port> {
     let mut ports = Vec::with_capacity(raw.len());
-    for (ordinal, port) in raw.iter().enumerate() {
-        let (protocol, number) = match *port {
+    for (ordinal, raw) in raw.iter().enumerate() {
+        let (protocol, number) = match *raw {
             raw::Port::Tcp(number) => (Protocol::Tcp, number),
             raw::Port::Udp(number) => (Protocol::Udp, number),
         };
-        if number == 0 {
-            report.error(at.item(ordinal), "port 0 is no port, use 1 to 65535");
-        }
+        port(number, at.item(ordinal), report);
         ports.push(Port { protocol, number });
     }
     ports

@@ -1,8 +1,6 @@
 //! The stanza `spa`.
 #![forbid(unsafe_code)]
 
-use std::time::Duration;
-
 use super::keys::Keys;
 use super::shape;
 use crate::config::position::Spot;
@@ -13,13 +11,11 @@ use crate::core::policy;
 use crate::core::token::{GateKey, UserId};
 use crate::keyfile::KeyKind;
 
-const MAX_SKEW: Duration = Duration::from_secs(30);
-
-/// How tokens arrive.
-pub struct Spa {
-    /// As decisions need it.
+/// The stanza after its check.
+pub struct CheckedSpa {
+    /// The part for the policy.
     pub policy: Option<policy::Spa>,
-    /// The ids that users would have whose secret is a gate key.
+    /// The user ids of the gate keys, if they were used as secrets of users.
     pub gate_ids: Vec<UserId>,
 }
 
@@ -30,22 +26,13 @@ pub fn check(
     name: &str,
     keys: &mut Keys,
     report: &mut Report,
-) -> Spa {
-    let Some(raw) = raw else { return Spa { policy: None, gate_ids: Vec::new() } };
-    if raw.port == 0 {
-        report.error(at.field("port"), "port 0 is no port, use 1 to 65535");
-    }
-    let max_skew = shape::span(
-        raw.max_skew.as_deref(),
-        MAX_SKEW,
-        Duration::from_secs(1)..=Duration::from_secs(600),
-        at.field("max_skew"),
-        "max_skew",
-        report,
-    );
+) -> CheckedSpa {
+    let Some(raw) = raw else { return CheckedSpa { policy: None, gate_ids: Vec::new() } };
+    shape::port(raw.port, at.field("port"), report);
+    let max_skew = shape::max_skew(raw.max_skew.as_deref(), at, report);
     let at = at.field("gate_keys");
     if !(1..=2).contains(&raw.gate_keys.len()) {
-        report.error(at, "name one gate key, or two while clients change over, newest first");
+        report.error(at, "name one gate key, or two during a rotation, newest first");
     }
     let mut gate_keys = Vec::new();
     let mut gate_ids = Vec::new();
@@ -55,12 +42,12 @@ pub fn check(
         };
         let id = secret::id(&key);
         if gate_ids.contains(&id) {
-            report.error(at.item(ordinal), "this gate key is the other one again, remove it");
+            report.error(at.item(ordinal), "this gate key appears twice, remove one");
         }
         gate_ids.push(id);
         let key = GateKey::new(key);
         let server = key.server_id(name);
         gate_keys.push((key, server));
     }
-    Spa { policy: Some(policy::Spa { port: raw.port, gate_keys, max_skew }), gate_ids }
+    CheckedSpa { policy: Some(policy::Spa { port: raw.port, gate_keys, max_skew }), gate_ids }
 }

@@ -8,7 +8,7 @@ use super::doors::Doors;
 use super::keys::Keys;
 use super::legacy;
 use super::shape;
-use super::spa::Spa;
+use super::spa::CheckedSpa;
 use crate::config::authorized::{self, MAX_NETWORKS};
 use crate::config::date;
 use crate::config::position::Spot;
@@ -25,9 +25,9 @@ use crate::core::user::{PROOFS_PER_SECOND, User};
 use crate::keyfile::{self, KeyKind};
 
 const MAX_USERS: usize = 10_000;
-/// As many as the daemon may hold.
+/// The most leases of the whole daemon.
 const MAX_LEASES: u32 = 200_000;
-/// In bytes.
+/// Bytes.
 const MAX_NOTE: usize = 200;
 const MAX_PROOFS: u32 = 1_000;
 const LONGEST: Duration = Duration::from_secs(30 * 86_400);
@@ -37,7 +37,7 @@ pub fn check(
     raw: &Configuration,
     at: Spot<'_>,
     doors: &Doors<'_>,
-    spa: &Spa,
+    spa: &CheckedSpa,
     keys: &mut Keys,
     report: &mut Report,
 ) -> Vec<User> {
@@ -55,14 +55,14 @@ pub fn check(
         for id in user.credentials.iter().map(Credential::id) {
             let owner = *owners.entry(id).or_insert(name);
             if spa.gate_ids.contains(&id) {
-                let text = "this secret is a gate key, which all clients have, make another";
+                let text = "this secret is a gate key, which all clients have, create another";
                 report.error(at.field("credential"), text);
             } else if owner != name {
                 let owner = shape::quoted(owner);
-                let text = format!("user {owner} has the same key, give each user one");
+                let text = format!("user {owner} already has this key, give each user one");
                 report.error(at.field("credential"), text);
             } else if !own.insert(id) {
-                report.error(at.field("credential"), "the same key is there twice, remove one");
+                report.error(at.field("credential"), "this key appears twice, remove one");
             }
         }
         list.push(user);
@@ -89,16 +89,15 @@ fn user(
             .warn(at.field("doors"), format!("user {} may open no door", shape::quoted(name)));
     }
     let not_before =
-        time(raw.not_before.as_deref(), date::parse_begin, "not_before", at, report);
+        time(raw.not_before.as_deref(), date::parse_start, "not_before", at, report);
     let not_after = time(raw.not_after.as_deref(), date::parse_end, "not_after", at, report);
-    if let (Some(begin), Some(end)) = (not_before, not_after)
-        && begin > end
+    if let (Some(start), Some(end)) = (not_before, not_after)
+        && start > end
     {
-        report.error(at.field("not_after"), "not_after lies before not_before");
+        report.error(at.field("not_after"), "not_after is before not_before");
     }
-    let mut number = |raw: Option<u32>, default, most, field| {
-        let number = raw.unwrap_or(default);
-        shape::number(number, most, field, at.field(field), report)
+    let mut number = |written: Option<u32>, default, most, field| {
+        shape::number(written.unwrap_or(default), most, field, at, report)
     };
     let max_leases = number(raw.max_leases, 16, MAX_LEASES, "max_leases");
     let proofs_per_second =
@@ -118,7 +117,7 @@ fn user(
     }
 }
 
-/// The moment that `parse` makes of a field.
+/// Returns the time of a field, as `parse` reads it.
 fn time(
     text: Option<&str>,
     parse: fn(&str) -> Option<Wall>,
@@ -151,24 +150,24 @@ fn networks(raw: &[String], at: Spot<'_>, report: &mut Report) -> Networks {
 }
 
 fn longest(text: Option<&str>, at: Spot<'_>, report: &mut Report) -> Option<Duration> {
-    let (field, range) = ("max_open_for", Duration::from_secs(1)..=LONGEST);
+    let range = Duration::from_secs(1)..=LONGEST;
     text?;
-    Some(shape::span(text, LONGEST, range, at.field(field), field, report))
+    Some(shape::span(text, LONGEST, range, "max_open_for", at, report))
 }
 
 fn note(raw: &str, at: Spot<'_>, report: &mut Report) -> String {
     if raw.len() > MAX_NOTE || raw.chars().any(printable::is_unprintable) {
-        let text = format!("a note is one line of at most {MAX_NOTE} bytes");
+        let text = format!("note must be one line of at most {MAX_NOTE} bytes");
         report.error(at.field("note"), text);
     } else if keyfile::looks_like_key(raw) {
-        let text =
-            "this seems to be a key: keys belong into files, replace it, it has been seen";
+        let text = "this seems to be a key: store keys in files, and replace this one, it may \
+                    have been seen";
         report.error(at.field("note"), text);
     }
     raw.to_owned()
 }
 
-/// Empty when something is wrong, which is reported then.
+/// Returns the credentials of a user; none after an error.
 fn credentials(
     raw: &raw::Credential,
     at: Spot<'_>,
@@ -195,20 +194,20 @@ fn credentials(
     }
 }
 
-/// Whether tokens by it are in the format of spa(7).
+/// Whether its tokens have the format of spa(7).
 const fn is_native(credential: &raw::Credential) -> bool {
     !matches!(credential, raw::Credential::Fwknop { .. } | raw::Credential::Pyknock(_))
 }
 
 fn ed25519(text: &str, at: Spot<'_>, report: &mut Report) -> Option<Credential> {
     let Some(public) = keyfile::public_from_text(text) else {
-        // Not shown: someone may have put the private key here.
-        report.error(at, "a public key must be the base64 of 32 bytes");
+        // Not shown: someone may have written the private key.
+        report.error(at, "a public key must be 32 bytes in base64");
         return None;
     };
     let key = Ed25519::new(&public);
     if key.is_err() {
-        report.error(at, "this public key is weak, anybody could sign for it");
+        report.error(at, authorized::WEAK);
     }
     key.ok().map(Credential::from)
 }

@@ -1,9 +1,9 @@
-//! Which fixed sequences are too easy to find.
+//! Weak sequences.
 #![forbid(unsafe_code)]
 
 use crate::core::sighting::Port;
 
-/// Why a scan, or a guess, would find this sequence.
+/// Returns why a scan, or a guess, would find a sequence.
 #[must_use]
 pub fn weakness(steps: &[Port]) -> Option<&'static str> {
     let every = |holds: fn(u16, u16) -> bool| {
@@ -14,11 +14,11 @@ pub fn weakness(steps: &[Port]) -> Option<&'static str> {
     } else if every(|one, next| one == next) {
         Some("all its steps go to one port")
     } else if every(|one, next| one <= next) {
-        Some("its ports only rise, as those of a scan")
+        Some("its ports only rise, as in a scan")
     } else if every(|one, next| one >= next) {
-        Some("its ports only fall, as those of a scan")
+        Some("its ports only fall, as in a scan")
     } else if !every(|one, next| one.abs_diff(next) != 1) {
-        Some("two ports that follow one another are neighbours")
+        Some("two consecutive ports are neighbours")
     } else {
         None
     }

@@ -48,7 +48,7 @@ impl Runner {
     /// # Errors
     /// When its account is missing, or has root's rights.
     pub fn of(config: &Config, foreground: bool) -> Result<Option<Self>, Error> {
-        let Some(config::Runner { user, .. }) = &config.runner else { return Ok(None) };
+        let Some(config::RunnerConfig { user, .. }) = &config.runner else { return Ok(None) };
         // Without root's rights nobody can become another.
         let is_trial = !config.firewall.backend().enforces && !nix::unistd::geteuid().is_root();
         let account = if is_trial { None } else { Some(Account::named(user)?) };

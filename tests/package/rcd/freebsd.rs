@@ -81,7 +81,7 @@ fn a_start_without_a_configuration_says_how_to_make_one() {
     let stage = machine();
     stage.remove_configuration();
     let expected = format!(
-        "warning: cannot read {0}, make it with: knockctl setup -f {0}\n",
+        "warning: cannot read {0}, create it with: knockctl setup -f {0}\n",
         config(&stage)
     );
     assert_eq!(service(&stage, "start"), (false, expected));

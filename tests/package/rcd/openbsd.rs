@@ -82,7 +82,7 @@ fn without_a_configuration_the_log_says_what_to_do() {
     let (good, said) = rcctl(&stage, "start");
     assert!(!good && !said.contains("FLAGS\n"), "{said}");
     let (_, logged) = said.split_once("logged: ").unwrap();
-    assert!(logged.contains("make it with knockctl setup FLAGS: "), "{said}");
+    assert!(logged.contains("create it with knockctl setup FLAGS: "), "{said}");
 }
 
 /// A process under a name of its own; ends when dropped.

@@ -1,5 +1,4 @@
-//! What the daemon around the decisions needs: interfaces, the firewall,
-//! directories.
+//! The fields `interfaces`, `firewall` and `directories`.
 #![forbid(unsafe_code)]
 
 use std::collections::HashSet;
@@ -14,30 +13,29 @@ use crate::core::interface::{Selection, Selector};
 use crate::core::{name, printable};
 use crate::firewall::{Backend, Choice, NATIVE};
 
-/// The account that packages make.
-const USER: &str = "_knockd";
+/// The default account of the engine.
+pub const USER: &str = "_knockd";
 
-/// The interfaces to watch; those with a default route unless written.
+/// Returns the interfaces to capture on. The default is those with a default route.
 pub fn interfaces(
     raw: &raw::Configuration,
     at: Spot<'_>,
     report: &mut Report,
 ) -> Vec<Selection> {
     let default = [String::from("egress")];
-    let watched = raw.interfaces.as_deref().unwrap_or(&default);
+    let names = raw.interfaces.as_deref().unwrap_or(&default);
     let required = &raw.required_interfaces;
-    if watched.is_empty() {
-        report
-            .error(at.field("interfaces"), "no interface to watch, name one or egress or any");
+    if names.is_empty() {
+        report.error(at.field("interfaces"), "no interface, name one, or egress or any");
     }
-    interface_names(watched, at.field("interfaces"), report);
+    interface_names(names, at.field("interfaces"), report);
 
     let at = at.field("required_interfaces");
     interface_names(required, at, report);
     for (ordinal, name) in required.iter().enumerate() {
-        if !watched.contains(name) {
+        if !names.contains(name) {
             let name = shape::quoted(name);
-            let text = format!("interface {name} is required, name it in interfaces too");
+            let text = format!("interface {name} is required, add it to interfaces");
             report.error(at.item(ordinal), text);
         }
     }
@@ -49,7 +47,7 @@ pub fn interfaces(
         },
         required: required.contains(name),
     };
-    watched.iter().map(interface).collect()
+    names.iter().map(interface).collect()
 }
 
 fn interface_names(names: &[String], at: Spot<'_>, report: &mut Report) {
@@ -64,7 +62,7 @@ fn interface_names(names: &[String], at: Spot<'_>, report: &mut Report) {
     }
 }
 
-/// The firewall; the system's own unless written.
+/// Returns the firewall. The default is that of the system.
 pub fn firewall(raw: Option<&Choice>, at: Spot<'_>, report: &mut Report) -> Choice {
     let Some(choice) = raw else {
         return NATIVE.default.clone().unwrap_or_else(|why| {
@@ -78,7 +76,7 @@ pub fn firewall(raw: Option<&Choice>, at: Spot<'_>, report: &mut Report) -> Choi
     choice.clone()
 }
 
-/// Nothing is asked of a firewall that it cannot do.
+/// Checks that the firewall can do what the configuration asks for.
 pub fn abilities(
     raw: &raw::Configuration,
     at: Spot<'_>,
@@ -90,30 +88,31 @@ pub fn abilities(
         ("enable_pf", raw.enable_pf && !backend.counts_references),
     ] {
         if asked {
-            let text = format!("{} knows no {field}, remove it", backend.title);
+            let text = format!("{} does not support {field}, remove it", backend.title);
             report.error(at.field(field), text);
         }
     }
 }
 
-/// The directories; secrets lie beside the configuration unless written.
+/// Returns the directories. The default for secrets is relative to `base`, the
+/// directory of the configuration.
 pub fn directories(
     raw: &raw::Directories,
     at: Spot<'_>,
-    beside: &Path,
+    base: &Path,
     report: &mut Report,
 ) -> Directories {
     let mut directory = |field: &str, written: &Option<String>, default: PathBuf| {
         let Some(path) = written else { return default };
         if !Path::new(path).is_absolute() || path.chars().any(printable::is_unprintable) {
             let path = shape::quoted(path);
-            let text = format!("directory {path} must begin with a slash and be printable");
+            let text = format!("directory {path} must be an absolute printable path");
             report.error(at.field("directories").field(field), text);
         }
         PathBuf::from(path)
     };
     let directories = Directories {
-        secrets: directory("secrets", &raw.secrets, beside.join("knockd")),
+        secrets: directory("secrets", &raw.secrets, base.join("knockd")),
         state: directory("state", &raw.state, PathBuf::from("/var/db/knockd")),
         run: directory("run", &raw.run, PathBuf::from("/var/run/knockd")),
     };
@@ -125,19 +124,9 @@ pub fn directories(
     ] {
         for (other, _) in others.iter().filter(|(_, taken)| *taken == path) {
             let path = shape::quoted(&path.to_string_lossy());
-            let text = format!("directory {path} is {other} already, name another");
+            let text = format!("directory {path} is already used for {other}, name another");
             report.error(at.field(field), text);
         }
     }
     directories
-}
-
-/// The account of the process that meets packets.
-pub fn user(written: Option<&str>, at: Spot<'_>, report: &mut Report) -> String {
-    let name = written.unwrap_or(USER);
-    if !name::is_account(name) {
-        let text = "must be 1 to 32 bytes of letters, digits, _ . and -, and not root";
-        report.error(at, format!("user {} {text}", shape::quoted(name)));
-    }
-    name.to_owned()
 }
