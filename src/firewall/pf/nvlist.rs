@@ -122,11 +122,11 @@ pub fn number(packed: &[u8], name: &str) -> Option<u64> {
 
 /// The byte order of a packed list.
 #[derive(Clone, Copy)]
-struct Order {
+struct ByteOrder {
     big: bool,
 }
 
-impl Order {
+impl ByteOrder {
     fn u64(self, bytes: [u8; 8]) -> u64 {
         if self.big { u64::from_be_bytes(bytes) } else { u64::from_le_bytes(bytes) }
     }
@@ -138,12 +138,12 @@ impl Order {
 
 /// The pair `name` of the outermost list: its type, its data and its byte
 /// order. Each turn takes at least a header off `rest`, so the loop ends.
-fn find<'a>(packed: &'a [u8], name: &str) -> Option<(u8, &'a [u8], Order)> {
+fn find<'a>(packed: &'a [u8], name: &str) -> Option<(u8, &'a [u8], ByteOrder)> {
     let (header, mut rest) = packed.split_at_checked(HEADER)?;
     if header[0] != MAGIC {
         return None;
     }
-    let order = Order { big: header[2] & BIG_ENDIAN != 0 };
+    let order = ByteOrder { big: header[2] & BIG_ENDIAN != 0 };
     let mut depth = 0_usize;
     while !rest.is_empty() {
         let (header, after) = rest.split_at_checked(HEADER)?;
