@@ -1,4 +1,4 @@
-//! Starts the other processes, and notices their end.
+//! The keeper and the engines, as child processes.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,14 +18,14 @@ use crate::message::parent::{FromKeeper, ToKeeper};
 use crate::process::Role;
 use crate::{faults, sys};
 
-/// This program, as it is started again.
+/// This program, to start it in another role.
 #[derive(Debug, Clone)]
 pub struct Program {
     path: PathBuf,
 }
 
 impl Program {
-    /// The program that runs.
+    /// The running program.
     ///
     /// # Errors
     /// When the system does not know.
@@ -33,14 +33,14 @@ impl Program {
         Ok(Self { path: sys::program()? })
     }
 
-    /// Where it lies.
+    /// Its path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Starts it in a process group of its own: what a terminal sends is for
-    /// the parent alone.
+    /// Starts it in a process group of its own: signals of a terminal reach only
+    /// the parent.
     ///
     /// # Errors
     /// The system's.
@@ -52,7 +52,7 @@ impl Program {
     }
 }
 
-/// The processes that were started, and have not been buried.
+/// All children that were not reaped yet.
 pub struct Children {
     program: Program,
     keeper: Option<(Child, Channel<UnixStream>)>,
@@ -61,49 +61,49 @@ pub struct Children {
 
 struct Engine {
     child: Child,
-    /// We killed it: how it ended is no news.
+    /// Whether we killed it: then its exit status is not logged.
     is_killed: bool,
 }
 
 impl Engine {
     fn kill(&mut self) {
         self.is_killed = true;
-        // One that ended by itself is reaped all the same.
+        // This fails for one that ended by itself, which is reaped later.
         drop(self.child.kill());
     }
 }
 
 impl Children {
-    /// None yet.
+    /// No children.
     #[must_use]
     pub const fn new(program: Program) -> Self {
         Self { program, keeper: None, engines: BTreeMap::new() }
     }
 
-    /// What they are.
+    /// The program that they run.
     #[must_use]
     pub const fn program(&self) -> &Program {
         &self.program
     }
 
-    /// What to wait on for the keeper.
+    /// The keeper's channel, to wait on.
     #[must_use]
     pub fn keeper(&self) -> Option<&Channel<UnixStream>> {
         self.keeper.as_ref().map(|(_, channel)| channel)
     }
 
-    /// Starts a keeper, and tells it how.
+    /// Starts a keeper, and sends it `start`.
     ///
     /// # Errors
     /// The system's.
     pub fn start_keeper(&mut self, start: &ToKeeper, lock: OwnedFd) -> Result<(), Broken> {
         let (mut channel, theirs) = Channel::pair(MAX_BLOB)?;
-        // It speaks to the one who typed the command until it is ready, and
-        // then leaves that, unless in the foreground.
+        // It reports to the terminal until it is ready, and longer in the
+        // foreground.
         let child = self.program.start(Role::Keeper, theirs, Stdio::inherit())?;
-        let told = channel.send(start, Some(lock));
+        let sent = channel.send(start, Some(lock));
         self.keeper = Some((child, channel));
-        told
+        sent
     }
 
     /// Starts an engine; its channel came with the keeper's last message.
@@ -125,43 +125,43 @@ impl Children {
         }
     }
 
-    /// Tells the keeper something; whether there is one to hear it.
-    pub fn tell(&mut self, message: &ToKeeper) -> bool {
+    /// Sends the keeper a message. Returns whether there is a keeper to receive it.
+    pub fn send(&mut self, message: &ToKeeper) -> bool {
         self.keeper.as_mut().is_some_and(|(_, channel)| channel.send(message, None).is_ok())
     }
 
-    /// Gives the keeper a descriptor; whether there is one to have it.
+    /// The same, with a descriptor.
     pub fn hand_over(&mut self, message: &ToKeeper, descriptor: OwnedFd) -> bool {
         let keeper = self.keeper.as_mut();
         keeper.is_some_and(|(_, channel)| channel.send(message, Some(descriptor)).is_ok())
     }
 
-    /// What the keeper says next.
+    /// The keeper's next message, if one has arrived.
     ///
     /// # Errors
-    /// When it is gone, or not the keeper that we know.
+    /// [`Broken`]: the keeper died or misbehaved.
     pub fn recv(&mut self) -> Result<Option<FromKeeper>, Broken> {
         self.keeper.as_mut().map_or(Ok(None), |(_, channel)| channel.recv())
     }
 
-    /// Makes sure that the keeper is dead, and its engines too: they would
-    /// decide for nobody. Returns how it ended.
-    pub fn bury_keeper(&mut self) -> Option<ExitStatus> {
+    /// Kills and reaps the keeper, and kills its engines, which nobody would serve.
+    /// Returns the keeper's exit status.
+    pub fn end_keeper(&mut self) -> Option<ExitStatus> {
         let (mut keeper, channel) = self.keeper.take()?;
         drop(channel);
-        // One that is ending ends as it began to; its channel closes a moment
-        // before it is gone.
+        // A keeper that exits keeps its status; its channel closes a moment before
+        // it is gone.
         drop(keeper.kill());
         self.engines.values_mut().for_each(Engine::kill);
         keeper.wait().ok()
     }
 
-    /// Lets go of engines that ended, and says of those that died how.
+    /// Reaps engines that ended, and logs how those that died did.
     pub fn reap(&mut self, log: &Log) {
         self.engines.retain(|_, engine| match engine.child.try_wait() {
             Ok(None) => true,
             Ok(Some(status)) => {
-                // One that was dying already dies as it began to.
+                // It may have died by itself before we killed it.
                 let is_ours =
                     engine.is_killed && status.signal() == Some(Signal::SIGKILL as i32);
                 if !status.success() && !is_ours {
@@ -173,7 +173,7 @@ impl Children {
         });
     }
 
-    /// Kills all of them, without ceremony.
+    /// Kills and reaps all of them.
     pub fn kill_all(&mut self) {
         let keeper = self.keeper.take().map(|(child, _)| child);
         let engines = std::mem::take(&mut self.engines).into_values();

@@ -1,4 +1,5 @@
-//! What rc sees: starts the others, and shuts what a dead keeper left open.
+//! The process that rc sees: starts the others, and deletes the entries that a
+//! dead keeper leaves.
 
 mod children;
 mod owned;
@@ -30,24 +31,25 @@ use children::{Children, Program};
 use owned::Owned;
 use runner::Runner;
 
-/// How long a keeper may take to shut everything before it is killed and
-/// the parent does it.
+/// How long a keeper may take to close all doors. Then the parent kills it and
+/// deletes its entries.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Becomes the parent; returns when the daemon ends. Through `command` waits
-/// the command that was typed, until the daemon is ready.
+/// Runs the parent until the daemon ends. The command that started it waits on
+/// `command` until the daemon is ready.
 ///
 /// # Errors
-/// What keeps the daemon from starting, or from ending well.
+/// Why the daemon cannot start, or cannot close all doors.
 pub fn run(
     options: &Options,
     config: &Config,
     command: Option<OwnedFd>,
 ) -> Result<(), Failure> {
-    // A process that was split off locks nothing that the other one did.
+    // Locks of memory are not inherited by fork(2).
     confine::lock_memory();
     let pidfile = options.pidfile.as_deref().map(Pidfile::write).transpose();
-    let pidfile = pidfile.map_err(|error| Failure::new("cannot keep the process id", error))?;
+    let pidfile =
+        pidfile.map_err(|error| Failure::new("cannot write the process ID", error))?;
     let locks = Locks::take(&config.directories.run)
         .map_err(|error| Failure::Because(error.to_string()))?;
     let program =
@@ -69,10 +71,10 @@ pub fn run(
     end
 }
 
-/// Everything that the parent is.
+/// The parent's state.
 struct Parent {
     children: Children,
-    /// The one that runs commands, where doors have some.
+    /// The process that runs commands, if a door has one.
     runner: Option<Runner>,
     owned: Owned,
     tables: Tables,
@@ -80,22 +82,22 @@ struct Parent {
     signals: Signals,
     waiter: Waiter,
     locks: Locks,
-    /// The last configuration that was in force.
+    /// The configuration for the next keeper.
     files: Zeroizing<Vec<u8>>,
     foreground: bool,
     verbose: bool,
-    /// Whom to tell that the daemon is ready.
+    /// Closed when the daemon is ready.
     command: Option<OwnedFd>,
-    /// Whether some keeper was ever ready.
+    /// Whether a keeper was ever ready.
     was_ready: bool,
     backoff: Backoff,
     /// How many keepers died.
     deaths: u32,
-    /// When to start a keeper in place of one that died.
+    /// When to replace a keeper that died.
     restart: Option<Monotonic>,
     /// SIGHUP came while there was no keeper.
     wants_reload: bool,
-    /// Told to stop; when patience ends.
+    /// Set when the daemon stops: until when the keeper may take.
     stop: Option<Monotonic>,
 }
 
@@ -106,7 +108,7 @@ enum Who {
     Keeper,
 }
 
-/// What a turn of the loop comes to.
+/// How a turn of the loop ends.
 enum Turn {
     GoOn,
     End(Result<(), Failure>),
@@ -122,7 +124,7 @@ impl Parent {
     ) -> Result<Self, Failure> {
         let cannot = |error| Failure::new("cannot use the firewall", error);
         let mut firewall = config.firewall.open().map_err(cannot)?;
-        // It must work in the moment when a keeper dies.
+        // It must work at the moment when a keeper dies.
         let _ = firewall.status().map_err(cannot)?;
         let signals =
             Signals::new().map_err(|error| Failure::new("cannot listen to signals", error))?;
@@ -153,7 +155,7 @@ impl Parent {
     fn supervise(&mut self) -> Result<(), Failure> {
         self.start_keeper().map_err(|error| Failure::new("cannot start the keeper", error))?;
         if let Ok(now) = sys::now() {
-            self.look_after_runner(now.monotonic);
+            self.supervise_runner(now.monotonic);
         }
         loop {
             match self.turn() {
@@ -163,7 +165,7 @@ impl Parent {
                     return end;
                 }
                 Err(error) => {
-                    // Nobody would look after the doors: they are shut now.
+                    // No process would close the doors later.
                     self.children.kill_all();
                     if let Ok(now) = sys::now() {
                         self.shut(now.monotonic);
@@ -191,10 +193,10 @@ impl Parent {
         let is_ready = |who| ready.iter().any(|ready| ready.who == who);
         let now = sys::now()?.monotonic;
         if is_ready(Who::Signals) {
-            self.obey(now);
+            self.dispatch_signals(now);
         }
         if is_ready(Who::Keeper)
-            && let Some(end) = self.listen(now)?
+            && let Some(end) = self.dispatch_keeper(now)?
         {
             return Ok(Turn::End(end));
         }
@@ -211,12 +213,12 @@ impl Parent {
                 self.restart = Some(self.backoff.after_death(now));
             }
         }
-        self.look_after_runner(now);
+        self.supervise_runner(now);
         Ok(Turn::GoOn)
     }
 
-    /// Ends without the keeper, which has had its time, or which died before
-    /// and left nothing to shut but what was stuck.
+    /// Ends the daemon: the keeper is late, or died before and left only entries
+    /// that could not be deleted.
     fn give_up(&mut self, now: Monotonic) -> Result<(), Failure> {
         let is_stuck = self.children.keeper().is_some();
         self.children.kill_all();
@@ -227,35 +229,34 @@ impl Parent {
         if is_stuck || self.tables.stuck() > 0 { Err(Failure::Said) } else { Ok(()) }
     }
 
-    /// Does what signals asked for.
-    fn obey(&mut self, now: Monotonic) {
+    /// Does what signals ask for.
+    fn dispatch_signals(&mut self, now: Monotonic) {
         let asked = self.signals.take();
         if asked.reload {
-            self.wants_reload = !self.children.tell(&ToKeeper::Reload);
+            self.wants_reload = !self.children.send(&ToKeeper::Reload);
         }
         if asked.stop && self.stop.is_none() {
-            // Who starts another daemon now waits for our end, and is not
-            // refused.
+            // Another daemon that starts now waits for our end, and is not refused.
             self.locks.leave();
-            // One that is dying cannot be told, and is buried in its turn.
+            // A keeper that is dying receives nothing; its end is noticed later.
             let has_keeper = self.children.keeper().is_some();
-            self.children.tell(&ToKeeper::Stop);
+            self.children.send(&ToKeeper::Stop);
             self.stop = Some(if has_keeper { now + PATIENCE } else { now });
         }
     }
 
-    /// Hears the keeper out. Returns the daemon's end, if this is it.
-    fn listen(&mut self, now: Monotonic) -> io::Result<Option<Result<(), Failure>>> {
+    /// Dispatches the keeper's messages. Returns how the daemon ends, if it does.
+    fn dispatch_keeper(&mut self, now: Monotonic) -> io::Result<Option<Result<(), Failure>>> {
         loop {
             match self.children.recv() {
-                Ok(Some(message)) => self.heed(message)?,
+                Ok(Some(message)) => self.dispatch(message)?,
                 Ok(None) => return Ok(None),
-                Err(broken) => return Ok(self.bury(&broken, now)),
+                Err(broken) => return Ok(self.lose_keeper(&broken, now)),
             }
         }
     }
 
-    fn heed(&mut self, message: FromKeeper) -> io::Result<()> {
+    fn dispatch(&mut self, message: FromKeeper) -> io::Result<()> {
         match message {
             FromKeeper::Ready => self.be_ready()?,
             FromKeeper::Table { index, table } => {
@@ -283,28 +284,28 @@ impl Parent {
         Ok(())
     }
 
-    /// The first time, lets the waiting command return.
+    /// Lets the waiting command return, the first time.
     fn be_ready(&mut self) -> io::Result<()> {
         self.was_ready = true;
         if let Some(command) = self.command.take() {
             sys::detach(&command)?;
         }
         if std::mem::take(&mut self.wants_reload) {
-            self.wants_reload = !self.children.tell(&ToKeeper::Reload);
+            self.wants_reload = !self.children.send(&ToKeeper::Reload);
         }
         Ok(())
     }
 
-    /// The keeper is gone: shuts what it left, and has another started,
-    /// unless it was to end. Returns the daemon's end, if this is it.
-    fn bury(&mut self, broken: &Broken, now: Monotonic) -> Option<Result<(), Failure>> {
-        let status = self.children.bury_keeper();
+    /// Deletes what the keeper left, and has another one started, unless the daemon
+    /// stops. Returns how the daemon ends, if it does.
+    fn lose_keeper(&mut self, broken: &Broken, now: Monotonic) -> Option<Result<(), Failure>> {
+        let status = self.children.end_keeper();
         if let Some(runner) = &mut self.runner {
             runner.leave(now);
         }
         let shut = self.shut(now);
         let ended_well = status.is_some_and(|status| status.success());
-        // One that fails at the start says why; one that is killed cannot.
+        // A keeper that fails at the start reports why; one that is killed cannot.
         if !ended_well
             && (self.was_ready || status.is_none_or(|status| status.code().is_none()))
         {
@@ -320,8 +321,7 @@ impl Parent {
         None
     }
 
-    /// Takes out every entry that is ours. What cannot be taken out is tried
-    /// again.
+    /// Deletes every entry that is ours. What cannot be deleted is tried again.
     fn shut(&mut self, now: Monotonic) -> usize {
         let ours = self.owned.take();
         for slot in &ours {

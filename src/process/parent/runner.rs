@@ -1,5 +1,5 @@
-//! The runner, from the parent's side: started for a keeper, outlives it for
-//! as long as it may, and is replaced when it dies.
+//! The runner as a child process: started for a keeper, replaced when it dies,
+//! and ended some time after its keeper.
 
 use std::os::fd::OwnedFd;
 use std::process::{Child, Stdio};
@@ -21,24 +21,24 @@ use crate::sys;
 use crate::sys::confine::{Account, Error};
 use crate::sys::wait::Wish;
 
-/// How long a runner may go on without a keeper before it is killed: it ends
-/// by itself before, unless it is stuck.
+/// How long a runner may live without a keeper before it is killed. Unless it is
+/// stuck, it ends by itself before.
 const PATIENCE: Duration = LAST_PATIENCE.saturating_add(Duration::from_secs(2));
 
 /// The process that runs commands.
 pub struct Runner {
-    /// Whom it becomes; none where nothing is at stake.
+    /// The account that it becomes; none if the firewall only pretends.
     account: Option<Account>,
     foreground: bool,
-    /// What the keeper knows the last one by.
+    /// The number of the last one, as the keeper knows it.
     id: u32,
     child: Option<Child>,
-    /// We killed it: how it ended is no news.
+    /// Whether we killed it: then its exit status is not logged.
     is_killed: bool,
     backoff: Backoff,
-    /// Until when another is not started.
-    rest: Option<Monotonic>,
-    /// When it is killed, for its keeper is gone.
+    /// No other is started before then.
+    restart: Option<Monotonic>,
+    /// When to kill it, after its keeper is gone.
     end: Option<Monotonic>,
 }
 
@@ -49,7 +49,7 @@ impl Runner {
     /// When its account is missing, or has root's rights.
     pub fn of(config: &Config, foreground: bool) -> Result<Option<Self>, Error> {
         let Some(config::RunnerConfig { user, .. }) = &config.runner else { return Ok(None) };
-        // Without root's rights nobody can become another.
+        // Only root can become another account.
         let is_trial = !config.firewall.backend().enforces && !nix::unistd::geteuid().is_root();
         let account = if is_trial { None } else { Some(Account::named(user)?) };
         if let Some(account) = account {
@@ -63,17 +63,16 @@ impl Runner {
             child: None,
             is_killed: false,
             backoff: Backoff::default(),
-            rest: None,
+            restart: None,
             end: None,
         }))
     }
 
-    /// Starts one. Returns what to call it, and the keeper's end of its
-    /// channel.
+    /// Starts one. Returns its number, and the keeper's end of its channel.
     fn start(&mut self, program: &Program) -> Result<(u32, OwnedFd), Broken> {
         let (mut channel, theirs) = Channel::pair(0)?;
         let account = self.account.map(|account| (account.uid.as_raw(), account.gid.as_raw()));
-        // It is read by nobody yet, and there is room for it.
+        // Nobody reads it yet, but the socket has room for it.
         channel.send(&ToRunner::Start { foreground: self.foreground, account }, None)?;
         let stderr = if self.foreground { Stdio::inherit() } else { Stdio::null() };
         self.child = Some(program.start(Role::Runner, theirs, stderr)?);
@@ -83,7 +82,7 @@ impl Runner {
         Ok((self.id, channel.into_socket().into()))
     }
 
-    /// Lets go of one that ended, and says how it did unless that was well.
+    /// Reaps one that ended, and logs how, unless it succeeded.
     pub fn reap(&mut self, now: Monotonic, log: &Log) {
         let Some(child) = &mut self.child else { return };
         let status = match child.try_wait() {
@@ -93,8 +92,8 @@ impl Runner {
         };
         self.child = None;
         if self.end.take().is_none() {
-            // Its keeper was there, so it had no reason to end.
-            self.rest = Some(self.backoff.after_death(now));
+            // Its keeper lives, so it had no reason to end.
+            self.restart = Some(self.backoff.after_death(now));
         }
         if status.code() == Some(UNTOLD.into()) {
             log.write(&Event::CommandsUntold);
@@ -103,7 +102,7 @@ impl Runner {
         }
     }
 
-    /// Kills one that goes on for too long without a keeper.
+    /// Kills one that lives too long without a keeper.
     fn kill_overdue(&mut self, now: Monotonic, log: &Log) {
         if !self.is_killed && self.end.is_some_and(|end| end <= now) {
             self.kill_any();
@@ -111,14 +110,14 @@ impl Runner {
         }
     }
 
-    /// Kills the one that is called `id`, if it is still there.
+    /// Kills number `id`, if it is still there.
     pub fn kill(&mut self, id: u32) {
         if self.id == id {
             self.kill_any();
         }
     }
 
-    /// Kills it. One that ended by itself is reaped all the same.
+    /// Kills it.
     fn kill_any(&mut self) {
         self.is_killed = true;
         if let Some(child) = &mut self.child {
@@ -126,29 +125,28 @@ impl Runner {
         }
     }
 
-    /// Its keeper is gone, and it has its time from now on.
+    /// Gives it [`PATIENCE`] from now on, because its keeper is gone.
     pub fn leave(&mut self, now: Monotonic) {
         if self.child.is_some() {
             self.end.get_or_insert(now + PATIENCE);
         }
     }
 
-    /// When there is something to do; `may_start` tells whether starting one
-    /// may be it.
+    /// When there is something to do. `may_start` is whether one may be started.
     pub fn next_deadline(&self, may_start: bool) -> Option<Monotonic> {
-        let rest = self.rest.filter(|_| may_start && self.child.is_none());
+        let restart = self.restart.filter(|_| may_start && self.child.is_none());
         let end = self.end.filter(|_| !self.is_killed);
-        [end, rest].into_iter().flatten().min()
+        [end, restart].into_iter().flatten().min()
     }
 
-    /// Whether one is to be started now.
+    /// Whether one is due to be started.
     fn is_wanted(&self, now: Monotonic) -> bool {
-        self.child.is_none() && self.rest.is_none_or(|rest| rest <= now)
+        self.child.is_none() && self.restart.is_none_or(|due| due <= now)
     }
 }
 
-/// Whether runner and engine are two accounts: else a command could send
-/// signals to the engine, and worse. Two names may be one.
+/// Fails unless runner and engine are two accounts: a command could send signals
+/// to the engine, and worse. Two names may be one account.
 fn check_other(runner: (&str, Account), engine: (&str, Account)) -> Result<(), Error> {
     let ((runner, one), (engine, other)) = (runner, engine);
     if one.uid != other.uid {
@@ -159,9 +157,8 @@ fn check_other(runner: (&str, Account), engine: (&str, Account)) -> Result<(), E
 }
 
 impl Parent {
-    /// Sees to it that a keeper has a runner, and that none stays without a
-    /// keeper.
-    pub(super) fn look_after_runner(&mut self, now: Monotonic) {
+    /// Keeps a runner alive as long as there is a keeper.
+    pub(super) fn supervise_runner(&mut self, now: Monotonic) {
         let Some(runner) = &mut self.runner else { return };
         runner.reap(now, &self.log);
         runner.kill_overdue(now, &self.log);
@@ -169,20 +166,19 @@ impl Parent {
             return;
         }
         match runner.start(self.children.program()) {
-            // A keeper that is dying is buried in its turn, and the runner
-            // finds its channel closed.
+            // If the keeper is dying, the runner finds its channel closed.
             Ok((id, channel)) => {
                 let _ = self.children.hand_over(&ToKeeper::Runner { id }, channel);
             }
             Err(error) => {
                 self.log.write(&Event::CannotStart { what: "the runner", error: &error });
-                runner.rest = Some(runner.backoff.after_death(now));
+                runner.restart = Some(runner.backoff.after_death(now));
             }
         }
     }
 
-    /// Waits for the runner to work off what the keeper left, and ends it when
-    /// its time is over.
+    /// Waits until the runner has run what the keeper left, and kills it when it is
+    /// late.
     pub(super) fn end_runner(&mut self) {
         let Some(mut runner) = self.runner.take() else { return };
         while let Ok(now) = sys::now() {
