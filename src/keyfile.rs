@@ -5,19 +5,17 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
-use std::fs::{DirBuilder, File, Metadata, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use base64ct::{Base64, Encoding};
-use nix::libc;
-use nix::unistd::geteuid;
 use zeroize::Zeroizing;
 
 use crate::core::printable::is_unprintable;
 use crate::core::text::unmarked;
-use crate::sys::ours::{self, Fault};
+use crate::sys::ours::{self, Fault, Unread};
 
 /// The most bytes of a key file.
 pub const MAX_LENGTH: usize = 4096;
@@ -84,11 +82,12 @@ pub struct KeyFileError {
 
 #[derive(Debug)]
 enum What {
-    System(&'static str, io::Error),
+    /// The system failed to do this to that.
+    System(&'static str, &'static str, io::Error),
     Irregular,
     NoDirectory,
-    Owner(u32),
-    Open { mode: u32, wanted: &'static str },
+    /// And the mode that it should have.
+    Fault(Fault, &'static str),
     Large(usize),
     Format,
     Comment,
@@ -98,18 +97,12 @@ impl fmt::Display for KeyFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display();
         match &self.what {
-            What::System(verb, error) => write!(f, "cannot {verb} {path}: {error}"),
+            What::System(verb, noun, error) => {
+                write!(f, "cannot {verb} {noun} {path}: {error}")
+            }
             What::Irregular => write!(f, "{path} is not a regular file, name a key file"),
             What::NoDirectory => write!(f, "{path} is not a directory, name one"),
-            What::Owner(uid) => {
-                write!(f, "{path} belongs to user id {uid}, run chown {} {path}", geteuid())
-            }
-            What::Open { mode, wanted } => {
-                write!(
-                    f,
-                    "{path} is open to others, mode {mode:04o}, run chmod {wanted} {path}"
-                )
-            }
+            What::Fault(fault, wanted) => f.write_str(&fault.text(&self.path, wanted)),
             What::Large(most) => write!(f, "{path} exceeds {most} bytes, name a key file"),
             What::Format => write!(
                 f,
@@ -132,20 +125,24 @@ impl KeyFileError {
         Self { path: path.to_owned(), what }
     }
 
-    /// For `map_err`: the system failed to `verb` the path.
-    fn system(path: &Path, verb: &'static str) -> impl FnOnce(io::Error) -> Self {
-        move |error| Self::new(path, What::System(verb, error))
+    /// For `map_err`: the system failed to `verb` the path, a `noun`.
+    fn system(
+        path: &Path,
+        verb: &'static str,
+        noun: &'static str,
+    ) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self::new(path, What::System(verb, noun, error))
     }
 
     /// That there is no key file at `path`.
     pub(crate) fn missing(path: &Path) -> Self {
-        Self::system(path, "open key file")(io::ErrorKind::NotFound.into())
+        Self::system(path, "open", "key file")(io::ErrorKind::NotFound.into())
     }
 
     /// Whether the file or directory is not there.
     #[must_use]
     pub fn is_missing(&self) -> bool {
-        matches!(&self.what, What::System(_, error) if error.kind() == io::ErrorKind::NotFound)
+        matches!(&self.what, What::System(.., error) if error.kind() == io::ErrorKind::NotFound)
     }
 }
 
@@ -187,25 +184,14 @@ fn read_guarded(
     wanted: &'static str,
     most: usize,
 ) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
-    // Without O_NONBLOCK a FIFO would hold us up before we can refuse it.
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path)
-        .map_err(KeyFileError::system(path, "open key file"))?;
-    let metadata = file.metadata().map_err(KeyFileError::system(path, "examine key file"))?;
-    if !metadata.is_file() {
-        return Err(KeyFileError::new(path, What::Irregular));
-    }
-    check(path, &metadata, allowed, wanted)?;
-
-    let mut buffer = Zeroizing::new(vec![0; most + 1]);
-    let length =
-        fill(file, &mut buffer).map_err(KeyFileError::system(path, "read key file"))?;
-    if length > most {
-        return Err(KeyFileError::new(path, What::Large(most)));
-    }
-    Ok(Zeroizing::new(buffer[..length].to_vec()))
+    ours::read(path, allowed, most).map_err(|unread| match unread {
+        Unread::Failed(verb, error) => {
+            KeyFileError::new(path, What::System(verb, "key file", error))
+        }
+        Unread::Irregular => KeyFileError::new(path, What::Irregular),
+        Unread::Fault(fault) => KeyFileError::new(path, What::Fault(fault, wanted)),
+        Unread::Large => KeyFileError::new(path, What::Large(most)),
+    })
 }
 
 /// The key in `bytes`, which were read from `path`.
@@ -213,46 +199,23 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<KeyFile, KeyFileError> 
     parse_line(bytes).ok_or_else(|| KeyFileError::new(path, What::Format))
 }
 
-/// Checks that only root and we can create files in a directory.
+/// Checks that only root and we can create files in a directory, or replace it.
 ///
 /// # Errors
-/// When `path` is not a directory, belongs to another user, or its group or
-/// others may write to it.
+/// When `path` is not a directory, or it or one above it belongs to another user,
+/// or can be written to by its group or others.
 pub fn check_directory(path: &Path) -> Result<(), KeyFileError> {
-    let metadata = path.metadata().map_err(KeyFileError::system(path, "examine directory"))?;
+    let metadata =
+        path.metadata().map_err(KeyFileError::system(path, "examine", "directory"))?;
     if !metadata.is_dir() {
         return Err(KeyFileError::new(path, What::NoDirectory));
     }
-    check(path, &metadata, 0o7755, "700")
-}
-
-fn check(
-    path: &Path,
-    metadata: &Metadata,
-    allowed: u32,
-    wanted: &'static str,
-) -> Result<(), KeyFileError> {
-    ours::check(metadata, allowed).map_err(|fault| {
-        let what = match fault {
-            Fault::Owner(uid) => What::Owner(uid),
-            Fault::Mode(mode) => What::Open { mode, wanted },
-        };
-        KeyFileError::new(path, what)
-    })
-}
-
-/// Reads until the end or until `buffer` is full. Returns how many bytes.
-fn fill(mut file: File, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut length = 0;
-    while let Some(free @ [_, ..]) = buffer.get_mut(length..) {
-        match file.read(free) {
-            Ok(0) => break,
-            Ok(count) => length += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
+    ours::check(&metadata, 0o7755)
+        .map_err(|fault| KeyFileError::new(path, What::Fault(fault, "700")))?;
+    match ours::fault_above(path) {
+        Some((place, fault)) => Err(KeyFileError::new(&place, What::Fault(fault, "go-w"))),
+        None => Ok(()),
     }
-    Ok(length)
 }
 
 fn parse_line(bytes: &[u8]) -> Option<KeyFile> {
@@ -282,7 +245,7 @@ pub fn create(path: &Path, kind: KeyKind) -> Result<KeyBytes, KeyFileError> {
     let mut key = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *key)
         .map_err(io::Error::other)
-        .map_err(KeyFileError::system(path, "create key file"))?;
+        .map_err(KeyFileError::system(path, "create", "key file"))?;
     write_new(path, kind, &key, "")?;
     Ok(key)
 }
@@ -320,17 +283,17 @@ pub fn write_new(
         .recursive(true)
         .mode(0o700)
         .create(parent)
-        .map_err(KeyFileError::system(parent, "make directory"))?;
+        .map_err(KeyFileError::system(parent, "make", "directory"))?;
     let file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(path)
-        .map_err(KeyFileError::system(path, "create key file"))?;
+        .map_err(KeyFileError::system(path, "create", "key file"))?;
     store(file, line.as_bytes(), parent).map_err(|error| {
         // A part of a key is useless. That it may remain is no second error.
         let _ = std::fs::remove_file(path);
-        KeyFileError::system(path, "write key file")(error)
+        KeyFileError::system(path, "write", "key file")(error)
     })
 }
 

@@ -32,7 +32,7 @@
 //! |---|---|---|
 //! | [`capture`] | the filter in the kernel; a frame becomes a sighting | core, ioctl, sys |
 //! | [`client`] | `knock`: sends sequences and tokens | core, enrolment, keyfile, sys |
-//! | [`config`] | RON becomes a checked policy | core, firewall, keyfile |
+//! | [`config`] | RON becomes a checked policy | core, firewall, keyfile, sys |
 //! | [`control`] | requests, answers, and the server of the control socket | core, sys |
 //! | [`core`] | the gate judges a sighting; what it lets through becomes a lease | nothing |
 //! | [`enrolment`] | the line that carries a server to a client | core, keyfile |

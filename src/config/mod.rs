@@ -6,8 +6,7 @@
 //! syntax or type, or else every error of meaning.
 #![forbid(unsafe_code)]
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +21,7 @@ use crate::core::policy::{OnRemove, Policy};
 use crate::core::sequence::SequenceIndex;
 use crate::core::text::unmarked;
 use crate::firewall::Choice;
+use crate::sys::ours::{self, Unread};
 use files::KeySource;
 use position::{Index, Place};
 
@@ -111,19 +111,32 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
     parse(text, path, absolute.parent().unwrap_or(Path::new("/")))
 }
 
+/// Reads a file that only root and we can write to and replace.
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Problems> {
-    let mut bytes = Zeroizing::new(Vec::new());
-    File::open(path)
-        .and_then(|file| file.take(MAX_LENGTH + 1).read_to_end(&mut bytes))
-        .map_err(|error| cannot_read(path, &error))?;
-    if bytes.len() as u64 > MAX_LENGTH {
-        let text = format!(
-            "configuration {} exceeds {MAX_LENGTH} bytes, name another file",
-            path.display()
-        );
-        return Err(Problems::one(path, None, text));
+    let shown = path.display();
+    let refused = |text| Err(Problems::one(path, None, text));
+    let bytes = match ours::read(path, 0o755, MAX_LENGTH as usize) {
+        Ok(bytes) => bytes,
+        Err(Unread::Failed(_, error)) => return Err(cannot_read(path, &error)),
+        Err(Unread::Fault(fault)) => {
+            return refused(format!("configuration {}", fault.text(path, "644")));
+        }
+        Err(Unread::Irregular) => {
+            let text = "is not a regular file, name another file";
+            return refused(format!("configuration {shown} {text}"));
+        }
+        Err(Unread::Large) => {
+            let text = format!("exceeds {MAX_LENGTH} bytes, name another file");
+            return refused(format!("configuration {shown} {text}"));
+        }
+    };
+    match ours::fault_above(path) {
+        None => Ok(bytes),
+        Some((place, fault)) => {
+            let why = fault.text(&place, "go-w");
+            refused(format!("others can replace configuration {shown}: {why}"))
+        }
     }
-    Ok(bytes)
 }
 
 fn cannot_read(path: &Path, error: &io::Error) -> Problems {

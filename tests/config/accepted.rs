@@ -2,7 +2,8 @@
 #![forbid(unsafe_code)]
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
 use std::path::Path;
 use std::time::Duration;
 
@@ -198,6 +199,94 @@ fn a_file_is_read_with_the_keys_next_to_it() {
     fs::write(&file, vec![b' '; usize::try_from(config::MAX_LENGTH).unwrap() + 1]).unwrap();
     let problem = config::load(&file).unwrap_err().to_string();
     assert!(problem.ends_with("exceeds 4194304 bytes, name another file"), "{problem}");
+}
+
+fn chmod(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+/// Why a configuration is refused, with `DIR` for the directory.
+fn refusal(directory: &Path, file: &Path) -> String {
+    let problems = config::load(file).unwrap_err().to_string();
+    problems.replace(&directory.display().to_string(), "DIR")
+}
+
+#[test]
+fn a_configuration_that_others_can_write_to_is_refused() {
+    let house = House::new();
+    let (directory, file) = (house.directory.path(), house.directory.path().join("knockd.ron"));
+    fs::write(&file, sample("minimal.ron")).unwrap();
+    for mode in [0o666, 0o664, 0o646, 0o602] {
+        chmod(&file, mode);
+        let expected = format!(
+            "configuration DIR/knockd.ron is open to others, mode {mode:04o}, run chmod 644 \
+             DIR/knockd.ron"
+        );
+        assert_eq!(refusal(directory, &file), expected);
+    }
+    for mode in [0o600, 0o640, 0o644, 0o444] {
+        chmod(&file, mode);
+        assert!(config::load(&file).is_ok(), "{mode:o}");
+    }
+    let is_root = nix::unistd::geteuid().is_root();
+    if is_root {
+        chown(&file, Some(65_534), None).unwrap();
+        let expected = "configuration DIR/knockd.ron belongs to user id 65534, run chown 0 \
+                        DIR/knockd.ron";
+        assert_eq!(refusal(directory, &file), expected);
+    }
+    fs::remove_file(&file).unwrap();
+    nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRUSR).unwrap();
+    let expected = "configuration DIR/knockd.ron is not a regular file, name another file";
+    assert_eq!(refusal(directory, &file), expected);
+}
+
+#[test]
+fn a_configuration_that_others_can_replace_is_refused() {
+    let house = House::new();
+    let directory = house.directory.path();
+    let (above, beside) = (directory.join("above"), directory.join("beside"));
+    fs::create_dir_all(above.join("etc")).unwrap();
+    fs::create_dir(&beside).unwrap();
+    let file = above.join("etc/knockd.ron");
+    fs::write(&file, sample("sequences.ron")).unwrap();
+    let link = beside.join("knockd.ron");
+    symlink("../above/etc/knockd.ron", &link).unwrap();
+    let both = [&file, &link, &beside.join("../above/etc/../etc/knockd.ron")];
+    let replaceable = |file: &Path, by: &str| {
+        let file = file.strip_prefix(directory).unwrap().display();
+        format!("others can replace configuration DIR/{file}: {by}")
+    };
+
+    for mode in [0o777, 0o775, 0o1777] {
+        chmod(&above, mode);
+        for file in both {
+            if mode == 0o1777 {
+                assert!(config::load(file).is_ok(), "what is ours stays in a sticky directory");
+                continue;
+            }
+            // The name is the one that leads there.
+            let refused = refusal(directory, file);
+            assert!(refused.starts_with(&replaceable(file, "DIR/")), "{refused}");
+            let by = format!(" is open to others, mode {mode:04o}, run chmod go-w DIR/");
+            assert!(refused.contains(&by), "{refused}");
+        }
+    }
+    chmod(&beside, 0o777);
+    let by = "DIR/beside is open to others, mode 0777, run chmod go-w DIR/beside";
+    assert_eq!(refusal(directory, &link), replaceable(&link, by));
+    assert!(config::load(&file).is_ok());
+    chmod(&beside, 0o1777);
+    assert!(config::load(&link).is_ok());
+    if nix::unistd::geteuid().is_root() {
+        lchown(&link, Some(65_534), None).unwrap();
+        let by = "DIR/beside/knockd.ron belongs to user id 65534, run chown 0 \
+                  DIR/beside/knockd.ron";
+        assert_eq!(refusal(directory, &link), replaceable(&link, by));
+        chown(&above, Some(65_534), None).unwrap();
+        let by = "DIR/above belongs to user id 65534, run chown 0 DIR/above";
+        assert_eq!(refusal(directory, &file), replaceable(&file, by));
+    }
 }
 
 /// A valid sample with a few of its bytes removed, replaced or repeated.

@@ -141,4 +141,10 @@ fn a_secrets_directory_that_others_can_write_to_is_rejected() {
     );
     let written = format!("directories: (secrets: \"{}\")", secrets.display());
     assert!(house.problems(&conf(&[&written]))[0].starts_with("7:24: "));
+    fs::set_permissions(&secrets, fs::Permissions::from_mode(0o700)).unwrap();
+    fs::set_permissions(house.directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    assert_eq!(
+        house.problems(&conf(&[])),
+        ["1:1: ETC is open to others, mode 0777, run chmod go-w ETC"]
+    );
 }

@@ -1,6 +1,7 @@
 //! A new configuration takes the place of the old one, whole or not at all.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use crate::net::daemon::Detached;
@@ -43,6 +44,29 @@ fn a_broken_configuration_changes_nothing_and_says_where_it_is_broken() {
     daemon.expect("ready, ");
     lab.send(CLIENT6, &lab.token("bob", CLIENT6));
     daemon.expect("door ssh opened for 2001:db8::100 by bob");
+    daemon.stop();
+}
+
+#[test]
+fn a_configuration_that_is_not_ours_changes_nothing_and_holds_nothing_up() {
+    needs!(root);
+    let (lab, config, daemon) = lab();
+    let refused = |daemon: &Daemon, why: &str| {
+        daemon.signal(Signal::SIGHUP);
+        let path = config.display();
+        daemon.expect(&format!("not reloaded, the old one stays: configuration {path} {why}"));
+    };
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o666)).unwrap();
+    refused(&daemon, "is open to others, mode 0666");
+    let aside = config.with_extension("aside");
+    fs::rename(&config, &aside).unwrap();
+    nix::unistd::mkfifo(&config, nix::sys::stat::Mode::S_IRUSR).unwrap();
+    refused(&daemon, "is not a regular file");
+    lab.send(CLIENT4, &lab.token("bob", CLIENT4));
+    daemon.expect("door ssh opened");
+    fs::rename(&aside, &config).unwrap();
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
+    reload(&daemon);
     daemon.stop();
 }
 

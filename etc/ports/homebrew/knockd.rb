@@ -29,7 +29,8 @@ class Knockd < Formula
   end
 
   service do
-    run [opt_sbin/"knockd", "-d", "-f", etc/"knockd.ron"]
+    # Homebrew's etc belongs to a user; root reads no configuration from there.
+    run [opt_sbin/"knockd", "-d", "-f", "/etc/knockd.ron"]
     keep_alive true
     require_root true
     error_log_path var/"log/knockd.log"
@@ -39,7 +40,7 @@ class Knockd < Formula
     <<~EOS
       As root, create the account of the engine and a configuration:
         sysadminctl -roleAccount -UID 470 -addUser _knockd
-        knockctl setup -f #{etc}/knockd.ron
+        knockctl setup -f /etc/knockd.ron
       and load its output into an anchor of pf, as described in
         #{opt_pkgshare}/pf.conf.macos.
     EOS
