@@ -87,8 +87,8 @@ events! {
         "command {command} for door {door} dropped, too many are queued";
     Warning CommandsDropped { commands: u64 }
         "{commands} more commands dropped in the last minute, too many are queued";
-    Warning CommandsUntold
-        "commands that ran on without a keeper failed or were killed";
+    Warning CommandsUnreported
+        "commands that outlived the keeper failed or were killed";
     Warning EngineLost { why: &'a dyn Display }
         "starting another engine: {why}";
     Error CannotStart { what: &'a str, error: &'a dyn Display }

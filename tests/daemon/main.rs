@@ -20,7 +20,6 @@ mod demo;
 mod end_to_end;
 mod first_steps;
 mod frames;
-mod house;
 mod idle;
 #[cfg(feature = "faults")]
 mod lifecycle;
@@ -34,6 +33,7 @@ mod restart;
 mod runner;
 mod savefile;
 mod scans;
+mod scripts;
 mod silent;
 mod sources;
 mod tables;

@@ -1,4 +1,4 @@
-//! The runner by itself: the real program, told what to run by the test.
+//! The runner alone: the real program, with the test as its keeper.
 
 use std::fs;
 use std::io::Write;
@@ -8,18 +8,18 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::house::{self, House};
 use crate::net::proc::{self, is_gone};
 use crate::net::{PATIENCE, until};
 use crate::programs;
+use crate::scripts::{self, Scripts};
 use knockd::message::channel::Channel;
 use knockd::message::packet::LENGTH;
 use knockd::message::runner::{FromRunner, Occasion, Outcome, Run, ToRunner};
-use knockd::process::runner::{LAST_PATIENCE, MAX_RUNNING, MAX_WAITING, UNTOLD};
+use knockd::process::runner::{GRACE, MAX_QUEUED, MAX_RUNNING, UNREPORTED};
 use knockd::sys::confine::Account;
 use nix::unistd::geteuid;
 
-/// Long enough never to be over within a test.
+/// Longer than any test.
 const LONG: Duration = Duration::from_secs(600);
 
 /// A runner and the keeper's end of its channel.
@@ -29,7 +29,7 @@ struct Runner {
 }
 
 impl Runner {
-    /// One that becomes another user if it can.
+    /// Starts one that becomes another user if it can.
     fn start() -> Self {
         let account = Account::named("daemon").unwrap();
         let account = (account.uid.as_raw(), account.gid.as_raw());
@@ -49,20 +49,20 @@ impl Runner {
         self.channel.send(&ToRunner::Run(run), None).unwrap();
     }
 
-    /// What it says next.
+    /// Returns the next report.
     fn ended(&mut self) -> (u32, Outcome) {
         let FromRunner::Ended { id, outcome } = self.channel.wait().unwrap();
         (id, outcome)
     }
 
-    /// Closes the channel and waits; returns the exit code.
+    /// Closes the channel and waits. Returns the exit code.
     fn end(mut self) -> Option<i32> {
         drop(self.channel);
         self.child.wait().unwrap().code()
     }
 }
 
-/// A command for an address of its own.
+/// Returns a command for an address of its own.
 fn run(id: u32, words: &[&str]) -> Run {
     Run {
         id,
@@ -77,22 +77,22 @@ fn run(id: u32, words: &[&str]) -> Run {
 }
 
 #[test]
-fn a_command_gets_its_words_as_they_are_and_no_shell_sees_them() {
-    let house = House::new();
-    let program = house.script("tell", "echo \"$(tr '\\0' '|' </proc/$$/cmdline)\" >$FIFO");
+fn a_command_gets_its_words_unchanged_and_no_shell_interprets_them() {
+    let scripts = Scripts::new();
+    let program = scripts.add("report", "echo \"$(tr '\\0' '|' </proc/$$/cmdline)\" >$FIFO");
     let mut runner = Runner::start();
     let words = ["$(id)", "a  b ", "", "*", "'\"\\", "; rm -rf x", "é", "-n"];
     runner.run(run(1, &[&[program.as_str()], &words[..]].concat()));
-    assert_eq!(house.heard(), format!("/bin/sh|{program}|{}|", words.join("|")));
+    assert_eq!(scripts.line(), format!("/bin/sh|{program}|{}|", words.join("|")));
     assert_eq!(runner.ended(), (1, Outcome::Exited(0)));
     assert_eq!(runner.end(), Some(0));
 }
 
 #[test]
-fn a_command_has_this_environment_and_nothing_of_the_daemons() {
-    let house = House::new();
+fn a_command_has_this_environment_and_none_of_the_daemons_variables() {
+    let scripts = Scripts::new();
     let text = "echo $(tr '\\0' '\\n' </proc/$$/environ | sort | tr '\\n' '|') >$FIFO";
-    let program = house.script("tell", text);
+    let program = scripts.add("report", text);
     let mut runner = Runner::start();
     let address = "2001:db8::7".parse().unwrap();
     runner.run(Run { address, occasion: Occasion::Close, ..run(1, &[&program]) });
@@ -106,11 +106,11 @@ fn a_command_has_this_environment_and_nothing_of_the_daemons() {
         "PATH=/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin:/usr/local/sbin",
         "",
     ];
-    assert_eq!(house.heard(), expected.join("|"));
+    assert_eq!(scripts.line(), expected.join("|"));
 }
 
 #[test]
-fn a_command_has_no_descriptor_but_three_that_lead_nowhere() {
+fn a_command_has_no_descriptors_but_dev_null_three_times() {
     let mut runner = Runner::start();
     runner.run(run(1, &["/bin/sleep", "1000"]));
     let own = runner.child.id();
@@ -124,7 +124,7 @@ fn a_command_has_no_descriptor_but_three_that_lead_nowhere() {
     let command = format!("/proc/{pid}");
     let standard =
         ["0", "1", "2"].map(|number| PathBuf::from(format!("{command}/fd/{number}")));
-    // What it inherited stays open; what it opens while it starts does not.
+    // An inherited descriptor stays open; one that its start needs is closed soon.
     until("no descriptor but three", || {
         let descriptors = fs::read_dir(format!("{command}/fd")).unwrap();
         let mut found: Vec<_> = descriptors.map(|found| found.unwrap().path()).collect();
@@ -139,24 +139,24 @@ fn a_command_has_no_descriptor_but_three_that_lead_nowhere() {
 }
 
 #[test]
-fn a_command_runs_as_its_user_who_cannot_become_root_again() {
+fn a_command_runs_as_a_user_that_cannot_become_root_again() {
     needs!(root);
-    let house = House::new();
-    // A program that would make its user root.
-    let doorway = house.path("doorway");
-    programs::copy("/usr/bin/id", &doorway);
-    house::set_mode(&doorway, 0o4755);
+    let scripts = Scripts::new();
+    // A set-user-ID program of root.
+    let setuid = scripts.path("setuid");
+    programs::copy("/usr/bin/id", &setuid);
+    scripts::set_mode(&setuid, 0o4755);
     let text = format!(
         "echo $({} -u; grep -E '^(Uid|Gid|Groups|CapPrm|CapEff|NoNewPrivs)' /proc/$$/status) >$FIFO",
-        doorway.display()
+        setuid.display()
     );
-    let program = house.script("tell", &text);
+    let program = scripts.add("report", &text);
     let mut runner = Runner::start();
     runner.run(run(1, &[&program]));
     let Account { uid, gid } = Account::named("daemon").unwrap();
     let none = "0000000000000000";
     assert_eq!(
-        house.heard(),
+        scripts.line(),
         format!(
             "{uid} Uid: {uid} {uid} {uid} {uid} Gid: {gid} {gid} {gid} {gid} \
              Groups: {gid} CapPrm: {none} CapEff: {none} NoNewPrivs: 1"
@@ -174,40 +174,40 @@ fn nothing_runs_as_root() {
 }
 
 #[test]
-fn a_command_that_hangs_is_killed_with_its_children_at_its_limit() {
-    let house = House::new();
-    let program = house.script("hang", "sleep 1000 & echo $$ $! >$FIFO; sleep 1000");
+fn a_command_is_killed_with_its_children_at_its_time_limit() {
+    let scripts = Scripts::new();
+    let program = scripts.add("hang", "sleep 1000 & echo $$ $! >$FIFO; sleep 1000");
     let mut runner = Runner::start();
     let limit = Duration::from_millis(300);
     let began = Instant::now();
     runner.run(Run { limit, ..run(1, &[&program]) });
-    let heard = house.heard();
+    let pids = scripts.line();
     assert_eq!(runner.ended(), (1, Outcome::Killed));
     assert!(began.elapsed() >= limit);
-    for pid in heard.split(' ') {
+    for pid in pids.split(' ') {
         until("the group's end", || is_gone(pid));
     }
     assert_eq!(runner.end(), Some(0));
 }
 
 #[test]
-fn what_a_command_leaves_behind_ends_with_it() {
-    let house = House::new();
-    let program = house.script("leave", "sleep 1000 & echo $! >$FIFO");
+fn processes_that_a_command_leaves_are_killed_when_it_ends() {
+    let scripts = Scripts::new();
+    let program = scripts.add("leave", "sleep 1000 & echo $! >$FIFO");
     let mut runner = Runner::start();
     runner.run(run(1, &[&program]));
-    let left = house.heard();
+    let left = scripts.line();
     assert_eq!(runner.ended(), (1, Outcome::Exited(0)));
     until("its end", || is_gone(&left));
 }
 
 #[test]
-fn every_end_is_told_as_it_was() {
-    let house = House::new();
-    let exit = house.script("exit", "exit 7");
-    let die = house.script("die", "kill -SEGV $$");
-    let closed = house.script("closed", "exit 0");
-    house::set_mode(closed.as_ref(), 0o600);
+fn the_runner_reports_how_each_command_ended() {
+    let scripts = Scripts::new();
+    let exit = scripts.add("exit", "exit 7");
+    let die = scripts.add("die", "kill -SEGV $$");
+    let closed = scripts.add("closed", "exit 0");
+    scripts::set_mode(closed.as_ref(), 0o600);
     let mut runner = Runner::start();
     for (id, program, outcome) in [
         (1, exit.as_str(), Outcome::Exited(7)),
@@ -223,27 +223,27 @@ fn every_end_is_told_as_it_was() {
 }
 
 #[test]
-fn few_run_at_once_few_wait_and_the_rest_is_dropped() {
-    let house = House::new();
-    let program = house.script("wait", "echo began >$FIFO; read line <$GATE");
+fn four_run_at_once_256_wait_and_the_rest_is_dropped() {
+    let scripts = Scripts::new();
+    let program = scripts.add("wait", "echo began >$FIFO; read line <$GATE");
     let mut runner = Runner::start();
     for id in 0..400 {
         runner.run(run(id, &[&program]));
     }
-    let room = MAX_RUNNING + MAX_WAITING;
-    // Those that found no room are told at once, all others later.
+    let room = MAX_RUNNING + MAX_QUEUED;
+    // Dropped commands are reported at once, all others later.
     for _ in room..400 {
         assert_eq!(runner.ended().1, Outcome::Dropped);
     }
     let mut began = 0;
     while began < MAX_RUNNING {
-        assert_eq!(house.heard(), "began");
+        assert_eq!(scripts.line(), "began");
         began += 1;
     }
-    assert_eq!(house.heard_within(Duration::from_millis(300)), None, "no more run at once");
+    assert_eq!(scripts.line_within(Duration::from_millis(300)), None, "no more run at once");
     let mut ended = 0;
-    house.open_gate(400);
-    while ended < MAX_WAITING {
+    scripts.open_gate(400);
+    while ended < MAX_QUEUED {
         match runner.ended().1 {
             Outcome::Exited(0) => ended += 1,
             outcome => assert_eq!(outcome, Outcome::Dropped),
@@ -252,33 +252,33 @@ fn few_run_at_once_few_wait_and_the_rest_is_dropped() {
 }
 
 #[test]
-fn what_is_for_one_door_and_address_runs_in_order_and_holds_up_no_other() {
-    let house = House::new();
+fn commands_for_one_door_and_address_run_in_order_and_do_not_delay_others() {
+    let scripts = Scripts::new();
     let wait =
-        house.script("wait", "echo $1 began >$FIFO; read line <$GATE; echo $1 ended >$FIFO");
-    let tell = house.script("tell", "echo $1 >$FIFO");
+        scripts.add("wait", "echo $1 began >$FIFO; read line <$GATE; echo $1 ended >$FIFO");
+    let report = scripts.add("report", "echo $1 >$FIFO");
     let mut runner = Runner::start();
     let address = "192.0.2.7".parse().unwrap();
     let door = |door: &str, run: Run| Run { door: door.into(), address, ..run };
     runner.run(door("ssh", run(1, &[&wait, "first"])));
-    runner.run(door("ssh", run(2, &[&tell, "second"])));
-    runner.run(door("web", run(3, &[&tell, "another door"])));
-    runner.run(run(4, &[&tell, "another address"]));
-    let mut heard = [house.heard(), house.heard(), house.heard()];
-    heard.sort();
-    assert_eq!(heard, ["another address", "another door", "first began"]);
-    house.open_gate(1);
-    assert_eq!([house.heard(), house.heard()], ["first ended", "second"]);
+    runner.run(door("ssh", run(2, &[&report, "second"])));
+    runner.run(door("web", run(3, &[&report, "another door"])));
+    runner.run(run(4, &[&report, "another address"]));
+    let mut lines = [scripts.line(), scripts.line(), scripts.line()];
+    lines.sort();
+    assert_eq!(lines, ["another address", "another door", "first began"]);
+    scripts.open_gate(1);
+    assert_eq!([scripts.line(), scripts.line()], ["first ended", "second"]);
 }
 
 #[test]
-fn whatever_is_no_message_ends_it_and_all_that_runs() {
-    let house = House::new();
-    let program = house.script("hang", "echo $$ >$FIFO; sleep 1000");
+fn an_invalid_message_ends_the_runner_and_all_commands() {
+    let scripts = Scripts::new();
+    let program = scripts.add("hang", "echo $$ >$FIFO; sleep 1000");
     for bytes in [[0_u8; LENGTH], [9; LENGTH], [2; LENGTH]] {
         let mut runner = Runner::start();
         runner.run(run(1, &[&program]));
-        let pid = house.heard();
+        let pid = scripts.line();
         let mut socket = runner.channel.into_socket();
         socket.write_all(&bytes).unwrap();
         assert_eq!(runner.child.wait().unwrap().code(), Some(1));
@@ -287,48 +287,48 @@ fn whatever_is_no_message_ends_it_and_all_that_runs() {
 }
 
 #[test]
-fn a_runner_without_a_keeper_works_off_what_it_has_and_ends() {
-    let house = House::new();
-    let program = house.script("tell", "echo $1 >$FIFO");
+fn a_runner_without_a_keeper_runs_what_is_queued_and_ends() {
+    let scripts = Scripts::new();
+    let program = scripts.add("report", "echo $1 >$FIFO");
     let mut runner = Runner::start();
     for id in 0..20 {
         runner.run(run(id, &[&program, &id.to_string()]));
     }
     assert_eq!(runner.end(), Some(0));
-    let mut heard: Vec<u32> = (0..20).map(|_| house.heard().parse().unwrap()).collect();
-    heard.sort_unstable();
-    assert!(heard.into_iter().eq(0..20));
+    let mut lines: Vec<u32> = (0..20).map(|_| scripts.line().parse().unwrap()).collect();
+    lines.sort_unstable();
+    assert!(lines.into_iter().eq(0..20));
 }
 
 #[test]
-fn what_fails_without_a_keeper_is_told_by_the_exit_code() {
-    let house = House::new();
-    let program = house.script("fail", "echo $$ >$FIFO; read line <$GATE; exit 1");
+fn the_exit_code_reports_commands_that_failed_without_a_keeper() {
+    let scripts = Scripts::new();
+    let program = scripts.add("fail", "echo $$ >$FIFO; read line <$GATE; exit 1");
     let mut runner = Runner::start();
     runner.run(run(1, &[&program]));
-    house.heard();
-    house.open_gate(1);
-    // Told, for the keeper was there.
+    scripts.line();
+    scripts.open_gate(1);
+    // Reported, because the keeper is there.
     assert_eq!(runner.ended(), (1, Outcome::Exited(1)));
     runner.run(run(2, &[&program]));
-    house.heard();
+    scripts.line();
     drop(runner.channel);
-    // Until the gate opens, the channel has long been closed.
-    until("the channel's end", || house::waits_without_channel(runner.child.id()));
-    house.open_gate(1);
-    assert_eq!(runner.child.wait().unwrap().code(), Some(UNTOLD.into()));
+    // The command ends only after the runner has found this.
+    until("the channel's end", || scripts::waits_without_channel(runner.child.id()));
+    scripts.open_gate(1);
+    assert_eq!(runner.child.wait().unwrap().code(), Some(UNREPORTED.into()));
 }
 
 #[test]
-fn a_runner_without_a_keeper_does_not_go_on_for_ever() {
-    let house = House::new();
-    let program = house.script("hang", "echo $$ >$FIFO; sleep 1000");
+fn a_runner_without_a_keeper_ends_after_ten_seconds() {
+    let scripts = Scripts::new();
+    let program = scripts.add("hang", "echo $$ >$FIFO; sleep 1000");
     let mut runner = Runner::start();
     runner.run(run(1, &[&program]));
-    let pid = house.heard();
+    let pid = scripts.line();
     let began = Instant::now();
-    assert_eq!(runner.end(), Some(UNTOLD.into()));
-    assert!(began.elapsed() >= LAST_PATIENCE - Duration::from_secs(1));
-    assert!(began.elapsed() < LAST_PATIENCE + PATIENCE);
+    assert_eq!(runner.end(), Some(UNREPORTED.into()));
+    assert!(began.elapsed() >= GRACE - Duration::from_secs(1));
+    assert!(began.elapsed() < GRACE + PATIENCE);
     until("its end", || is_gone(&pid));
 }

@@ -16,14 +16,14 @@ use crate::message::parent::ToKeeper;
 use crate::message::runner::ToRunner;
 use crate::process::Role;
 use crate::process::backoff::Backoff;
-use crate::process::runner::{LAST_PATIENCE, UNTOLD};
+use crate::process::runner::{GRACE, UNREPORTED};
 use crate::sys;
 use crate::sys::confine::{Account, Error};
 use crate::sys::wait::Wish;
 
 /// How long a runner may live without a keeper before it is killed. Unless it is
 /// stuck, it ends by itself before.
-const PATIENCE: Duration = LAST_PATIENCE.saturating_add(Duration::from_secs(2));
+const PATIENCE: Duration = GRACE.saturating_add(Duration::from_secs(2));
 
 /// The process that runs commands.
 pub struct Runner {
@@ -95,8 +95,8 @@ impl Runner {
             // Its keeper lives, so it had no reason to end.
             self.restart = Some(self.backoff.after_death(now));
         }
-        if status.code() == Some(UNTOLD.into()) {
-            log.write(&Event::CommandsUntold);
+        if status.code() == Some(UNREPORTED.into()) {
+            log.write(&Event::CommandsUnreported);
         } else if !status.success() && !self.is_killed {
             log.write(&Event::RunnerDied { how: &status.to_string() });
         }
@@ -106,7 +106,7 @@ impl Runner {
     fn kill_overdue(&mut self, now: Monotonic, log: &Log) {
         if !self.is_killed && self.end.is_some_and(|end| end <= now) {
             self.kill_any();
-            log.write(&Event::CommandsUntold);
+            log.write(&Event::CommandsUnreported);
         }
     }
 

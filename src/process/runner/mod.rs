@@ -1,10 +1,9 @@
-//! Runs what doors have run when they open and close, as a user of its own.
+//! Runs the commands of doors, as a user of its own.
 //!
-//! The keeper sends whole commands and never waits for them. Here they run, a
-//! few at once, those of one door and one address in their order. There are no
-//! keys here and no configuration, and nothing that comes back is more than a
-//! line in the log. When the keeper is gone what is left is worked off, for a
-//! limited time.
+//! The keeper sends complete commands and does not wait for them. The runner
+//! runs a few at once; those for one door and one address run in order. It has
+//! no keys and no configuration, and the keeper only logs what it reports. When
+//! the keeper is gone, the runner runs what is queued, for a limited time.
 
 mod program;
 mod queue;
@@ -29,14 +28,14 @@ use crate::{faults, sys};
 use program::Program;
 use queue::Queue;
 
-pub use queue::MAX_WAITING;
+pub use queue::MAX_QUEUED;
 
-/// Commands that run at once.
+/// The most commands that run at once.
 pub const MAX_RUNNING: usize = 4;
-/// How long commands may go on when the keeper is gone.
-pub const LAST_PATIENCE: Duration = Duration::from_secs(10);
-/// The exit code for commands that failed when nobody was there to be told.
-pub const UNTOLD: u8 = 3;
+/// How long commands may run after the keeper is gone.
+pub const GRACE: Duration = Duration::from_secs(10);
+/// The exit code when a command failed after the keeper was gone.
+pub const UNREPORTED: u8 = 3;
 
 /// What a turn of the loop waits for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,14 +44,14 @@ enum Who {
     Keeper,
 }
 
-/// The runner's life, from its first message to its exit code.
+/// Runs the process, from the parent's first message to the exit code.
 #[must_use]
 pub fn run() -> ExitCode {
     faults::role("runner");
     let mut channel = Channel::of_child(MAX_BLOB);
     let start = match channel.wait() {
         Ok(start) => start,
-        // The parent is gone before it said anything.
+        // The parent died before it sent anything.
         Err(Broken::Ended) => return ExitCode::SUCCESS,
         Err(_) => return ExitCode::FAILURE,
     };
@@ -60,7 +59,7 @@ pub fn run() -> ExitCode {
     let served = runner.serve();
     runner.programs.iter_mut().for_each(Program::kill);
     match served {
-        Ok(()) if runner.has_untold => ExitCode::from(UNTOLD),
+        Ok(()) if runner.has_unreported => ExitCode::from(UNREPORTED),
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
@@ -68,10 +67,10 @@ pub fn run() -> ExitCode {
 
 struct Runner {
     channel: Channel<Stdin>,
-    /// When all has to be over; set once the keeper is gone.
-    end: Option<Monotonic>,
-    /// Whether something failed that nobody was told.
-    has_untold: bool,
+    /// When to end; set once the keeper is gone.
+    deadline: Option<Monotonic>,
+    /// Whether a command failed and the keeper does not know.
+    has_unreported: bool,
     queue: Queue,
     programs: Vec<Program>,
     null: File,
@@ -80,7 +79,7 @@ struct Runner {
 }
 
 impl Runner {
-    /// Acquires what it needs, and confines itself.
+    /// Acquires what it needs, and confines the process.
     fn start(channel: Channel<Stdin>, start: ToRunner) -> Result<Self, Broken> {
         let ToRunner::Start { foreground, account } = start else {
             return Err(Broken::Senseless);
@@ -102,8 +101,8 @@ impl Runner {
         }
         Ok(Self {
             channel,
-            end: None,
-            has_untold: false,
+            deadline: None,
+            has_unreported: false,
             queue: Queue::default(),
             programs: Vec::new(),
             null,
@@ -113,39 +112,39 @@ impl Runner {
     }
 
     fn serve(&mut self) -> Result<(), Broken> {
-        // What came with the first message is not announced again.
-        self.listen(sys::now()?.monotonic)?;
+        // The system does not announce again what came with the first message.
+        self.dispatch(sys::now()?.monotonic)?;
         loop {
-            self.begin(sys::now()?.monotonic);
-            if self.end.is_some() && self.programs.is_empty() && self.queue.is_empty() {
+            self.start_programs(sys::now()?.monotonic);
+            if self.deadline.is_some() && self.programs.is_empty() && self.queue.is_empty() {
                 return Ok(());
             }
-            let has_news = self.wait()?;
-            // INT, TERM and HUP are the parent's: it tells by the channel.
+            let is_ready = self.wait()?;
+            // SIGINT, SIGTERM and SIGHUP are for the parent.
             self.signals.take();
             let now = sys::now()?.monotonic;
-            if has_news {
-                self.listen(now)?;
+            if is_ready {
+                self.dispatch(now)?;
             }
-            self.bury();
-            if self.end.is_some_and(|end| end <= now) {
-                self.has_untold = true;
+            self.reap();
+            if self.deadline.is_some_and(|deadline| deadline <= now) {
+                self.has_unreported = true;
                 return Ok(());
             }
             for program in &mut self.programs {
-                if program.end.is_some_and(|end| end <= now) {
+                if program.deadline.is_some_and(|deadline| deadline <= now) {
                     program.kill();
                 }
             }
         }
     }
 
-    /// Waits for something to do. Whether the channel has some.
+    /// Waits for something to do. Returns whether the channel is ready.
     fn wait(&mut self) -> io::Result<bool> {
-        let ends = self.programs.iter().filter_map(|program| program.end);
-        let deadline = ends.chain(self.end).min();
+        let deadlines = self.programs.iter().filter_map(|program| program.deadline);
+        let deadline = deadlines.chain(self.deadline).min();
         let mut wishes = vec![Wish::read(Who::Signals, &self.signals)];
-        if self.end.is_none() {
+        if self.deadline.is_none() {
             let write = self.channel.has_output();
             wishes.push(Wish { write, ..Wish::read(Who::Keeper, &self.channel) });
         }
@@ -153,37 +152,37 @@ impl Runner {
         Ok(ready.iter().any(|ready| ready.who == Who::Keeper))
     }
 
-    /// Hears the keeper out, and tells it what it could not be told before.
-    fn listen(&mut self, now: Monotonic) -> Result<(), Broken> {
+    /// Dispatches messages of the keeper, and sends it what is queued.
+    fn dispatch(&mut self, now: Monotonic) -> Result<(), Broken> {
         loop {
             match self.channel.recv() {
                 Ok(Some(ToRunner::Run(run))) => {
                     if let Err(run) = self.queue.push(run) {
-                        self.tell(run.id, Outcome::Dropped);
+                        self.report(run.id, Outcome::Dropped);
                     }
                 }
                 Ok(Some(ToRunner::Start { .. })) => return Err(Broken::Senseless),
                 Ok(None) => break,
                 Err(Broken::Ended) => {
-                    self.end.get_or_insert(now + LAST_PATIENCE);
+                    self.deadline.get_or_insert(now + GRACE);
                     return Ok(());
                 }
                 Err(broken) => return Err(broken),
             }
         }
-        // That it is gone is found by hearing.
+        // A broken channel is found when it is read.
         drop(self.channel.flush());
         Ok(())
     }
 
-    /// Starts what may start.
-    fn begin(&mut self, now: Monotonic) {
+    /// Starts as many commands as may run.
+    fn start_programs(&mut self, now: Monotonic) {
         while self.programs.len() < MAX_RUNNING
             && let Some(run) = self.next()
         {
             match Program::start(&run, &self.null, now) {
                 Ok(program) => self.programs.push(program),
-                Err(outcome) => self.tell(run.id, outcome),
+                Err(outcome) => self.report(run.id, outcome),
             }
         }
     }
@@ -193,8 +192,8 @@ impl Runner {
         self.queue.pop(&busy)
     }
 
-    /// Lets go of programs that ended, and says how.
-    fn bury(&mut self) {
+    /// Reaps the programs that ended, and reports how they did.
+    fn reap(&mut self) {
         let mut ended = Vec::new();
         self.programs.retain_mut(|program| {
             let outcome = program.outcome();
@@ -202,14 +201,14 @@ impl Runner {
             outcome.is_none()
         });
         for (id, outcome) in ended {
-            self.tell(id, outcome);
+            self.report(id, outcome);
         }
     }
 
-    fn tell(&mut self, id: u32, outcome: Outcome) {
-        let is_told = self.end.is_none()
+    fn report(&mut self, id: u32, outcome: Outcome) {
+        let is_reported = self.deadline.is_none()
             && self.channel.queue(&FromRunner::Ended { id, outcome }, None).is_ok()
             && self.channel.flush().is_ok();
-        self.has_untold |= !is_told && outcome != Outcome::Exited(0);
+        self.has_unreported |= !is_reported && outcome != Outcome::Exited(0);
     }
 }

@@ -1,4 +1,4 @@
-//! A command that runs, with all that it started.
+//! A running command, with all processes that it started.
 
 use std::fs::File;
 use std::io;
@@ -12,25 +12,25 @@ use super::queue::{JobKey, key};
 use crate::core::time::Monotonic;
 use crate::message::runner::{Outcome, Run};
 
-/// Where a command finds programs that it names without a path.
+/// Where a command looks for programs that it names without a path.
 const PATH: &str = "/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin:/usr/local/sbin";
 
 /// A program in a process group of its own.
 #[derive(Debug)]
 pub struct Program {
-    /// What the keeper calls it.
+    /// The keeper's number for the command.
     pub id: u32,
-    /// What it is run for.
+    /// The door and the address that it runs for.
     pub key: JobKey,
-    /// When its time is over; none once it is killed.
-    pub end: Option<Monotonic>,
+    /// When to kill it; `None` once it is killed.
+    pub deadline: Option<Monotonic>,
     child: Child,
     is_killed: bool,
 }
 
 impl Program {
-    /// Starts what `run` says: no shell, nothing of our environment, `null`
-    /// in place of all three standard streams.
+    /// Starts the command of `run`, without a shell, with an environment of its
+    /// own and `null` as all three standard streams.
     ///
     /// # Errors
     /// [`Outcome::NotStarted`].
@@ -39,32 +39,32 @@ impl Program {
             let number = error.raw_os_error().and_then(|number| u32::try_from(number).ok());
             Outcome::NotStarted(number.unwrap_or_default())
         })?;
-        let end = Some(now + run.limit);
-        Ok(Self { id: run.id, key: key(run), end, child, is_killed: false })
+        let deadline = Some(now + run.limit);
+        Ok(Self { id: run.id, key: key(run), deadline, child, is_killed: false })
     }
 
-    /// Kills it and all of its group.
+    /// Kills its process group.
     pub fn kill(&mut self) {
         self.is_killed = true;
-        self.end = None;
+        self.deadline = None;
         self.kill_group();
     }
 
-    /// How it ended, if it has. What it left in its group is killed: a
-    /// command's end is the end of all of it.
+    /// Returns how it ended, if it has. Processes that it left in its group are
+    /// killed.
     pub fn outcome(&mut self) -> Option<Outcome> {
         let status = self.child.try_wait().transpose()?;
         self.kill_group();
         Some(match status {
             Ok(status) => outcome(status, self.is_killed),
-            // Nobody else waits for it, so it is there.
+            // Cannot happen: only this waits for the child.
             Err(_) => Outcome::Killed,
         })
     }
 
     fn kill_group(&self) {
         if let Ok(group) = i32::try_from(self.child.id()) {
-            // Mostly nobody is left in it.
+            // It fails if the group is empty, as it mostly is.
             let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
         }
     }
@@ -85,9 +85,9 @@ fn spawn(run: &Run, null: &File) -> io::Result<Child> {
 }
 
 fn outcome(status: ExitStatus, is_killed: bool) -> Outcome {
-    let is_ours = is_killed && status.signal() == Some(Signal::SIGKILL as i32);
+    let is_by_us = is_killed && status.signal() == Some(Signal::SIGKILL as i32);
     match (status.code(), status.signal()) {
-        _ if is_ours => Outcome::Killed,
+        _ if is_by_us => Outcome::Killed,
         (Some(code), _) => Outcome::Exited(u8::try_from(code).unwrap_or(u8::MAX)),
         (None, signal) => {
             let signal = signal.and_then(|number| u8::try_from(number).ok());

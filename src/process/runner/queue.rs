@@ -1,42 +1,41 @@
-//! What waits to be run, and what may run beside what.
+//! Commands that wait, and which of them may run at the same time.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use crate::message::runner::Run;
 
-/// Commands that wait at most.
-pub const MAX_WAITING: usize = 256;
+/// The most commands that wait.
+pub const MAX_QUEUED: usize = 256;
 
-/// What commands come one after the other for: a door and an address.
+/// A door and an address, whose commands run one after the other.
 pub type JobKey = (String, IpAddr);
 
-/// Which commands `run` waits for.
+/// Returns the door and the address of `run`.
 #[must_use]
 pub fn key(run: &Run) -> JobKey {
     (run.door.clone(), run.address)
 }
 
-/// Commands in the order in which they came.
+/// Commands in the order in which they were received.
 #[derive(Debug, Default)]
 pub struct Queue(VecDeque<Run>);
 
 impl Queue {
-    /// Puts a command behind all others, or gives it back when there is no
-    /// room.
+    /// Adds a command at the end.
     ///
     /// # Errors
-    /// The command.
+    /// The command, if there is no room.
     pub fn push(&mut self, run: Run) -> Result<(), Run> {
-        if self.0.len() >= MAX_WAITING {
+        if self.0.len() >= MAX_QUEUED {
             return Err(run);
         }
         self.0.push_back(run);
         Ok(())
     }
 
-    /// The first that is for none of `busy`: what opened a door has ended
-    /// before what closes it begins.
+    /// Removes the first command whose door and address are not among `busy`. So
+    /// `on_open` has ended before `on_close` starts.
     pub fn pop(&mut self, busy: &[&JobKey]) -> Option<Run> {
         let is_free = |run: &Run| {
             !busy.iter().any(|(door, address)| *door == run.door && *address == run.address)
@@ -45,7 +44,6 @@ impl Queue {
         self.0.remove(place)
     }
 
-    /// Whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -72,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_for_the_same_door_and_address_waits_and_lets_others_pass() {
+    fn commands_for_a_busy_door_and_address_wait_and_others_do_not() {
         let mut queue = Queue::default();
         for one in [run(1, "ssh", 1), run(2, "ssh", 1), run(3, "web", 1), run(4, "ssh", 2)] {
             queue.push(one).unwrap();
@@ -90,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_wait_than_may() {
+    fn a_full_queue_accepts_no_command() {
         let mut queue = Queue::default();
         for id in 0..256 {
             queue.push(run(id, "ssh", 1)).unwrap();

@@ -1,4 +1,4 @@
-//! Whatever dies: a door that opened for a command closes for one, too.
+//! Whichever process dies: a door that ran `on_open` also runs `on_close`.
 
 use std::ffi::OsStr;
 use std::thread;
@@ -7,28 +7,28 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 
 use super::Stage;
-use crate::house::House;
 use crate::net::CLIENT4;
+use crate::scripts::Scripts;
 
 #[test]
-fn a_lease_that_outlives_its_keeper_tells_nothing_until_it_ends() {
+fn a_lease_that_outlives_its_keeper_runs_no_command_until_it_ends() {
     needs!(root);
     let stage = Stage::new("5s");
     let daemon = stage.daemon();
     stage.open(CLIENT4);
-    assert_eq!(stage.heard(), "open ssh dave 192.0.2.100 5");
+    assert_eq!(stage.line(), "open ssh dave 192.0.2.100 5");
     daemon.kill("keeper");
     daemon.expect("door ssh open again");
-    assert_eq!(stage.heard(), "close ssh dave 192.0.2.100 5");
-    // The runner of the new keeper is another, and works.
+    assert_eq!(stage.line(), "close ssh dave 192.0.2.100 5");
+    // The new keeper has another runner, which works.
     stage.open(CLIENT4);
-    assert_eq!(stage.heard(), "open ssh dave 192.0.2.100 5");
+    assert_eq!(stage.line(), "open ssh dave 192.0.2.100 5");
     daemon.stop();
-    assert!(stage.heard().starts_with("close ssh dave 192.0.2.100 "));
+    assert!(stage.line().starts_with("close ssh dave 192.0.2.100 "));
 }
 
 #[test]
-fn a_keeper_that_dies_while_it_closes_a_door_has_the_next_one_tell_it() {
+fn when_a_keeper_dies_while_it_closes_a_door_the_next_one_runs_on_close() {
     needs!(root);
     for step in ["closing", "deleted"] {
         let stage = Stage::new("1s");
@@ -38,78 +38,78 @@ fn a_keeper_that_dies_while_it_closes_a_door_has_the_next_one_tell_it() {
         let daemon = stage.lab.start_in(&stage.config, &[], &environment);
         daemon.ready();
         stage.open(CLIENT4);
-        assert_eq!(stage.heard(), "open ssh dave 192.0.2.100 1", "{step}");
-        assert_eq!(stage.heard(), "close ssh dave 192.0.2.100 1", "{step}");
+        assert_eq!(stage.line(), "open ssh dave 192.0.2.100 1", "{step}");
+        assert_eq!(stage.line(), "close ssh dave 192.0.2.100 1", "{step}");
         assert_eq!(daemon.count("the keeper died"), 1, "{step}");
         daemon.stop();
-        assert_eq!(stage.house.heard_within(Duration::ZERO), None, "{step}");
+        assert_eq!(stage.scripts.line_within(Duration::ZERO), None, "{step}");
     }
 }
 
 #[test]
-fn when_the_parent_dies_the_keeper_tells_what_it_closes() {
+fn when_the_parent_dies_the_keeper_runs_on_close() {
     needs!(root);
     let stage = Stage::new("60s");
     let daemon = stage.daemon();
     stage.open(CLIENT4);
-    assert_eq!(stage.heard(), "open ssh dave 192.0.2.100 60");
+    assert_eq!(stage.line(), "open ssh dave 192.0.2.100 60");
     daemon.kill_parent(false);
-    assert!(stage.heard().starts_with("close ssh dave 192.0.2.100 "));
+    assert!(stage.line().starts_with("close ssh dave 192.0.2.100 "));
     let daemon = stage.daemon();
-    assert!(stage.heard().starts_with("open ssh dave 192.0.2.100 "));
+    assert!(stage.line().starts_with("open ssh dave 192.0.2.100 "));
     daemon.stop();
 }
 
 #[test]
-fn when_all_die_at_once_the_next_start_tells_what_is_over() {
+fn when_all_die_at_once_the_next_start_runs_on_close_for_expired_leases() {
     needs!(root);
     let stage = Stage::new("2s");
     let daemon = stage.daemon();
     stage.open(CLIENT4);
-    assert_eq!(stage.heard(), "open ssh dave 192.0.2.100 2");
+    assert_eq!(stage.line(), "open ssh dave 192.0.2.100 2");
     let opened = Instant::now();
     kill_all(&stage, daemon);
     thread::sleep(Duration::from_millis(2_100).saturating_sub(opened.elapsed()));
     let daemon = stage.daemon();
-    assert_eq!(stage.heard(), "close ssh dave 192.0.2.100 2");
+    assert_eq!(stage.line(), "close ssh dave 192.0.2.100 2");
     daemon.stop();
 }
 
 #[test]
-fn when_all_die_at_once_what_is_within_its_time_is_not_told_again() {
+fn when_all_die_at_once_the_next_start_runs_no_on_open_for_restored_leases() {
     needs!(root);
     let stage = Stage::new("60s");
     let daemon = stage.daemon();
     stage.open(CLIENT4);
-    assert_eq!(stage.heard(), "open ssh dave 192.0.2.100 60");
+    assert_eq!(stage.line(), "open ssh dave 192.0.2.100 60");
     kill_all(&stage, daemon);
     let daemon = stage.daemon();
     assert_eq!(daemon.count("door ssh open again"), 1);
     daemon.stop();
-    assert!(stage.heard().starts_with("close ssh dave 192.0.2.100 "));
+    assert!(stage.line().starts_with("close ssh dave 192.0.2.100 "));
 }
 
-/// Kills the whole daemon in one instant, its runner too.
+/// Kills all processes of the daemon at once, the runner too.
 fn kill_all(stage: &Stage, daemon: super::Daemon) {
     daemon.kill_parent(true);
-    assert_eq!(stage.house.heard_within(Duration::ZERO), None);
+    assert_eq!(stage.scripts.line_within(Duration::ZERO), None);
 }
 
 #[test]
-fn a_runner_that_is_killed_comes_back() {
+fn a_killed_runner_is_replaced() {
     needs!(root);
     let stage = Stage::new("60s");
     let daemon = stage.daemon();
     stage.open(CLIENT4);
-    assert_eq!(stage.heard(), "open ssh dave 192.0.2.100 60");
+    assert_eq!(stage.line(), "open ssh dave 192.0.2.100 60");
     for number in 1..=3 {
         let runner = daemon.one("runner");
         kill(runner, Signal::SIGKILL).unwrap();
         daemon.expect("starting another runner: it closed its channel, ");
-        // It may not be there yet: what is told meanwhile waits for it.
+        // The next one may not run yet: commands wait for it.
         let address = format!("192.0.2.{number}");
         stage.open(&address);
-        assert_eq!(stage.heard(), format!("open ssh dave {address} 60"));
+        assert_eq!(stage.line(), format!("open ssh dave {address} 60"));
     }
     assert_eq!(daemon.count("the keeper died"), 0);
     daemon.stop();
@@ -118,20 +118,19 @@ fn a_runner_that_is_killed_comes_back() {
 #[test]
 fn the_next_keepers_commands_wait_for_those_of_the_one_before() {
     needs!(root);
-    let house = House::new();
-    let open =
-        house.script("open", "echo opening >$FIFO; read line <$GATE; echo opened >$FIFO");
-    let close = house.script("close", "echo closed >$FIFO");
-    let stage = Stage::with(house, "60s", "10s", &open, &close);
+    let scripts = Scripts::new();
+    let open = scripts.add("open", "echo opening >$FIFO; read line <$GATE; echo opened >$FIFO");
+    let close = scripts.add("close", "echo closed >$FIFO");
+    let stage = Stage::with(scripts, "60s", "10s", &open, &close);
     let daemon = stage.daemon();
     stage.open(CLIENT4);
-    assert_eq!(stage.heard(), "opening");
+    assert_eq!(stage.line(), "opening");
     daemon.kill("keeper");
     daemon.expect("door ssh open again");
     daemon.expect("ready, ");
     stage.knockctl(&["close", "ssh", CLIENT4]);
-    assert_eq!(stage.house.heard_within(Duration::from_millis(300)), None, "it waits");
-    stage.house.open_gate(1);
-    assert_eq!([stage.heard(), stage.heard()], ["opened", "closed"]);
+    assert_eq!(stage.scripts.line_within(Duration::from_millis(300)), None, "it waits");
+    stage.scripts.open_gate(1);
+    assert_eq!([stage.line(), stage.line()], ["opened", "closed"]);
     daemon.stop();
 }

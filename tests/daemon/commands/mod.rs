@@ -1,4 +1,4 @@
-//! What doors have run when they open and close: the real daemon, from the
+//! Commands that doors run when they open and close: the real daemon, from the
 //! packet to the command.
 
 mod deaths;
@@ -7,35 +7,35 @@ mod load;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::house::House;
 use crate::net::furnish::{MARK, edit};
 use crate::net::{CLIENT4, CLIENT6, Daemon, Lab, Plan};
+use crate::scripts::Scripts;
 
-/// A lab whose doors have commands, and what these tell.
+/// A lab whose doors have commands, and the scripts that these run.
 struct Stage {
     lab: Lab,
-    house: House,
+    scripts: Scripts,
     config: PathBuf,
 }
 
 impl Stage {
-    /// Doors ssh and web are open for `span`, and tell their opening and
-    /// closing by [`House::heard`].
+    /// Doors ssh and web are open for `span`; their commands write a line when
+    /// they open and close.
     fn new(span: &str) -> Self {
-        let house = House::new();
-        let tell = house.script("tell", "echo $KNOCKD_EVENT \"$@\" >$FIFO");
-        Self::with(house, span, "10s", &tell, &tell)
+        let scripts = Scripts::new();
+        let report = scripts.add("report", "echo $KNOCKD_EVENT \"$@\" >$FIFO");
+        Self::with(scripts, span, "10s", &report, &report)
     }
 
-    /// The same with these programs and this time limit.
-    fn with(house: House, span: &str, limit: &str, on_open: &str, on_close: &str) -> Self {
+    /// The same with other programs and another time limit.
+    fn with(scripts: Scripts, span: &str, limit: &str, on_open: &str, on_close: &str) -> Self {
         let lab = Lab::new();
         let config = Plan { span, sequences: MARK, ..Plan::default() }.furnish(&lab);
         let words = r#""{door} {user}", "{address}", "{seconds}""#;
         let commands = format!(
             r#"commands: (on_open: ["{on_open}", {words}], on_close: ["{on_close}", {words}])"#
         );
-        let stage = Self { lab, house, config };
+        let stage = Self { lab, scripts, config };
         for port in ["ports: [Tcp(22)],", "ports: [Tcp(80)],"] {
             stage.edit(port, &format!("{port} {commands},"));
         }
@@ -56,8 +56,8 @@ impl Stage {
         self.lab.daemon(&self.config)
     }
 
-    fn heard(&self) -> String {
-        self.house.heard()
+    fn line(&self) -> String {
+        self.scripts.line()
     }
 
     fn open(&self, address: &str) {
@@ -73,68 +73,68 @@ impl Stage {
 }
 
 #[test]
-fn a_door_that_opens_and_expires_tells_it_with_its_address_user_and_time() {
+fn commands_get_the_door_the_user_the_address_and_the_seconds() {
     needs!(root);
     let stage = Stage::new("2s");
     let daemon = stage.daemon();
     stage.lab.send(CLIENT4, &stage.lab.token("bob", CLIENT4));
-    assert_eq!(stage.heard(), "open ssh bob 192.0.2.100 2");
-    assert_eq!(stage.heard(), "close ssh bob 192.0.2.100 2");
+    assert_eq!(stage.line(), "open ssh bob 192.0.2.100 2");
+    assert_eq!(stage.line(), "close ssh bob 192.0.2.100 2");
     stage.lab.send(CLIENT6, &stage.lab.token("carol", CLIENT6));
-    assert_eq!(stage.heard(), "open ssh carol 2001:db8::100 2");
-    assert_eq!(stage.heard(), "close ssh carol 2001:db8::100 2");
+    assert_eq!(stage.line(), "open ssh carol 2001:db8::100 2");
+    assert_eq!(stage.line(), "close ssh carol 2001:db8::100 2");
     stage.lab.mark(&daemon);
-    assert_eq!(stage.heard(), "open web - 198.18.0.1 2");
-    assert_eq!(stage.heard(), "close web - 198.18.0.1 2");
-    let told = daemon.stop();
-    assert!(!told.iter().any(|line| line.contains("command")), "{told:#?}");
+    assert_eq!(stage.line(), "open web - 198.18.0.1 2");
+    assert_eq!(stage.line(), "close web - 198.18.0.1 2");
+    let lines = daemon.stop();
+    assert!(!lines.iter().any(|line| line.contains("command")), "{lines:#?}");
 }
 
 #[test]
-fn a_door_that_is_extended_tells_nothing_until_it_closes() {
+fn an_extended_door_runs_no_command_until_it_closes() {
     needs!(root);
     let stage = Stage::new("60s");
     let daemon = stage.daemon();
     stage.open(CLIENT4);
-    assert_eq!(stage.heard(), "open ssh dave 192.0.2.100 60");
+    assert_eq!(stage.line(), "open ssh dave 192.0.2.100 60");
     stage.lab.send(CLIENT4, &stage.lab.token("bob", CLIENT4));
     daemon.expect("door ssh extended");
     stage.knockctl(&["close", "ssh", CLIENT4]);
-    let heard = stage.heard();
-    assert!(heard.starts_with("close ssh bob 192.0.2.100 "), "{heard}");
+    let line = stage.line();
+    assert!(line.starts_with("close ssh bob 192.0.2.100 "), "{line}");
     daemon.stop();
 }
 
 #[test]
-fn an_order_and_a_revocation_and_a_stop_tell_that_the_door_closes() {
+fn on_close_runs_after_an_order_a_revocation_and_a_stop() {
     needs!(root);
     let stage = Stage::new("60s");
     let daemon = stage.daemon();
     stage.knockctl(&["open", "ssh", "192.0.2.9"]);
-    assert_eq!(stage.heard(), "open ssh - 192.0.2.9 60");
-    // With others in the table it is a revocation, and no flush.
+    assert_eq!(stage.line(), "open ssh - 192.0.2.9 60");
+    // Other entries stay, so a deletion is a revocation and not a flush.
     for address in ["192.0.2.10", "192.0.2.11"] {
         stage.open(address);
-        assert_eq!(stage.heard(), format!("open ssh dave {address} 60"));
+        assert_eq!(stage.line(), format!("open ssh dave {address} 60"));
     }
     stage.knockctl(&["close", "ssh", "192.0.2.9"]);
-    assert!(stage.heard().starts_with("close ssh - 192.0.2.9 "));
+    assert!(stage.line().starts_with("close ssh - 192.0.2.9 "));
     stage.lab.server.nft("delete element inet filter knock_ssh_v4 { 192.0.2.10 }");
-    assert!(stage.heard().starts_with("close ssh dave 192.0.2.10 "));
+    assert!(stage.line().starts_with("close ssh dave 192.0.2.10 "));
     daemon.stop();
-    assert!(stage.heard().starts_with("close ssh dave 192.0.2.11 "));
+    assert!(stage.line().starts_with("close ssh dave 192.0.2.11 "));
     // It is open again, with the time that remains.
     let daemon = stage.daemon();
-    let heard = stage.heard();
+    let line = stage.line();
     let left =
-        heard.strip_prefix("open ssh dave 192.0.2.11 ").unwrap_or_else(|| panic!("{heard}"));
-    assert!(left.parse::<u64>().unwrap() < 60, "{heard}");
+        line.strip_prefix("open ssh dave 192.0.2.11 ").unwrap_or_else(|| panic!("{line}"));
+    assert!(left.parse::<u64>().unwrap() < 60, "{line}");
     daemon.stop();
-    assert!(stage.heard().starts_with("close ssh dave 192.0.2.11 "));
+    assert!(stage.line().starts_with("close ssh dave 192.0.2.11 "));
 }
 
 #[test]
-fn an_entry_of_somebody_elses_opens_and_closes_once_for_each_run() {
+fn a_foreign_entry_opens_and_closes_once_in_each_run() {
     needs!(root);
     let stage = Stage::new("60s");
     stage.lab.server.nft("add element inet filter knock_ssh_v4 { 192.0.2.9 }");
@@ -143,47 +143,47 @@ fn an_entry_of_somebody_elses_opens_and_closes_once_for_each_run() {
         if round == "first" {
             stage.open("192.0.2.9");
         }
-        assert!(stage.heard().starts_with("open ssh dave 192.0.2.9 "), "{round}");
+        assert!(stage.line().starts_with("open ssh dave 192.0.2.9 "), "{round}");
         daemon.stop();
-        assert!(stage.heard().starts_with("close ssh dave 192.0.2.9 "), "{round}");
+        assert!(stage.line().starts_with("close ssh dave 192.0.2.9 "), "{round}");
     }
     assert_eq!(crate::net::survival::entries(&stage.lab), ["192.0.2.9"]);
 }
 
 #[test]
-fn a_reload_that_takes_a_door_away_tells_it_by_the_old_commands() {
+fn a_reload_that_removes_a_door_runs_its_old_on_close() {
     needs!(root);
     let stage = Stage::new("60s");
     let daemon = stage.daemon();
     stage.open(CLIENT4);
-    assert_eq!(stage.heard(), "open ssh dave 192.0.2.100 60");
+    assert_eq!(stage.line(), "open ssh dave 192.0.2.100 60");
     stage.edit(r#""ssh": ("#, r#""mail": ("#);
     stage.edit(r#"doors: ["ssh"]"#, r#"doors: ["mail"]"#);
     stage.knockctl(&["reload"]);
-    assert!(stage.heard().starts_with("close ssh dave 192.0.2.100 "));
+    assert!(stage.line().starts_with("close ssh dave 192.0.2.100 "));
     daemon.stop();
 }
 
 #[test]
-fn a_reload_changes_commands_but_not_who_runs_them() {
+fn a_reload_changes_commands_but_not_their_user() {
     needs!(root);
     let stage = Stage::new("60s");
     let daemon = stage.daemon();
-    let other = stage.house.script("other", "echo other \"$@\" >$FIFO");
-    let tell = stage.house.path("tell").display().to_string();
-    stage.edit(&tell, &other);
+    let other = stage.scripts.add("other", "echo other \"$@\" >$FIFO");
+    let report = stage.scripts.path("report").display().to_string();
+    stage.edit(&report, &other);
     stage.knockctl(&["reload"]);
     stage.open(CLIENT4);
-    assert_eq!(stage.heard(), "other ssh dave 192.0.2.100 60");
+    assert_eq!(stage.line(), "other ssh dave 192.0.2.100 60");
     stage.edit(r#"user: "daemon""#, r#"user: "games""#);
     daemon.signal(nix::sys::signal::Signal::SIGHUP);
     daemon.expect("a reload cannot change runner, restart knockd");
     daemon.stop();
-    assert!(stage.heard().starts_with("other ssh dave 192.0.2.100 "));
+    assert!(stage.line().starts_with("other ssh dave 192.0.2.100 "));
 }
 
 #[test]
-fn a_user_who_is_not_there_keeps_the_daemon_from_starting() {
+fn a_missing_user_keeps_the_daemon_from_starting() {
     needs!(root);
     let stage = Stage::new("60s");
     stage.edit(r#"user: "daemon""#, r#"user: "_nobody_has_this_name""#);
@@ -206,23 +206,23 @@ fn without_commands_there_is_no_runner() {
 }
 
 #[test]
-fn what_fails_is_said() {
+fn failed_commands_are_logged() {
     needs!(root);
-    let house = House::new();
-    let fail = house.script("fail", "exit 3");
-    let stage = Stage::with(house, "2s", "10s", &fail, "/nonexistent");
+    let scripts = Scripts::new();
+    let fail = scripts.add("fail", "exit 3");
+    let stage = Stage::with(scripts, "2s", "10s", &fail, "/nonexistent");
     let daemon = stage.daemon();
     stage.open(CLIENT4);
     daemon.expect(&format!("command {fail} for door ssh failed: exit 3"));
     daemon.expect("command /nonexistent for door ssh failed: No such file or directory");
     stage.open(CLIENT4);
     daemon.expect("failed: exit 3");
-    // The keeper may be gone before it hears of this one.
-    let told = daemon.stop();
-    let last = told.last().unwrap();
+    // The keeper may end before this one is reported.
+    let lines = daemon.stop();
+    let last = lines.last().unwrap();
     assert!(
-        last.contains("commands that ran on without a keeper failed or were killed")
+        last.contains("commands that outlived the keeper failed or were killed")
             || last.contains("/nonexistent for door ssh failed: "),
-        "{told:#?}"
+        "{lines:#?}"
     );
 }

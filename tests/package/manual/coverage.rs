@@ -329,7 +329,7 @@ fn the_limits_in_the_manuals_are_those_of_the_programs() {
         format!("1 to {MAX_WORDS} words of at most {MAX_WORD} bytes"),
         format!("below {MAX_LENGTH} bytes"),
         format!("At most {running} run at once and {queued} are queued."),
-        format!("in at most {} seconds", runner::LAST_PATIENCE.as_secs()),
+        format!("in at most {} seconds", runner::GRACE.as_secs()),
         format!("at most {} doors", gate::MAX_CLAIMS),
         format!("{} tokens remembered for each user", replay::SHARE),
         format!(

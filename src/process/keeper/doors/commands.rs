@@ -13,11 +13,11 @@ use crate::log::Log;
 use crate::log::event::Event;
 use crate::message::channel::{Broken, Channel};
 use crate::message::runner::{FromRunner, Occasion, Outcome, Run, ToRunner};
-use crate::process::runner::MAX_WAITING;
+use crate::process::runner::MAX_QUEUED;
 use crate::sys::wait::Wish;
 
 /// Commands that are queued or running at once. Further ones are dropped.
-pub const MAX_COMMANDS: usize = MAX_WAITING;
+pub const MAX_COMMANDS: usize = MAX_QUEUED;
 
 /// The channel to the runner, and the commands on their way.
 pub struct Commands {
@@ -165,7 +165,7 @@ impl Commands {
         if let Some((_, channel)) = &self.runner {
             drop(channel.shut_read());
             if channel.has_output() {
-                self.log.write(&Event::CommandsUntold);
+                self.log.write(&Event::CommandsUnreported);
             }
         }
         drop(self.recv(now));

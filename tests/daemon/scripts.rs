@@ -1,5 +1,8 @@
-//! Programs that commands may be, and what they tell the test.
-#![cfg_attr(not(feature = "faults"), allow(dead_code, reason = "of the commands' tests"))]
+//! Scripts that commands run, and the lines that they write for the test.
+#![cfg_attr(
+    not(feature = "faults"),
+    allow(dead_code, reason = "the tests of commands need it")
+)]
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{BufRead, BufReader, Write};
@@ -16,8 +19,8 @@ use tempfile::TempDir;
 use crate::net::PATIENCE;
 use crate::programs;
 
-/// Whether the runner has seen that its channel is closed: its deadline is set,
-/// the only one that is so near.
+/// Whether the runner has found its channel closed: then it set its deadline, and
+/// no other is within 10 seconds.
 pub fn waits_without_channel(pid: u32) -> bool {
     let infos = fs::read_dir(format!("/proc/{pid}/fdinfo")).unwrap();
     let texts = infos.filter_map(|info| fs::read_to_string(info.unwrap().path()).ok());
@@ -31,15 +34,15 @@ pub fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-/// A directory with scripts that anybody may run, and two pipes: `$FIFO`, by
-/// which they tell a line, and `$GATE`, where they wait for one.
-pub struct House {
+/// A directory with scripts that anybody may run, and two named pipes: scripts
+/// write lines to `$FIFO`, and read a line from `$GATE` to wait.
+pub struct Scripts {
     directory: TempDir,
     lines: Receiver<String>,
     gate: File,
 }
 
-impl House {
+impl Scripts {
     pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         set_mode(directory.path(), 0o755);
@@ -50,10 +53,10 @@ impl House {
             // Both ends, so that neither is ever closed.
             OpenOptions::new().read(true).write(true).open(path).unwrap()
         };
-        let (told, gate) = (pipe("told"), pipe("gate"));
+        let (fifo, gate) = (pipe("fifo"), pipe("gate"));
         let (sender, lines) = channel();
         thread::spawn(move || {
-            let lines = BufReader::new(told).lines().map_while(Result::ok);
+            let lines = BufReader::new(fifo).lines().map_while(Result::ok);
             lines.take_while(|line| sender.send(line.clone()).is_ok()).for_each(drop);
         });
         Self { directory, lines, gate }
@@ -63,26 +66,26 @@ impl House {
         self.directory.path().join(name)
     }
 
-    /// A script for sh(1); returns its path.
-    pub fn script(&self, name: &str, text: &str) -> String {
+    /// Adds a script for sh(1). Returns its path.
+    pub fn add(&self, name: &str, text: &str) -> String {
         let path = self.path(name);
-        let (told, gate) = (self.path("told"), self.path("gate"));
-        let head = format!("FIFO={}\nGATE={}", told.display(), gate.display());
+        let (fifo, gate) = (self.path("fifo"), self.path("gate"));
+        let head = format!("FIFO={}\nGATE={}", fifo.display(), gate.display());
         programs::write(&path, &format!("#!/bin/sh\n{head}\n{text}\n"));
         path.display().to_string()
     }
 
-    /// The next line that a script tells.
-    pub fn heard(&self) -> String {
-        self.heard_within(PATIENCE).unwrap()
+    /// Returns the next line that a script wrote.
+    pub fn line(&self) -> String {
+        self.line_within(PATIENCE).unwrap()
     }
 
-    /// The same, if there is one in time.
-    pub fn heard_within(&self, span: Duration) -> Option<String> {
+    /// The same; `None` if there is none within `span`.
+    pub fn line_within(&self, span: Duration) -> Option<String> {
         self.lines.recv_timeout(span).ok()
     }
 
-    /// Lets so many scripts go on that wait at the gate.
+    /// Lets `times` scripts go on that wait.
     pub fn open_gate(&self, times: usize) {
         (&self.gate).write_all("\n".repeat(times).as_bytes()).unwrap();
     }
