@@ -53,5 +53,5 @@ fn open(table: &str) -> Result<Box<dyn Firewall>, FirewallError> {
 
 #[cfg(not(target_os = "linux"))]
 fn open(_: &str) -> Result<Box<dyn Firewall>, FirewallError> {
-    Err(FirewallError::new(super::Kind::Unsupported, ABSENT, None))
+    Err(FirewallError::new(super::FirewallErrorKind::Unsupported, ABSENT, None))
 }
