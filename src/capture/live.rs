@@ -6,7 +6,8 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use super::interfaces;
-use super::system::{self, Attachment, Watch};
+use super::system::{self, Attachment};
+use super::watch::Watch;
 use crate::core::interest::Interest;
 use crate::core::interface::{Interface, Selection, Selector};
 use crate::core::link::Link;

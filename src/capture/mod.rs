@@ -15,6 +15,7 @@ mod live;
 mod program;
 pub mod savefile;
 mod savefile_block;
+mod watch;
 mod wire;
 
 #[cfg(target_os = "linux")]
@@ -27,3 +28,4 @@ pub use linux as system;
 
 pub use frames::Frames;
 pub use live::{Capture, Change, Handout};
+pub use watch::Watch;

@@ -18,7 +18,7 @@ pub mod openbsd;
 pub mod records;
 pub mod route;
 #[cfg(not(target_os = "linux"))]
-mod watch;
+mod routes;
 
 #[cfg(all(target_os = "freebsd", target_pointer_width = "64"))]
 use freebsd as native;

@@ -1,5 +1,5 @@
-//! Notices changes of interfaces, addresses and routes on the BSDs and macOS,
-//! and asks for the default routes: a route(4) socket does both.
+//! route(4) sockets on the BSDs and macOS: they report changes, and the default
+//! routes.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -15,60 +15,28 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, 
 use super::native::ABI;
 use super::route::{self, Asker, Family};
 
-/// A routing socket, used as a bell: what its messages say is not read, only
-/// that there are some.
-pub struct Watch(OwnedFd);
-
-/// Messages taken in one go; what remains rings again.
-const BUDGET: usize = 4096;
-/// Longer than the kernel takes to answer.
+/// How long to wait for an answer.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-impl Watch {
-    /// Starts to listen.
-    ///
-    /// # Errors
-    /// When the socket cannot be opened.
-    pub fn open() -> io::Result<Self> {
-        Ok(Self(routing_socket()?))
-    }
-
-    /// Readable when something changed.
-    #[must_use]
-    pub fn fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-
-    /// Makes it silent again. Whether anything had changed: messages that the
-    /// kernel could not queue (`ENOBUFS`) count.
-    pub fn drain(&mut self) -> bool {
-        let mut changed = false;
-        for _ in 0..BUDGET {
-            // A message goes as a whole, however little of it is wanted.
-            match recv(self.0.as_raw_fd(), &mut [0; 16], MsgFlags::empty()) {
-                Ok(_) | Err(Errno::ENOBUFS) => changed = true,
-                Err(Errno::EINTR) => {}
-                Err(_) => break,
-            }
-        }
-        changed
-    }
-}
-
-/// macOS takes no flags with the type: they are set behind.
-fn routing_socket() -> io::Result<OwnedFd> {
+/// Returns a route(4) socket that the kernel reports changes to, and answers on.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn watch_socket() -> io::Result<OwnedFd> {
+    // macOS takes no flags together with the type.
     let fd = socket(AddressFamily::Route, SockType::Raw, SockFlag::empty(), None)?;
     fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
     fcntl(&fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     Ok(fd)
 }
 
-/// Names of the interfaces with a default route, each once.
+/// Returns the names of the interfaces of the default routes, each once: one of
+/// each family, the one that the kernel prefers.
 ///
 /// # Errors
 /// When the kernel cannot be asked.
 pub fn egress() -> io::Result<Vec<String>> {
-    let fd = routing_socket()?;
+    let fd = watch_socket()?;
     let mut names = Vec::new();
     for (sequence, family) in [(1, Family::V4), (2, Family::V6)] {
         let asker = Asker { process: std::process::id(), sequence };

@@ -1,8 +1,7 @@
 //! Capture on Linux: one packet(7) socket per interface.
 #![forbid(unsafe_code)]
 
-mod egress;
-mod watch;
+mod routes;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -18,8 +17,7 @@ use crate::core::interface::Interface;
 use crate::core::link::Link;
 use crate::sys::linux::packet_socket;
 
-pub use egress::egress;
-pub use watch::Watch;
+pub use routes::{egress, watch_socket};
 
 /// Room for the largest IP packet and its link header.
 const FRAME: usize = 65536 + 64;

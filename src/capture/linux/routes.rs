@@ -1,17 +1,17 @@
-//! Finds the interfaces of the default routes on Linux, in the list of routes
-//! that rtnetlink(7) gives. Layouts are those of linux/netlink.h and
-//! linux/rtnetlink.h.
+//! rtnetlink(7) sockets: they report changes, and list routes. Layouts are those
+//! of linux/netlink.h and linux/rtnetlink.h.
 #![forbid(unsafe_code)]
 
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use netlink_packet_core::{NetlinkBuffer, NlasIterator};
 use nix::libc;
 use nix::net::if_::if_indextoname;
 use nix::sys::socket::sockopt::ReceiveTimeout;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, setsockopt, socket,
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send,
+    setsockopt, socket,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 
@@ -25,6 +25,29 @@ const ALIGNMENT: usize = 4;
 const REQUEST: usize = 16 + 12;
 /// `struct rtnexthop`, and where its length and the interface's index are.
 const HOP: usize = 8;
+
+/// Changes that are reported.
+const GROUPS: libc::c_int = libc::RTMGRP_LINK
+    | libc::RTMGRP_IPV4_IFADDR
+    | libc::RTMGRP_IPV4_ROUTE
+    | libc::RTMGRP_IPV6_IFADDR
+    | libc::RTMGRP_IPV6_ROUTE;
+
+/// Returns a socket that the kernel reports changes to.
+///
+/// # Errors
+/// When it cannot be opened or bound.
+pub fn watch_socket() -> io::Result<OwnedFd> {
+    let fd = route_socket(SockFlag::SOCK_NONBLOCK)?;
+    bind(fd.as_raw_fd(), &NetlinkAddr::new(0, GROUPS as u32))?;
+    Ok(fd)
+}
+
+fn route_socket(flags: SockFlag) -> io::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | flags;
+    let protocol = SockProtocol::NetlinkRoute;
+    Ok(socket(AddressFamily::Netlink, SockType::Raw, flags, protocol)?)
+}
 
 /// Returns the names of the interfaces of the default routes in the main table,
 /// each once. A multipath route has several.
@@ -44,10 +67,9 @@ pub fn egress() -> io::Result<Vec<String>> {
 }
 
 /// A list that changes while it is read may lack a route. The change wakes
-/// [`Watch`](super::Watch) too, and then the routes are listed again.
+/// [`Watch`](crate::capture::Watch) too, and then the routes are listed again.
 fn indices() -> io::Result<Vec<u32>> {
-    let flags = SockFlag::SOCK_CLOEXEC;
-    let fd = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute)?;
+    let fd = route_socket(SockFlag::empty())?;
     setsockopt(&fd, ReceiveTimeout, &TimeVal::seconds(PATIENCE))?;
     send(fd.as_raw_fd(), &request(), MsgFlags::empty())?;
     let mut buffer = vec![0; DATAGRAM];

@@ -149,8 +149,9 @@ fn limit() -> Result<(), Error> {
 /// Makes `directory` the root directory.
 fn enter(directory: &Path) -> Result<(), Error> {
     let shown = directory.display();
-    is_bare(directory)
-        .map_err(|error| Error::because(format_args!("cannot live in {shown}: {error}")))?;
+    is_bare(directory).map_err(|error| {
+        Error::because(format_args!("cannot use {shown} as root directory: {error}"))
+    })?;
     chroot(directory).map_err(Error::at(format_args!("change the root to {shown}")))?;
     std::env::set_current_dir("/").map_err(Error::at(format_args!("enter {shown}")))?;
     // Every system has one where the root directory is the real one.

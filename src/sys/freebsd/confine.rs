@@ -5,14 +5,16 @@
 use std::ffi::c_ulong;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::{Path, PathBuf};
 
 use nix::libc;
 use nix::sys::mman::{MlockAllFlags, mlockall};
-use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
+use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 
 use super::capsicum::{enter_capability_mode, limit};
-use crate::sys::confine::{Error, KeeperPaths, ParentPaths};
+use crate::sys::confine::Error;
+pub use crate::sys::shared::confine::{
+    empty_directory, keeper, parent, restore_memory_limit, runner,
+};
 pub use crate::sys::shared::ids::{become_user, forbid_processes, is_only};
 
 /// Reading a bpf(4) device starts with the length of its buffer; its own
@@ -33,26 +35,9 @@ pub fn sandbox() -> Result<(), Error> {
     enter_capability_mode().map_err(Error::at("enter the sandbox"))
 }
 
-/// Another user is all that can be had: what it starts must not be bound.
-pub fn runner() -> Result<(), Error> {
-    Ok(())
-}
-
-pub fn keeper(_: &KeeperPaths<'_>) -> Result<(), Error> {
-    Ok(())
-}
-
-pub fn parent(_: &ParentPaths<'_>) -> Result<(), Error> {
-    Ok(())
-}
-
 pub fn limit_capture(descriptor: BorrowedFd<'_>) -> io::Result<()> {
     let rights = [libc::CAP_READ, libc::CAP_EVENT, libc::CAP_IOCTL];
     limit(descriptor, (&rights, Some(CAPTURE_IOCTLS)))
-}
-
-pub fn empty_directory(_: &Path) -> io::Result<PathBuf> {
-    Ok(PathBuf::from("/var/empty"))
 }
 
 /// Swap space is not encrypted unless it is set up so. The limit goes first:
@@ -61,12 +46,4 @@ pub fn lock_memory() {
     if setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY).is_ok() {
         let _ = mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE);
     }
-}
-
-/// What a user may lock where nobody says otherwise: of root's processes the
-/// runner inherits more.
-pub fn restore_memory_limit() -> io::Result<()> {
-    let (_, most) = getrlimit(Resource::RLIMIT_MEMLOCK)?;
-    let limit = most.min(64 << 10);
-    Ok(setrlimit(Resource::RLIMIT_MEMLOCK, limit, limit)?)
 }

@@ -4,16 +4,16 @@
 
 use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::prctl::set_no_new_privs;
-use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
+use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 
 use super::seccomp;
 use crate::sys::confine::{Error, KeeperPaths, ParentPaths};
+pub use crate::sys::shared::confine::{limit_capture, restore_memory_limit};
 pub use crate::sys::shared::ids::{become_user, forbid_processes, is_only};
 
 /// Nothing to do: the filter is compiled in memory.
@@ -33,11 +33,6 @@ pub fn keeper(_: &KeeperPaths<'_>) -> Result<(), Error> {
 
 pub fn parent(_: &ParentPaths<'_>) -> Result<(), Error> {
     set_no_new_privs().map_err(Error::at("give up new rights"))
-}
-
-/// The filter of a packet socket is locked, and seccomp forbids the rest.
-pub fn limit_capture(_: BorrowedFd<'_>) -> io::Result<()> {
-    Ok(())
 }
 
 pub fn empty_directory(run: &Path) -> io::Result<PathBuf> {
@@ -62,12 +57,4 @@ pub fn lock_memory() {
         let all = MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE;
         let _ = mlockall(all | on_fault);
     }
-}
-
-/// What a user may lock where nobody says otherwise: of root's processes the
-/// runner inherits more.
-pub fn restore_memory_limit() -> io::Result<()> {
-    let (_, most) = getrlimit(Resource::RLIMIT_MEMLOCK)?;
-    let limit = most.min(64 << 10);
-    Ok(setrlimit(Resource::RLIMIT_MEMLOCK, limit, limit)?)
 }

@@ -2,15 +2,14 @@
 //! ioctl, so keeper and parent stay root; a profile of theirs would have to
 //! name what launchd, syslogd and the directory service need of each release.
 
-use std::io;
-use std::os::fd::BorrowedFd;
-use std::path::{Path, PathBuf};
-
 use nix::unistd::{getegid, geteuid, getgid, getuid, setgid, setuid};
 
 pub use super::sandbox::forbid_processes;
 use super::sandbox::{groups, load_sandbox, set_group};
-use crate::sys::confine::{Account, Error, KeeperPaths, ParentPaths};
+use crate::sys::confine::{Account, Error};
+pub use crate::sys::shared::confine::{
+    empty_directory, keeper, limit_capture, lock_memory, parent, restore_memory_limit, runner,
+};
 
 /// What is open already may be used; nothing else may be done.
 const PROFILE: &std::ffi::CStr = c"(version 1) (deny default)";
@@ -39,34 +38,4 @@ pub fn is_only(account: &Account) -> Result<bool, Error> {
     Ok([getuid(), geteuid()].iter().all(|uid| *uid == account.uid)
         && [getgid(), getegid()].iter().all(|gid| *gid == account.gid)
         && more.iter().all(|gid| *gid == account.gid.as_raw()))
-}
-
-/// Another user is all that can be had: what it starts must not be bound.
-pub fn runner() -> Result<(), Error> {
-    Ok(())
-}
-
-pub fn keeper(_: &KeeperPaths<'_>) -> Result<(), Error> {
-    Ok(())
-}
-
-pub fn parent(_: &ParentPaths<'_>) -> Result<(), Error> {
-    Ok(())
-}
-
-/// Rights belong to processes here; the profile denies ioctls.
-pub fn limit_capture(_: BorrowedFd<'_>) -> io::Result<()> {
-    Ok(())
-}
-
-pub fn empty_directory(_: &Path) -> io::Result<PathBuf> {
-    Ok(PathBuf::from("/var/empty"))
-}
-
-/// Nothing: swap space is always encrypted, and mlockall(2) is not there.
-pub fn lock_memory() {}
-
-/// Nothing: root's processes raise no limit.
-pub fn restore_memory_limit() -> io::Result<()> {
-    Ok(())
 }

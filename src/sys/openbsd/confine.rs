@@ -3,12 +3,13 @@
 //! keeper and parent make no pledge: "pf" forbids the ioctls that add and
 //! delete single addresses, and ends who makes them (pledge(2), kern_pledge.c).
 
-use std::io;
-use std::os::fd::BorrowedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::pledge::{lock_unveil, pledge, unveil};
 use crate::sys::confine::{Error, KeeperPaths, ParentPaths};
+pub use crate::sys::shared::confine::{
+    empty_directory, limit_capture, lock_memory, restore_memory_limit,
+};
 pub use crate::sys::shared::ids::{become_user, forbid_processes, is_only};
 
 /// What root's processes open by themselves: to say something, to look up
@@ -65,23 +66,4 @@ pub fn parent(paths: &ParentPaths<'_>) -> Result<(), Error> {
     ];
     seen.extend(paths.pidfile.map(|path| (path, c"rwc")));
     see(&seen)
-}
-
-/// The filter is locked (BIOCLOCK), and the engine's promises hold no ioctl
-/// that changes the rest.
-pub fn limit_capture(_: BorrowedFd<'_>) -> io::Result<()> {
-    Ok(())
-}
-
-pub fn empty_directory(_: &Path) -> io::Result<PathBuf> {
-    Ok(PathBuf::from("/var/empty"))
-}
-
-/// Nothing: swap space is encrypted unless an administrator turns that off
-/// (vm.swapencrypt in sysctl(2)).
-pub fn lock_memory() {}
-
-/// Nothing: root's processes raise no limit.
-pub fn restore_memory_limit() -> io::Result<()> {
-    Ok(())
 }

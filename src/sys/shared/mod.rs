@@ -2,6 +2,7 @@
 
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 pub mod boot;
+pub mod confine;
 #[cfg(any(target_os = "freebsd", target_os = "linux", target_os = "openbsd"))]
 pub mod ids;
 #[cfg(not(target_os = "linux"))]

@@ -1,0 +1,49 @@
+//! Notices that interfaces, addresses or routes changed.
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv};
+
+use super::system;
+
+/// A socket that the kernel sends a message to at each change. The messages are
+/// not read, only their arrival counts.
+pub struct Watch(OwnedFd);
+
+/// The most messages that one call drops. Those that remain keep the descriptor
+/// readable.
+const BUDGET: usize = 4096;
+
+impl Watch {
+    /// Starts to watch.
+    ///
+    /// # Errors
+    /// When the socket cannot be opened.
+    pub fn open() -> io::Result<Self> {
+        Ok(Self(system::watch_socket()?))
+    }
+
+    /// Returns the descriptor, which is readable after a change.
+    #[must_use]
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    /// Drops the messages that arrived. Returns whether there were any; those that
+    /// the kernel could not queue (`ENOBUFS`) count.
+    pub fn drain(&mut self) -> bool {
+        let mut changed = false;
+        for _ in 0..BUDGET {
+            // recv takes a whole message, however small the buffer is.
+            match recv(self.0.as_raw_fd(), &mut [0; 16], MsgFlags::empty()) {
+                Ok(_) | Err(Errno::ENOBUFS) => changed = true,
+                Err(Errno::EINTR) => {}
+                Err(_) => break,
+            }
+        }
+        changed
+    }
+}
