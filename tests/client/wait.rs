@@ -117,6 +117,7 @@ fn the_time_that_a_key_takes_is_not_the_doors() {
     let slow_key = || {
         tokens += 1;
         if tokens == 2 {
+            // A key that waits to be touched.
             std::thread::sleep(timeout * 2);
             listener = door.take().map(Door::open);
         }

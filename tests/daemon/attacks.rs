@@ -124,7 +124,6 @@ fn wrong_tokens(lab: &Lab, own: Wanted) -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("stale, issued 3", bobs(lab, "ssh", own, clock() - Duration::from_secs(SKEW) - late)),
         ("early, issued 3", bobs(lab, "ssh", own, ahead() + late)),
-        ("uncertain", bobs(lab, "ssh", own, clock())),
         ("forbidden", bobs(lab, "web", own, ahead())),
         ("forbidden", bobs(lab, "no-such-door", own, ahead())),
         ("unknown", right(nobody)),
@@ -160,6 +159,20 @@ fn a_token_that_is_wrong_in_one_way_is_refused_and_the_log_says_which() {
     daemon.expect("door ssh opened for 192.0.2.100 by bob");
     let told = daemon.stop();
     assert_eq!(told.iter().filter(|line| line.contains("door ssh opened")).count(), 1);
+}
+
+#[test]
+fn without_a_journal_a_token_of_now_is_refused_as_uncertain() {
+    needs!(root);
+    let lab = Lab::new();
+    let config = plan().furnish(&lab);
+    std::fs::remove_file(lab.path("state/journal")).unwrap();
+    let daemon = lab.start(&config, &["-v"]);
+    daemon.expect("are refused, uncertain: there is no journal of earlier runs");
+    daemon.ready();
+    lab.send(CLIENT4, &bobs(&lab, "ssh", named(CLIENT4), clock()));
+    daemon.expect("bob from 192.0.2.100 refused, uncertain");
+    assert_eq!(lab.set("knock_ssh_v4"), "");
 }
 
 #[test]

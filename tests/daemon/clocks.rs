@@ -1,5 +1,7 @@
 //! Clocks that step, and a machine that sleeps.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::machine::{self, Clock};
@@ -8,40 +10,54 @@ use crate::net::survival::assert_remaining;
 use crate::net::*;
 
 const DAY: i64 = 86_400_000;
+/// In milliseconds.
+const SECOND: i64 = 1_000;
 
-fn start(span: &str) -> (Lab, Daemon, Clock) {
+fn lab(span: &str) -> (Lab, PathBuf, Clock) {
     let lab = Lab::new();
     let config = Plan { span, sequences: MARK, ..Plan::default() }.furnish(&lab);
     let clock = Clock::new(&lab);
-    let daemon = machine::start(&lab, &config, &["-v"], None, Some(&clock));
+    (lab, config, clock)
+}
+
+/// Starts a daemon with these clocks and waits until it is ready.
+fn start(lab: &Lab, config: &Path, clock: &Clock) -> Daemon {
+    let daemon = machine::start(lab, config, &["-v"], None, Some(clock));
     daemon.ready();
-    (lab, daemon, clock)
+    daemon
 }
 
 #[test]
 fn a_clock_that_steps_by_a_day_changes_no_lease_and_revives_no_token() {
     needs!(root);
-    for millis in [DAY, -DAY] {
-        let (lab, daemon, clock) = start("3s");
-        let used = lab.token("bob", CLIENT4);
+    for (millis, has_journal) in [(DAY, true), (-DAY, true), (-DAY, false)] {
+        let (lab, config, clock) = lab("3s");
+        if !has_journal {
+            fs::remove_file(lab.path("state/journal")).unwrap();
+        }
+        let daemon = start(&lab, &config, &clock);
+        // Without a journal, tokens are accepted that are newer than the start.
+        clock.set(SECOND * 1_000_000, SECOND);
+        let ahead = || ahead() + Duration::from_secs(1);
+        let used = token(&lab.access("bob"), "ssh", named(CLIENT4), ahead());
         lab.send(CLIENT4, &used);
         let (opened, _) = daemon.expect("door ssh opened for 192.0.2.100 by bob");
-        clock.set(0, millis);
-        // A token of the clock as it goes now is judged by that clock.
+        clock.set(SECOND * 1_000_000, SECOND + millis);
+        // A new token is judged by the clock as it is now.
         let step = Duration::from_millis(millis.unsigned_abs());
         let issued = if millis > 0 { ahead() + step } else { ahead() - step };
         let fresh = token(&lab.access("dave"), "ssh", named("192.0.2.101"), issued);
         lab.send(CLIENT4, &fresh);
-        if millis > 0 {
+        if has_journal {
             daemon.expect("door ssh opened for 192.0.2.101 by dave");
         } else {
-            // Older than the start of this run, whose forerunners are unknown.
-            daemon.expect("dave from 192.0.2.100 refused, ");
+            // Older than the start, and what was accepted before is not known.
+            daemon.expect("dave from 192.0.2.100 refused, uncertain");
         }
         let (closed, _) = daemon.expect("door ssh closed for 192.0.2.100 after 3s, expired");
         let lasted = closed.duration_since(opened);
         assert!(lasted >= Duration::from_millis(2_900), "{lasted:?}");
-        clock.set(0, 0);
+        clock.set(SECOND * 1_000_000, SECOND);
         for token in [&used, &fresh] {
             lab.send(CLIENT4, token);
         }
@@ -55,7 +71,8 @@ fn a_clock_that_steps_by_a_day_changes_no_lease_and_revives_no_token() {
 #[test]
 fn time_asleep_counts() {
     needs!(root);
-    let (lab, daemon, clock) = start("1h");
+    let (lab, config, clock) = lab("1h");
+    let daemon = start(&lab, &config, &clock);
     lab.send(CLIENT4, &lab.token("bob", CLIENT4));
     daemon.expect("door ssh opened");
     clock.set(3_599_000_000_000, 3_599_000);
@@ -71,7 +88,8 @@ fn time_asleep_counts() {
 fn a_clock_that_steps_while_the_daemon_is_down_revives_no_token_and_changes_no_lease() {
     needs!(root);
     for (millis, is_stopped) in [(DAY, true), (DAY, false), (-DAY, true), (-DAY, false)] {
-        let (lab, daemon, clock) = start("60s");
+        let (lab, config, clock) = lab("60s");
+        let daemon = start(&lab, &config, &clock);
         let used = lab.token("bob", CLIENT4);
         lab.send(CLIENT4, &used);
         daemon.expect("door ssh opened for 192.0.2.100 by bob");
@@ -84,7 +102,6 @@ fn a_clock_that_steps_while_the_daemon_is_down_revives_no_token_and_changes_no_l
         // Once on the way there, and once on the way back.
         for step in [millis, 0] {
             clock.set(0, step);
-            let config = lab.path("knockd.ron");
             let daemon = machine::start(&lab, &config, &["-v"], None, Some(&clock));
             let (_, line) = daemon.expect("door ssh open again for 192.0.2.100 by bob, ");
             assert_remaining(&line, opened);

@@ -8,7 +8,8 @@ use nix::unistd::Pid;
 
 use crate::net::*;
 
-/// How long nothing happens.
+/// How long nothing happens: longer than the pause between two looks at the
+/// tables. Only time that passes shows that nobody runs.
 const REST: Duration = Duration::from_secs(10);
 
 /// How often each process was given the processor, willingly left or not.

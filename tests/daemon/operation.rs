@@ -9,7 +9,6 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::getsid;
 
 use crate::net::daemon::Detached;
-use crate::net::furnish::clear_of_start;
 use crate::net::*;
 
 /// The command as rc(8) runs it.
@@ -54,7 +53,6 @@ fn the_command_returns_when_the_daemon_captures_and_has_left_the_terminal() {
     let output = start(&lab, &config);
     assert!(output.status.success() && output.stdout.is_empty(), "{}", told(&output));
     let daemon = Detached::of(&lab.path("pid"));
-    clear_of_start();
     // What is sent now is seen.
     lab.send(CLIENT4, &lab.token("bob", CLIENT4));
     until("an open door", || lab.set("knock_ssh_v4") == CLIENT4);
@@ -95,7 +93,6 @@ fn a_daemon_that_left_the_terminal_speaks_to_syslog() {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", told(&output));
     let daemon = Detached::of(&lab.path("pid"));
-    clear_of_start();
     let expect = |part: &str| {
         let mut bytes = [0; 1024];
         loop {

@@ -3,15 +3,17 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::machine::{self, Clock};
-use crate::net::furnish::{MARK, clear_of_start};
+use crate::net::furnish::{MARK, ahead, named, token};
 use crate::net::*;
 
 /// A lab whose daemon has honoured a token of bob's, and was killed with its
 /// power.
-fn after_power_loss(lab: &Lab, config: &Path) -> Vec<u8> {
-    let daemon = in_boot(lab, config, "one");
+fn after_power_loss(site: &Site) -> Vec<u8> {
+    let Site { lab, .. } = site;
+    let daemon = site.boot("one");
     daemon.ready();
     let token = lab.token("bob", CLIENT4);
     lab.send(CLIENT4, &token);
@@ -23,24 +25,36 @@ fn after_power_loss(lab: &Lab, config: &Path) -> Vec<u8> {
     token
 }
 
-/// Starts a daemon in another boot of the machine.
-fn in_boot(lab: &Lab, config: &Path, boot: &str) -> Daemon {
-    machine::start(lab, config, &["-v"], Some(boot), None)
+/// A server that boots.
+struct Site {
+    lab: Lab,
+    config: PathBuf,
+    clock: Clock,
 }
 
-fn furnish() -> (Lab, PathBuf) {
-    let lab = Lab::new();
-    let config = Plan { sequences: MARK, ..Plan::default() }.furnish(&lab);
-    (lab, config)
+impl Site {
+    fn new() -> Self {
+        let lab = Lab::new();
+        let config = Plan { sequences: MARK, ..Plan::default() }.furnish(&lab);
+        let clock = Clock::new(&lab);
+        Self { lab, config, clock }
+    }
+
+    /// Starts a daemon in the boot with this name.
+    fn boot(&self, name: &str) -> Daemon {
+        machine::start(&self.lab, &self.config, &["-v"], Some(name), Some(&self.clock))
+    }
 }
 
-/// What was used stays refused, and what is newer than the start is believed.
-fn assert_no_replay(lab: &Lab, daemon: Daemon, token: &[u8]) {
-    lab.send(CLIENT4, token);
+/// A used token stays refused, and one issued after the start is accepted.
+fn assert_no_replay(site: &Site, daemon: Daemon, used: &[u8]) {
+    let Site { lab, clock, .. } = site;
+    lab.send(CLIENT4, used);
     lab.mark(&daemon);
     assert_eq!(daemon.count("door ssh opened"), 0);
-    clear_of_start();
-    lab.send(CLIENT4, &lab.token("bob", CLIENT4));
+    clock.set(1_000_000_000, 1_000);
+    let issued = ahead() + Duration::from_secs(1);
+    lab.send(CLIENT4, &token(&lab.access("bob"), "ssh", named(CLIENT4), issued));
     // It may extend what lived on in the same boot.
     daemon.expect("for 192.0.2.100 by bob, 2s");
     daemon.stop();
@@ -49,30 +63,30 @@ fn assert_no_replay(lab: &Lab, daemon: Daemon, token: &[u8]) {
 #[test]
 fn after_a_loss_of_power_nothing_older_than_the_start_is_believed() {
     needs!(root);
-    let (lab, config) = furnish();
-    let token = after_power_loss(&lab, &config);
-    let daemon = in_boot(&lab, &config, "two");
+    let site = Site::new();
+    let token = after_power_loss(&site);
+    let daemon = site.boot("two");
     daemon.expect("uncertain: the machine went down while the daemon ran");
     daemon.expect("ready, ");
     assert_eq!(daemon.count("open again"), 0, "leases do not survive a boot");
-    assert_no_replay(&lab, daemon, &token);
+    assert_no_replay(&site, daemon, &token);
 }
 
 #[test]
 fn after_a_stop_in_order_another_boot_is_no_loss() {
     needs!(root);
-    let (lab, config) = furnish();
-    let token = after_power_loss(&lab, &config);
-    let clock = Clock::new(&lab);
-    let daemon = machine::start(&lab, &config, &[], Some("two"), Some(&clock));
+    let site = Site::new();
+    let token = after_power_loss(&site);
+    let daemon = site.boot("two");
     daemon.expect("ready, ");
-    // It runs for so long that what it does not know is stale.
-    clock.set(61_000_000_000, 61_000);
+    // It runs until every token that it does not know is stale.
+    site.clock.set(61_000_000_000, 61_000);
     daemon.stop();
-    let daemon = in_boot(&lab, &config, "three");
+    site.clock.set(0, 0);
+    let daemon = site.boot("three");
     daemon.expect("ready, ");
     assert_eq!(daemon.count("uncertain"), 0);
-    assert_no_replay(&lab, daemon, &token);
+    assert_no_replay(&site, daemon, &token);
 }
 
 #[test]
@@ -95,12 +109,12 @@ fn a_journal_that_is_torn_missing_or_anothers_is_a_loss_that_is_said() {
         }),
     ];
     for (word, harm) in harms {
-        let (lab, config) = furnish();
-        let token = after_power_loss(&lab, &config);
-        let path = lab.path("state/journal");
+        let site = Site::new();
+        let token = after_power_loss(&site);
+        let path = site.lab.path("state/journal");
         harm(&path, &fs::read(&path).unwrap());
         // The same boot: with a sound journal nothing would be uncertain.
-        let daemon = in_boot(&lab, &config, "one");
+        let daemon = site.boot("one");
         let (_, line) = daemon.expect("uncertain: ");
         assert!(line.contains(word), "{line}");
         daemon.expect("ready, ");
@@ -109,7 +123,7 @@ fn a_journal_that_is_torn_missing_or_anothers_is_a_loss_that_is_said() {
             fs::remove_dir(&path).unwrap();
             daemon.expect("the journal can be written again");
         }
-        assert_no_replay(&lab, daemon, &token);
+        assert_no_replay(&site, daemon, &token);
     }
 }
 
@@ -142,14 +156,16 @@ impl Drop for Disk {
 fn on_a_full_or_read_only_disk_tokens_are_refused_until_there_is_room() {
     needs!(root);
     for is_full in [true, false] {
-        let (lab, config) = furnish();
+        let site = Site::new();
+        let lab = &site.lab;
         let disk = Disk::new(lab.path("state"));
+        lab.empty_journal();
         if is_full {
             let _ = fs::write(lab.path("state/big"), [7; 140_000]);
         } else {
             disk.remount("ro");
         }
-        let daemon = in_boot(&lab, &config, "one");
+        let daemon = site.boot("one");
         daemon.expect("every token is refused until the journal can be written: cannot write ");
         daemon.ready();
         lab.send(CLIENT4, &lab.token("bob", CLIENT4));

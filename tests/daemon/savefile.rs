@@ -4,9 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::SystemTime;
 
-use crate::net::furnish::pass_barrier;
 use crate::net::tcpdump::Tcpdump;
 use crate::net::*;
 
@@ -36,10 +34,8 @@ fn a_recorded_file_gets_the_verdicts_that_the_packets_got() {
     needs!(root);
     let lab = Lab::new();
     let config = Plan { skew: 2, ..Plan::default() }.furnish(&lab);
-    let started = SystemTime::now();
     let daemon = lab.start(&config, &["-v"]);
     daemon.ready();
-    pass_barrier(started, 2);
     let savefile = lab.path("live.pcap");
     let tcpdump = Tcpdump::record(&lab.server, &savefile, &[]);
     let savefile_any = lab.path("any.pcap");

@@ -48,12 +48,8 @@ fn flood(wire: &Injector, length: usize, ends: &AtomicBool) -> u32 {
 fn get_in(lab: &Lab, daemon: &Daemon) -> u32 {
     for tries in 1..=TRIES {
         lab.send(CLIENT4, &lab.token("bob", CLIENT4));
-        let end = Instant::now() + Duration::from_millis(250);
-        while Instant::now() < end {
-            if daemon.count("door ssh opened") > 0 {
-                return tries;
-            }
-            thread::sleep(Duration::from_millis(5));
+        if daemon.expect_within("door ssh opened", Duration::from_millis(250)).is_some() {
+            return tries;
         }
     }
     panic!("{TRIES} tokens did not open the door");

@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::furnish::clear_of_start;
 use super::{PATIENCE, proc, until};
 
 /// A running daemon and what it says.
@@ -47,20 +46,24 @@ impl Daemon {
 
     /// Waits for a line with `part` in it; returns when it came and the line.
     pub fn expect(&self, part: &str) -> (Instant, String) {
-        let end = Instant::now() + PATIENCE;
+        self.expect_within(part, PATIENCE)
+            .unwrap_or_else(|| panic!("no line with \"{part}\" in {:#?}", self.heard.borrow()))
+    }
+
+    /// Waits for a line with `part` in it, for so long.
+    pub fn expect_within(&self, part: &str, patience: Duration) -> Option<(Instant, String)> {
+        let end = Instant::now() + patience;
         loop {
-            match self.next(end) {
-                Ok((at, line)) if line.contains(part) => return (at, line),
-                Ok(_) => {}
-                Err(_) => panic!("no line with \"{part}\" in {:#?}", self.heard.borrow()),
+            let (at, line) = self.next(end).ok()?;
+            if line.contains(part) {
+                return Some((at, line));
             }
         }
     }
 
-    /// Waits until it is ready and believes the tests' tokens.
+    /// Waits until it is ready.
     pub fn ready(&self) {
         self.expect("ready, ");
-        clear_of_start();
     }
 
     /// How many of the lines that were heard so far hold `part`.

@@ -9,6 +9,7 @@ use knockd::client::access::{Access, Random, Wish};
 use knockd::client::key_files::{read_gate, read_user};
 use knockd::core::time::Wall;
 use knockd::core::token::Wanted;
+use knockd::keep::journal;
 
 use super::{Daemon, Lab, SERVER4, SERVER6, SPA_PORT};
 
@@ -56,8 +57,8 @@ pub const MARK: &str = r#"
         "mark": (steps: [Udp(9)], opens: ["web"], weak: Allowed, strict: false),"#;
 
 impl Plan<'_> {
-    /// Writes keys, a hosts.ron for the client and the configuration, whose
-    /// path it returns. alice has an Ed25519 key; bob a secret; carol and dave
+    /// Writes keys, an empty journal, a hosts.ron for the client and the
+    /// configuration, whose path it returns. alice has an Ed25519 key; bob a secret; carol and dave
     /// too, but may open for what the server observes and for others.
     pub fn furnish(&self, lab: &Lab) -> PathBuf {
         lab.keygen("gate.key", &["--gate"]);
@@ -80,6 +81,7 @@ impl Plan<'_> {
             }
         }
         lab.write("knock/hosts.ron", &format!("{{{hosts}}}"));
+        lab.empty_journal();
         lab.write("knockd.ron", &self.text(&public, &lab.files.path().display().to_string()))
     }
 
@@ -127,6 +129,13 @@ impl Lab {
         }
     }
 
+    /// Makes the journal one of an orderly stop: the next start accepts every
+    /// fresh token.
+    pub fn empty_journal(&self) {
+        let _ = std::fs::remove_file(self.path("state/journal"));
+        journal::create_empty(&self.path("state")).unwrap();
+    }
+
     /// A fresh token of `user` for door ssh and an address.
     pub fn token(&self, user: &str, address: &str) -> Vec<u8> {
         token(&self.access(user), "ssh", named(address), ahead())
@@ -157,32 +166,13 @@ pub fn named(address: &str) -> Wanted {
     Wanted::Address(address.parse::<IpAddr>().unwrap())
 }
 
-/// What tokens of the tests keep away from either end of what is believed.
-pub const HEADWAY: Duration = Duration::from_millis(250);
-
-/// Almost as far ahead of the clock as a server with the default skew allows.
-/// Tokens made then are believed soon after the daemon's start, and for a
-/// minute from now.
+/// Almost as far ahead of the clock as a server with the default skew allows:
+/// tokens issued then are fresh for a minute.
 pub fn ahead() -> Wall {
-    clock() + Duration::from_secs(SKEW) - HEADWAY
-}
-
-/// Waits until tokens made [`ahead`] lie clear of what the start that was just
-/// seen leaves uncertain, even when the clock is being set right meanwhile.
-pub fn clear_of_start() {
-    std::thread::sleep(2 * HEADWAY);
+    clock() + Duration::from_secs(SKEW) - Duration::from_millis(250)
 }
 
 /// Civil time.
 pub fn clock() -> Wall {
     Wall::default() + SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
-}
-
-/// Waits until a daemon that was started at `started` can tell the real
-/// client's tokens from old ones.
-pub fn pass_barrier(started: SystemTime, skew: u64) {
-    let end = started + Duration::from_secs(skew) + Duration::from_millis(200);
-    if let Ok(left) = end.duration_since(SystemTime::now()) {
-        std::thread::sleep(left);
-    }
 }

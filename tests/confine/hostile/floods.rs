@@ -1,6 +1,5 @@
 //! More of everything than fits.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use knockd::log::summary::MAX_LINES;
@@ -64,8 +63,7 @@ fn who_cannot_read_all_the_time_is_given_new_descriptors_at_times() {
     // What came before was perhaps lost with the descriptor.
     until("it serves", || {
         attack.begin();
-        thread::sleep(Duration::from_millis(50));
-        attack.daemon.count("by dave") > 0
+        attack.daemon.expect_within("by dave", Duration::from_millis(50)).is_some()
     });
     let again = attack.daemon.count("capturing on eth0") - 1;
     assert!(again <= 2, "{again}");

@@ -123,7 +123,7 @@ impl Liar<'_> {
     fn said(&self, user: &str, number: u32) -> Authorization {
         let mut id = [0; 16];
         id[..4].copy_from_slice(&number.to_be_bytes());
-        // As far ahead as may be: a start leaves what is older uncertain.
+        // As far ahead as is allowed: it expires then.
         let skew = self.policy.max_skew();
         let issued = self.now.wall + skew - Duration::from_millis(50);
         let replay = ReplayId { id, issued, expires: issued, counter: 0 };
