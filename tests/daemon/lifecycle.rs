@@ -4,6 +4,7 @@
 use std::ffi::OsStr;
 use std::time::{Duration, Instant};
 
+use crate::machine;
 use crate::net::survival::{FOREIGN, assert_remaining, entries, guarded};
 use crate::net::*;
 
@@ -180,16 +181,13 @@ fn when_the_parent_dies_the_keeper_shuts_everything_and_the_next_start_opens_it_
 #[test]
 fn when_all_die_at_once_the_next_start_cleans_up() {
     needs!(root);
-    let (lab, config) = guarded("2s");
+    let (lab, config) = guarded("60s");
     let daemon = lab.daemon(&config);
     lab.send(CLIENT4, &lab.token("bob", CLIENT4));
     daemon.expect("door ssh opened");
-    let opened = Instant::now();
     daemon.kill_parent(true);
     assert_eq!(entries(&lab), [CLIENT4, FOREIGN], "nobody was left to shut it");
-    let left = Duration::from_millis(2_100).saturating_sub(opened.elapsed());
-    std::thread::sleep(left);
-    let daemon = lab.start(&config, &[]);
+    let daemon = machine::start_later(&lab, &config, Duration::from_secs(61));
     daemon.expect("removed 192.0.2.100 from <knock_ssh>, an earlier run had left it");
     daemon.expect("ready, ");
     assert_eq!(entries(&lab), [FOREIGN]);

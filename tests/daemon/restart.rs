@@ -2,9 +2,9 @@
 //! should.
 
 use std::ffi::OsStr;
-use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::machine;
 use crate::net::survival::{FOREIGN, assert_remaining, entries, guarded};
 use crate::net::*;
 use nix::sys::signal::Signal;
@@ -102,11 +102,9 @@ fn an_end_that_is_cut_short_leaves_nothing_that_the_next_run_does_not_shut() {
 #[test]
 fn an_end_that_is_cut_short_is_made_good_after_the_lease_is_over() {
     needs!(root);
-    let (lab, config, opened) = killed_within_its_end("closing", "5s");
-    let left = Duration::from_millis(5_100).saturating_sub(opened.elapsed());
-    thread::sleep(left);
-    let daemon = lab.start(&config, &[]);
-    daemon.expect("ready, ");
+    let (lab, config, _) = killed_within_its_end("closing", "60s");
+    let daemon = machine::start_later(&lab, &config, Duration::from_secs(61));
+    daemon.ready();
     assert_eq!(entries(&lab), [FOREIGN]);
     daemon.stop();
 }

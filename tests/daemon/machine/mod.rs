@@ -6,6 +6,8 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use crate::net::{Daemon, Lab};
 
@@ -15,7 +17,7 @@ const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/daemon/machine/
 pub struct Clock(PathBuf);
 
 impl Clock {
-    /// Clocks that go as the kernel's.
+    /// Clocks that show the kernel's time.
     pub fn new(lab: &Lab) -> Self {
         let path = lab.path("clock");
         fs::write(&path, [0; 16]).unwrap();
@@ -39,8 +41,7 @@ pub fn start(
     boot: Option<&str>,
     clock: Option<&Clock>,
 ) -> Daemon {
-    let library = library(lab);
-    let mut environment = vec![("LD_PRELOAD", library.as_os_str())];
+    let mut environment = vec![("LD_PRELOAD", library().as_os_str())];
     let boot = boot.map(|name| {
         let path = lab.path(&format!("boot-{name}"));
         fs::write(&path, name).unwrap();
@@ -53,13 +54,26 @@ pub fn start(
     lab.start_in(config, options, &environment)
 }
 
-/// Compiles it, once a lab, with what links Rust programs, too.
-fn library(lab: &Lab) -> PathBuf {
-    let path = lab.path("machine.so");
-    if !path.exists() {
+/// Starts a daemon whose clocks are `passed` ahead of the kernel's.
+pub fn start_later(lab: &Lab, config: &Path, passed: Duration) -> Daemon {
+    let clock = Clock::new(lab);
+    let nanos = i64::try_from(passed.as_nanos()).unwrap();
+    let millis = i64::try_from(passed.as_millis()).unwrap();
+    clock.set(nanos, millis);
+    start(lab, config, &[], None, Some(&clock))
+}
+
+/// Compiles the library, once in a run of the tests.
+fn library() -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("machine.so");
+        // Another run may be using the old one.
+        let new = path.with_extension(format!("{}.so", std::process::id()));
         let mut command = Command::new("cc");
         command.args(["-shared", "-fPIC", "-O", "-Wall", "-Werror", "-o"]);
-        assert!(command.arg(&path).arg(SOURCE).status().unwrap().success());
-    }
-    path
+        assert!(command.arg(&new).arg(SOURCE).status().unwrap().success());
+        fs::rename(new, &path).unwrap();
+        path
+    })
 }
