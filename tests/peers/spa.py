@@ -1,5 +1,9 @@
 #!/usr/bin/env python3
-"""A client for knockd, written from spa(7) alone: kinds 1 and 2."""
+"""A client for knockd, written from spa(7) alone: kinds 1 and 2.
+
+With --batch as the only argument, each line of standard input holds the
+arguments of one run, and each run prints one line.
+"""
 
 import argparse
 import hashlib
@@ -146,7 +150,7 @@ def described(server, user, opened):
     }
 
 
-def arguments():
+def parsed(arguments):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gate-key", type=bytes.fromhex, required=True)
     parser.add_argument("--server-name", required=True)
@@ -162,11 +166,11 @@ def arguments():
     parser.add_argument("--salt", type=bytes.fromhex, default=os.urandom(16))
     parser.add_argument("--padding", type=bytes.fromhex, default=os.urandom(255))
     parser.add_argument("--send", metavar="HOST:PORT")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
-def main():
-    asked = arguments()
+def run(arguments):
+    asked = parsed(arguments)
     server = Server(asked.gate_key, asked.server_name)
     if asked.secret:
         user = Secret(asked.secret)
@@ -189,6 +193,15 @@ def main():
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as sender:
         sender.sendto(token, (host.strip("[]"), int(port)))
+
+
+def main():
+    if sys.argv[1:] != ["--batch"]:
+        run(sys.argv[1:])
+        return
+    for line in sys.stdin:
+        run(line.split())
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
