@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::address::Entry;
+use super::address::{Entry, Family};
 use super::command::Commands;
 use super::hash;
 use super::sighting::Port;
@@ -87,6 +87,19 @@ pub fn is_target(targets: &[IpAddr], destination: IpAddr) -> bool {
 #[must_use]
 pub fn wire_id(name: &str) -> DoorId {
     hash::id("door", &[name.as_bytes()])
+}
+
+/// The families of which `table` holds networks for `doors`, not only hosts.
+#[must_use]
+pub fn networks(doors: &[Door], table: &Table) -> Vec<Family> {
+    let holds = |family: &Family| {
+        let of = |door: &Door| match family {
+            Family::V4 => door.v4_prefix < 32,
+            Family::V6 => door.v6_prefix < 128,
+        };
+        doors.iter().any(|door| door.table == *table && of(door))
+    };
+    Family::BOTH.into_iter().filter(holds).collect()
 }
 
 impl Door {

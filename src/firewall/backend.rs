@@ -24,8 +24,8 @@ pub struct Backend {
     pub table_fault: Fault,
     /// What an anchor cannot be called; none if there are no anchors.
     pub anchor_fault: Option<Fault>,
-    /// Whether a table holds networks, and not only hosts.
-    pub holds_networks: bool,
+    /// Whether a table may hold a network and a part of it.
+    pub nests_networks: bool,
     /// Whether it ends connections.
     pub kills_states: bool,
     /// Whether it makes tables that are missing.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::Ipv4Addr;
 
-use crate::core::address::Entry;
+use crate::core::address::{Entry, Family};
 use crate::core::door::Table;
 use crate::core::sighting::{Port, Protocol};
 
@@ -32,6 +32,31 @@ pub trait Firewall {
     /// # Errors
     /// [`FirewallErrorKind::Missing`] when it does not exist, with the line that creates it.
     fn probe(&mut self, table: &Table) -> Result<(), FirewallError>;
+
+    /// Whether a table may hold a network and a part of it.
+    fn nests_networks(&self) -> bool {
+        true
+    }
+
+    /// Checks that `table` takes networks of `family`.
+    ///
+    /// # Errors
+    /// As [`Self::probe`]; [`Kind::Unsupported`] when it takes hosts only.
+    fn takes_networks(&mut self, table: &Table, family: Family) -> Result<(), FirewallError> {
+        let _ = (table, family);
+        Ok(())
+    }
+
+    /// Checks that `table` can be used, with networks of `families`.
+    ///
+    /// # Errors
+    /// As [`Self::probe`] and [`Self::takes_networks`].
+    fn check(&mut self, table: &Table, families: &[Family]) -> Result<(), FirewallError> {
+        for family in families {
+            self.takes_networks(table, *family)?;
+        }
+        self.probe(table)
+    }
 
     /// Adds `entry` to `table`.
     ///

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::reference::Reference;
-use crate::core::address::Entry;
+use crate::core::address::{Entry, Family};
 use crate::core::door::{Door, Table};
 use crate::core::reason::Reason;
 use crate::core::slot::{Slot, TableIndex, TableList};
@@ -134,6 +134,11 @@ impl Tables {
 
     fn named(&self, tables: &BTreeSet<TableIndex>) -> Vec<Table> {
         tables.iter().filter_map(|index| self.names.get(*index)).cloned().collect()
+    }
+
+    /// Whether a table may hold a network and a part of it.
+    pub fn nests_networks(&self) -> bool {
+        self.firewall.nests_networks()
     }
 
     /// Whether an entry is in its table that is not ours. One that could not be
@@ -299,14 +304,18 @@ impl Tables {
         }
     }
 
-    /// Checks a table, which should hold `ours`. One that is missing is logged;
-    /// one that came back or was flushed gets them again. Returns the entries that
-    /// somebody deleted one by one: they are revoked.
-    pub fn check(&mut self, index: TableIndex, ours: &[Entry]) -> Vec<Entry> {
-        let Some(table) = self.names.get(index).cloned() else { return Vec::new() };
-        let table = &table;
+    /// Checks a table, which should hold `ours` and networks of `families`. Logs one
+    /// that cannot be used. One that came back or was flushed gets them again.
+    /// Returns the entries that somebody deleted one by one: they are revoked.
+    pub fn check(
+        &mut self,
+        index: TableIndex,
+        ours: &[Entry],
+        families: &[Family],
+    ) -> Vec<Entry> {
+        let Some(table) = &self.names.get(index).cloned() else { return Vec::new() };
         let was_usable = !self.unusable.contains(&index);
-        match self.probe_or_create(table) {
+        match self.check_or_create(table, families) {
             Err(error) => {
                 if self.unusable.insert(index) {
                     self.log.write(&Event::TableUnusable { table, error: &error });
@@ -342,14 +351,18 @@ impl Tables {
         Vec::new()
     }
 
-    fn probe_or_create(&mut self, table: &Table) -> Result<(), FirewallError> {
-        match self.firewall.probe(table) {
+    fn check_or_create(
+        &mut self,
+        table: &Table,
+        families: &[Family],
+    ) -> Result<(), FirewallError> {
+        match self.firewall.check(table, families) {
             Err(error) if error.kind == FirewallErrorKind::Missing && self.creates_missing => {
                 self.firewall.create(table)?;
                 self.log.write(&Event::TableCreated { table });
                 Ok(())
             }
-            probed => probed,
+            checked => checked,
         }
     }
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::core::door::{Door, Table};
+use crate::core::door::{self, Door, Table};
 use crate::core::finding::Finding;
 use crate::firewall::{Backend, Firewall, FirewallError, FirewallErrorKind, Warning};
 
@@ -66,7 +66,7 @@ pub fn check(
     }
     for table in &tables {
         let subject = format!("table {table}");
-        match firewall.probe(table) {
+        match firewall.check(table, &door::networks(doors, table)) {
             Ok(()) if idle.contains(table) => {}
             Ok(()) => findings.push(Finding::ok(subject, "there")),
             Err(error) => findings.push(Finding::error(subject, error.to_string())),

@@ -211,11 +211,24 @@ fn rights_are_read_within_their_ranges() {
         let problems = house.problems(&conf(&[&stanza]));
         assert!(problems[0].contains(expected), "{door}: {problems:?}");
     }
-    let nft = conf(&[
-        "firewall: Nft(table: \"knockd\")",
-        "doors: {\"ssh\": (table: \"knock_ssh\", v6_prefix: 64)}",
-    ]);
-    assert!(house.problems(&nft)[0].contains("single addresses"));
+    let shared = |firewall: &str, prefix: &str| {
+        let doors = format!(
+            "doors: {{
+                \"ssh\": (table: \"knock\", v6_prefix: 64),
+                \"web\": (table: \"knock\", {prefix}),
+            }}"
+        );
+        conf(&[firewall, &doors])
+    };
+    let nft = "firewall: Nft(table: \"knockd\")";
+    house.parse(&shared(nft, "v6_prefix: 64")).unwrap();
+    house.parse(&shared("firewall: Memory", "v6_prefix: 56")).unwrap();
+    for prefix in ["", "v6_prefix: 56", "v6_prefix: 64, v4_prefix: 24"] {
+        let problems = house.problems(&shared(nft, prefix));
+        let text = "doors with one table need the same prefixes, those of door \"ssh\" differ";
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].starts_with(&format!("6:32: {text}")), "{problems:?}");
+    }
 }
 
 proptest::proptest! {

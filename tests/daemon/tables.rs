@@ -101,3 +101,47 @@ fn an_address_that_stood_in_the_set_before_stays_there() {
     daemon.stop();
     assert!(own.contains(&&*lab.set("knock_ssh_v4")), "{}", lab.set("knock_ssh_v4"));
 }
+
+#[test]
+fn a_network_is_let_in_by_a_set_of_intervals() {
+    needs!(root);
+    let lab = Lab::new();
+    let wide = Plan {
+        doors: r#"
+        "late": (table: "knock_late", v4_prefix: 24, v6_prefix: 64),"#,
+        ..plan()
+    };
+    let config = wide.furnish(&lab);
+    lab.server.nft(
+        "add set inet filter knock_late_v4 { type ipv4_addr; };
+         add set inet filter knock_late_v6 { type ipv6_addr; flags interval; }",
+    );
+    let daemon = lab.daemon(&config);
+    // A set that takes hosts only is named before anybody knocks.
+    let complaint =
+        "its doors cannot open: set inet filter knock_late_v4 holds single addresses";
+    assert_eq!(daemon.count(complaint), 1);
+    lab.server.nft("delete set inet filter knock_late_v4");
+    knock_late(&lab);
+    lab.server.nft("add set inet filter knock_late_v4 { type ipv4_addr; flags interval; }");
+    daemon.expect("table <knock_late> can be used again");
+    knock_late(&lab);
+    daemon.expect("door late opened for 192.0.2.100");
+    assert_eq!(lab.set("knock_late_v4"), "192.0.2.0/24");
+
+    // The next network overlaps the one that it replaces.
+    furnish::edit(&config, "v4_prefix: 24", "v4_prefix: 28");
+    daemon.signal(nix::sys::signal::Signal::SIGHUP);
+    daemon.expect("configuration reloaded, ");
+    assert_eq!(lab.set("knock_late_v4"), "192.0.2.96/28");
+    lab.server.nft("flush set inet filter knock_late_v4");
+    daemon.expect("table <knock_late> was emptied, 1 entries put back");
+    assert_eq!(lab.set("knock_late_v4"), "192.0.2.96/28");
+
+    daemon.kill("keeper");
+    daemon.expect("door late open again for 192.0.2.100");
+    assert_eq!(lab.set("knock_late_v4"), "192.0.2.96/28");
+    assert_eq!(daemon.count("cannot add"), 0);
+    daemon.stop();
+    assert_eq!(lab.set("knock_late_v4"), "");
+}

@@ -74,9 +74,28 @@ pub fn check<'r>(
             report.error(at, format!("{text}, rename one"));
         }
         indices.insert(name, DoorIndex(index));
-        list.push(door(name, raw, at, backend, report));
+        let door = door(name, raw, at, backend, report);
+        if !backend.nests_networks {
+            no_nesting(&door, &list, at, report);
+        }
+        list.push(door);
     }
     Doors { list, indices }
+}
+
+/// Reports a door that would add networks within those of another.
+fn no_nesting(door: &Door, others: &[Door], at: Spot<'_>, report: &mut Report) {
+    let prefixes = |door: &Door| (door.v4_prefix, door.v6_prefix);
+    let is_nested =
+        |other: &&Door| other.table == door.table && prefixes(other) != prefixes(door);
+    if let Some(other) = others.iter().find(is_nested) {
+        let other = shape::quoted(&other.name);
+        let text = format!(
+            "doors with one table need the same prefixes, those of door {other} differ: use \
+             another table"
+        );
+        report.error(at.field("table"), text);
+    }
 }
 
 fn door(
@@ -116,8 +135,8 @@ fn door(
         max_open_for,
         max_leases,
         on_close: raw.on_close,
-        v4_prefix: prefix(raw.v4_prefix, V4, "v4_prefix", at, backend, report),
-        v6_prefix: prefix(raw.v6_prefix, V6, "v6_prefix", at, backend, report),
+        v4_prefix: prefix(raw.v4_prefix, V4, "v4_prefix", at, report),
+        v6_prefix: prefix(raw.v6_prefix, V6, "v6_prefix", at, report),
         rdomain: raw.rdomain,
         targets: targets(&raw.targets, at.field("targets"), report),
         commands: commands::of_door(&raw.commands, name, at.field("commands"), report),
@@ -160,7 +179,6 @@ fn prefix(
     range: RangeInclusive<u8>,
     field: &str,
     at: Spot<'_>,
-    backend: &Backend,
     report: &mut Report,
 ) -> u8 {
     let (least, host) = (*range.start(), *range.end());
@@ -168,10 +186,6 @@ fn prefix(
     if !range.contains(&prefix) {
         report
             .error(at.field(field), format!("{field} is {prefix}, must be {least} to {host}"));
-    } else if prefix != host && !backend.holds_networks {
-        let title = backend.title;
-        let text = format!("the sets of {title} hold single addresses only, remove {field}");
-        report.error(at.field(field), text);
     }
     prefix
 }

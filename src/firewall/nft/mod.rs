@@ -31,7 +31,7 @@ pub static BACKEND: Backend = Backend {
             .or(is_unfit(name).then_some("must begin with a letter, rename it"))
     },
     anchor_fault: None,
-    holds_networks: false,
+    nests_networks: false,
     kills_states: false,
     creates_tables: false,
     counts_references: false,

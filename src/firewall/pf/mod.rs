@@ -51,7 +51,7 @@ pub static BACKEND: Backend = Backend {
     field: None,
     table_fault: names::table_fault,
     anchor_fault: Some(names::anchor_fault),
-    holds_networks: true,
+    nests_networks: true,
     kills_states: true,
     creates_tables: true,
     counts_references: true,

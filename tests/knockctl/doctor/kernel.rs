@@ -18,9 +18,13 @@ const SETS: &str = "table inet knockd {
 
 /// The findings in a namespace whose ruleset is `ruleset`.
 fn findings(ruleset: &str) -> Vec<String> {
+    findings_about("ports: [Tcp(22)]", ruleset)
+}
+
+fn findings_about(door: &str, ruleset: &str) -> Vec<String> {
     let house = House::new();
-    let doors = "doors: {\"ssh\": (table: \"knock_ssh\", ports: [Tcp(22)])}";
-    let mut config = house.parse(&conf(&[doors])).unwrap();
+    let doors = format!("doors: {{\"ssh\": (table: \"knock_ssh\", {door})}}");
+    let mut config = house.parse(&conf(&[&doors])).unwrap();
     config.firewall = Choice::Nft { table: "knockd".into() };
     let look = || {
         unshare(CloneFlags::CLONE_NEWNET).unwrap();
@@ -58,4 +62,18 @@ fn a_table_that_filters_nothing_opens_and_blocks_nothing() {
     let hook = "table inet knockd { chain input { type filter hook input priority 0; }; }";
     let found = findings(&format!("{SETS}\n{hook}"));
     assert_eq!(found[..2], ["ok       firewall: enabled", "ok       table <knock_ssh>: there"]);
+}
+
+#[test]
+fn a_set_that_takes_no_networks_is_an_error_with_its_declaration() {
+    needs!(root);
+    let found = findings_about("v6_prefix: 64", SETS);
+    assert_eq!(
+        found[1],
+        "error    table <knock_ssh>: set inet knockd knock_ssh_v6 holds single addresses, no \
+         network, declare it as: set knock_ssh_v6 { type ipv6_addr; flags interval; }"
+    );
+    let intervals = SETS.replace("ipv6_addr;", "ipv6_addr; flags interval;");
+    let found = findings_about("v6_prefix: 64", &intervals);
+    assert_eq!(found[1], "ok       table <knock_ssh>: there");
 }

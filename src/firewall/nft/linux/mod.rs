@@ -4,19 +4,23 @@
 //! inet: `knock_ssh_v4` of `ipv4_addr` and `knock_ssh_v6` of `ipv6_addr`. The
 //! administrator declares them; only their elements are changed here.
 //!
-//! A reload of the ruleset may replace a set by one of another type. In a set of
-//! intervals a single address would admit all addresses above it. So a set is
+//! A set of intervals holds networks too, but not one within another. Each is
+//! written as its start and its end: a lone address would admit all addresses
+//! above it.
+//!
+//! A reload of the ruleset may replace a set by one of another type. So a set is
 //! checked first, and each change names the generation of the ruleset that was
 //! checked. When the ruleset was changed since, the kernel refuses the change
 //! (`ERESTART`), and the set is checked again.
 #![forbid(unsafe_code)]
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 use std::time::{Duration, Instant};
 
 use nix::libc;
 
+mod interval;
 mod reply;
 mod request;
 mod set;
@@ -24,9 +28,11 @@ mod socket;
 #[cfg(test)]
 mod tests;
 
+use self::reply::Element;
 use self::request::Change;
 use self::set::{Set, Shape};
 use self::socket::Socket;
+use super::BACKEND;
 use crate::core::address::{Entry, Family};
 use crate::core::door::Table;
 use crate::firewall::{
@@ -35,6 +41,9 @@ use crate::firewall::{
 
 /// The most entries of a set that can be listed.
 pub const MAX_ENTRIES: usize = 1_000_000;
+
+/// The fault of a set that should hold networks.
+const HOSTS_ONLY: &str = "holds single addresses, no network";
 
 /// How long a change is tried while others keep changing the ruleset.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -46,8 +55,9 @@ pub struct Nft {
     socket: Socket,
     /// The generation of the ruleset in which `checked` holds.
     generation: u32,
-    /// Names of sets that passed [`Set::check`]; at most two for a door.
-    checked: BTreeSet<String>,
+    /// Names of sets that passed [`Set::check`], at most two for a door, and
+    /// whether they hold intervals.
+    checked: BTreeMap<String, bool>,
 }
 
 impl Nft {
@@ -72,7 +82,7 @@ impl Nft {
             };
             FirewallError::new(kind, "cannot open a netlink socket to netfilter", Some(error))
         })?;
-        Ok(Self { table: table.to_owned(), socket, generation: 0, checked: BTreeSet::new() })
+        Ok(Self { table: table.to_owned(), socket, generation: 0, checked: BTreeMap::new() })
     }
 
     fn set(&self, table: &Table, family: Family) -> Result<Set, FirewallError> {
@@ -115,9 +125,12 @@ impl Nft {
     }
 
     /// Checks `set`, unless that is done. Returns the generation in which it
-    /// passed.
-    fn check(&mut self, set: &Set) -> Result<u32, FirewallError> {
-        if !self.checked.contains(&set.name) {
+    /// passed, and whether it holds intervals.
+    fn check(&mut self, set: &Set) -> Result<(u32, bool), FirewallError> {
+        let known = self.checked.get(&set.name).copied();
+        let holds_intervals = if let Some(known) = known {
+            known
+        } else {
             // The generation first: if the set changes in between, the number is
             // too low and the kernel refuses the change.
             let generation = self.current_generation(set)?;
@@ -125,10 +138,11 @@ impl Nft {
                 self.checked.clear();
                 self.generation = generation;
             }
-            set.check(&self.shape(set)?)?;
-            self.checked.insert(set.name.clone());
-        }
-        Ok(self.generation)
+            let holds_intervals = set.check(&self.shape(set)?)?;
+            self.checked.insert(set.name.clone(), holds_intervals);
+            holds_intervals
+        };
+        Ok((self.generation, holds_intervals))
     }
 
     /// Makes one change. The inner result is the kernel's answer, from a moment
@@ -141,9 +155,24 @@ impl Nft {
     ) -> Result<io::Result<()>, FirewallError> {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
-            let generation = self.check(set)?;
+            let (generation, holds_intervals) = self.check(set)?;
+            let absent = || Ok(Err(io::Error::from_raw_os_error(libc::ENOENT)));
+            let Some(elements) = interval::elements(entry, holds_intervals) else {
+                if change == Change::Delete {
+                    return absent();
+                }
+                return Err(set.unfit(HOSTS_ONLY, true));
+            };
+            // The start of one interval and the end of another are no network.
+            if change == Change::Delete
+                && holds_intervals
+                && !self.has(set, entry, holds_intervals)?
+            {
+                set.check(&self.shape(set)?)?;
+                return absent();
+            }
             let made = self.socket.ask(
-                |sequence| request::change(change, set, entry.address(), generation, sequence),
+                |sequence| request::change(change, set, &elements, generation, sequence),
                 |_| Ok(()),
             );
             match made {
@@ -194,18 +223,59 @@ impl Nft {
         Ok(chains.is_empty().then(|| format!("no chain of table inet {table} has a hook")))
     }
 
+    /// The elements at `wanted`, or those of the intervals around them. Empty if
+    /// one is missing, or the set.
+    fn find(&mut self, set: &Set, wanted: &[Element]) -> Result<Vec<Element>, FirewallError> {
+        let mut found = Vec::new();
+        let asked = self.socket.ask(
+            |sequence| request::get_some(set, wanted, sequence),
+            |object| reply::elements(object, set.family, &mut found),
+        );
+        match asked {
+            Ok(()) => Ok(found),
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(Vec::new()),
+            Err(error) => Err(set.failed("cannot look into", error)),
+        }
+    }
+
+    /// Whether a set holds exactly this entry. A missing set holds none.
+    fn has(
+        &mut self,
+        set: &Set,
+        entry: Entry,
+        has_intervals: bool,
+    ) -> Result<bool, FirewallError> {
+        let Some(expected) = interval::elements(entry, has_intervals) else { return Ok(false) };
+        let (start, end) = expected.split_at(1);
+        if self.find(set, start)? != start {
+            return Ok(false);
+        }
+        if !has_intervals {
+            return Ok(true);
+        }
+        // If the last address belongs to the same start, nothing lies between the
+        // bounds. The kernel may miss an end or a start at the address of the
+        // other (`__nft_rbtree_get`), so a failure proves nothing.
+        let last = Element { address: Some(interval::last(entry)), is_start: true };
+        if self.find(set, &[&[last], end].concat())? == expected {
+            return Ok(true);
+        }
+        Ok(self.list_one(set)?.contains(&entry))
+    }
+
     fn list_one(&mut self, set: &Set) -> Result<Vec<Entry>, FirewallError> {
-        set.check(&self.shape(set)?)?;
+        let holds_intervals = set.check(&self.shape(set)?)?;
         let listed = self.socket.list(
             |sequence| request::get_elements(set, sequence),
-            |object, entries| {
-                if entries.len() > MAX_ENTRIES {
+            |object, elements| {
+                if elements.len() > MAX_ENTRIES * if holds_intervals { 2 } else { 1 } {
                     return Err(io::Error::other(format!("more than {MAX_ENTRIES} entries")));
                 }
-                reply::elements(object, set.family, entries)
+                reply::elements(object, set.family, elements)
             },
         );
-        listed.map_err(|error| set.failed("cannot list", error))
+        let listed = listed.map_err(|error| set.failed("cannot list", error))?;
+        Ok(interval::entries(&listed, set.family, holds_intervals))
     }
 }
 
@@ -222,22 +292,35 @@ impl Firewall for Nft {
                 Err(error) => return Err(error),
             }
         }
-        if missing.is_empty() { Ok(()) } else { Err(set::missing(&missing)) }
+        if missing.is_empty() { Ok(()) } else { Err(set::missing(&missing, false)) }
     }
 
     fn add(&mut self, table: &Table, entry: Entry) -> Result<Added, FirewallError> {
         let set = self.set(table, Family::of(entry.address()))?;
-        only_hosts(&set, entry)?;
-        match self.change(&set, entry, Change::Add)? {
-            Ok(()) => Ok(Added::Added),
-            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(Added::Present),
-            Err(error) => Err(set.failed(&format!("cannot add {entry} to"), error)),
+        let error = match self.change(&set, entry, Change::Add)? {
+            Ok(()) => return Ok(Added::Added),
+            Err(error) => error,
+        };
+        match error.raw_os_error() {
+            // Only part of the network may be there.
+            Some(libc::EEXIST | libc::ENOTEMPTY)
+                if self.checked.get(&set.name) == Some(&true) =>
+            {
+                if self.holds(table, entry)? {
+                    return Ok(Added::Present);
+                }
+                let advice = format!(
+                    "cannot add {entry} to {set}, another entry overlaps it: delete that entry"
+                );
+                Err(FirewallError::new(FirewallErrorKind::System, advice, None))
+            }
+            Some(libc::EEXIST) => Ok(Added::Present),
+            _ => Err(set.failed(&format!("cannot add {entry} to"), error)),
         }
     }
 
     fn delete(&mut self, table: &Table, entry: Entry) -> Result<Deleted, FirewallError> {
         let set = self.set(table, Family::of(entry.address()))?;
-        only_hosts(&set, entry)?;
         match self.change(&set, entry, Change::Delete)? {
             Ok(()) => Ok(Deleted::Deleted),
             // The set existed in that moment, so the element is missing.
@@ -248,18 +331,27 @@ impl Firewall for Nft {
 
     fn holds(&mut self, table: &Table, entry: Entry) -> Result<bool, FirewallError> {
         let set = self.set(table, Family::of(entry.address()))?;
-        only_hosts(&set, entry)?;
-        let mut found = Vec::new();
-        let asked = self.socket.ask(
-            |sequence| request::get_element(&set, entry.address(), sequence),
-            |object| reply::elements(object, set.family, &mut found),
-        );
-        // ENOENT may mean the set or the element, so check the set too.
+        let holds_intervals = set.check(&self.shape(&set)?)?;
+        let has = self.has(&set, entry, holds_intervals)?;
+        // The set may have gone in between.
         set.check(&self.shape(&set)?)?;
-        match asked {
-            Ok(()) => Ok(found.contains(&entry)),
-            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
-            Err(error) => Err(set.failed(&format!("cannot look up {entry} in"), error)),
+        Ok(has)
+    }
+
+    fn nests_networks(&self) -> bool {
+        BACKEND.nests_networks
+    }
+
+    fn takes_networks(&mut self, table: &Table, family: Family) -> Result<(), FirewallError> {
+        let set = self.set(table, family)?;
+        self.checked.clear();
+        match self.check(&set) {
+            Ok((_, true)) => Ok(()),
+            Ok((_, false)) => Err(set.unfit(HOSTS_ONLY, true)),
+            Err(error) if error.kind == FirewallErrorKind::Missing => {
+                Err(set::missing(&[&set], true))
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -280,14 +372,4 @@ impl Firewall for Nft {
         let warning = |why| Warning::Idle { why, todo: "load its rules" };
         Ok(self.idle()?.map(warning).into_iter().collect())
     }
-}
-
-/// # Errors
-/// [`FirewallErrorKind::Unsupported`] for a network: these sets hold single addresses.
-fn only_hosts(set: &Set, entry: Entry) -> Result<(), FirewallError> {
-    if entry == Entry::host(entry.address()) {
-        return Ok(());
-    }
-    let advice = format!("{set} holds single addresses, add {entry} to a set of your own");
-    Err(FirewallError::new(FirewallErrorKind::Unsupported, advice, None))
 }

@@ -6,13 +6,13 @@
 #![forbid(unsafe_code)]
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use netlink_packet_core::{NLM_F_DUMP_INTR, NetlinkBuffer, NlasIterator};
 use nix::libc;
 
 use super::set::Shape;
-use crate::core::address::{Entry, Family};
+use crate::core::address::Family;
 
 /// Messages begin at multiples of this, `NLMSG_ALIGNTO`.
 const ALIGNMENT: usize = 4;
@@ -31,9 +31,12 @@ const SET_FLAGS: u16 = 3;
 const SET_KEY_TYPE: u16 = 4;
 const SET_KEY_LEN: u16 = 5;
 const SET_TIMEOUT: u16 = 11;
+const SET_USERDATA: u16 = 13;
+const USERDATA_MERGES: u8 = 2;
 const LIST_ELEMENTS: u16 = 3;
 const ELEMENT_KEY: u16 = 1;
 const ELEMENT_FLAGS: u16 = 3;
+const ELEMENT_INTERVAL_END: u32 = 1;
 const ELEMENT_CATCHALL: u32 = 2;
 const DATA_VALUE: u16 = 1;
 
@@ -127,23 +130,30 @@ pub fn shape(object: &[u8]) -> io::Result<Shape> {
         key_type: number(object, SET_KEY_TYPE)?.unwrap_or(0),
         key_length: number(object, SET_KEY_LEN)?.unwrap_or(0),
         expires: find(object, SET_TIMEOUT)?.is_some(),
+        merges: find(object, SET_USERDATA)?.is_some_and(merges),
     })
 }
 
-/// Reads an answer to `get_elements` of a set of single addresses. The element
-/// that matches every address becomes the network of prefix length 0.
-pub fn elements(object: &[u8], family: Family, entries: &mut Vec<Entry>) -> io::Result<()> {
+/// An element of a set. At one address, the end of an interval sorts before the
+/// start of the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Element {
+    /// `None` matches every address.
+    pub address: Option<IpAddr>,
+    /// Whether it is an address or starts an interval, instead of ending one.
+    pub is_start: bool,
+}
+
+/// Reads an answer to `get_elements`.
+pub fn elements(object: &[u8], family: Family, found: &mut Vec<Element>) -> io::Result<()> {
     let Some(list) = find(object, LIST_ELEMENTS)? else {
         return Ok(());
     };
     for element in attributes(list) {
         let (_, element) = element?;
-        if number(element, ELEMENT_FLAGS)?.unwrap_or(0) & ELEMENT_CATCHALL != 0 {
-            let all: IpAddr = match family {
-                Family::V4 => Ipv4Addr::UNSPECIFIED.into(),
-                Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
-            };
-            entries.extend(Entry::new(all, 0));
+        let flags = number(element, ELEMENT_FLAGS)?.unwrap_or(0);
+        if flags & ELEMENT_CATCHALL != 0 {
+            found.push(Element { address: None, is_start: true });
             continue;
         }
         let key = find(element, ELEMENT_KEY)?.ok_or_else(malformed)?;
@@ -152,9 +162,24 @@ pub fn elements(object: &[u8], family: Family, entries: &mut Vec<Entry>) -> io::
             Family::V4 => <[u8; 4]>::try_from(key).map(IpAddr::from),
             Family::V6 => <[u8; 16]>::try_from(key).map(IpAddr::from),
         };
-        entries.push(Entry::host(address.map_err(|_| malformed())?));
+        let address = Some(address.map_err(|_| malformed())?);
+        found.push(Element { address, is_start: flags & ELEMENT_INTERVAL_END == 0 });
     }
     Ok(())
+}
+
+/// Whether nft merges neighbouring intervals of a set, as it notes in the data that
+/// the kernel keeps for it: records of a type, a length and a value (libnftnl's
+/// udata.h, `NFTNL_UDATA_SET_MERGE_ELEMENTS`).
+fn merges(mut data: &[u8]) -> bool {
+    while let [kind, length, rest @ ..] = data {
+        let Some((value, rest)) = rest.split_at_checked((*length).into()) else { break };
+        if *kind == USERDATA_MERGES && value.iter().any(|byte| *byte != 0) {
+            return true;
+        }
+        data = rest;
+    }
+    false
 }
 
 /// The attributes in `bytes` by kind, until one is malformed.

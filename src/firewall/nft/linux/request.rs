@@ -9,8 +9,8 @@ use netlink_packet_core::{
 };
 use netlink_packet_netfilter::nftables::{
     ChainMessage, DataAttribute, GenMessage, ListAttribute, NfTablesMessage, SetAttribute,
-    SetElementAttribute, SetElementList, SetElementMessage, SetMessage, TableAttribute,
-    TableMessage,
+    SetElementAttribute, SetElementFlags, SetElementList, SetElementMessage, SetMessage,
+    TableAttribute, TableMessage,
 };
 use netlink_packet_netfilter::none::ControlMessage;
 use netlink_packet_netfilter::{
@@ -18,6 +18,7 @@ use netlink_packet_netfilter::{
 };
 use nix::libc;
 
+use super::reply::Element;
 use super::set::Set;
 
 /// Encodes one message. All messages of a request have the same sequence number,
@@ -76,29 +77,36 @@ pub fn get_elements(set: &Set, sequence: u32) -> Vec<u8> {
     get(NfTablesMessage::GetSetElement(SetElementMessage { attributes }), NLM_F_DUMP, sequence)
 }
 
-/// Names one element of a set.
-fn one(set: &Set, address: IpAddr) -> SetElementMessage {
-    let key = match address {
-        IpAddr::V4(v4) => v4.octets().to_vec(),
-        IpAddr::V6(v6) => v6.octets().to_vec(),
+/// Names some elements of a set.
+fn some(set: &Set, elements: &[Element]) -> SetElementMessage {
+    let element = |element: &Element| {
+        let key = match element.address? {
+            IpAddr::V4(v4) => v4.octets().to_vec(),
+            IpAddr::V6(v6) => v6.octets().to_vec(),
+        };
+        let mut attributes = vec![SetElementAttribute::Key(DataAttribute::Value(key))];
+        if !element.is_start {
+            attributes.push(SetElementAttribute::Flags(SetElementFlags::IntervalEnd));
+        }
+        Some(ListAttribute::Element(attributes))
     };
-    let key = SetElementAttribute::Key(DataAttribute::Value(key));
+    let list = elements.iter().filter_map(element).collect();
     let mut attributes = names(set);
-    attributes.push(SetElementList::Elements(vec![ListAttribute::Element(vec![key])]));
+    attributes.push(SetElementList::Elements(list));
     SetElementMessage { attributes }
 }
 
-/// Asks for one element of a set.
-pub fn get_element(set: &Set, address: IpAddr, sequence: u32) -> Vec<u8> {
-    get(NfTablesMessage::GetSetElement(one(set, address)), NLM_F_ACK, sequence)
+/// Asks for some elements of a set, or for those of the intervals around them.
+pub fn get_some(set: &Set, elements: &[Element], sequence: u32) -> Vec<u8> {
+    get(NfTablesMessage::GetSetElement(some(set, elements)), NLM_F_ACK, sequence)
 }
 
-/// A change of one element.
+/// A change of elements, of all or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// Add it; EEXIST if it is there.
+    /// Add them; EEXIST if one is there.
     Add,
-    /// Delete it.
+    /// Delete them.
     Delete,
 }
 
@@ -106,11 +114,11 @@ pub enum Change {
 pub fn change(
     change: Change,
     set: &Set,
-    address: IpAddr,
+    elements: &[Element],
     generation: u32,
     sequence: u32,
 ) -> Vec<u8> {
-    let elements = one(set, address);
+    let elements = some(set, elements);
     let (message, flags) = match change {
         Change::Add => (NfTablesMessage::NewSetElement(elements), NLM_F_CREATE | NLM_F_EXCL),
         Change::Delete => (NfTablesMessage::DeleteSetElement(elements), 0),

@@ -51,6 +51,8 @@ pub struct Shape {
     pub key_length: u32,
     /// Whether elements expire by default.
     pub expires: bool,
+    /// Whether nft merges neighbouring elements.
+    pub merges: bool,
 }
 
 /// Whether nft's language can write `name`, and the kernel take it. It needs
@@ -78,31 +80,43 @@ impl Set {
         Ok(Self { table: table.to_owned(), name, family })
     }
 
-    /// Checks that a set of this `shape` takes single addresses and keeps them
-    /// until they are deleted.
+    /// Checks that a set of this `shape` takes addresses and keeps them until they
+    /// are deleted. Returns whether it holds intervals.
     ///
     /// # Errors
     /// [`FirewallErrorKind::Unsupported`] with the declaration that the set needs.
-    pub fn check(&self, shape: &Shape) -> Result<(), FirewallError> {
-        // Sets with other flags may change our entries. In a set of intervals
-        // nft may merge neighbours, and an entry could not be deleted any more.
-        let harmless = SetFlags::Timeout | SetFlags::Eval | SetFlags::Expression;
+    pub fn check(&self, shape: &Shape) -> Result<bool, FirewallError> {
+        // Sets with other flags may change our entries. An entry that nft merged
+        // with its neighbour cannot be deleted any more.
+        let harmless =
+            SetFlags::Interval | SetFlags::Timeout | SetFlags::Eval | SetFlags::Expression;
         let flags = SetFlags::from_bits_retain(shape.flags);
+        let holds_intervals = flags.contains(SetFlags::Interval);
         let fault = if (shape.key_type, shape.key_length) != key(self.family) {
             "has another type"
-        } else if flags.contains(SetFlags::Interval) {
-            "has the flag interval"
+        } else if shape.merges {
+            "has auto-merge"
         } else if !harmless.contains(flags) {
             "has an unsupported flag"
         } else if shape.expires {
             "has a timeout"
         } else {
-            return Ok(());
+            return Ok(holds_intervals);
         };
+        Err(self.unfit(fault, holds_intervals))
+    }
+
+    /// The error for a set with a `fault`, with the declaration that it needs.
+    pub fn unfit(&self, fault: &str, needs_intervals: bool) -> FirewallError {
+        let declaration = self.declaration(needs_intervals);
+        let advice = format!("{self} {fault}, declare it as: set {} {declaration}", self.name);
+        FirewallError::new(FirewallErrorKind::Unsupported, advice, None)
+    }
+
+    fn declaration(&self, has_intervals: bool) -> String {
         let key = words(self.family).1;
-        let advice =
-            format!("{self} {fault}, declare it as: set {} {{ type {key}; }}", self.name);
-        Err(FirewallError::new(FirewallErrorKind::Unsupported, advice, None))
+        let flags = if has_intervals { " flags interval;" } else { "" };
+        format!("{{ type {key};{flags} }}")
     }
 
     /// The error when the kernel refuses to do `what` with the set, such as
@@ -110,7 +124,7 @@ impl Set {
     pub fn failed(&self, what: &str, error: io::Error) -> FirewallError {
         match error.raw_os_error() {
             // The system's texts for these are about files and signals.
-            Some(libc::ENOENT) => missing(&[self]),
+            Some(libc::ENOENT) => missing(&[self], false),
             Some(libc::ENFILE | libc::ENOSPC) => {
                 let advice = format!("{what} {self}, it is full, raise its size");
                 FirewallError::new(FirewallErrorKind::Full, advice, None)
@@ -145,14 +159,13 @@ impl fmt::Display for Set {
 
 /// The error for missing `sets`, with a command that creates them and changes
 /// nothing else.
-pub fn missing(sets: &[&Set]) -> FirewallError {
+pub fn missing(sets: &[&Set], needs_intervals: bool) -> FirewallError {
     let names: Vec<_> = sets.iter().map(ToString::to_string).collect();
     let table = sets.first().map_or("", |set| set.table.as_str());
     let names = names.join(" and no ");
     let mut advice = format!("there is no {names}, make with: nft 'add table inet {table}");
     for set in sets {
-        let key = words(set.family).1;
-        advice += &format!("; add {set} {{ type {key}; }}");
+        advice += &format!("; add {set} {}", set.declaration(needs_intervals));
     }
     advice.push('\'');
     FirewallError::new(FirewallErrorKind::Missing, advice, None)
@@ -168,12 +181,12 @@ mod tests {
 
     fn plain(family: Family) -> Shape {
         let (key_type, key_length) = key(family);
-        Shape { flags: 0, key_type, key_length, expires: false }
+        Shape { flags: 0, key_type, key_length, expires: false, merges: false }
     }
 
     #[test]
     fn the_advice_for_missing_sets_is_one_command() {
-        let error = missing(&[&set(Family::V4), &set(Family::V6)]);
+        let error = missing(&[&set(Family::V4), &set(Family::V6)], false);
         assert_eq!(
             error.to_string(),
             "there is no set inet knockd knock_ssh_v4 and no set inet knockd knock_ssh_v6, \
@@ -197,13 +210,15 @@ mod tests {
     }
 
     #[test]
-    fn only_sets_of_plain_addresses_that_stay_will_do() {
+    fn only_sets_of_addresses_that_stay_are_accepted() {
         for family in Family::BOTH {
             let flagged = |flags: SetFlags| Shape { flags: flags.bits(), ..plain(family) };
             let passes = |shape: &Shape| set(family).check(shape).is_ok();
             assert!(passes(&plain(family)));
             assert!(passes(&flagged(SetFlags::Timeout | SetFlags::Eval)));
-            assert!(!passes(&flagged(SetFlags::Interval)));
+            assert!(passes(&flagged(SetFlags::Interval)));
+            let merged = Shape { merges: true, ..flagged(SetFlags::Interval) };
+            assert!(!passes(&merged));
             assert!(!passes(&flagged(SetFlags::Map)));
             assert!(!passes(&flagged(SetFlags::Constant)));
             assert!(!passes(&flagged(SetFlags::from_bits_retain(1 << 31))));

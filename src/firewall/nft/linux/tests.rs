@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsRawFd;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -25,12 +25,12 @@ use nix::unistd::geteuid;
 use proptest::prelude::*;
 
 use super::reply::{
-    Body, Reply, elements, generation, hooked_chain, is_dormant, replies, shape,
+    Body, Element, Reply, elements, generation, hooked_chain, is_dormant, replies, shape,
 };
 use super::request::{Change, change, get_elements, get_generation};
 use super::set::{Set, Shape};
 use super::socket::Socket;
-use crate::core::address::{Entry, Family};
+use crate::core::address::Family;
 use crate::firewall::FirewallErrorKind;
 
 /// Makes the kernel accept a batch in any generation.
@@ -78,14 +78,18 @@ fn holding(list: Vec<ListAttribute<SetElementAttribute>>, flags: u16) -> Vec<u8>
 }
 
 /// All elements in a datagram.
-fn read(datagram: &[u8], family: Family) -> io::Result<Vec<Entry>> {
-    let mut entries = Vec::new();
+fn read(datagram: &[u8], family: Family) -> io::Result<Vec<Element>> {
+    let mut found = Vec::new();
     for reply in replies(datagram) {
         if let Body::Object { attributes: object, .. } = reply?.body {
-            elements(object, family, &mut entries)?;
+            elements(object, family, &mut found)?;
         }
     }
-    Ok(entries)
+    Ok(found)
+}
+
+fn at(address: impl Into<IpAddr>) -> Element {
+    Element { address: Some(address.into()), is_start: true }
 }
 
 #[test]
@@ -98,8 +102,8 @@ fn a_datagram_holds_several_messages() {
     assert!(all.iter().all(|reply| reply.sequence == 7));
     assert_eq!(all.iter().map(|r| r.interrupted).collect::<Vec<_>>(), [false, true, false]);
     assert_eq!(all[2].body, Body::End(0));
-    let entries = read(&datagram, Family::V4).unwrap();
-    assert_eq!(entries, ["192.0.2.7", "192.0.2.8"].map(|a| Entry::host(a.parse().unwrap())));
+    let found = read(&datagram, Family::V4).unwrap();
+    assert_eq!(found, [7, 8].map(|last| at([192, 0, 2, last])));
 }
 
 #[test]
@@ -113,11 +117,16 @@ fn a_refusal_tells_the_systems_number() {
 }
 
 #[test]
-fn the_element_for_every_address_is_the_network_of_all() {
+fn flags_name_the_end_of_an_interval_and_the_element_for_every_address() {
     let catchall = SetElementAttribute::Flags(SetElementFlags::CatchAll);
     let datagram = holding(vec![element(vec![catchall])], 0);
-    assert_eq!(read(&datagram, Family::V4).unwrap()[0].to_string(), "0.0.0.0/0");
-    assert_eq!(read(&datagram, Family::V6).unwrap()[0].to_string(), "::/0");
+    let every = Element { address: None, is_start: true };
+    assert_eq!(read(&datagram, Family::V4).unwrap(), [every]);
+    assert_eq!(read(&datagram, Family::V6).unwrap(), [every]);
+    let end = SetElementAttribute::Flags(SetElementFlags::IntervalEnd);
+    let datagram = holding(vec![element(vec![key(&[192, 0, 3, 0]), end])], 0);
+    let end = Element { is_start: false, ..at([192, 0, 3, 0]) };
+    assert_eq!(read(&datagram, Family::V4).unwrap(), [end]);
 }
 
 #[test]
@@ -136,14 +145,17 @@ fn the_shape_of_a_set_is_what_its_attributes_say() {
         Body::End(_) => panic!("no object"),
     };
     let plain = object(vec![SetAttribute::KeyType(7), SetAttribute::KeyLen(4)]);
-    assert_eq!(read(&plain), Shape { flags: 0, key_type: 7, key_length: 4, expires: false });
+    let shape = Shape { flags: 0, key_type: 7, key_length: 4, expires: false, merges: false };
+    assert_eq!(read(&plain), shape);
     let timed = object(vec![
         SetAttribute::Flags(SetFlags::Timeout),
         SetAttribute::KeyType(8),
         SetAttribute::KeyLen(16),
         SetAttribute::Timeout(60_000),
     ]);
-    assert_eq!(read(&timed), Shape { flags: 0x10, key_type: 8, key_length: 16, expires: true });
+    let shape =
+        Shape { flags: 0x10, key_type: 8, key_length: 16, expires: true, merges: false };
+    assert_eq!(read(&timed), shape);
 }
 
 #[test]
@@ -207,11 +219,11 @@ proptest! {
     fn every_listed_address_is_read(v4: Vec<[u8; 4]>, v6: Vec<[u8; 16]>) {
         let sent: Vec<_> = v4.iter().map(|bytes| element(vec![key(bytes)])).collect();
         let hosts: Vec<_> =
-            v4.iter().map(|bytes| Entry::host(Ipv4Addr::from(*bytes).into())).collect();
+            v4.iter().map(|bytes| at(*bytes)).collect();
         prop_assert_eq!(read(&holding(sent, 0), Family::V4).unwrap(), hosts);
         let sent: Vec<_> = v6.iter().map(|bytes| element(vec![key(bytes)])).collect();
         let hosts: Vec<_> =
-            v6.iter().map(|bytes| Entry::host(Ipv6Addr::from(*bytes).into())).collect();
+            v6.iter().map(|bytes| at(*bytes)).collect();
         prop_assert_eq!(read(&holding(sent, 0), Family::V6).unwrap(), hosts);
     }
 }
@@ -333,10 +345,10 @@ fn a_list_told_while_the_ruleset_changes_is_asked_for_anew() {
             asked.set(asked.get() + 1);
             get_elements(&set, sequence)
         };
-        let take = |object: &[u8], list: &mut Vec<Entry>| {
+        let take = |object: &[u8], list: &mut Vec<Element>| {
             if asked.get() == 1 && list.is_empty() {
                 let add = |sequence| {
-                    change(Change::Add, &other, address(9999).into(), ANY_GENERATION, sequence)
+                    change(Change::Add, &other, &[at(address(9999))], ANY_GENERATION, sequence)
                 };
                 Socket::open()?.ask(add, |_| Ok(()))?;
             }

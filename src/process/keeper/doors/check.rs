@@ -2,8 +2,9 @@
 //! the firewall use them.
 
 use super::{CHECK_INTERVAL, Doors};
-use crate::core::door::OnClose;
-use crate::core::slot::Slot;
+use crate::core::address::Family;
+use crate::core::door::{self, OnClose};
+use crate::core::slot::{Slot, TableIndex};
 use crate::core::time::Monotonic;
 use crate::firewall::FirewallError;
 use crate::log::event::Ending;
@@ -47,7 +48,8 @@ impl Doors {
         let (tables, mut gone) = (self.leases.tables(), Vec::new());
         for table in &tables {
             let ours: Vec<_> = self.leases.entries_of(*table).collect();
-            for entry in self.tables.check(*table, &ours) {
+            let families = self.networks(*table);
+            for entry in self.tables.check(*table, &ours, &families) {
                 for closed in self.leases.revoke(Slot { table: *table, entry }) {
                     gone.extend(self.close(closed, Ending::Revoked, now));
                 }
@@ -56,6 +58,12 @@ impl Doors {
         self.kill_states(&self.policy(), &gone, now);
         self.tables.review(&tables, &self.interfaces);
         self.next_check = self.has_something_to_lose().then(|| now + CHECK_INTERVAL);
+    }
+
+    /// The families of which a table holds networks.
+    fn networks(&self, table: TableIndex) -> Vec<Family> {
+        let table = self.tables.names().get(table);
+        table.map_or_else(Vec::new, |table| door::networks(&self.policy().doors, table))
     }
 
     fn has_something_to_lose(&self) -> bool {

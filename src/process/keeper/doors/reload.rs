@@ -48,10 +48,13 @@ impl Doors {
     }
 
     /// Adds and deletes entries. Additions come first, so no address is shut out
-    /// in between.
+    /// in between, unless the old network would be in the way of the new.
     fn take_steps(&mut self, old: &Policy, steps: &[Step], now: Monotonic) {
         let mut gone = Vec::new();
-        for step in steps {
+        let adds_first = self.tables.nests_networks();
+        let (first, then): (Vec<_>, Vec<_>) =
+            steps.iter().partition(|step| matches!(step, Step::Add { .. }) == adds_first);
+        for step in first.into_iter().chain(then) {
             match step {
                 Step::Add { key, slot } => {
                     if !self.leases.is_foreign(key) {
