@@ -41,7 +41,8 @@ pub trait Firewall {
     /// Checks that `table` takes networks of `family`.
     ///
     /// # Errors
-    /// As [`Self::probe`]; [`Kind::Unsupported`] when it takes hosts only.
+    /// As [`Self::probe`]; [`FirewallErrorKind::Unsupported`] when it takes hosts
+    /// only.
     fn takes_networks(&mut self, table: &Table, family: Family) -> Result<(), FirewallError> {
         let _ = (table, family);
         Ok(())

@@ -168,7 +168,9 @@ fn useless(start: &Actions, opener: Option<&Section>) -> Option<String> {
     }
     if !start.changes_filter() {
         return Some(
-            "its command is not understood. If it lets in the address that knocked, write the              door by hand; if it does something else, a door can run it, see commands in              knockd.ron(5)"
+            "its command is not understood. If it lets in the address that knocked, write the \
+             door by hand; if it does something else, a door can run it, see commands in \
+             knockd.ron(5)"
                 .into(),
         );
     }
