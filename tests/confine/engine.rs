@@ -171,7 +171,10 @@ fn a_directory_that_is_no_cell_is_refused() {
     let shown = cell.display();
     fs::write(cell.join("file"), "").unwrap();
     let text = refusal(Role::Refused, &lab);
-    assert_eq!(text, format!("cannot use {shown} as root directory: not empty, remove what is in it"));
+    assert_eq!(
+        text,
+        format!("cannot use {shown} as root directory: not empty, remove what is in it")
+    );
 
     fs::remove_file(cell.join("file")).unwrap();
     fs::set_permissions(&cell, PermissionsExt::from_mode(0o777)).unwrap();
@@ -181,7 +184,10 @@ fn a_directory_that_is_no_cell_is_refused() {
     fs::remove_dir(&cell).unwrap();
     fs::write(&cell, "").unwrap();
     let text = refusal(Role::Refused, &lab);
-    assert_eq!(text, format!("cannot use {shown} as root directory: not a directory, remove it"));
+    assert_eq!(
+        text,
+        format!("cannot use {shown} as root directory: not a directory, remove it")
+    );
 }
 
 #[test]

@@ -7,7 +7,6 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use crate::net::{Daemon, Lab};
 
@@ -55,7 +54,8 @@ pub fn start(
 }
 
 /// Starts a daemon whose clocks are `passed` ahead of the kernel's.
-pub fn start_later(lab: &Lab, config: &Path, passed: Duration) -> Daemon {
+#[cfg(feature = "faults")]
+pub fn start_later(lab: &Lab, config: &Path, passed: std::time::Duration) -> Daemon {
     let clock = Clock::new(lab);
     let nanos = i64::try_from(passed.as_nanos()).unwrap();
     let millis = i64::try_from(passed.as_millis()).unwrap();
