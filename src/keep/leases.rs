@@ -95,10 +95,20 @@ impl Site {
 /// What an earlier run left.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
+    /// Whether the run was of this boot. Else its leases are over.
+    pub is_this_boot: bool,
     /// The doors, by index.
     pub doors: Vec<Site>,
     /// All leases, in no order.
     pub records: Vec<Record>,
+}
+
+impl Recovered {
+    /// The door of a lease.
+    #[must_use]
+    pub fn site(&self, record: &Record) -> Option<&Site> {
+        self.doors.get(usize::from(record.key.door.0))
+    }
 }
 
 /// Why no leases of an earlier run are known.
@@ -106,13 +116,11 @@ pub struct Recovered {
 pub enum Nothing {
     /// There is no lease file.
     Missing,
-    /// The file is of another boot. The kernel's tables are new since.
-    OtherBoot,
     /// The file is damaged or cannot be read.
     Broken(String),
 }
 
-/// Reads what an earlier run of this boot left in the directory `run`.
+/// Reads what an earlier run left in the directory `run`. `boot` is this boot.
 ///
 /// # Errors
 /// [`Nothing`].
@@ -125,22 +133,18 @@ pub fn recover(run: &Path, boot: BootId) -> Result<Recovered, Nothing> {
             return Err(Nothing::Broken(format!("cannot read {}: {error}", path.display())));
         }
     };
-    let left = understand(&bytes, boot);
-    left.unwrap_or_else(|Malformed| {
-        Err(Nothing::Broken(format!("{} is damaged", path.display())))
-    })
+    understand(&bytes, boot)
+        .map_err(|Malformed| Nothing::Broken(format!("{} is damaged", path.display())))
 }
 
-fn understand(bytes: &[u8], boot: BootId) -> Result<Result<Recovered, Nothing>, Malformed> {
+fn understand(bytes: &[u8], boot: BootId) -> Result<Recovered, Malformed> {
     let mut file = Reader::new(bytes);
     let content = slots::unseal(u32::MAX, &file.array()?)?;
     let mut head = Reader::new(&content);
     if head.array()? != *MAGIC {
         return Err(Malformed);
     }
-    if head.array()? != boot {
-        return Ok(Err(Nothing::OtherBoot));
-    }
+    let is_this_boot = head.array()? == boot;
     let (length, checksum) = (head.u32()?, head.array()?);
     let doors = file.bytes(usize::try_from(length).map_err(|_| Malformed)?)?;
     if hash::id("doors", &[doors]) != checksum {
@@ -152,7 +156,7 @@ fn understand(bytes: &[u8], boot: BootId) -> Result<Result<Recovered, Nothing>, 
     let records = records.filter_map(|content| Record::decode(&content).ok());
     let records =
         records.filter(|record| usize::from(record.key.door.0) < doors.len()).collect();
-    Ok(Ok(Recovered { doors, records }))
+    Ok(Recovered { is_this_boot, doors, records })
 }
 
 /// Doors as bytes: name, table and anchor, each after its length, and the two
@@ -331,7 +335,6 @@ impl fmt::Display for Nothing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("there is no lease file"),
-            Self::OtherBoot => f.write_str("the lease file is of another boot"),
             Self::Broken(why) => f.write_str(why),
         }
     }

@@ -47,13 +47,24 @@ pub struct Plan {
 /// Plans the recovery from a run that ended at any step. Entries that it added
 /// are deleted unless a lease before its deadline holds them. Leases before
 /// their deadline are restored. Entries that were there before it stay.
+///
+/// Of a run of another boot, entries are deleted and nothing else happens: its
+/// moments mean nothing now. Usually the tables are new since, but what names
+/// the boot may be lost while they are not.
 pub fn plan(left: &Recovered, now: Monotonic) -> Plan {
+    // Nothing was opened later than now in this boot.
+    if !left.is_this_boot || left.records.iter().any(|record| record.opened > now) {
+        let ours = left.records.iter().filter(|record| !record.foreign);
+        let ours = ours.filter(|record| record.state != State::Suspended);
+        let sites = ours.filter_map(|record| Some((record, left.site(record)?)));
+        let entries =
+            sites.map(|(record, site)| (site.table.clone(), site.entry(record.key.address)));
+        return Plan { delete: entries.collect(), ..Plan::default() };
+    }
     let mut plan = Plan::default();
     let mut held = BTreeSet::new();
     for record in &left.records {
-        let Some(site) = left.doors.get(usize::from(record.key.door.0)) else {
-            continue;
-        };
+        let Some(site) = left.site(record) else { continue };
         let slot = (site.table.clone(), site.entry(record.key.address));
         let lives = record.deadline > now;
         match record.state {

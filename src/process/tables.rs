@@ -11,7 +11,7 @@ use crate::core::door::{Door, Table};
 use crate::core::reason::Reason;
 use crate::core::slot::{Slot, TableIndex, TableList};
 use crate::core::time::Monotonic;
-use crate::firewall::{Added, Firewall, FirewallError, FirewallErrorKind, Kill};
+use crate::firewall::{Added, Deleted, Firewall, FirewallError, FirewallErrorKind, Kill};
 use crate::log::Log;
 use crate::log::event::Event;
 
@@ -239,11 +239,11 @@ impl Tables {
         }
     }
 
-    /// Deletes an entry. Returns whether it is gone. A missing table holds no
-    /// entry; after any other failure it is tried again until it succeeds. The
-    /// first failure of each table is logged.
-    pub fn delete(&mut self, slot: Slot, now: Monotonic) -> bool {
-        let Some(table) = self.names.get(slot.table) else { return true };
+    /// Deletes an entry. Returns `None` if it may still be there: then it is tried
+    /// again until it succeeds, and the first failure of each table is logged. A
+    /// missing table holds no entry.
+    pub fn delete(&mut self, slot: Slot, now: Monotonic) -> Option<Deleted> {
+        let table = self.names.get(slot.table)?;
         match self.firewall.delete(table, slot.entry) {
             Err(error) if error.kind != FirewallErrorKind::Missing => {
                 if !self.stuck.keys().any(|other| other.table == slot.table) {
@@ -251,11 +251,11 @@ impl Tables {
                     self.log.write(&Event::CannotDelete { entry, table, error: &error });
                 }
                 self.stuck.insert(slot, now + RETRY_INTERVAL);
-                false
+                None
             }
-            _ => {
+            deleted => {
                 self.stuck.remove(&slot);
-                true
+                Some(deleted.unwrap_or(Deleted::Absent))
             }
         }
     }
@@ -265,7 +265,7 @@ impl Tables {
         let due = self.stuck.iter().filter(|(_, due)| **due <= now);
         let mut due: Vec<_> = due.map(|(slot, _)| *slot).collect();
         due.retain(|slot| {
-            let is_gone = self.delete(*slot, now);
+            let is_gone = self.delete(*slot, now).is_some();
             if is_gone && let Some(table) = self.names.get(slot.table) {
                 self.log.write_limited(&Event::Deleted { entry: slot.entry, table }, now);
             }

@@ -13,18 +13,19 @@ use knockd::core::command::Commands;
 use knockd::core::credential::secret::Secret;
 use knockd::core::door::{Door, DoorIndex, OnClose, Table};
 use knockd::core::gate::Refusal;
-use knockd::core::policy::{Limits, Policy, Spa};
+use knockd::core::policy::{Limits, OnRemove, Policy, Spa};
 use knockd::core::reason::Reason;
 use knockd::core::replay::ReplayId;
 use knockd::core::rolling::{PERIOD, PORTS, Rolling, STEPS};
 use knockd::core::sequence::{Sequence, SequenceIndex, Steps};
 use knockd::core::sighting::{FlagMask, Port, Protocol};
-use knockd::core::time::{Monotonic, Now, Wall};
+use knockd::core::time::{BootId, Monotonic, Now, Wall};
 use knockd::core::user::{CredentialIndex, PROOFS_PER_SECOND, SourcePolicy, User, UserIndex};
 use knockd::firewall::{
     Added, Deleted, Firewall, FirewallError, FirewallErrorKind, Kill, Status,
 };
 use knockd::keep::journal::Journal;
+use knockd::keep::leases::recover;
 use knockd::log::{LINE_BURST, Log};
 use knockd::process::keeper::doors::{Books, CHECK_INTERVAL, Doors};
 use knockd::process::keeper::memory::{Brought, Memory};
@@ -180,10 +181,13 @@ impl Scene {
     }
 
     fn with(on_close: OnClose) -> Self {
-        Self::of(on_close, Books::default())
+        let change = |policy: &mut Policy| {
+            policy.doors.iter_mut().for_each(|door| door.on_close = on_close);
+        };
+        Self::of(Books::default(), Fake::default(), change)
     }
 
-    fn of(on_close: OnClose, books: Books) -> Self {
+    fn of(books: Books, kernel: Fake, change: impl FnOnce(&mut Policy)) -> Self {
         let door = |name: &str| Door {
             name: name.into(),
             table: Table { anchor: None, name: "knock".into() },
@@ -191,7 +195,7 @@ impl Scene {
             open_for: Duration::from_secs(60),
             max_open_for: Duration::from_secs(600),
             max_leases: 10,
-            on_close,
+            on_close: OnClose::KeepStates,
             v4_prefix: 32,
             v6_prefix: 128,
             rdomain: 0,
@@ -227,7 +231,7 @@ impl Scene {
         let rear = Sequence { name: "rear".into(), steps, ..front.clone() };
         let wide = Sequence { name: "wide".into(), doors: vec![WEB, SSH], ..rear.clone() };
         let max_skew = Duration::from_secs(60);
-        let policy = Policy::new(
+        let mut policy = Policy::new(
             Some(Spa { port: 1, gate_keys: Vec::new(), max_skew }),
             vec![door("ssh"), door("web")],
             vec![alice],
@@ -235,7 +239,8 @@ impl Scene {
             Loopback::Refused,
             Limits { max_leases: 100, max_attempts: 100 },
         );
-        let (kernel, lines) = (Fake::default(), Lines::default());
+        change(&mut policy);
+        let lines = Lines::default();
         let log = Log::to_lines(lines.clone(), false);
         let firewall = Box::new(kernel.clone());
         let state = tempfile::tempdir().unwrap();
@@ -698,11 +703,64 @@ fn an_entry_that_somebody_took_out_is_revoked() {
     assert_eq!(scene.kernel.entries(), ["192.0.2.8"]);
 }
 
+/// A run that opened both doors and was killed, and the next one at second 10
+/// in `boot`: what that one logs, and the entries.
+fn next_run(
+    boot: BootId,
+    on_remove: OnRemove,
+    change: impl FnOnce(&mut Policy),
+) -> (Vec<String>, Vec<String>) {
+    let run = tempfile::tempdir().unwrap();
+    let mut killed = Scene::new();
+    let nothing = recover(run.path(), [1; 16]);
+    killed.keeper.doors.restore(run.path(), [1; 16], nothing, OnRemove::Keep, at(0).monotonic);
+    killed.open(SSH, "192.0.2.7", 0);
+    killed.open(WEB, "192.0.2.8", 0);
+    let mut next = Scene::of(Books::default(), killed.kernel.clone(), change);
+    let left = recover(run.path(), boot);
+    next.keeper.doors.restore(run.path(), boot, left, on_remove, at(10).monotonic);
+    (next.lines.take(), next.kernel.entries())
+}
+
+#[test]
+fn a_kill_of_all_processes_leaves_nothing_for_ever_whatever_names_the_boot() {
+    let (lines, entries) = next_run([2; 16], OnRemove::Keep, |_| ());
+    assert_eq!(
+        lines,
+        [
+            "removed 192.0.2.7 from <knock>, an earlier run had left it",
+            "removed 192.0.2.8 from <knock>, an earlier run had left it",
+        ]
+    );
+    assert!(entries.is_empty(), "{entries:?}");
+}
+
+#[test]
+fn a_restart_treats_leases_as_a_reload_does() {
+    let (lines, _) = next_run([1; 16], OnRemove::Close, |policy| {
+        policy.doors[0].max_open_for = Duration::from_secs(20);
+    });
+    assert_eq!(
+        lines,
+        [
+            "door ssh open again for 192.0.2.7 by alice, 20s left",
+            "door web open again for 192.0.2.8 by a sequence, 50s left",
+        ]
+    );
+    for (on_remove, expected) in [
+        (OnRemove::Keep, "door web open again for 192.0.2.8 by a former user, 50s left"),
+        (OnRemove::Close, "removed 192.0.2.8 from <knock>, an earlier run had left it"),
+    ] {
+        let (lines, _) = next_run([1; 16], on_remove, |policy| policy.sequences.clear());
+        assert!(lines.contains(&expected.to_owned()), "{lines:?}");
+    }
+}
+
 #[test]
 fn a_lease_file_that_cannot_be_written_is_logged_while_the_daemon_runs() {
     let mut books = Books::default();
     books.keep_in(Err(io::Error::other("no space left")));
-    let mut scene = Scene::of(OnClose::KeepStates, books);
+    let mut scene = Scene::of(books, Fake::default(), |_| ());
     let line = "cannot write the lease file, leases will end with the daemon: no space left";
     assert_eq!(scene.tick(0), [line]);
     assert!(scene.tick(1).is_empty(), "once");

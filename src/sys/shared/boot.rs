@@ -8,15 +8,19 @@ use std::ptr;
 
 use nix::libc;
 
-/// The moment of the boot, and a random mark in the run directory, which rc(8)
-/// empties at each boot. The moment moves when the clock steps: then this
-/// seems to be another boot. A machine without a clock of its own may boot at
-/// the same moment every time: then the mark differs.
+/// A random mark in the run directory. rc(8) empties /var/run at each boot. In
+/// another directory the mark may outlive the boot, so the moment of the boot
+/// counts, too; it moves when the clock steps, and then this seems to be another
+/// boot.
 ///
 /// # Errors
 /// The system's.
 pub fn boot(run: &Path) -> io::Result<Vec<u8>> {
-    Ok([&boot_time()?[..], &mark(&run.join("boot"))?].concat())
+    let mark = mark(&run.join("boot"))?.to_vec();
+    if run.starts_with("/var/run") {
+        return Ok(mark);
+    }
+    Ok([&boot_time()?[..], &mark].concat())
 }
 
 /// When the kernel booted, by civil time: the bytes of a `struct timeval`

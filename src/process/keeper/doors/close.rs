@@ -79,7 +79,7 @@ impl Doors {
         self.note_end(key, slot);
         let gone = slot.filter(|slot| {
             faults::point("closing");
-            let is_deleted = self.tables.delete(*slot, now);
+            let is_deleted = self.tables.delete(*slot, now).is_some();
             faults::point("deleted");
             self.run(&policy, occasion, held, after, now);
             if is_deleted {

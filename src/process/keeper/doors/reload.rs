@@ -62,7 +62,7 @@ impl Doors {
                     }
                 }
                 Step::Delete { slot } => {
-                    if self.tables.delete(*slot, now) {
+                    if self.tables.delete(*slot, now).is_some() {
                         self.books.gone(*slot);
                         gone.push(*slot);
                     }

@@ -1,12 +1,15 @@
 //! What an earlier run left: its leases and its entries.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::{CHECK_INTERVAL, Doors, record};
 use crate::core::door::DoorIndex;
 use crate::core::lease::{ADMIN_RESERVE, Holder, Lease, LeaseKey};
+use crate::core::policy::OnRemove;
 use crate::core::slot::Slot;
 use crate::core::time::{BootId, Monotonic};
+use crate::firewall::Deleted;
 use crate::keep::leases::{self, LeaseFile, Nothing, Recovered};
 use crate::keep::recovery::{self, Plan, Restore};
 use crate::log::event::Event;
@@ -20,11 +23,12 @@ impl Doors {
         run: &Path,
         boot: BootId,
         left: Result<Recovered, Nothing>,
+        on_remove: OnRemove,
         now: Monotonic,
     ) {
         let Plan { delete, over, restore } = match left {
             Ok(left) => recovery::plan(&left, now),
-            Err(Nothing::Missing | Nothing::OtherBoot) => Plan::default(),
+            Err(Nothing::Missing) => Plan::default(),
             Err(Nothing::Broken(why)) => {
                 self.log.write(&Event::LeasesLost { why: &why });
                 Plan::default()
@@ -37,8 +41,10 @@ impl Doors {
         for left in &over {
             self.run_over(left, now);
         }
-        let restored: Vec<_> =
-            restore.iter().filter_map(|left| self.restore_lease(left, now)).collect();
+        let restored: Vec<_> = restore
+            .iter()
+            .filter_map(|left| self.restore_lease(left, on_remove, now))
+            .collect();
         // On disk before any entry is added again.
         self.open_lease_file(run, boot);
         for (key, was_suspended) in restored {
@@ -55,13 +61,19 @@ impl Doors {
 
     /// Restores one lease, if it is still allowed; otherwise deletes its entry.
     /// Returns its key, and whether it was suspended.
-    fn restore_lease(&mut self, left: &Restore, now: Monotonic) -> Option<(LeaseKey, bool)> {
+    fn restore_lease(
+        &mut self,
+        left: &Restore,
+        on_remove: OnRemove,
+        now: Monotonic,
+    ) -> Option<(LeaseKey, bool)> {
         let slot =
             Slot { table: self.tables.names_mut().index(&left.table), entry: left.entry };
-        if let Some((door, holder)) = self.allowed(left, slot) {
+        if let Some((door, holder)) = self.allowed(left, slot, on_remove) {
             let key = LeaseKey { door, address: left.address };
             let foreign = self.is_foreign(left, &key, slot, now);
-            let put = self.leases.restore(key, holder, left.opened, left.deadline, foreign);
+            let deadline = left.deadline.min(now + self.longest(door, holder));
+            let put = self.leases.restore(key, holder, left.opened, deadline, foreign);
             return put.is_ok().then_some((key, left.suspended));
         }
         // The entry and the command of a suspended lease went with the stop.
@@ -87,26 +99,41 @@ impl Doors {
     }
 
     /// The door and the holder of a lease of an earlier run, if the configuration
-    /// still allows it.
-    fn allowed(&self, left: &Restore, slot: Slot) -> Option<(DoorIndex, Holder)> {
+    /// still allows it. A removed holder is treated as at a reload.
+    fn allowed(
+        &self,
+        left: &Restore,
+        slot: Slot,
+        on_remove: OnRemove,
+    ) -> Option<(DoorIndex, Holder)> {
         let policy = self.leases.policy();
         let (door, _) = policy.door_by_name(&left.door)?;
         if self.leases.slot(&LeaseKey { door, address: left.address }) != Some(slot) {
             return None;
         }
+        let removed = (on_remove == OnRemove::Keep).then_some(Holder::Removed);
         let holder = match left.holder {
-            leases::Holder::User(id) => {
-                let (index, user) = policy.user_by_id(&id)?;
-                let may = user.may_open(door) && user.networks.allow(left.address);
-                may.then_some(Holder::User(index))?
-            }
-            leases::Holder::Sequence => {
-                policy.has_sequence_to(door).then_some(Holder::Sequence)?
-            }
-            leases::Holder::Administrator => Holder::Administrator,
-            leases::Holder::Former => Holder::Removed,
+            leases::Holder::User(id) => match policy.user_by_id(&id) {
+                Some((index, user)) => {
+                    let may = user.may_open(door) && user.networks.allow(left.address);
+                    may.then_some(Holder::User(index))
+                }
+                None => removed,
+            },
+            leases::Holder::Sequence if policy.has_sequence_to(door) => Some(Holder::Sequence),
+            leases::Holder::Sequence | leases::Holder::Former => removed,
+            leases::Holder::Administrator => Some(Holder::Administrator),
         };
-        Some((door, holder))
+        Some((door, holder?))
+    }
+
+    /// The longest that a lease may last from now on, as after a reload.
+    fn longest(&self, door: DoorIndex, holder: Holder) -> Duration {
+        let policy = self.leases.policy();
+        let Some(door) = policy.door(door) else { return Duration::ZERO };
+        let user = holder.user().and_then(|user| policy.user(user));
+        let most = Some(door.max_open_for);
+        user.map_or(door.max_open_for, |user| user.lifetime(door, most))
     }
 
     /// Whether the entry of a lease of an earlier run is not ours.
@@ -125,7 +152,7 @@ impl Doors {
 
     /// Deletes an entry that is ours and that no lease holds.
     fn sweep(&mut self, slot: Slot, now: Monotonic) {
-        if self.tables.delete(slot, now)
+        if self.tables.delete(slot, now) == Some(Deleted::Deleted)
             && let Some(table) = self.tables.names().get(slot.table)
         {
             self.log.write_limited(&Event::Swept { entry: slot.entry, table }, now);

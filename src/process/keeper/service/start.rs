@@ -168,7 +168,8 @@ impl Service {
         doors
             .survey(&self.capture.names(), now.monotonic)
             .map_err(|error| Failure::new("cannot use the firewall", error))?;
-        doors.restore(&self.config.directories.run, self.boot, left, now.monotonic);
+        let (run, on_remove) = (&self.config.directories.run, self.config.on_remove);
+        doors.restore(run, self.boot, left, on_remove, now.monotonic);
         self.log_changes(changes);
         self.start_engine(now).map_err(|error| Failure::new("cannot start an engine", error))
     }
