@@ -125,7 +125,7 @@ impl Capture {
         };
         let changes = capture.refresh();
         if capture.denied && capture.attached.is_empty() {
-            let text = "cannot capture, run as root";
+            let text = "cannot capture, run as root, and allow it in a container or jail";
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
         }
         capture.check_required()?;

@@ -197,6 +197,7 @@ fn run(options: &Options, config: &Config) -> Result<(), Failure> {
         return Err(Failure::Because(text.to_owned()));
     }
     check_filter(&config.policy)?;
+    sys::close_inherited().map_err(|error| Failure::new("cannot close descriptors", error))?;
     faults::role("parent");
     if options.foreground {
         return parent::run(options, config, None);

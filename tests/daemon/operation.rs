@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::getsid;
@@ -160,4 +160,52 @@ fn an_interface_is_waited_for_lost_and_found_again() {
         lab.send(CLIENT4, &lab.token("bob", CLIENT4));
         daemon.expect("door ssh opened for 192.0.2.100 by bob");
     }
+}
+
+/// What knockd-messages(7) says that root needs of its capabilities on Linux.
+const CAPABILITIES: [&str; 6] =
+    ["cap_kill", "cap_net_admin", "cap_net_raw", "cap_setgid", "cap_setuid", "cap_sys_chroot"];
+
+/// The daemon as root with these capabilities alone, and room for 64 descriptors.
+fn confined(lab: &Lab, config: &Path, kept: &[&str], by: &str) -> Command {
+    let printed = run("capsh", &["--print"]);
+    let bounding = printed.lines().find_map(|line| line.strip_prefix("Bounding set ="));
+    let dropped = bounding.unwrap().split(',').filter(|name| !kept.contains(name));
+    let drop = format!("--drop={}", dropped.collect::<Vec<_>>().join(","));
+    let mut command = lab.server.command("prlimit");
+    let script = format!("exec {by} {KNOCKD} -d -f {}", config.display());
+    command.args(["--nofile=64:64", "capsh", &drop, "--", "-c", &script]);
+    command
+}
+
+#[test]
+fn a_start_without_a_capability_that_it_needs_fails_in_time_and_says_what_it_cannot_do() {
+    needs!(root, tool("capsh"), tool("prlimit"));
+    let lab = Lab::new();
+    let config = Plan::default().furnish(&lab);
+    // To kill is needed only when a process is stuck.
+    for missing in CAPABILITIES.into_iter().filter(|name| *name != "cap_kill") {
+        let kept: Vec<_> = CAPABILITIES.into_iter().filter(|name| *name != missing).collect();
+        let output = confined(&lab, &config, &kept, "timeout 60").output().unwrap();
+        let said = told(&output);
+        assert_eq!(output.status.code(), Some(1), "{missing}: {said}");
+        let reasons = ["Operation not permitted", "cannot capture, run as root, and allow it"];
+        assert!(reasons.iter().any(|why| said.contains(why)), "{missing}: {said}");
+    }
+}
+
+#[test]
+fn the_capabilities_of_the_manual_are_enough() {
+    needs!(root, tool("capsh"), tool("prlimit"));
+    let manual = include_str!("../../man/knockd-messages.7").to_lowercase();
+    for name in CAPABILITIES {
+        assert!(manual.contains(name), "{name}");
+    }
+    let lab = Lab::new();
+    let config = Plan::default().furnish(&lab);
+    let daemon = Daemon::spawn(confined(&lab, &config, &CAPABILITIES, ""));
+    daemon.ready();
+    lab.send(CLIENT4, &lab.token("bob", CLIENT4));
+    daemon.expect("door ssh opened for 192.0.2.100 by bob");
+    daemon.stop();
 }

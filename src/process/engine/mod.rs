@@ -2,6 +2,7 @@
 
 mod decide;
 
+use std::fs::File;
 use std::io::{self, Stdin};
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -77,24 +78,22 @@ impl Confined {
         };
         signals::leave_to_parent()?;
         let waiter = Waiter::new()?;
-        let log = if foreground {
-            // Our own copy, so that none is left when it is closed.
-            Log::to_lines(
-                std::fs::File::from(io::stderr().as_fd().try_clone_to_owned()?),
-                false,
-            )
-        } else {
-            Log::to_syslog(false)
-        };
+        // A copy that can be closed. In the background it is the terminal until the
+        // daemon is ready.
+        let terminal = File::from(io::stderr().as_fd().try_clone_to_owned()?);
+        let mut logs = vec![Log::to_lines(terminal, false)];
+        if !foreground {
+            logs.push(Log::to_syslog(false));
+        }
         sys::silence(sys::Silence::Output)?;
         let account = account
             .map(|(uid, gid)| Account { uid: Uid::from_raw(uid), gid: Gid::from_raw(gid) });
         let cell = Cell { directory: Path::new(&cell), account: account.as_ref() };
         if let Err(error) = confine::engine(&cell) {
-            log.write(&Event::CannotConfine { error: &error });
+            logs.iter().for_each(|log| log.write(&Event::CannotConfine { error: &error }));
             return Err(Broken::System(io::Error::other(error.to_string())));
         }
-        drop(log);
+        drop(logs);
         let files = Files::decode(&files)?;
         Ok(Self { channel, files, waiter, barrier, verbose })
     }

@@ -113,7 +113,9 @@ impl Children {
     pub fn start_engine(&mut self, id: u32) -> io::Result<()> {
         let channel = self.keeper.as_mut().and_then(|(_, channel)| channel.descriptor());
         let channel = channel.ok_or(io::ErrorKind::InvalidInput)?;
-        let child = self.program.start(Role::Engine, channel, Stdio::null())?;
+        // It reports to the terminal until it is confined; once the daemon is ready,
+        // in the background, there is none.
+        let child = self.program.start(Role::Engine, channel, Stdio::inherit())?;
         self.engines.insert(id, Engine { child, is_killed: false });
         Ok(())
     }

@@ -25,7 +25,7 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 use nix::libc::rlim_t;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{chroot, geteuid};
@@ -140,6 +140,8 @@ fn limit() -> Result<(), Error> {
         (Resource::RLIMIT_FSIZE, "the size of files", 0),
         (Resource::RLIMIT_NOFILE, "the number of descriptors", DESCRIPTORS),
     ] {
+        // A lower limit is as good, and only root can raise it.
+        let most = getrlimit(resource).map_or(most, |(_, hard)| hard.min(most));
         setrlimit(resource, most, most)
             .map_err(Error::at(format_args!("limit {name} to {most}")))?;
     }

@@ -19,5 +19,6 @@ pub const fn name_process() {}
 /// # Errors
 /// When the system does not know.
 pub fn program() -> io::Result<PathBuf> {
-    std::env::current_exe()
+    // Where it really is: unveil(2) and a later start go by this path.
+    std::env::current_exe()?.canonicalize()
 }

@@ -35,6 +35,8 @@ impl Service {
                     if let Some(claim) = engine.translate(claim, &policy) {
                         self.keeper.open(&claim, &Origin { source, engine: id, seen }, now);
                     }
+                    // Recording a claim waits for the disk, and doors close on time.
+                    self.keeper.tick(now.monotonic);
                 }
                 FromEngine::Refused { source, refusal } => {
                     let refusal = engine.translate_refusal(refusal, &policy);
@@ -72,6 +74,8 @@ impl Service {
         if self.engines.remove(id, now) {
             self.engine_restarts += 1;
             self.log.write(&Event::EngineLost { why });
+            // What makes the first one fail would make every other one fail.
+            self.has_failed = !self.is_ready && self.deaths == 0;
         }
     }
 

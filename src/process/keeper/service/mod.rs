@@ -113,6 +113,8 @@ struct Service {
     /// When an engine last reported that it could not read.
     last_failure: Option<Monotonic>,
     is_ready: bool,
+    /// Whether the daemon cannot start.
+    has_failed: bool,
     log: Log,
     /// Held together with the parent: while it is, some process will close the
     /// doors.
@@ -173,6 +175,9 @@ impl Service {
         self.look(are_changed, now.monotonic);
         self.serve_control(&callers, now);
         self.replace_engines(now);
+        if self.has_failed {
+            return Err(io::Error::other("no engine could start"));
+        }
         Ok(true)
     }
 

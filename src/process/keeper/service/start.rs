@@ -133,6 +133,7 @@ impl Service {
             next_look: None,
             last_failure: None,
             is_ready: false,
+            has_failed: false,
             log,
             _lock: lock,
         };
