@@ -10,12 +10,13 @@ use std::num::NonZeroU16;
 
 use ron::Options;
 use ron::extensions::Extensions;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use crate::core::name;
 use crate::core::user::SourcePolicy;
-use crate::keyfile;
+use crate::keyfile::{self, KeyBytes};
 
 /// The longest line, in bytes.
 pub const MAX_LENGTH: usize = 4096;
@@ -26,6 +27,8 @@ const WORD: &str = "knock-enrolment-1";
 const TOO_LONG: &str = "it exceeds 4096 bytes";
 
 /// What a client needs to know about a server.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Enrolment {
     /// The name or address to send to: 1 to 255 printable bytes without spaces.
     pub address: String,
@@ -34,7 +37,8 @@ pub struct Enrolment {
     /// The SPA port.
     pub port: NonZeroU16,
     /// The gate key.
-    pub gate_key: Zeroizing<[u8; 32]>,
+    #[serde(serialize_with = "write_key", deserialize_with = "read_key")]
+    pub gate_key: KeyBytes,
     /// The user's name on the server.
     pub user: String,
     /// The addresses that the user may open doors for.
@@ -43,25 +47,20 @@ pub struct Enrolment {
     pub doors: BTreeMap<String, Option<NonZeroU16>>,
 }
 
-/// The same as RON.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EnrolmentRon<'a> {
-    address: String,
-    name: String,
-    port: u16,
-    gate_key: &'a str,
-    user: String,
-    source: SourcePolicy,
-    doors: BTreeMap<String, Option<u16>>,
-}
-
 impl fmt::Debug for Enrolment {
     /// Hides the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = f.debug_struct("Enrolment");
         text.field("name", &self.name).field("user", &self.user).finish_non_exhaustive()
     }
+}
+
+fn write_key<S: Serializer>(key: &KeyBytes, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&keyfile::to_text(key))
+}
+
+fn read_key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeyBytes, D::Error> {
+    keyfile::from_text(<&str>::deserialize(deserializer)?).ok_or_else(|| D::Error::custom(""))
 }
 
 fn options() -> Options {
@@ -74,22 +73,8 @@ impl Enrolment {
     /// # Errors
     /// The part that [`decode`](Self::decode) would reject.
     pub fn encode(&self) -> Result<Zeroizing<String>, &'static str> {
-        let gate_key = keyfile::to_text(&self.gate_key);
-        let fields = EnrolmentRon {
-            address: self.address.clone(),
-            name: self.name.clone(),
-            port: self.port.get(),
-            gate_key: &gate_key,
-            user: self.user.clone(),
-            source: self.source,
-            doors: self
-                .doors
-                .iter()
-                .map(|(name, port)| (name.clone(), port.map(u16::from)))
-                .collect(),
-        };
-        fields.check()?;
-        let text = options().to_string(&fields).map_err(|_| "it cannot be written as RON")?;
+        self.check()?;
+        let text = options().to_string(self).map_err(|_| "it cannot be written as RON")?;
         let text = Zeroizing::new(text);
         let line = Zeroizing::new(format!("{WORD} {}", &*text));
         if line.len() > MAX_LENGTH { Err(TOO_LONG) } else { Ok(line) }
@@ -107,29 +92,13 @@ impl Enrolment {
         let text = line.strip_prefix(WORD).ok_or(
             "it does not begin with knock-enrolment-1, paste what knockctl enroll prints",
         )?;
-        let fields: EnrolmentRon<'_> = options().from_str(text).map_err(
+        let enrolment: Self = options().from_str(text).map_err(
             |_| "it is damaged or incomplete, paste all that knockctl enroll prints",
         )?;
-        fields.check()?;
-        let key = keyfile::from_text(fields.gate_key).ok_or("invalid gate_key")?;
-        let port = |port| NonZeroU16::new(port).ok_or("invalid port 0");
-        let ports = fields.doors.into_iter().map(|(name, number)| {
-            let number = number.map(port).transpose()?;
-            Ok::<_, &'static str>((name, number))
-        });
-        Ok(Self {
-            port: port(fields.port)?,
-            doors: ports.collect::<Result<_, _>>()?,
-            address: fields.address,
-            name: fields.name,
-            gate_key: key,
-            user: fields.user,
-            source: fields.source,
-        })
+        enrolment.check()?;
+        Ok(enrolment)
     }
-}
 
-impl EnrolmentRon<'_> {
     fn check(&self) -> Result<(), &'static str> {
         if !name::is_host(&self.address) {
             Err("invalid host name or address")
