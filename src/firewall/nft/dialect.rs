@@ -19,8 +19,8 @@ pub static DIALECT: Dialect = Dialect {
     note: "",
     steps: &[
         "save it as FILE and test it: nft -c -f FILE",
-        "have it taken back by itself: echo 'nft delete table inet knockd' | at now + 10 minutes",
-        "load it: nft -f FILE; connections that stand go on",
+        "schedule its removal: echo 'nft delete table inet knockd' | at now + 10 minutes",
+        "load it: nft -f FILE; open connections continue",
     ],
     hide,
     pass,

@@ -5,7 +5,7 @@ use super::BACKEND;
 use crate::core::address::Family;
 use crate::firewall::{Choice, Dialect, Pass};
 
-/// The anchor on macOS, where pf.conf is Apple's. What stands in it is the
+/// The anchor on macOS, where pf.conf is Apple's. Its rules are the
 /// administrator's.
 pub const ANCHOR: &str = "org.knockd";
 
@@ -27,8 +27,8 @@ pub static OPENBSD: Dialect = Dialect {
 pub static FREEBSD: Dialect = Dialect {
     // Without a state a connection ends with the first ruleset that blocks.
     steps: &[
-        "if pfctl -si does not say Enabled: kldload -n pf; echo 'pass flags any keep state \
-         (sloppy)' | pfctl -ef - and then type something in every session that must live",
+        "if pfctl -si does not print Enabled: kldload -n pf; echo 'pass flags any keep state \
+         (sloppy)' | pfctl -ef - then type something in every session that must survive",
         TEST,
         UNDO,
         LOAD,
@@ -42,24 +42,25 @@ pub static MACOS: Dialect = Dialect {
     default: Ok(Choice::Pf),
     fields: &[
         ("", "firewall: Pf,"),
-        ("pf is disabled there until someone asks for it.", "enable_pf: true,"),
+        ("macOS keeps pf disabled until a program asks for it.", "enable_pf: true,"),
     ],
     anchor: Some(ANCHOR),
     place: "/usr/local/etc/knockd.pf",
     steps: &[
         "save it as /usr/local/etc/knockd.pf and test it: pfctl -a org.knockd -nf FILE",
-        // Jobs of at(1) do not run there unless somebody sees to it.
-        "have it taken back by itself: nohup sh -c 'sleep 600; pfctl -a org.knockd -F all' &",
+        // at(1) is disabled there by default.
+        "schedule its removal: nohup sh -c 'sleep 600; pfctl -a org.knockd -F all' &",
         "load it: pfctl -a org.knockd -f FILE; connections from before pf was enabled end, so \
-         have the console at hand",
+         keep the console at hand",
     ],
     ..OPENBSD
 };
 
 const TEST: &str =
-    "add it to a copy of pf.conf, behind other block rules, and test it: pfctl -nf COPY";
-const UNDO: &str = "have it taken back by itself: echo 'pfctl -f /etc/pf.conf || pfctl -d' | at now + 10 minutes";
-const LOAD: &str = "load it: pfctl -f COPY; connections with a state go on";
+    "add it to a copy of pf.conf after other block rules, and test it: pfctl -nf COPY";
+const UNDO: &str =
+    "schedule its removal: echo 'pfctl -f /etc/pf.conf || pfctl -d' | at now + 10 minutes";
+const LOAD: &str = "load it: pfctl -f COPY; connections with a state continue";
 
 fn hide(table: &str, port: u16, token_port: u16) -> String {
     format!(
