@@ -19,7 +19,7 @@ pub const DEFAULT_SOCKET: &str = "/var/run/knockd/knockd.sock";
 /// Controls a running knockd, and sets it up
 #[derive(Debug, Parser)]
 #[command(name = "knockctl", version, disable_help_subcommand = true)]
-pub struct Arguments {
+pub struct CtlArguments {
     /// Socket of the daemon
     #[arg(short, value_name = "SOCKET", default_value = DEFAULT_SOCKET, global = true)]
     pub socket: PathBuf,
@@ -206,7 +206,7 @@ impl CtlCommand {
                 Order::Extend { door: door.clone(), address: *address, seconds: *time }
             }
             Self::Close { words } => close(words)
-                .map_err(|text| Arguments::command().error(ErrorKind::InvalidValue, text))?,
+                .map_err(|text| CtlArguments::command().error(ErrorKind::InvalidValue, text))?,
             Self::Reload => Order::Reload,
             Self::Log { level } => Order::Log { verbose: *level == LogLevel::Verbose },
             _ => return Ok(None),
@@ -264,7 +264,7 @@ mod tests {
 
     fn order(line: &str) -> Result<Option<Order>, ErrorKind> {
         let words = format!("knockctl {line}");
-        let arguments = Arguments::try_parse_from(words.split_whitespace());
+        let arguments = CtlArguments::try_parse_from(words.split_whitespace());
         arguments.and_then(|arguments| arguments.command.order()).map_err(|error| error.kind())
     }
 

@@ -28,7 +28,7 @@ use crate::control::answer::Answer;
 use crate::control::request::{ControlRequest, Order};
 use crate::core::finding::Grade;
 use crate::sys;
-use arguments::{Arguments, CtlCommand, KeyToRotate, OldDaemon};
+use arguments::{CtlArguments, CtlCommand, KeyToRotate, OldDaemon};
 use connection::{Connection, unexpected};
 
 /// Why a command failed.
@@ -74,7 +74,7 @@ pub fn main() -> ExitCode {
         complain(format!("cannot forbid core files: {error}"));
         return ExitCode::FAILURE;
     }
-    let parsed = Arguments::try_parse()
+    let parsed = CtlArguments::try_parse()
         .and_then(|arguments| Ok((arguments.command.order()?, arguments)));
     let (order, arguments) = match parsed {
         Ok(parsed) => parsed,
@@ -121,7 +121,7 @@ fn send_order(socket: &Path, order: Order, out: &mut dyn Write) -> Result<(), Ct
 }
 
 /// Runs a command that is no order.
-fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), CtlError> {
+fn run(arguments: &CtlArguments, out: &mut dyn Write) -> Result<(), CtlError> {
     match &arguments.command {
         CtlCommand::Enroll(options) => enroll::enroll(options, out),
         CtlCommand::Setup(options) => setup::setup(options, out),
@@ -139,7 +139,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), CtlError> {
 }
 
 /// Prints what the daemon answers to a question.
-fn query(arguments: &Arguments, out: &mut dyn Write) -> Result<(), CtlError> {
+fn query(arguments: &CtlArguments, out: &mut dyn Write) -> Result<(), CtlError> {
     let mut daemon = Connection::open(&arguments.socket)?;
     match arguments.command {
         CtlCommand::Show { json: false, what: None } => show::show(&mut daemon, out),

@@ -27,13 +27,13 @@ const OPEN_FOR: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(30 * 86_400);
 
 /// The doors, and their indices by name.
-pub struct Doors<'r> {
+pub struct CheckedDoors<'r> {
     /// In the order of their indices.
     pub list: Vec<Door>,
     indices: HashMap<&'r str, DoorIndex>,
 }
 
-impl Doors<'_> {
+impl CheckedDoors<'_> {
     /// Finds the doors called `names`. Returns them in ascending order.
     pub fn find(&self, names: &[String], at: Spot<'_>, report: &mut Report) -> Vec<DoorIndex> {
         let mut found = BTreeSet::new();
@@ -59,7 +59,7 @@ pub fn check<'r>(
     at: Spot<'_>,
     backend: &Backend,
     report: &mut Report,
-) -> Doors<'r> {
+) -> CheckedDoors<'r> {
     shape::names(raw, "door", MAX_DOORS, at, report);
     let mut list = Vec::new();
     let mut indices = HashMap::new();
@@ -80,7 +80,7 @@ pub fn check<'r>(
         }
         list.push(door);
     }
-    Doors { list, indices }
+    CheckedDoors { list, indices }
 }
 
 /// Reports a door that would add networks within those of another.

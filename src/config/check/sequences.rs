@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::doors::Doors;
+use super::doors::CheckedDoors;
 use super::keys::Keys;
 use super::weakness::weakness;
 use super::{changing, legacy, shape};
@@ -26,7 +26,7 @@ const WITHIN: Duration = Duration::from_secs(5);
 pub fn check(
     raw: &Configuration,
     at: Spot<'_>,
-    doors: &Doors<'_>,
+    doors: &CheckedDoors<'_>,
     keys: &mut Keys,
     report: &mut Report,
 ) -> Vec<Sequence> {
@@ -69,7 +69,7 @@ fn sequence(
     name: &str,
     raw: &raw::Sequence,
     at: Spot<'_>,
-    doors: &Doors<'_>,
+    doors: &CheckedDoors<'_>,
     keys: &mut Keys,
     report: &mut Report,
 ) -> Sequence {
@@ -136,7 +136,7 @@ pub fn lists(
 /// Returns the targets of the doors, which must be the same for all.
 fn targets(
     opened: &[DoorIndex],
-    doors: &Doors<'_>,
+    doors: &CheckedDoors<'_>,
     at: Spot<'_>,
     report: &mut Report,
 ) -> Vec<IpAddr> {

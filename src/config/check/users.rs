@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use super::doors::Doors;
+use super::doors::CheckedDoors;
 use super::keys::Keys;
 use super::legacy;
 use super::shape;
@@ -36,7 +36,7 @@ const LONGEST: Duration = Duration::from_secs(30 * 86_400);
 pub fn check(
     raw: &Configuration,
     at: Spot<'_>,
-    doors: &Doors<'_>,
+    doors: &CheckedDoors<'_>,
     spa: &CheckedSpa,
     keys: &mut Keys,
     report: &mut Report,
@@ -74,7 +74,7 @@ fn user(
     name: &str,
     raw: &raw::User,
     at: Spot<'_>,
-    doors: &Doors<'_>,
+    doors: &CheckedDoors<'_>,
     keys: &mut Keys,
     report: &mut Report,
 ) -> User {

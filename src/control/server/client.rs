@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use super::Counts;
+use super::ServerCounts;
 use super::desk::{Desk, Reply, Ticket};
 use crate::control::answer::Answer;
 use crate::control::record::{BadRecord, ControlRecord, Joiner, MAX_RECORDS, SIZE};
@@ -105,7 +105,7 @@ impl Client {
 
     /// Receives a request, serves it and sends answers. At most one request and
     /// one buffer at a time, so that every client gets a turn.
-    pub fn serve(&mut self, desk: &mut dyn Desk, counts: &mut Counts, now: Monotonic) {
+    pub fn serve(&mut self, desk: &mut dyn Desk, counts: &mut ServerCounts, now: Monotonic) {
         match self.recv() {
             Ok(Some(record)) => {
                 self.deadline = now + PATIENCE;
@@ -144,7 +144,12 @@ impl Client {
         Ok(record)
     }
 
-    fn dispatch(&mut self, request: ControlRequest, desk: &mut dyn Desk, counts: &mut Counts) {
+    fn dispatch(
+        &mut self,
+        request: ControlRequest,
+        desk: &mut dyn Desk,
+        counts: &mut ServerCounts,
+    ) {
         self.next = match request {
             ControlRequest::Leases => Next::Leases(None),
             ControlRequest::Doors => answers(desk.doors().into_iter().map(Answer::Door)),

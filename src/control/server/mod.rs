@@ -34,7 +34,7 @@ pub struct Server {
     listener: Listener,
     clients: Vec<(Caller, Client)>,
     paused_until: Option<Monotonic>,
-    counts: Counts,
+    counts: ServerCounts,
 }
 
 /// Which descriptor is ready.
@@ -48,14 +48,14 @@ pub enum Caller {
 
 /// The numbers given so far, and the counters.
 #[derive(Debug, Default)]
-struct Counts {
+struct ServerCounts {
     tickets: u64,
     clients: u64,
     refused_connections: u64,
     missed_lines: u64,
 }
 
-impl Counts {
+impl ServerCounts {
     const fn next_ticket(&mut self) -> Ticket {
         self.tickets = self.tickets.wrapping_add(1);
         Ticket(self.tickets)
@@ -83,7 +83,7 @@ impl Server {
             listener: Listener::open(run)?,
             clients: Vec::new(),
             paused_until: None,
-            counts: Counts::default(),
+            counts: ServerCounts::default(),
         })
     }
 
