@@ -29,31 +29,16 @@ pub enum Answer {
         /// The value.
         value: String,
     },
-    /// A line of the log.
-    Event {
-        /// Without the line break.
-        text: String,
-    },
-    /// Lines of the log that were not sent, because the client did not read.
-    Missed {
-        /// How many.
-        lines: u64,
-    },
-    /// A line of a longer text.
-    Line {
-        /// Without the line break.
-        text: String,
-    },
-    /// The request succeeded.
-    Done {
-        /// The result; may be empty.
-        text: String,
-    },
-    /// The request failed.
-    Failed {
-        /// The reason, in one line.
-        text: String,
-    },
+    /// A line of the log, without its line break.
+    Event(String),
+    /// How many lines of the log were not sent, because the client did not read.
+    Missed(u64),
+    /// A line of a longer text, without its line break.
+    Line(String),
+    /// The request succeeded, with a result that may be empty.
+    Done(String),
+    /// The request failed, for a reason in one line.
+    Failed(String),
 }
 
 /// A door.
@@ -108,11 +93,11 @@ impl Answer {
             Self::Lease(lease) => (2, lease.write(write)),
             Self::Stat { name, value } => (3, write.text(name).u64(*value)),
             Self::Fact { key, value } => (4, write.text(key).text(value)),
-            Self::Event { text } => (5, write.text(text)),
-            Self::Missed { lines } => (6, write.u64(*lines)),
-            Self::Line { text } => (7, write.text(text)),
-            Self::Done { text } => (8, write.text(text)),
-            Self::Failed { text } => (9, write.text(text)),
+            Self::Event(text) => (5, write.text(text)),
+            Self::Missed(lines) => (6, write.u64(*lines)),
+            Self::Line(text) => (7, write.text(text)),
+            Self::Done(text) => (8, write.text(text)),
+            Self::Failed(text) => (9, write.text(text)),
         })
     }
 
@@ -127,11 +112,11 @@ impl Answer {
             2 => Self::Lease(LeaseState::read(&mut read)?),
             3 => Self::Stat { name: text(&mut read)?, value: read.u64()? },
             4 => Self::Fact { key: text(&mut read)?, value: text(&mut read)? },
-            5 => Self::Event { text: text(&mut read)? },
-            6 => Self::Missed { lines: read.u64()? },
-            7 => Self::Line { text: text(&mut read)? },
-            8 => Self::Done { text: text(&mut read)? },
-            9 => Self::Failed { text: text(&mut read)? },
+            5 => Self::Event(text(&mut read)?),
+            6 => Self::Missed(read.u64()?),
+            7 => Self::Line(text(&mut read)?),
+            8 => Self::Done(text(&mut read)?),
+            9 => Self::Failed(text(&mut read)?),
             _ => return Err(Malformed),
         };
         read.end().map(|()| answer)
@@ -233,11 +218,11 @@ mod tests {
             ),
             (texts(), any::<u64>()).prop_map(|(name, value)| Answer::Stat { name, value }),
             (texts(), texts()).prop_map(|(key, value)| Answer::Fact { key, value }),
-            texts().prop_map(|text| Answer::Event { text }),
-            any::<u64>().prop_map(|lines| Answer::Missed { lines }),
-            texts().prop_map(|text| Answer::Line { text }),
-            texts().prop_map(|text| Answer::Done { text }),
-            texts().prop_map(|text| Answer::Failed { text }),
+            texts().prop_map(Answer::Event),
+            any::<u64>().prop_map(Answer::Missed),
+            texts().prop_map(Answer::Line),
+            texts().prop_map(Answer::Done),
+            texts().prop_map(Answer::Failed),
         ]
     }
 
@@ -260,9 +245,9 @@ mod tests {
 
     #[test]
     fn a_text_that_is_too_long_is_cut_and_still_decoded() {
-        let message = Answer::Failed { text: "ä".repeat(MAX_MESSAGE) }.encode();
+        let message = Answer::Failed("ä".repeat(MAX_MESSAGE)).encode();
         assert!(message.records().count() <= MAX_RECORDS);
-        assert!(matches!(Answer::decode(&message), Ok(Answer::Failed { text })
+        assert!(matches!(Answer::decode(&message), Ok(Answer::Failed(text))
             if text.len() > 1_800));
     }
 

@@ -66,8 +66,8 @@ impl Connection {
             let message = joiner.push(&record).map_err(CtlError::new)?;
             let Some(message) = message else { continue };
             match Answer::decode(&message).map(escape) {
-                Ok(Answer::Done { text }) => return Ok(text),
-                Ok(Answer::Failed { text }) => return Err(CtlError::new(text)),
+                Ok(Answer::Done(text)) => return Ok(text),
+                Ok(Answer::Failed(text)) => return Err(CtlError::new(text)),
                 Ok(answer) => each(answer)?,
                 Err(_) => return Err(CtlError::new("invalid answer from knockd")),
             }
@@ -145,10 +145,10 @@ fn escape(answer: Answer) -> Answer {
         }),
         Answer::Stat { name, value } => Answer::Stat { name: text(name), value },
         Answer::Fact { key, value } => Answer::Fact { key: text(key), value: text(value) },
-        Answer::Event { text: line } => Answer::Event { text: text(line) },
-        Answer::Missed { lines } => Answer::Missed { lines },
-        Answer::Line { text: line } => Answer::Line { text: text(line) },
-        Answer::Done { text: line } => Answer::Done { text: text(line) },
-        Answer::Failed { text: line } => Answer::Failed { text: text(line) },
+        Answer::Event(line) => Answer::Event(text(line)),
+        Answer::Missed(lines) => Answer::Missed(lines),
+        Answer::Line(line) => Answer::Line(text(line)),
+        Answer::Done(line) => Answer::Done(text(line)),
+        Answer::Failed(line) => Answer::Failed(text(line)),
     }
 }

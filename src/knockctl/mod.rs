@@ -107,7 +107,7 @@ fn send_order(socket: &Path, order: Order, out: &mut dyn Write) -> Result<(), Ct
         Connection::open(socket)?.ask(
             &ControlRequest::Order(order),
             |answer| match answer {
-                Answer::Line { text } => {
+                Answer::Line(text) => {
                     complain(text);
                     Ok(())
                 }
@@ -175,8 +175,8 @@ fn monitor(daemon: &mut Connection, out: &mut dyn Write) -> Result<(), CtlError>
     daemon.wait_forever()?;
     let asked = daemon.ask(&ControlRequest::Monitor, |answer| {
         match answer {
-            Answer::Event { text } => writeln!(out, "{text}")?,
-            Answer::Missed { lines } => writeln!(out, "{lines} lines missed")?,
+            Answer::Event(text) => writeln!(out, "{text}")?,
+            Answer::Missed(lines) => writeln!(out, "{lines} lines missed")?,
             _ => return Err(unexpected()),
         }
         Ok(out.flush()?)

@@ -14,11 +14,11 @@ use super::stage::{Client, Stage, lease, record};
 const MOMENT: Duration = Duration::from_millis(1);
 
 fn done() -> Answer {
-    Answer::Done { text: String::new() }
+    Answer::Done(String::new())
 }
 
 fn failed(text: &str) -> Answer {
-    Answer::Failed { text: text.into() }
+    Answer::Failed(text.into())
 }
 
 #[test]
@@ -76,8 +76,8 @@ fn a_late_answer_goes_to_its_client_and_others_are_served_meanwhile() {
     let tickets = stage.desk.tickets.clone();
     stage.server.answer(tickets[1], Err("a.ron:1:2: one\na.ron:3:4: two".into()), stage.now);
     stage.server.answer(tickets[0], Ok("2 doors".into()), stage.now);
-    assert_eq!(stage.answers(&mut first), [Answer::Done { text: "2 doors".into() }]);
-    let line = Answer::Line { text: "a.ron:1:2: one".into() };
+    assert_eq!(stage.answers(&mut first), [Answer::Done("2 doors".into())]);
+    let line = Answer::Line("a.ron:1:2: one".into());
     assert_eq!(stage.answers(&mut second), [line, failed("a.ron:3:4: two")]);
 }
 
@@ -224,7 +224,7 @@ fn a_monitor_gets_every_line() {
         stage.now = stage.now + PATIENCE;
         stage.server.publish(&format!("line {number}"), stage.now);
         stage.settle();
-        assert_eq!(client.next(), Some(Answer::Event { text: format!("line {number}") }));
+        assert_eq!(client.next(), Some(Answer::Event(format!("line {number}"))));
     }
 }
 
@@ -243,11 +243,11 @@ fn a_monitor_that_does_not_read_gets_the_number_of_missed_lines() {
     while seen + missed < lines {
         stage.turn();
         match client.next() {
-            Some(Answer::Event { text }) if missed == 0 => {
+            Some(Answer::Event(text)) if missed == 0 => {
                 assert_eq!(text, format!("line {seen}"));
                 seen += 1;
             }
-            Some(Answer::Missed { lines }) => missed += lines,
+            Some(Answer::Missed(lines)) => missed += lines,
             None => assert!(!client.ended),
             other => panic!("{other:?}"),
         }
@@ -255,7 +255,7 @@ fn a_monitor_that_does_not_read_gets_the_number_of_missed_lines() {
     assert!(seen > 0 && missed > 0, "{seen} {missed}");
     stage.server.publish("after that", stage.now);
     stage.settle();
-    assert_eq!(client.next(), Some(Answer::Event { text: "after that".into() }));
+    assert_eq!(client.next(), Some(Answer::Event("after that".into())));
     let missed = Answer::Stat { name: "control_missed".into(), value: missed };
     let mut other = stage.connect();
     assert!(stage.ask(&mut other, &ControlRequest::Stats).contains(&missed));

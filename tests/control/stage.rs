@@ -182,7 +182,7 @@ impl Stage {
         loop {
             self.turn();
             while let Some(answer) = client.next() {
-                let is_last = matches!(answer, Answer::Done { .. } | Answer::Failed { .. });
+                let is_last = matches!(answer, Answer::Done(_) | Answer::Failed(_));
                 answers.push(answer);
                 if is_last {
                     return answers;

@@ -174,7 +174,7 @@ impl Client {
 
     /// Queues the reason why it is refused, then closes it.
     pub fn refuse(&mut self, text: &str) {
-        self.push(&Answer::Failed { text: text.into() });
+        self.push(&Answer::Failed(text.into()));
         self.next = Next::Close;
     }
 
@@ -202,7 +202,7 @@ impl Client {
             *missed = missed.saturating_add(1);
             return true;
         }
-        self.push(&Answer::Event { text: line.into() });
+        self.push(&Answer::Event(line.into()));
         if was_empty {
             self.deadline = now + PATIENCE;
         }
@@ -235,7 +235,7 @@ impl Client {
         match &mut self.next {
             Next::Lines { missed } if *missed > 0 => {
                 let lines = std::mem::take(missed);
-                self.push(&Answer::Missed { lines });
+                self.push(&Answer::Missed(lines));
             }
             Next::Answers(answers) if answers.as_slice().is_empty() => {
                 self.next = Next::Recv;
@@ -289,7 +289,7 @@ fn request(record: &ControlRecord) -> Result<ControlRequest, BadRecord> {
 /// Sends `list`, then the last answer.
 fn answers(list: impl Iterator<Item = Answer>) -> Next {
     let mut all: Vec<_> = list.collect();
-    all.push(Answer::Done { text: String::new() });
+    all.push(Answer::Done(String::new()));
     Next::Answers(all.into_iter())
 }
 

@@ -25,13 +25,13 @@ impl Reply {
     pub(super) fn answers(self) -> Vec<Answer> {
         let text = match self {
             Self::Failed(text) => text,
-            Self::Done(text) => return vec![Answer::Done { text }],
+            Self::Done(text) => return vec![Answer::Done(text)],
             Self::Later => return Vec::new(),
         };
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
         let last = lines.pop().unwrap_or_default();
-        let before = lines.into_iter().map(|text| Answer::Line { text });
-        before.chain([Answer::Failed { text: last }]).collect()
+        let before = lines.into_iter().map(Answer::Line);
+        before.chain([Answer::Failed(last)]).collect()
     }
 }
 
