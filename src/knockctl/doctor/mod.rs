@@ -21,7 +21,6 @@ pub mod places;
 pub mod report;
 
 use health::Health;
-use places::Attributes;
 use report::Printer;
 
 /// Asks the daemon for its health, in pairs with the keys of
@@ -84,17 +83,15 @@ fn configuration(path: &Path, config: &Result<Config, config::Problems>) -> Vec<
 }
 
 fn directories(config: &Config) -> Vec<Finding> {
-    let own = nix::unistd::geteuid().as_raw();
     let config::Directories { secrets, state, run } = &config.directories;
     let mut findings = Vec::new();
     for (subject, path, allowed) in
         [("secrets", secrets, 0o700), ("state", state, 0o700), ("run", run, 0o755)]
     {
-        let attributes = Attributes::of(path);
-        findings.push(places::directory(subject, path, &attributes, allowed, own));
+        findings.push(places::directory(subject, path, &path.metadata(), allowed));
     }
     if let Ok(files) = places::files(secrets) {
-        findings.extend(places::secrets(&files, own));
+        findings.extend(places::secrets(&files));
     }
     // Tables in memory open nothing, so the daemon runs without root's rights.
     if config.firewall.backend().enforces {

@@ -1,82 +1,45 @@
 //! Directories, key files, and the account of the engine.
 #![forbid(unsafe_code)]
 
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::core::finding::Finding;
+use crate::sys::ours::{self, Fault};
 
 /// The most key files that are checked.
 const MAX_FILES: usize = 10_000;
 
-/// What a file or directory is, and who may use it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Attributes {
-    /// Whether it is a directory.
-    pub is_directory: bool,
-    /// The user id of the owner.
-    pub uid: u32,
-    /// The permissions.
-    pub mode: u32,
-}
-
-impl Attributes {
-    /// Returns those of `path`, following symbolic links.
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn of(path: &Path) -> io::Result<Self> {
-        let metadata = path.metadata()?;
-        Ok(Self {
-            is_directory: metadata.is_dir(),
-            uid: metadata.uid(),
-            mode: metadata.mode() & 0o7777,
-        })
-    }
-
-    /// What is wrong with the owner, who must be root or `own`.
-    fn owner_fault(self, path: &Path, own: u32) -> Option<String> {
-        let (path, uid) = (path.display(), self.uid);
-        (uid != 0 && uid != own)
-            .then(|| format!("{path} belongs to user id {uid}: run `chown 0 {path}`"))
-    }
-}
-
-/// Checks that a directory exists, belongs to root or to `own`, and has no
-/// permission beyond `allowed`.
+/// Checks that a directory exists, belongs to root or to us, and has no permission
+/// beyond `allowed`.
 pub fn directory(
     subject: &str,
     path: &Path,
-    attributes: &io::Result<Attributes>,
+    metadata: &io::Result<Metadata>,
     allowed: u32,
-    own: u32,
 ) -> Finding {
     let shown = path.display();
-    let attributes = match attributes {
-        Ok(attributes) => attributes,
+    match metadata {
+        Ok(metadata) if !metadata.is_dir() => {
+            Finding::error(subject, format!("{shown} is not a directory: name one"))
+        }
+        Ok(metadata) => match ours::check(metadata, allowed) {
+            Ok(()) => {
+                let mode = metadata.mode() & 0o7777;
+                Finding::ok(subject, format!("{shown} has mode {mode:04o}"))
+            }
+            Err(fault) => Finding::error(subject, advice(path, fault, allowed)),
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let text = format!(
                 "{shown} is missing: run `mkdir -p {shown}` and `chmod {allowed:o} {shown}`"
             );
-            return Finding::error(subject, text);
+            Finding::error(subject, text)
         }
-        Err(error) => {
-            return Finding::warning(subject, format!("cannot examine {shown}: {error}"));
-        }
-    };
-    let mode = attributes.mode;
-    if !attributes.is_directory {
-        return Finding::error(subject, format!("{shown} is not a directory: name one"));
+        Err(error) => Finding::warning(subject, format!("cannot examine {shown}: {error}")),
     }
-    if let Some(text) = attributes.owner_fault(path, own) {
-        return Finding::error(subject, text);
-    }
-    if mode & !allowed != 0 {
-        let text = format!("{shown} has mode {mode:04o}: run `chmod {allowed:o} {shown}`");
-        return Finding::error(subject, text);
-    }
-    Finding::ok(subject, format!("{shown} has mode {mode:04o}"))
 }
 
 /// Returns the files in a directory, sorted by name. Skips files that disappear
@@ -84,12 +47,12 @@ pub fn directory(
 ///
 /// # Errors
 /// The system's.
-pub fn files(directory: &Path) -> io::Result<Vec<(PathBuf, Attributes)>> {
+pub fn files(directory: &Path) -> io::Result<Vec<(PathBuf, Metadata)>> {
     let mut files = Vec::new();
     for entry in directory.read_dir()?.take(MAX_FILES) {
         let path = entry?.path();
-        if let Ok(attributes) = Attributes::of(&path) {
-            files.push((path, attributes));
+        if let Ok(metadata) = path.metadata() {
+            files.push((path, metadata));
         }
     }
     files.sort_by(|one, other| one.0.cmp(&other.0));
@@ -99,20 +62,25 @@ pub fn files(directory: &Path) -> io::Result<Vec<(PathBuf, Attributes)>> {
 /// Reports the files among the secrets that others can read or replace, also
 /// those that the configuration does not name.
 #[must_use]
-pub fn secrets(files: &[(PathBuf, Attributes)], own: u32) -> Vec<Finding> {
-    let files = files.iter().filter(|(_, attributes)| !attributes.is_directory);
-    let faults = files.filter_map(|(path, attributes)| {
-        attributes.owner_fault(path, own).or_else(|| {
-            let (path, mode) = (path.display(), attributes.mode);
-            (mode & !0o640 != 0).then(|| {
-                format!(
-                    "{path} is open to others, mode {mode:04o}: run `chmod 600 {path}`, and \
-                     replace the key"
-                )
-            })
-        })
+pub fn secrets(files: &[(PathBuf, Metadata)]) -> Vec<Finding> {
+    let files = files.iter().filter(|(_, metadata)| !metadata.is_dir());
+    let faults = files.filter_map(|(path, metadata)| {
+        let fault = ours::check(metadata, 0o640).err()?;
+        Some(format!("{}, and replace the key", advice(path, fault, 0o600)))
     });
     faults.map(|text| Finding::error("secrets", text)).collect()
+}
+
+/// What is wrong with `path`, and the command that gives it an owner or the mode
+/// `wanted`.
+fn advice(path: &Path, fault: Fault, wanted: u32) -> String {
+    let path = path.display();
+    match fault {
+        Fault::Owner(uid) => format!("{path} belongs to user id {uid}: run `chown 0 {path}`"),
+        Fault::Mode(mode) => {
+            format!("{path} is open to others, mode {mode:04o}: run `chmod {wanted:o} {path}`")
+        }
+    }
 }
 
 /// Checks the account `name` of the engine, which has the user id `uid`.

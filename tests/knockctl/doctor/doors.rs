@@ -247,7 +247,10 @@ fn a_whole_check_names_everything_in_order_and_shows_no_key() {
     assert_eq!(first, ["configuration", "secrets", "state", "run", "daemon"], "{text}");
     assert!(last.contains(&"clock") && last.contains(&"firewall"), "{text}");
     assert!(text.contains("error    daemon: knockd is not running, start it\n"), "{text}");
-    assert!(text.contains(&format!("{} has mode 0755: run `chmod 700 ", place("s"))), "{text}");
+    assert!(
+        text.contains(&format!("{} is open to others, mode 0755: run `chmod 700 ", place("s"))),
+        "{text}"
+    );
     assert!(text.contains(&format!("{} is missing: run `mkdir -p ", place("r"))), "{text}");
     assert_eq!(worst, Grade::Error);
 }

@@ -3,7 +3,7 @@
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -11,37 +11,57 @@ use knockd::core::finding::{Finding, Grade};
 use knockd::core::time::Wall;
 use knockd::firewall::Machine;
 use knockd::firewall::pf::ruleset::{pfctl, share::Entrance};
-use knockd::knockctl::doctor::places::{self, Attributes};
-use knockd::knockctl::doctor::{access, clock};
+use knockd::knockctl::doctor::{access, clock, places};
 
 const LONG: Duration = Duration::from_secs(30);
 
-fn directory(mode: u32, uid: u32) -> Finding {
-    let seen = Ok(Attributes { is_directory: true, uid, mode });
-    places::directory("state", Path::new("/var/db/knockd"), &seen, 0o700, 1000)
+#[test]
+fn a_directory_belongs_to_root_or_to_us() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let with_mode = |mode| {
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        places::directory("state", path, &path.metadata(), 0o700)
+    };
+    let shown = path.display();
+    assert_eq!(
+        with_mode(0o750).to_string(),
+        format!(
+            "error    state: {shown} is open to others, mode 0750: run `chmod 700 {shown}`"
+        )
+    );
+    assert_eq!(with_mode(0o500).grade, Grade::Ok);
+    assert_eq!(with_mode(0o700).to_string(), format!("ok       state: {shown} has mode 0700"));
+    let file = path.join("file");
+    fs::write(&file, "").unwrap();
+    assert_eq!(
+        places::directory("secrets", &file, &file.metadata(), 0o700).grade,
+        Grade::Error
+    );
+    let missing = path.join("missing");
+    let finding = places::directory("secrets", &missing, &missing.metadata(), 0o700);
+    let advice = format!("run `mkdir -p {}`", missing.display());
+    assert!(finding.text.contains(&advice), "{finding}");
+    assert_eq!(finding.grade, Grade::Error);
+    let denied = Err(io::ErrorKind::PermissionDenied.into());
+    assert_eq!(places::directory("secrets", path, &denied, 0o700).grade, Grade::Warning);
 }
 
 #[test]
-fn a_directory_belongs_to_root_or_to_us() {
-    assert_eq!(directory(0o700, 0).to_string(), "ok       state: /var/db/knockd has mode 0700");
-    assert_eq!(directory(0o500, 1000).grade, Grade::Ok);
-    assert_eq!(
-        directory(0o750, 0).to_string(),
-        "error    state: /var/db/knockd has mode 0750: run `chmod 700 /var/db/knockd`"
-    );
-    assert_eq!(
-        directory(0o700, 7).to_string(),
-        "error    state: /var/db/knockd belongs to user id 7: run `chown 0 /var/db/knockd`"
-    );
-    let file = Ok(Attributes { is_directory: false, uid: 0, mode: 0o700 });
-    let path = Path::new("/etc/knockd");
-    assert_eq!(places::directory("secrets", path, &file, 0o700, 0).grade, Grade::Error);
-    let missing = Err(io::ErrorKind::NotFound.into());
-    let finding = places::directory("secrets", path, &missing, 0o700, 0);
-    assert!(finding.text.contains("mkdir -p /etc/knockd"), "{finding}");
-    assert_eq!(finding.grade, Grade::Error);
-    let denied = Err(io::ErrorKind::PermissionDenied.into());
-    assert_eq!(places::directory("secrets", path, &denied, 0o700, 0).grade, Grade::Warning);
+fn a_directory_or_key_of_another_user_is_an_error() {
+    needs!(root);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("x.key");
+    fs::write(&path, "not shown").unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    for path in [path.as_path(), directory.path()] {
+        chown(path, Some(77), None).unwrap();
+    }
+    let found = places::secrets(&places::files(directory.path()).unwrap());
+    assert!(found[0].text.contains("belongs to user id 77: run `chown 0 "), "{found:?}");
+    let path = directory.path();
+    let found = places::directory("state", path, &path.metadata(), 0o700);
+    assert!(found.text.contains("belongs to user id 77: run `chown 0 "), "{found}");
 }
 
 #[test]
@@ -55,8 +75,7 @@ fn a_key_that_others_can_read_is_found_even_if_nothing_names_it() {
     fs::create_dir(directory.path().join("old")).unwrap();
     let files = places::files(directory.path()).unwrap();
     assert_eq!(files.len(), 5);
-    let own = files.first().unwrap().1.uid;
-    let found: Vec<_> = places::secrets(&files, own).iter().map(Finding::to_string).collect();
+    let found: Vec<_> = places::secrets(&files).iter().map(Finding::to_string).collect();
     let path = directory.path().display();
     assert_eq!(
         found,
@@ -65,8 +84,6 @@ fn a_key_that_others_can_read_is_found_even_if_nothing_names_it() {
              {path}/{name}`, and replace the key"
         ))
     );
-    let foreign = [("x".into(), Attributes { is_directory: false, uid: 77, mode: 0o600 })];
-    assert!(places::secrets(&foreign, own)[0].text.contains("user id 77"));
 }
 
 #[test]
