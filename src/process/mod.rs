@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod backoff;
+mod child;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod engine;

@@ -1,4 +1,4 @@
-//! `knockd -r` judges what tcpdump recorded as the daemon judged it live.
+//! `knockd -r` judges packets that tcpdump recorded as the daemon judged them.
 
 use std::fs;
 use std::io::Write;
@@ -8,7 +8,7 @@ use std::process::Stdio;
 use crate::net::tcpdump::Tcpdump;
 use crate::net::*;
 
-/// What `knockd -r` prints.
+/// Returns the lines that `knockd -r` prints.
 fn judge(lab: &Lab, savefile: &Path) -> Vec<String> {
     judge_from(lab, savefile, Stdio::null())
 }
@@ -21,7 +21,7 @@ fn judge_from(lab: &Lab, savefile: &Path, input: Stdio) -> Vec<String> {
     String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
 }
 
-/// The verdicts, without their times, on what was a knock or a token.
+/// Returns the verdicts on knocks and tokens, without their times.
 fn verdicts(judged: &[String]) -> Vec<&str> {
     let verdicts = judged.iter().map(|line| line.split_once(' ').unwrap().1);
     verdicts
@@ -91,7 +91,7 @@ fn to_pcapng(pcap: &[u8]) -> Vec<u8> {
     assert_eq!(pcap[..4], 0xa1b2_c3d4_u32.to_ne_bytes(), "microseconds, as tcpdump writes");
     let word = |at: usize| u32::from_ne_bytes(pcap[at..at + 4].try_into().unwrap());
     let words = |words: &[u32]| words.iter().flat_map(|word| word.to_ne_bytes()).collect();
-    // Two numbers of 16 bits, as the file has them one after the other.
+    // A number of 16 bits, and a zero of 16 bits after it.
     let halves = |first: u16| {
         let [a, b] = first.to_ne_bytes();
         u32::from_ne_bytes([a, b, 0, 0])

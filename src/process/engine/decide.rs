@@ -1,4 +1,4 @@
-//! Frame to sighting to verdict. It touches nothing.
+//! Decides what to do about a frame. Without side effects.
 
 use std::net::IpAddr;
 
@@ -9,51 +9,37 @@ use crate::core::link::Link;
 use crate::core::reason::Reason;
 use crate::core::time::Now;
 
-/// What comes of one frame.
+/// What to do about one frame.
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// Open these doors; never empty.
+    /// Open doors.
     Open {
-        /// At most [`crate::core::gate::MAX_CLAIMS`].
+        /// From 1 to [`crate::core::gate::MAX_CLAIMS`].
         claims: Vec<Claim>,
-        /// Where the packet came from.
+        /// The packet's source.
         source: IpAddr,
     },
-    /// Nothing to do but to say so, to the one who asks.
+    /// Log or count the packet.
     Refuse {
-        /// Where the packet came from.
+        /// The packet's source.
         source: IpAddr,
-        /// Why.
+        /// Why the gate ignores it.
         refusal: Refusal,
     },
-    /// No packet that anybody could be told about.
+    /// Count the frame, which has no source that could be logged.
     Drop(Reason),
 }
 
-/// The gate behind the parser of frames.
-#[derive(Debug)]
-pub struct Decider {
-    gate: Gate,
-}
-
-impl Decider {
-    /// What decides by `gate`.
-    #[must_use]
-    pub const fn new(gate: Gate) -> Self {
-        Self { gate }
-    }
-
-    /// Decides about one frame, seen on the capture point `interface`.
-    pub fn decide(&mut self, link: Link, frame: &[u8], interface: u32, now: Now) -> Decision {
-        let sighting = match sight(link, frame, interface) {
-            Ok(sighting) => sighting,
-            Err(reason) => return Decision::Drop(reason),
-        };
-        let source = sighting.source;
-        match self.gate.judge(&sighting, now) {
-            Verdict::Open(claims) => Decision::Open { claims, source },
-            Verdict::Ignore(refusal) => Decision::Refuse { source, refusal },
-        }
+/// Decides about one frame, captured on `interface`.
+pub fn decide(gate: &mut Gate, link: Link, frame: &[u8], interface: u32, now: Now) -> Decision {
+    let sighting = match sight(link, frame, interface) {
+        Ok(sighting) => sighting,
+        Err(reason) => return Decision::Drop(reason),
+    };
+    let source = sighting.source;
+    match gate.judge(&sighting, now) {
+        Verdict::Open(claims) => Decision::Open { claims, source },
+        Verdict::Ignore(refusal) => Decision::Refuse { source, refusal },
     }
 }

@@ -1,43 +1,41 @@
-//! Meets the packets, in a cell: no files, no sockets to open, no way back.
+//! Reads packets and decides about them, confined: it can open no file and no
+//! socket.
 
 mod decide;
 
-use std::fs::File;
-use std::io::{self, Stdin};
-use std::os::fd::AsFd;
+use std::io::Stdin;
 use std::path::Path;
 use std::process::ExitCode;
 
 use nix::poll::PollTimeout;
-use nix::unistd::{Gid, Uid};
 
-use super::signals;
+use super::{child, signals};
 use crate::capture::Frames;
 use crate::config::{self, Files};
-use crate::core::gate::Gate;
+use crate::core::gate::{Gate, Refusal};
 use crate::core::reason::{Reason, Tally};
 use crate::core::replay::Barrier;
-use crate::log::Log;
-use crate::log::event::Event;
+use crate::core::time::Monotonic;
 use crate::message::channel::{Broken, Channel};
 use crate::message::engine::{FromEngine, ToEngine};
 use crate::message::packet::MAX_BLOB;
-use crate::sys::confine::{self, Account, Cell};
+use crate::sys::confine::{self, Cell};
 use crate::sys::wait::{Waiter, Wish};
 use crate::{faults, sys};
 
-pub use decide::{Decider, Decision};
+pub use decide::{Decision, decide};
 
-/// Frames read from one interface before anything else has its turn.
+/// Frames read from one interface before other work is done.
 const FRAME_BUDGET: usize = 256;
-/// Frames read from one interface before the end, more than the kernel keeps.
+/// Frames read from one interface before the engine ends, more than the kernel
+/// keeps.
 const LAST_BUDGET: usize = 1 << 16;
 
-/// The engine's life, from its first message to its exit code.
+/// Runs the process, from the keeper's first message to the exit code.
 #[must_use]
 pub fn run() -> ExitCode {
     match Confined::new().and_then(Engine::start).and_then(Engine::serve) {
-        // Without a keeper there is nobody to decide for.
+        // Without a keeper there is nothing to do.
         Ok(()) | Err(Broken::Ended) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
@@ -50,9 +48,9 @@ enum Who {
     Packets,
 }
 
-/// What an engine has once it is confined. The configuration is not read yet.
+/// A confined engine, before it reads its configuration.
 pub struct Confined {
-    /// To the keeper.
+    /// The channel to the keeper.
     pub channel: Channel<Stdin>,
     /// The configuration and the files that it names.
     pub files: Files,
@@ -66,11 +64,11 @@ impl Confined {
     /// the process.
     ///
     /// # Errors
-    /// What the engine ends for; where it cannot be confined, the log says why.
+    /// [`Broken`]. Why the process cannot be confined is also logged.
     pub fn new() -> Result<Self, Broken> {
         faults::role("engine");
         let mut channel = Channel::of_child(MAX_BLOB);
-        // A keeper that is gone, or of another version, says so itself.
+        // If the keeper is gone or of another version, it or the parent logs it.
         let start = channel.wait().map_err(|_| Broken::Senseless)?;
         let ToEngine::Start { foreground, verbose, account, barrier, files, cell } = start
         else {
@@ -78,22 +76,9 @@ impl Confined {
         };
         signals::leave_to_parent()?;
         let waiter = Waiter::new()?;
-        // A copy that can be closed. In the background it is the terminal until the
-        // daemon is ready.
-        let terminal = File::from(io::stderr().as_fd().try_clone_to_owned()?);
-        let mut logs = vec![Log::to_lines(terminal, false)];
-        if !foreground {
-            logs.push(Log::to_syslog(false));
-        }
-        sys::silence(sys::Silence::Output)?;
-        let account = account
-            .map(|(uid, gid)| Account { uid: Uid::from_raw(uid), gid: Gid::from_raw(gid) });
-        let cell = Cell { directory: Path::new(&cell), account: account.as_ref() };
-        if let Err(error) = confine::engine(&cell) {
-            logs.iter().for_each(|log| log.write(&Event::CannotConfine { error: &error }));
-            return Err(Broken::System(io::Error::other(error.to_string())));
-        }
-        drop(logs);
+        child::confine(foreground, account, |account| {
+            confine::engine(&Cell { directory: Path::new(&cell), account })
+        })?;
         let files = Files::decode(&files)?;
         Ok(Self { channel, files, waiter, barrier, verbose })
     }
@@ -103,15 +88,15 @@ struct Engine {
     channel: Channel<Stdin>,
     waiter: Waiter,
     frames: Frames,
-    decider: Decider,
-    /// What was counted and not told yet.
+    gate: Gate,
+    /// Packets that the keeper does not know of yet.
     tally: Tally,
     verbose: bool,
     is_retired: bool,
 }
 
 impl Engine {
-    /// Reads the configuration, behind the bars.
+    /// Reads the configuration.
     fn start(confined: Confined) -> Result<Self, Broken> {
         let Confined { channel, files, waiter, barrier, verbose } = confined;
         let config = config::parse_files(&files).map_err(|_| Broken::Senseless)?;
@@ -119,7 +104,7 @@ impl Engine {
             channel,
             waiter,
             frames: Frames::default(),
-            decider: Decider::new(Gate::with_barrier(config.policy, barrier)),
+            gate: Gate::with_barrier(config.policy, barrier),
             tally: Tally::default(),
             verbose,
             is_retired: false,
@@ -128,10 +113,10 @@ impl Engine {
 
     fn serve(mut self) -> Result<(), Broken> {
         self.channel.queue(&FromEngine::Serving, None)?;
-        // What came with the first message is not announced again.
-        self.listen()?;
+        // The system does not announce again what came with the first message.
+        self.dispatch()?;
         loop {
-            // The keeper may be slow: frames wait in the kernel meanwhile.
+            // While the keeper is slow, frames wait in the kernel.
             self.channel.finish(PollTimeout::NONE)?;
             let mut wishes = vec![Wish::read(Who::Keeper, &self.channel)];
             wishes.extend(self.frames.fds().map(|fd| Wish {
@@ -145,17 +130,18 @@ impl Engine {
                 self.read_frames(FRAME_BUDGET)?;
             }
             if is_ready(Who::Keeper) {
-                self.listen()?;
+                self.dispatch()?;
             }
             if self.is_retired {
-                // What came before its successor's time is still its own.
+                // Its successor does not see packets that came before it.
                 self.read_frames(LAST_BUDGET)?;
                 return self.channel.finish(PollTimeout::NONE);
             }
         }
     }
 
-    fn listen(&mut self) -> Result<(), Broken> {
+    /// Dispatches messages of the keeper.
+    fn dispatch(&mut self) -> Result<(), Broken> {
         while let Some(message) = self.channel.recv()? {
             match message {
                 ToEngine::Start { .. } => return Err(Broken::Senseless),
@@ -171,21 +157,21 @@ impl Engine {
         Ok(())
     }
 
-    /// Reads from every interface, and tells the keeper what to do.
+    /// Reads frames of every interface, and sends the keeper what comes of them.
     fn read_frames(&mut self, budget: usize) -> Result<(), Broken> {
         let mut now = sys::now()?;
-        let mut told = Ok(());
-        let Self { channel, decider, tally, verbose, .. } = self;
+        let mut sent = Ok(());
+        let Self { channel, gate, tally, verbose, .. } = self;
         let failed = self.frames.read(budget, |frame, link, interface| {
-            // Each frame has its own time, lest attempts of one batch seem to
-            // have begun at once. A clock that worked before works now.
+            // Each frame has its own time: otherwise all attempts of one batch
+            // would begin at once. A clock that worked before works now.
             now = sys::now().unwrap_or(now);
-            let decision = decider.decide(link, frame, interface, now);
-            if told.is_ok() {
-                told = tell(channel, decision, now.monotonic, *verbose, tally);
+            let decision = decide(gate, link, frame, interface, now);
+            if sent.is_ok() {
+                sent = send(channel, decision, now.monotonic, *verbose, tally);
             }
         });
-        told?;
+        sent?;
         for capture in failed {
             self.channel.queue(&FromEngine::Failed { capture }, None)?;
         }
@@ -197,28 +183,27 @@ impl Engine {
     }
 }
 
-/// Tells what somebody could be told about; counts the rest.
-fn tell(
+/// Sends what the keeper opens or logs; counts the rest.
+fn send(
     channel: &mut Channel<Stdin>,
     decision: Decision,
-    seen: crate::core::time::Monotonic,
+    seen: Monotonic,
     verbose: bool,
     tally: &mut Tally,
 ) -> Result<(), Broken> {
-    let is_news = |reason: Reason| verbose || !reason.is_noise();
+    let is_logged = |reason: Reason| verbose || !reason.is_noise();
     match decision {
         Decision::Open { claims, source } => {
             for claim in claims {
                 channel.queue(&FromEngine::Open { claim, source, seen }, None)?;
             }
-            // A door is not to wait for the rest of the batch.
+            // A door must not wait for the rest of the batch.
             channel.finish(PollTimeout::NONE)
         }
-        Decision::Refuse { source, refusal } if is_news(refusal.reason) => {
+        Decision::Refuse { source, refusal } if is_logged(refusal.reason) => {
             channel.queue(&FromEngine::Refused { source, refusal }, None)
         }
-        Decision::Refuse { refusal: crate::core::gate::Refusal { reason, .. }, .. }
-        | Decision::Drop(reason) => {
+        Decision::Refuse { refusal: Refusal { reason, .. }, .. } | Decision::Drop(reason) => {
             tally.count(reason);
             Ok(())
         }

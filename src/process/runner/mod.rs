@@ -10,19 +10,15 @@ mod queue;
 
 use std::fs::File;
 use std::io::{self, Stdin};
-use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use nix::unistd::{Gid, Uid};
-
+use super::child;
 use super::signals::Signals;
 use crate::core::time::Monotonic;
-use crate::log::Log;
-use crate::log::event::Event;
 use crate::message::channel::{Broken, Channel};
 use crate::message::runner::{FromRunner, MAX_BLOB, Outcome, Run, ToRunner};
-use crate::sys::confine::{self, Account};
+use crate::sys::confine;
 use crate::sys::wait::{Waiter, Wish};
 use crate::{faults, sys};
 use program::Program;
@@ -84,21 +80,9 @@ impl Runner {
         let ToRunner::Start { foreground, account } = start else {
             return Err(Broken::Senseless);
         };
-        let log = if foreground {
-            // Our own copy, so that none is left when it is closed.
-            Log::to_lines(File::from(io::stderr().as_fd().try_clone_to_owned()?), false)
-        } else {
-            Log::to_syslog(false)
-        };
-        sys::silence(sys::Silence::Output)?;
         let null = File::options().read(true).write(true).open("/dev/null")?;
         let (signals, waiter) = (Signals::new()?, Waiter::new()?);
-        let account = account
-            .map(|(uid, gid)| Account { uid: Uid::from_raw(uid), gid: Gid::from_raw(gid) });
-        if let Err(error) = confine::runner(account.as_ref()) {
-            log.write(&Event::CannotConfine { error: &error });
-            return Err(Broken::System(io::Error::other(error.to_string())));
-        }
+        child::confine(foreground, account, confine::runner)?;
         Ok(Self {
             channel,
             deadline: None,
