@@ -10,7 +10,7 @@ use crate::programs;
 /// Nobody, and nobody's group.
 const NOBODY: u32 = 65534;
 
-/// Runs a command as an ordinary user who has one directory.
+/// Runs a command as an ordinary user that owns one directory.
 fn as_nobody(directory: &std::path::Path, command: &[&str]) -> Output {
     let mut setpriv = Command::new("setpriv");
     setpriv.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
@@ -21,7 +21,7 @@ fn as_nobody(directory: &std::path::Path, command: &[&str]) -> Output {
 }
 
 #[test]
-fn a_start_without_root_says_so_and_nothing_else() {
+fn a_start_without_root_prints_only_that_root_is_needed() {
     needs!(root);
     let directory = tempfile::tempdir().unwrap();
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -33,8 +33,8 @@ fn a_start_without_root_says_so_and_nothing_else() {
         let command = [program.to_str().unwrap(), options, "-f", "knockd.ron"];
         let output = as_nobody(directory.path(), &command);
         assert_eq!(output.status.code(), Some(1));
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(told, "knockd: only root can capture and filter, start knockd as root\n");
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(error, "knockd: only root can capture and filter, start knockd as root\n");
     }
 }
 
@@ -46,14 +46,14 @@ fn the_demonstration_runs_as_an_ordinary_user() {
     let program = directory.path().join("knockd");
     programs::copy(KNOCKD, &program);
     let output = as_nobody(directory.path(), &[program.to_str().unwrap(), "--demo"]);
-    let (said, told) =
+    let (lines, error) =
         (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     let allowed = as_nobody(directory.path(), &["unshare", "--user", "--net", "true"]);
     if !allowed.status.success() {
         assert_eq!(output.status.code(), Some(1));
-        return assert!(told.contains("run the demonstration as root"), "{told}");
+        return assert!(error.contains("run the demonstration as root"), "{error}");
     }
-    assert_eq!(output.status.code(), Some(0), "{said}{told}");
+    assert_eq!(output.status.code(), Some(0), "{lines}{error}");
     for part in [
         "tried 65535 tcp ports of 127.0.0.1: 0 open",
         "network sockets held by knockd: 0",
@@ -64,7 +64,7 @@ fn the_demonstration_runs_as_an_ordinary_user() {
         "door web closed for 127.0.0.1",
         "door ssh closed for 127.0.0.1",
     ] {
-        assert!(said.contains(part), "{part}: {said}");
+        assert!(lines.contains(part), "{part}: {lines}");
     }
     let left: Vec<_> = fs::read_dir(directory.path()).unwrap().map(Result::unwrap).collect();
     assert_eq!(left.len(), 1, "only the program: {left:?}");

@@ -1,5 +1,5 @@
-//! `knockd --demo`: a real daemon and a real client in a network of their
-//! own, telling what really happens. Ends well only if all of it did.
+//! `knockd --demo`: a real daemon and a real client in a network of their own,
+//! and what they do. Succeeds only if all of it is as expected.
 
 #[cfg(target_os = "linux")]
 mod namespace;
@@ -28,28 +28,28 @@ const HOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const SPA_PORT: u16 = 40123;
 const WEB_SPAN: Duration = Duration::from_secs(2);
 const SSH_SPAN: Duration = Duration::from_secs(3);
-/// How long to wait for what should happen at once.
+/// How long to wait for what should take a moment.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How late a line about an expiry may reach us: 100 ms are the daemon's, the
-/// rest is for a busy machine.
+/// How late a line about an expiry may be read: the daemon has 100 ms, the rest
+/// is for a busy machine.
 const TOLERANCE: Duration = Duration::from_millis(400);
 
-/// What went wrong, for the one who watches.
-type Outcome<T = ()> = Result<T, String>;
+/// A step of the demonstration, or what went wrong.
+type Step<T = ()> = Result<T, String>;
 
-/// Whether this program was started as the client of the demonstration.
+/// Whether this process is the client of the demonstration.
 #[must_use]
 pub fn is_client() -> bool {
     std::env::args_os().next().is_some_and(|name| name == "knock")
 }
 
-/// The demonstration, from an empty network to an exit code.
+/// Runs the demonstration.
 #[must_use]
 pub fn run() -> ExitCode {
-    let told = World::create()
+    let played = World::create()
         .map_err(|error| format!("cannot make a network of its own: {error}"))
         .and_then(|world| Demo::start(world)?.play());
-    match told {
+    match played {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             super::complain(format_args!("the demonstration failed: {why}"));
@@ -58,7 +58,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// The players and what they said so far.
+/// The daemon, and the lines that it logs.
 struct Demo {
     started: Instant,
     world: World,
@@ -68,14 +68,14 @@ struct Demo {
 
 impl Drop for Demo {
     fn drop(&mut self) {
-        // After a good end there is nothing left to kill.
+        // It has ended already unless a step failed.
         drop(self.daemon.kill());
         drop(self.daemon.wait());
     }
 }
 
 impl Demo {
-    fn start(world: World) -> Outcome<Self> {
+    fn start(world: World) -> Step<Self> {
         let mut daemon = Command::new(&world.program)
             .args(["-d", "-f"])
             .arg(&world.config)
@@ -97,7 +97,7 @@ impl Demo {
         Ok(Self { started: Instant::now(), world, daemon, lines })
     }
 
-    fn play(mut self) -> Outcome {
+    fn play(mut self) -> Step {
         self.expect("ready, ")?;
         self.scan()?;
         self.knock()?;
@@ -105,52 +105,52 @@ impl Demo {
         self.replay(&token)?;
         self.expect_closed("door ssh closed", SSH_SPAN)?;
         self.stop()?;
-        self.say(Instant::now(), "all", "of it happened as it should");
+        self.print(Instant::now(), "demo", "everything happened as expected");
         Ok(())
     }
 
     /// A stranger finds nothing.
-    fn scan(&mut self) -> Outcome {
+    fn scan(&mut self) -> Step {
         let open = (1..=u16::MAX).filter(|port| answers(*port)).count();
         let now = Instant::now();
-        self.say(now, "stranger", &format!("tried 65535 tcp ports of {HOST}: {open} open"));
+        self.print(now, "stranger", &format!("tried 65535 tcp ports of {HOST}: {open} open"));
         let sockets = in_namespace::sockets().map_err(|error| error.to_string())?;
-        self.say(now, "kernel", &format!("network sockets held by knockd: {sockets}"));
-        if open == 0 && sockets == 0 { Ok(()) } else { Err("something answered".into()) }
+        self.print(now, "kernel", &format!("network sockets held by knockd: {sockets}"));
+        if open == 0 && sockets == 0 { Ok(()) } else { Err("a socket is open".into()) }
     }
 
-    /// A sequence opens door web, and its time ends.
-    fn knock(&mut self) -> Outcome {
+    /// A sequence opens door web, until it expires.
+    fn knock(&mut self) -> Step {
         self.client(&["127.0.0.1", "7000", "9000:udp", "8000"])?;
         self.expect("door web opened")?;
         self.expect_closed("door web closed", WEB_SPAN)
     }
 
-    /// A token opens door ssh. Returns its bytes as they crossed the wire.
-    fn send_token(&mut self) -> Outcome<Vec<u8>> {
+    /// A token opens door ssh. Returns its bytes.
+    fn send_token(&mut self) -> Step<Vec<u8>> {
         let wire = in_namespace::Wiretap::on(SPA_PORT).map_err(|error| error.to_string())?;
         self.client(&["demo", "ssh"])?;
         self.expect("door ssh opened")?;
         let token = wire.first(PATIENCE).map_err(|error| error.to_string())?;
         let now = Instant::now();
-        self.say(now, "stranger", &format!("recorded a datagram of {} bytes", token.len()));
+        self.print(now, "stranger", &format!("recorded a datagram of {} bytes", token.len()));
         Ok(token)
     }
 
-    /// What a stranger recorded, and what one forged, opens nothing.
-    fn replay(&mut self, token: &[u8]) -> Outcome {
-        self.say(Instant::now(), "stranger", "sends the recorded token again");
+    /// A recorded token opens nothing, and neither does a forged one.
+    fn replay(&mut self, token: &[u8]) -> Step {
+        self.print(Instant::now(), "stranger", "sends the recorded token again");
         send(token)?;
         self.expect("refused, replayed")?;
         let mut forged = token.to_vec();
         forged[40] ^= 1;
-        self.say(Instant::now(), "stranger", "sends it with one bit changed");
+        self.print(Instant::now(), "stranger", "sends it with one bit changed");
         send(&forged)?;
         self.expect("ignored, stranger")?;
         Ok(())
     }
 
-    fn stop(&mut self) -> Outcome {
+    fn stop(&mut self) -> Step {
         let id = i32::try_from(self.daemon.id()).map_err(|error| error.to_string())?;
         kill(Pid::from_raw(id), Signal::SIGTERM).map_err(|error| error.to_string())?;
         self.expect("stopping")?;
@@ -158,9 +158,9 @@ impl Demo {
         if status.success() { Ok(()) } else { Err(format!("knockd ended with {status}")) }
     }
 
-    /// Runs the client, which is this same program.
-    fn client(&mut self, arguments: &[&str]) -> Outcome {
-        self.say(Instant::now(), "client", &format!("knock {}", arguments.join(" ")));
+    /// Runs the client, which is this program, too.
+    fn client(&mut self, arguments: &[&str]) -> Step {
+        self.print(Instant::now(), "client", &format!("knock {}", arguments.join(" ")));
         let output = self
             .world
             .client()
@@ -174,27 +174,27 @@ impl Demo {
         }
     }
 
-    /// Waits for the daemon to say `part`, telling what it says meanwhile.
-    /// A door that opens unasked is an error.
-    fn expect(&mut self, part: &str) -> Outcome<Instant> {
+    /// Prints what the daemon logs, until a line contains `part`. Any other door
+    /// that opens is an error.
+    fn expect(&mut self, part: &str) -> Step<Instant> {
         let end = Instant::now() + PATIENCE;
         loop {
             let patience = end.saturating_duration_since(Instant::now());
             let (at, line) = self
                 .lines
                 .recv_timeout(patience)
-                .map_err(|_| format!("knockd did not say \"{part}\""))?;
-            self.say(at, "knockd", &line);
+                .map_err(|_| format!("knockd did not log \"{part}\""))?;
+            self.print(at, "knockd", &line);
             if line.contains(part) {
                 return Ok(at);
             }
             if line.contains(" opened for ") {
-                return Err("a door opened unasked".into());
+                return Err("an unexpected door opened".into());
             }
         }
     }
 
-    fn expect_closed(&mut self, part: &str, span: Duration) -> Outcome {
+    fn expect_closed(&mut self, part: &str, span: Duration) -> Step {
         let line = format!("{part} for {HOST} after {}s, expired", span.as_secs());
         let opened = Instant::now();
         let closed = self.expect(&line)?;
@@ -204,22 +204,22 @@ impl Demo {
         Ok(())
     }
 
-    fn say(&self, at: Instant, who: &str, what: &str) {
+    fn print(&self, at: Instant, who: &str, what: &str) {
         let seconds = at.saturating_duration_since(self.started).as_secs_f64();
-        // Nobody watches when standard output is gone.
+        // Without standard output nobody reads it.
         drop(writeln!(io::stdout(), "{seconds:7.3}s  {who:<9} {what}"));
     }
 }
 
-/// Whether something accepts connections on `port`. A connection to its own
-/// source port is TCP talking to itself, nobody answered.
+/// Whether something accepts connections on `port`. A socket that is connected
+/// to its own port reached nobody.
 fn answers(port: u16) -> bool {
     let address = SocketAddr::from((HOST, port));
     TcpStream::connect_timeout(&address, Duration::from_millis(200))
         .is_ok_and(|stream| stream.local_addr().ok() != Some(address))
 }
 
-fn send(datagram: &[u8]) -> Outcome {
+fn send(datagram: &[u8]) -> Step {
     let socket = UdpSocket::bind((HOST, 0)).map_err(|error| error.to_string())?;
     socket.send_to(datagram, (HOST, SPA_PORT)).map_err(|error| error.to_string())?;
     Ok(())

@@ -1,4 +1,4 @@
-//! Linux: a network namespace, in a user namespace unless we are root.
+//! Linux: a network namespace, in a user namespace unless the user is root.
 
 use std::fs;
 use std::io;
@@ -59,19 +59,19 @@ fn raise_loopback() -> io::Result<()> {
         SockFlag::SOCK_CLOEXEC,
         SockProtocol::NetlinkRoute,
     )?;
-    // The kernel has acted when the call returns.
+    // The loopback is up when the call returns.
     sendto(netlink.as_raw_fd(), &message, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
     Ok(())
 }
 
-/// How many TCP, UDP and raw IP sockets there are in this network.
+/// Counts the TCP, UDP and raw IP sockets in this network.
 pub fn sockets() -> io::Result<usize> {
     let mut count = 0;
     for table in ["tcp", "tcp6", "udp", "udp6", "raw", "raw6"] {
         let path = format!("/proc/self/net/{table}");
         match fs::read_to_string(path) {
-            // Connections that end are no sockets that anybody holds.
-            Ok(text) => count += text.lines().skip(1).filter(|line| !is_ending(line)).count(),
+            // No process holds a socket in TIME_WAIT.
+            Ok(text) => count += text.lines().skip(1).filter(|line| !is_ended(line)).count(),
             // A kernel without IPv6 has no such tables.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
@@ -81,11 +81,11 @@ pub fn sockets() -> io::Result<usize> {
 }
 
 /// Whether a line of /proc/net/tcp is in TIME_WAIT (state 06).
-fn is_ending(line: &str) -> bool {
+fn is_ended(line: &str) -> bool {
     line.split_whitespace().nth(3) == Some("06")
 }
 
-/// Someone who reads along.
+/// Reads packets, as an attacker would.
 pub struct Wiretap(Frames);
 
 impl Wiretap {
@@ -101,7 +101,7 @@ impl Wiretap {
         Ok(Self(Frames::of(&capture)?))
     }
 
-    /// The first datagram that comes by.
+    /// Returns the first datagram that it reads.
     pub fn first(mut self, patience: Duration) -> io::Result<Vec<u8>> {
         let end = Instant::now() + patience;
         let mut seen = None;

@@ -1,4 +1,4 @@
-//! Systems where a process cannot have a network of its own.
+//! Systems on which a process cannot have a network of its own.
 
 use std::io;
 use std::time::Duration;
@@ -10,26 +10,26 @@ fn unsupported<T>() -> io::Result<T> {
     Err(io::Error::new(io::ErrorKind::Unsupported, TEXT))
 }
 
-/// Refused.
+/// Fails.
 pub fn enter() -> io::Result<()> {
     unsupported()
 }
 
-/// Refused.
+/// Fails.
 pub fn sockets() -> io::Result<usize> {
     unsupported()
 }
 
-/// Never made here.
+/// Cannot be created.
 pub struct Wiretap;
 
 impl Wiretap {
-    /// Refused.
+    /// Fails.
     pub fn on(_: u16) -> io::Result<Self> {
         unsupported()
     }
 
-    /// Refused.
+    /// Fails.
     pub fn first(self, _: Duration) -> io::Result<Vec<u8>> {
         unsupported()
     }

@@ -1,4 +1,4 @@
-//! A network, keys and a configuration that nobody else has.
+//! A network, keys and a configuration for the demonstration alone.
 
 use std::fs;
 use std::io::{self, Write};
@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where the demonstration lives: a directory, gone when dropped.
+/// The files of the demonstration, in a directory that is removed when dropped.
 pub struct World {
     directory: PathBuf,
     /// This program.
@@ -18,34 +18,34 @@ pub struct World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        // What cannot be removed is a file in the directory for such files.
+        // If that fails, only temporary files stay.
         drop(fs::remove_dir_all(&self.directory));
     }
 }
 
 impl World {
-    /// Enters a network of our own and writes what both sides need.
+    /// Enters a new network, and writes the files of daemon and client.
     pub fn create() -> io::Result<Self> {
         super::in_namespace::enter()?;
         let template = std::env::temp_dir().join("knockd-demo.XXXXXX");
         let directory = nix::unistd::mkdtemp(&template)?;
         let config = directory.join("knockd.ron");
         let world = Self { directory, program: std::env::current_exe()?, config };
-        world.furnish()?;
+        world.write_files()?;
         Ok(world)
     }
 
-    /// The client: this program under the client's name.
+    /// Returns the client: this program, by the client's name.
     pub fn client(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.arg0("knock").env("XDG_CONFIG_HOME", &self.directory);
         command
     }
 
-    fn furnish(&self) -> io::Result<()> {
+    fn write_files(&self) -> io::Result<()> {
         self.keygen(&["--gate"], "gate.key")?;
-        let told = self.keygen(&[], "id.key")?;
-        let public = told
+        let output = self.keygen(&[], "id.key")?;
+        let public = output
             .split_once("Ed25519(\"")
             .and_then(|(_, rest)| rest.split_once('"'))
             .map(|(public, _)| public)
