@@ -1,4 +1,4 @@
-//! How long to wait before a process that died is started again.
+//! How long to wait before a dead process is started again.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use crate::core::time::Monotonic;
 const FIRST: Duration = Duration::from_millis(100);
 /// The longest wait.
 const LONGEST: Duration = Duration::from_secs(10);
-/// Who lived that long starts at once the next time.
-const FORGIVEN: Duration = Duration::from_secs(60);
+/// After a life of this length the next start is immediate.
+const STABLE: Duration = Duration::from_secs(60);
 
-/// None after the first death; then a wait that doubles.
+/// No wait after the first death, then one that doubles.
 #[derive(Debug, Default)]
 pub struct Backoff {
     wait: Duration,
@@ -19,11 +19,11 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// When to start again what died `now`.
+    /// Returns when to start a process again that died `now`.
     #[must_use]
     pub fn after_death(&mut self, now: Monotonic) -> Monotonic {
-        let is_forgiven = self.last.is_none_or(|last| now.since(last) >= FORGIVEN);
-        self.wait = match (is_forgiven, self.wait) {
+        let was_stable = self.last.is_none_or(|last| now.since(last) >= STABLE);
+        self.wait = match (was_stable, self.wait) {
             (true, _) => Duration::ZERO,
             (false, Duration::ZERO) => FIRST,
             (false, wait) => (wait * 2).min(LONGEST),
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_death_costs_nothing_and_the_following_ever_more() {
+    fn the_first_restart_is_immediate_and_later_ones_wait_longer() {
         let mut backoff = Backoff::default();
         let mut now = Monotonic::default();
         let mut waits = Vec::new();
@@ -48,7 +48,7 @@ mod tests {
             now = next;
         }
         assert_eq!(waits, [0, 100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
-        let later = now + FORGIVEN;
+        let later = now + STABLE;
         assert_eq!(backoff.after_death(later), later);
     }
 }

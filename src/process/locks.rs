@@ -1,9 +1,10 @@
-//! Keeps a second daemon out, and has a new one wait for the old one's end.
+//! Locks that prevent a second daemon, and let a new one wait until the old one has
+//! ended.
 //!
-//! Two files in the run directory are locked. `running` by the parent, until
-//! it is told to stop: who finds it locked is refused at once. `doors` by
-//! parent and keeper together, until both are gone: who finds it locked waits,
-//! for somebody is still shutting doors.
+//! Two files in the run directory are locked. The parent locks `running` until it
+//! is stopped: a daemon that finds it locked fails at once. Parent and keeper
+//! share the lock of `doors` until both have ended: a daemon that finds it locked
+//! waits, because doors are still being closed.
 
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -21,21 +22,21 @@ use nix::unistd::geteuid;
 
 use crate::sys::ours::is_ours;
 
-/// How long a start waits for the end of the run before it.
+/// How long a start waits for the run before it to end.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// How often it looks.
+/// How often it tries.
 const INTERVAL: Duration = Duration::from_millis(10);
 
-/// Why a daemon cannot have the run directory for itself.
+/// Why a daemon cannot use the run directory.
 #[derive(Debug)]
 pub enum LockError {
-    /// Another has it.
+    /// A running daemon uses it.
     Running(PathBuf),
-    /// Another has not given it up in time.
+    /// A stopping daemon did not end in time.
     Stopping(PathBuf),
-    /// It is not ours alone.
-    Foreign(PathBuf),
-    /// The system's word.
+    /// Others can write to it.
+    Writable(PathBuf),
+    /// A system call failed.
     System(PathBuf, io::Error),
 }
 
@@ -47,10 +48,10 @@ impl fmt::Display for LockError {
             }
             Self::Stopping(path) => write!(
                 f,
-                "{} is still held by a daemon that ends, stop its processes",
+                "{} is still held by a daemon that is stopping, kill its processes",
                 path.display()
             ),
-            Self::Foreign(path) => write!(
+            Self::Writable(path) => write!(
                 f,
                 "others can write to {path}, run chown {uid} {path} and chmod 0755 {path}",
                 path = path.display(),
@@ -67,18 +68,18 @@ impl fmt::Display for LockError {
 #[derive(Debug)]
 pub struct Locks {
     running: Option<Flock<File>>,
-    /// Never unlocked, which would unlock it for the keeper, too: it ends with
-    /// the last descriptor.
+    /// Never unlocked, because that would unlock it for the keeper, too. Closing
+    /// the last descriptor does.
     doors: ManuallyDrop<Flock<File>>,
 }
 
 impl Locks {
-    /// Makes the directory `run` if it is missing, and takes both locks.
+    /// Creates the directory `run` if it is missing, and takes both locks.
     ///
     /// # Errors
     /// [`LockError`].
     pub fn take(run: &Path) -> Result<Self, LockError> {
-        make(run)?;
+        create(run)?;
         let path = run.join("running");
         let running = lock(&path)?.ok_or(LockError::Running(path))?;
         let path = run.join("doors");
@@ -93,12 +94,13 @@ impl Locks {
         Ok(Self { running: Some(running), doors: ManuallyDrop::new(doors) })
     }
 
-    /// Lets a daemon that is started now wait for our end.
-    pub fn leave(&mut self) {
+    /// Unlocks `running`: a daemon that is started now waits until this one has
+    /// ended.
+    pub fn unlock_running(&mut self) {
         self.running = None;
     }
 
-    /// What the keeper holds, too.
+    /// Returns a descriptor of the lock of `doors`, for the keeper.
     ///
     /// # Errors
     /// When there are too many descriptors.
@@ -107,15 +109,15 @@ impl Locks {
     }
 }
 
-/// Makes the run directory, and checks that nobody else can write to it.
-fn make(run: &Path) -> Result<(), LockError> {
+/// Creates the run directory, and checks that only we can write to it.
+fn create(run: &Path) -> Result<(), LockError> {
     let cannot = |error| LockError::System(run.into(), error);
     DirBuilder::new().recursive(true).mode(0o755).create(run).map_err(cannot)?;
     let found = fs::metadata(run).map_err(cannot)?;
-    if is_ours(&found) { Ok(()) } else { Err(LockError::Foreign(run.into())) }
+    if is_ours(&found) { Ok(()) } else { Err(LockError::Writable(run.into())) }
 }
 
-/// The lock of a file; `None` while another has it.
+/// Locks a file; `None` if another process holds the lock.
 fn lock(path: &Path) -> Result<Option<Flock<File>>, LockError> {
     let cannot = |error| LockError::System(path.into(), error);
     let mut options = OpenOptions::new();

@@ -1,9 +1,9 @@
-//! The running daemon: an engine that decides, a keeper that acts, the parent
-//! that starts both and shuts what a dead keeper left, and a runner where doors
+//! The running daemon: an engine that decides, a keeper that acts, a parent that
+//! starts both and closes what a dead keeper left open, and a runner if doors
 //! have commands.
 //!
-//! Each is a process of its own: it acquires, confines itself, then loops.
-//! What they tell each other is in [`crate::message`].
+//! Each is a process: it acquires what it needs, confines itself, then loops.
+//! Their messages are in [`crate::message`].
 #![forbid(unsafe_code)]
 
 mod backoff;
@@ -38,22 +38,22 @@ use crate::sys::{Side, confine};
 use crate::{faults, review, sys};
 use options::Options;
 
-/// What a process of the daemon is, by the name that it is started under.
+/// A process that the parent starts, known by its first argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Decides about packets.
     Engine,
-    /// Acts.
+    /// Opens and closes doors.
     Keeper,
-    /// Runs the doors' commands.
+    /// Runs the commands of doors.
     Runner,
 }
 
 impl Role {
     const ALL: [Self; 3] = [Self::Engine, Self::Keeper, Self::Runner];
 
-    /// The first word of the command line. What is typed to start the daemon
-    /// is the parent's alone, so that rc(8) finds that one.
+    /// The first argument. Only the parent has the one that users type, so rc(8)
+    /// finds the parent.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -63,20 +63,20 @@ impl Role {
         }
     }
 
-    /// What this process was started as; none is the parent, or a command.
+    /// Returns the role of this process; `None` in the parent and in commands.
     fn of_this_process() -> Option<Self> {
         let name = std::env::args_os().next()?;
         Self::ALL.into_iter().find(|role| name == role.name())
     }
 }
 
-/// Why the daemon did not start, or did not end well.
+/// Why the daemon did not start, or ended with an error.
 #[derive(Debug)]
 pub enum Failure {
-    /// This is why.
+    /// The reason, to be printed.
     Because(String),
-    /// It was said already, in the log or by another process.
-    Said,
+    /// The reason was already logged, or printed by another process.
+    Reported,
 }
 
 impl Failure {
@@ -89,17 +89,17 @@ impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Because(text) => f.write_str(text),
-            Self::Said => f.write_str("see the log"),
+            Self::Reported => f.write_str("see the log"),
         }
     }
 }
 
-/// knockd, from its command line to its exit code: 0 done, 1 failed, 2 a
-/// wrong command line.
+/// Runs knockd. The exit code is 0 for success, 1 for a failure and 2 for a wrong
+/// command line.
 #[must_use]
 pub fn main() -> ExitCode {
     if let Some(role) = Role::of_this_process() {
-        return be(role);
+        return run_as(role);
     }
     let options = Options::parse();
     #[cfg(feature = "demo")]
@@ -130,13 +130,13 @@ pub fn main() -> ExitCode {
     };
     match done {
         Ok(()) => return ExitCode::SUCCESS,
-        Err(Failure::Said) => {}
+        Err(Failure::Reported) => {}
         Err(Failure::Because(text)) => complain(text),
     }
     ExitCode::FAILURE
 }
 
-/// Everything that a start does short of acting.
+/// Does all that a start checks, and changes nothing.
 fn check(config: &Config) -> Result<(), Failure> {
     for warning in config.warnings.lines() {
         complain(warning);
@@ -146,7 +146,7 @@ fn check(config: &Config) -> Result<(), Failure> {
         .check(config.enable_pf)
         .map_err(|error| Failure::Because(format!("cannot use the firewall: {error}")))?;
     check_filter(&config.policy)?;
-    // Another user may not look, and of other filters no rules are read.
+    // Only root can read rules, and of some firewalls none are read.
     if config.firewall.backend().judge.is_some() && geteuid().is_root() {
         for finding in review::guard_rails(config) {
             complain(finding);
@@ -156,13 +156,12 @@ fn check(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether the kernel would take the capture filter for `policy`.
+/// Checks that the kernel would accept the capture filter of `policy`.
 fn check_filter(policy: &Policy) -> Result<(), Failure> {
     filter::check(&interest::of(policy)).map_err(|error| Failure::new("cannot capture", error))
 }
 
-/// What a process that the parent started does.
-fn be(role: Role) -> ExitCode {
+fn run_as(role: Role) -> ExitCode {
     if let Err(error) = begin(role) {
         complain(format_args!("cannot begin: {error}"));
         return ExitCode::FAILURE;
@@ -174,11 +173,10 @@ fn be(role: Role) -> ExitCode {
     }
 }
 
-/// What every process that the parent started does first, before any key is
-/// read.
+/// Prepares a process that the parent started, before it reads any key.
 ///
 /// # Errors
-/// The system's.
+/// Those of the system calls.
 pub fn begin(role: Role) -> io::Result<()> {
     sys::name_process();
     sys::close_inherited()?;
@@ -189,10 +187,10 @@ pub fn begin(role: Role) -> io::Result<()> {
     Ok(())
 }
 
-/// Runs the daemon, in the foreground or split off. In the command that was
-/// typed, returns when the daemon is ready; in the daemon, when it ends.
+/// Runs the daemon in the foreground or the background. In the background, the
+/// process that the user started returns when the daemon is ready.
 fn run(options: &Options, config: &Config) -> Result<(), Failure> {
-    // Before any file is written, which would fail without this reason.
+    // First of all, because later errors would not name this reason.
     if config.firewall.backend().enforces && !geteuid().is_root() {
         let text = "only root can capture and filter, start knockd as root";
         return Err(Failure::Because(text.to_owned()));
@@ -205,17 +203,17 @@ fn run(options: &Options, config: &Config) -> Result<(), Failure> {
     }
     match sys::split().map_err(|error| Failure::new("cannot become a daemon", error))? {
         Side::Daemon(command) => parent::run(options, config, Some(command)),
-        Side::Command(command) => wait_for(command),
+        Side::Command(command) => wait_until_ready(command),
     }
 }
 
-/// Waits for the daemon to be ready, or to have said why it is not.
-fn wait_for(mut daemon: File) -> Result<(), Failure> {
+/// Waits until the daemon is ready, or has printed why it is not.
+fn wait_until_ready(mut daemon: File) -> Result<(), Failure> {
     let mut byte = [0; 1];
-    daemon.read_exact(&mut byte).map_err(|_| Failure::Said)
+    daemon.read_exact(&mut byte).map_err(|_| Failure::Reported)
 }
 
 fn complain(problem: impl Display) {
-    // Nowhere is left to say that standard error is gone.
+    // If standard error is closed, nothing can report it.
     drop(writeln!(io::stderr(), "knockd: {problem}"));
 }

@@ -1,4 +1,4 @@
-//! The file that tells rc.d which process to signal.
+//! The file with the process ID of the daemon, for rc(8).
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
 
-/// A locked file with our process id; gone when dropped.
+/// A locked file with our process ID, removed when dropped.
 #[derive(Debug)]
 pub struct Pidfile {
     path: PathBuf,
@@ -15,12 +15,12 @@ pub struct Pidfile {
 }
 
 impl Pidfile {
-    /// Writes it.
+    /// Writes the process ID to `path`, and locks it.
     ///
     /// # Errors
-    /// When it cannot be written, or a running daemon holds it.
+    /// When it cannot be written, or a running daemon has locked it.
     pub fn write(path: &Path) -> io::Result<Self> {
-        // The daemon leaves the directory that it was started in.
+        // The daemon changes its working directory.
         let path = std::path::absolute(path)?;
         let named = |error: io::Error| {
             io::Error::new(error.kind(), format!("{}: {error}", path.display()))
@@ -44,7 +44,7 @@ impl Pidfile {
 
 impl Drop for Pidfile {
     fn drop(&mut self) {
-        // While the lock is still held: nobody else's file is removed.
+        // The lock is still held, so this is no other daemon's file.
         drop(std::fs::remove_file(&self.path));
     }
 }

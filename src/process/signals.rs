@@ -1,4 +1,4 @@
-//! Signals as a descriptor that becomes readable.
+//! Signals, as a descriptor that becomes readable.
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -9,18 +9,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGPIPE, SIGTERM};
 use signal_hook::{flag, low_level::pipe};
 
-/// What signals asked for since they were last looked at.
+/// The signals that were received since the last call of [`Signals::take`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asked {
-    /// SIGTERM or SIGINT: shut everything and end.
+pub struct Received {
+    /// SIGTERM or SIGINT: close all doors and end.
     pub stop: bool,
     /// SIGHUP: read the configuration again.
     pub reload: bool,
-    /// SIGCHLD: a process that we started may have ended.
+    /// SIGCHLD: a child may have ended.
     pub reap: bool,
 }
 
-/// The signals that the daemon listens to.
+/// The signals that the process handles.
 #[derive(Debug)]
 pub struct Signals {
     wake: UnixStream,
@@ -30,27 +30,27 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Takes them over from the system's defaults.
+    /// Handles SIGTERM, SIGINT, SIGHUP and SIGCHLD, and ignores SIGPIPE.
     pub fn new() -> io::Result<Self> {
         let (wake, end) = UnixStream::pair()?;
         wake.set_nonblocking(true)?;
         let [stop, reload, reap] = <[Arc<AtomicBool>; 3]>::default();
         let all = [(SIGTERM, &stop), (SIGINT, &stop), (SIGHUP, &reload), (SIGCHLD, &reap)];
-        for (signal, asked) in all {
-            // The flag first: who wakes must find it set.
-            flag::register(signal, Arc::clone(asked))?;
+        for (signal, received) in all {
+            // The flag first: it must be set when the descriptor becomes readable.
+            flag::register(signal, Arc::clone(received))?;
             pipe::register(signal, end.try_clone()?)?;
         }
-        // A closed standard error is no reason to die with open doors.
+        // The process must not die because standard error is closed.
         flag::register(SIGPIPE, Arc::default())?;
         Ok(Self { wake, stop, reload, reap })
     }
 
-    /// What was asked for; each asking is told once.
-    pub fn take(&mut self) -> Asked {
+    /// Returns the signals that were received since the last call.
+    pub fn take(&mut self) -> Received {
         let mut buffer = [0; 64];
         while matches!(self.wake.read(&mut buffer), Ok(1..)) {}
-        Asked {
+        Received {
             stop: self.stop.swap(false, Ordering::Relaxed),
             reload: self.reload.swap(false, Ordering::Relaxed),
             reap: self.reap.swap(false, Ordering::Relaxed),
@@ -58,8 +58,8 @@ impl Signals {
     }
 }
 
-/// Leaves them to our parent, which tells us what they ask for: a terminal
-/// sends them to all of us at once.
+/// Ignores the signals that the parent handles for all: a terminal sends them to
+/// every process at once.
 pub fn leave_to_parent() -> io::Result<()> {
     for signal in [SIGTERM, SIGINT, SIGHUP, SIGPIPE] {
         flag::register(signal, Arc::default())?;

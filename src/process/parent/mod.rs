@@ -172,7 +172,7 @@ impl Parent {
                     }
                     self.log.write(&Event::CannotGoOn { error: &error });
                     self.end_runner();
-                    return Err(Failure::Said);
+                    return Err(Failure::Reported);
                 }
             }
         }
@@ -226,7 +226,7 @@ impl Parent {
         if is_stuck {
             self.log.write(&Event::KeeperStuck);
         }
-        if is_stuck || self.tables.stuck() > 0 { Err(Failure::Said) } else { Ok(()) }
+        if is_stuck || self.tables.stuck() > 0 { Err(Failure::Reported) } else { Ok(()) }
     }
 
     /// Does what signals ask for.
@@ -237,7 +237,7 @@ impl Parent {
         }
         if asked.stop && self.stop.is_none() {
             // Another daemon that starts now waits for our end, and is not refused.
-            self.locks.leave();
+            self.locks.unlock_running();
             // A keeper that is dying receives nothing; its end is noticed later.
             let has_keeper = self.children.keeper().is_some();
             self.children.send(&ToKeeper::Stop);
@@ -314,7 +314,7 @@ impl Parent {
         }
         if self.stop.is_some() || (ended_well && shut == 0) || !self.was_ready {
             let is_good = ended_well && self.tables.stuck() == 0;
-            return Some(if is_good { Ok(()) } else { Err(Failure::Said) });
+            return Some(if is_good { Ok(()) } else { Err(Failure::Reported) });
         }
         self.deaths = self.deaths.saturating_add(1);
         self.restart = Some(self.backoff.after_death(now));

@@ -63,7 +63,7 @@ pub fn run() -> ExitCode {
     let begin = Begin { lock: parent.descriptor(), foreground, verbose, deaths, files };
     match Service::start(parent, begin).and_then(|mut service| service.serve()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Said) => ExitCode::FAILURE,
+        Err(Failure::Reported) => ExitCode::FAILURE,
         Err(Failure::Because(text)) => {
             if deaths > 0 {
                 Log::open(foreground, verbose).write(&Event::CannotGoOn { error: &text });
@@ -143,7 +143,7 @@ impl Service {
         }
         end.map_err(|error| {
             self.log.write(&Event::CannotGoOn { error: &error });
-            Failure::Said
+            Failure::Reported
         })
     }
 
