@@ -45,22 +45,22 @@ fn every_changed_bit_is_refused_and_the_original_still_works() {
     assert_eq!(lab.set("knock_ssh_v4"), "");
     lab.send(CLIENT4, &original);
     daemon.expect("door ssh opened for 192.0.2.100 by bob");
-    let told = daemon.stop();
+    let lines = daemon.stop();
     // The first from each address has a line of its own.
     for address in [stranger, CLIENT4] {
         let first = format!("packet from {address} ignored, stranger");
-        assert!(told.iter().any(|line| line.ends_with(&first)), "{told:#?}");
+        assert!(lines.iter().any(|line| line.ends_with(&first)), "{lines:#?}");
         let more = format!("more packets from {address} in the last minute");
-        let sum: usize = told
+        let sum: usize = lines
             .iter()
             .filter(|line| line.contains(&more))
             .flat_map(|line| line.split(", ").filter_map(|part| part.strip_suffix(" stranger")))
             .map(|times| times.parse::<usize>().unwrap())
             .sum();
-        let firsts = told.iter().filter(|line| line.ends_with(&first)).count();
-        assert_eq!(sum + firsts, bits / 2, "{address}: {told:#?}");
+        let firsts = lines.iter().filter(|line| line.ends_with(&first)).count();
+        assert_eq!(sum + firsts, bits / 2, "{address}: {lines:#?}");
     }
-    assert_eq!(told.iter().filter(|line| line.contains("door ssh opened")).count(), 1);
+    assert_eq!(lines.iter().filter(|line| line.contains("door ssh opened")).count(), 1);
 }
 
 #[test]
@@ -157,8 +157,8 @@ fn a_token_that_is_wrong_in_one_way_is_refused_and_the_log_says_which() {
     assert_eq!(lab.set("knock_ssh_v4") + &lab.set("knock_ssh_v6"), "");
     lab.send(CLIENT4, &original);
     daemon.expect("door ssh opened for 192.0.2.100 by bob");
-    let told = daemon.stop();
-    assert_eq!(told.iter().filter(|line| line.contains("door ssh opened")).count(), 1);
+    let lines = daemon.stop();
+    assert_eq!(lines.iter().filter(|line| line.contains("door ssh opened")).count(), 1);
 }
 
 #[test]
@@ -196,17 +196,17 @@ fn a_token_that_was_used_opens_nothing_again_from_nowhere() {
     let fresh = lab.token("bob", CLIENT4);
     lab.send(CLIENT4, &fresh);
     daemon.expect("door ssh opened for 192.0.2.100 by bob");
-    let told = daemon.stop();
-    let count = |part: &str| told.iter().filter(|line| line.contains(part)).count();
-    assert_eq!((count("opened"), count("extended")), (4, 0), "{told:#?}");
+    let lines = daemon.stop();
+    let count = |part: &str| lines.iter().filter(|line| line.contains(part)).count();
+    assert_eq!((count("opened"), count("extended")), (4, 0), "{lines:#?}");
     for from in ["192.0.2.66", CLIENT4, CLIENT6] {
         for user in ["alice", "bob", "carol"] {
             let line = format!("in the name of {user} from {from} refused, replayed");
-            assert_eq!(count(&line), 1, "{told:#?}");
+            assert_eq!(count(&line), 1, "{lines:#?}");
         }
     }
     for (address, times) in [(CLIENT4, 2), (CLIENT6, 1)] {
         let line = format!("more packets from {address} in the last minute, {times} replayed");
-        assert_eq!(count(&line), 1, "{line}: {told:#?}");
+        assert_eq!(count(&line), 1, "{line}: {lines:#?}");
     }
 }

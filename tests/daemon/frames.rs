@@ -1,4 +1,4 @@
-//! Frames that real hosts do not send, or that come in twice.
+//! Frames that real hosts do not send, or that are captured twice.
 
 use std::net::{IpAddr, UdpSocket};
 
@@ -22,7 +22,7 @@ fn with(mut frame: Vec<u8>, at: usize, bytes: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Frames that would open a door if they were taken for what they pretend.
+/// Frames that would open a door if a check of the parser were missing.
 fn bad_frames() -> Vec<(&'static str, Vec<u8>)> {
     let (v4, v6) = (|| knock("192.0.2.66"), || knock("2001:db8::66"));
     let fragment_header = [UDP, 0, 0, 1, 0, 0, 0, 7];
@@ -60,7 +60,7 @@ fn bad_frames() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[test]
-fn frames_that_contradict_themselves_open_nothing() {
+fn malformed_frames_open_nothing() {
     needs!(root);
     let lab = Lab::new();
     let plan = Plan { span: "60s", sequences: furnish::MARK, ..Plan::default() };
@@ -72,13 +72,13 @@ fn frames_that_contradict_themselves_open_nothing() {
         let opened = daemon.count("door web opened") - daemon.count(" for 198.18.");
         assert_eq!(opened, 0, "{what}");
     }
-    // The frames that they were made of are good.
+    // The unchanged frames do open a door.
     for source in ["192.0.2.66", "2001:db8::66"] {
         wire.send(&knock(source));
         daemon.expect(&format!("door web opened for {source} "));
     }
-    let told = daemon.stop();
-    assert!(!told.iter().any(|line| line.contains("dropped")), "{told:#?}");
+    let lines = daemon.stop();
+    assert!(!lines.iter().any(|line| line.contains("dropped")), "{lines:#?}");
 }
 
 #[test]
@@ -98,8 +98,8 @@ fn a_tagged_knock_is_seen() {
     }
 }
 
-/// Puts an interface on top of the server's eth0, so that a packet comes in
-/// twice: a bridge, or a VLAN where the kernel has any. Returns the server's
+/// Adds an interface above the server's eth0, so that a packet is captured twice:
+/// a bridge, or a VLAN if the kernel supports it. Returns the server's
 /// and the client's addresses there.
 fn put_on_top(lab: &Lab, kind: &str) -> Option<(&'static str, &'static str)> {
     if kind == "bridge" {
@@ -125,7 +125,7 @@ fn put_on_top(lab: &Lab, kind: &str) -> Option<(&'static str, &'static str)> {
 }
 
 #[test]
-fn a_packet_that_comes_in_on_two_interfaces_counts_once() {
+fn a_packet_captured_on_two_interfaces_counts_once() {
     needs!(root);
     for kind in ["bridge", "vlan"] {
         for interfaces in [r#""eth0""#, r#""top0""#, r#""eth0", "top0""#] {
@@ -146,13 +146,13 @@ fn a_packet_that_comes_in_on_two_interfaces_counts_once() {
             });
             daemon.expect(&format!("door ssh opened for {client} by bob"));
             daemon.expect("door ssh closed");
-            let told = daemon.stop();
-            let count = |part: &str| told.iter().filter(|line| line.contains(part)).count();
-            assert_eq!((count("opened"), count("extended")), (2, 0), "{told:#?}");
-            assert_eq!(count("2 duplicate"), both, "{told:#?}");
+            let lines = daemon.stop();
+            let count = |part: &str| lines.iter().filter(|line| line.contains(part)).count();
+            assert_eq!((count("opened"), count("extended")), (2, 0), "{lines:#?}");
+            assert_eq!(count("2 duplicate"), both, "{lines:#?}");
             let line = format!("in the name of bob from {client} refused, duplicate");
-            assert_eq!(count(&line), both, "{told:#?}");
-            assert_eq!(count("replayed"), 0, "{told:#?}");
+            assert_eq!(count(&line), both, "{lines:#?}");
+            assert_eq!(count("replayed"), 0, "{lines:#?}");
         }
     }
 }

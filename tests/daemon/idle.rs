@@ -1,4 +1,4 @@
-//! While no lease lives and no packet comes, no process of the daemon runs.
+//! While there is no lease and no packet, no process of the daemon runs.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -8,11 +8,11 @@ use nix::unistd::Pid;
 
 use crate::net::*;
 
-/// How long nothing happens: longer than the pause between two looks at the
-/// tables. Only time that passes shows that nobody runs.
+/// How long no process may run: longer than the pause between two checks of the
+/// tables. Only time that passes shows it.
 const REST: Duration = Duration::from_secs(10);
 
-/// How often each process was given the processor, willingly left or not.
+/// Counts the context switches of each process, voluntary and not.
 fn runs(daemon: &Daemon) -> BTreeMap<Pid, [u64; 2]> {
     let of = |pid: Pid| {
         let fields = ["voluntary_ctxt_switches", "nonvoluntary_ctxt_switches"];
@@ -37,14 +37,14 @@ fn no_process_runs_until_somebody_knocks_nor_after_its_door_is_closed() {
     needs!(root);
     let lab = Lab::new();
     let daemon = lab.daemon(&Plan::default().furnish(&lab));
-    // The kernel rings while addresses of its own are not settled yet.
+    // The kernel announces addresses until they are no longer tentative.
     until("settled addresses", || !lab.server.ip(&["address"]).contains("tentative"));
     for _ in 0..2 {
         let before = settled(&daemon);
         assert_eq!(before.len(), 3, "parent, keeper and engine");
         thread::sleep(REST);
         assert_eq!(runs(&daemon), before);
-        // One packet wakes them all: the parent is told what the keeper intends.
+        // One packet wakes all: the keeper sends the parent what it intends.
         lab.send(CLIENT4, &lab.token("bob", CLIENT4));
         daemon.expect("door ssh opened");
         daemon.expect("door ssh closed");

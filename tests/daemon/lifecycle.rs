@@ -1,5 +1,5 @@
-//! Whatever dies: no door stays open without an owner, nothing opens twice,
-//! and leases within their time are there again.
+//! Whichever process dies: no door stays open without an owner, no token opens
+//! twice, and leases that have not expired are restored.
 
 use std::ffi::OsStr;
 use std::time::{Duration, Instant};
@@ -8,8 +8,8 @@ use crate::machine;
 use crate::net::survival::{FOREIGN, assert_remaining, entries, guarded};
 use crate::net::*;
 
-/// Starts a daemon whose keeper dies once, when it comes to a step of a grant
-/// for the `time`th time.
+/// Starts a daemon whose keeper dies once, when it reaches a step of a grant for
+/// the `time`th time.
 fn doomed(lab: &Lab, config: &std::path::Path, step: &str, time: u32) -> Daemon {
     let fault = format!("keeper:{step}:{time}");
     let once = lab.path("died");
@@ -22,7 +22,7 @@ fn doomed(lab: &Lab, config: &std::path::Path, step: &str, time: u32) -> Daemon 
 }
 
 #[test]
-fn a_keeper_that_dies_within_a_grant_leaves_no_door_open_and_no_token_to_use_again() {
+fn a_keeper_that_dies_within_a_grant_leaves_no_door_open_and_no_token_valid() {
     needs!(root);
     for step in ["recorded", "intended", "added", "committed"] {
         let (lab, config) = guarded("60s");
@@ -30,16 +30,16 @@ fn a_keeper_that_dies_within_a_grant_leaves_no_door_open_and_no_token_to_use_aga
         let token = lab.token("bob", CLIENT4);
         lab.send(CLIENT4, &token);
         let (died, line) = daemon.expect("the keeper died");
-        let taken_out = if ["recorded", "intended"].contains(&step) { "0" } else { "1" };
-        // What was announced is taken out, whether it got there or not.
+        let removed = if ["recorded", "intended"].contains(&step) { "0" } else { "1" };
+        // An intended entry is removed, whether it was added or not.
         assert!(
-            line.contains(&format!("{taken_out} entries")) || step == "intended",
+            line.contains(&format!("{removed} entries")) || step == "intended",
             "{step}: {line}"
         );
         if step == "committed" {
             daemon.expect("door ssh open again for 192.0.2.100 by bob");
         } else {
-            // At least since it was said, and it is said at once.
+            // The entry is removed before the death is logged.
             assert_eq!(entries(&lab), [FOREIGN], "{step}");
         }
         daemon.expect("ready, ");
@@ -50,11 +50,11 @@ fn a_keeper_that_dies_within_a_grant_leaves_no_door_open_and_no_token_to_use_aga
         let again = if step == "committed" { "extended" } else { "opened" };
         daemon.expect(&format!("door ssh {again} for 192.0.2.100 by bob"));
         assert_eq!(entries(&lab), [CLIENT4, FOREIGN], "{step}");
-        let told = daemon.stop();
+        let lines = daemon.stop();
         assert_eq!(entries(&lab), [FOREIGN], "{step}");
-        let opened = told.iter().filter(|line| line.contains("door ssh opened")).count();
-        // The keeper that dies after the commit has not said it.
-        assert_eq!(opened, usize::from(step != "committed"), "{told:#?}");
+        let opened = lines.iter().filter(|line| line.contains("door ssh opened")).count();
+        // A keeper that dies after the commit has not logged it.
+        assert_eq!(opened, usize::from(step != "committed"), "{lines:#?}");
     }
 }
 
@@ -87,7 +87,7 @@ fn an_entry_that_was_there_before_survives_every_death() {
         let daemon = doomed(&lab, &config, step, 1);
         lab.send(CLIENT4, &lab.token("bob", CLIENT4));
         if step == "closing" {
-            // There is nothing to take out, so nobody dies.
+            // Nothing is deleted, so the keeper does not reach this step.
             daemon.expect("door ssh closed");
         } else {
             daemon.expect("the keeper died");
@@ -146,7 +146,7 @@ fn an_engine_that_dies_is_replaced_and_loses_no_packet() {
     daemon.expect("door ssh opened");
     for round in 0..rounds().max(5) {
         daemon.kill("engine");
-        // Whether before, while or after another is started.
+        // Before, while or after another is started.
         let address = format!("192.0.2.{}", 101 + round % 40);
         lab.send(CLIENT4, &lab.token("dave", &address));
         daemon.expect("starting another engine");
@@ -160,16 +160,16 @@ fn an_engine_that_dies_is_replaced_and_loses_no_packet() {
 }
 
 #[test]
-fn when_the_parent_dies_the_keeper_shuts_everything_and_the_next_start_opens_it_again() {
+fn when_the_parent_dies_the_keeper_closes_all_doors_and_the_next_start_restores_them() {
     needs!(root);
     let (lab, config) = guarded("60s");
     let daemon = lab.daemon(&config);
     lab.send(CLIENT4, &lab.token("bob", CLIENT4));
     daemon.expect("door ssh opened");
     let opened = Instant::now();
-    // The next one is started at once, and waits for the clean-up.
-    let told = daemon.kill_parent(false);
-    assert!(told.iter().any(|line| line.ends_with(", stopped")), "{told:#?}");
+    // The next one starts at once, and waits until the doors are closed.
+    let lines = daemon.kill_parent(false);
+    assert!(lines.iter().any(|line| line.ends_with(", stopped")), "{lines:#?}");
     assert_eq!(entries(&lab), [FOREIGN]);
     let daemon = lab.start(&config, &[]);
     let (_, line) = daemon.expect("door ssh open again for 192.0.2.100 by bob, ");
@@ -195,7 +195,7 @@ fn when_all_die_at_once_the_next_start_cleans_up() {
 }
 
 #[test]
-fn a_restart_keeps_leases_within_their_time_and_refuses_used_tokens() {
+fn a_restart_restores_leases_and_refuses_used_tokens() {
     needs!(root);
     let (lab, config) = guarded("60s");
     let daemon = lab.daemon(&config);
@@ -211,7 +211,7 @@ fn a_restart_keeps_leases_within_their_time_and_refuses_used_tokens() {
     daemon.expect("ready, ");
     lab.send(CLIENT4, &token);
     daemon.expect("bob from 192.0.2.100 refused, replayed");
-    // Nothing was lost, so a fresh token is believed at once.
+    // The journal is complete, so a fresh token is accepted at once.
     lab.send(CLIENT4, &lab.token("bob", CLIENT4));
     daemon.expect("door ssh extended for 192.0.2.100 by bob");
     daemon.stop();

@@ -1,4 +1,4 @@
-//! Starting, stopping and running as rc(8) and an administrator see it.
+//! Start, stop and operation, as rc(8) and an administrator see them.
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
@@ -11,18 +11,18 @@ use nix::unistd::getsid;
 use crate::net::daemon::Detached;
 use crate::net::*;
 
-/// The command as rc(8) runs it.
+/// Starts the daemon as rc(8) does.
 fn start(lab: &Lab, config: &Path) -> Output {
     let mut command = lab.server.command(KNOCKD);
     command.arg("-f").arg(config).arg("-p").arg(lab.path("pid")).output().unwrap()
 }
 
-fn told(output: &Output) -> String {
+fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
 #[test]
-fn both_signals_shut_all_doors_and_end_with_success() {
+fn both_signals_close_all_doors_and_end_with_success() {
     needs!(root);
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let lab = Lab::new();
@@ -35,25 +35,25 @@ fn both_signals_shut_all_doors_and_end_with_success() {
         }
         assert_eq!(lab.set("knock_ssh_v4"), CLIENT4);
         daemon.signal(signal);
-        let told = daemon.end();
+        let lines = daemon.end();
         for set in ["knock_ssh_v4", "knock_ssh_v6", "knock_web_v4"] {
             assert_eq!(lab.set(set), "", "{set}");
         }
-        let closed = told.iter().filter(|line| line.ends_with(", stopped")).count();
-        assert_eq!(closed, 3, "{told:#?}");
+        let closed = lines.iter().filter(|line| line.ends_with(", stopped")).count();
+        assert_eq!(closed, 3, "{lines:#?}");
     }
 }
 
 #[test]
-fn the_command_returns_when_the_daemon_captures_and_has_left_the_terminal() {
+fn the_command_returns_when_the_daemon_captures_in_the_background() {
     needs!(root);
     let lab = Lab::new();
     let config = Plan { span: "60s", ..Plan::default() }.furnish(&lab);
-    // The output is read to its end: a daemon that kept it would hang this.
+    // The output is read to its end: if the daemon kept it open, this would hang.
     let output = start(&lab, &config);
-    assert!(output.status.success() && output.stdout.is_empty(), "{}", told(&output));
+    assert!(output.status.success() && output.stdout.is_empty(), "{}", stderr(&output));
     let daemon = Detached::of(&lab.path("pid"));
-    // What is sent now is seen.
+    // A token that is sent now is captured.
     lab.send(CLIENT4, &lab.token("bob", CLIENT4));
     until("an open door", || lab.set("knock_ssh_v4") == CLIENT4);
 
@@ -66,7 +66,10 @@ fn the_command_returns_when_the_daemon_captures_and_has_left_the_terminal() {
 
     let second = start(&lab, &config);
     assert_eq!(second.status.code(), Some(1));
-    assert!(told(&second).contains("is held by a running daemon, stop it first"), "{second:?}");
+    assert!(
+        stderr(&second).contains("is held by a running daemon, stop it first"),
+        "{second:?}"
+    );
     assert!(daemon.runs());
 
     kill(daemon.0, Signal::SIGTERM).unwrap();
@@ -76,7 +79,7 @@ fn the_command_returns_when_the_daemon_captures_and_has_left_the_terminal() {
 }
 
 #[test]
-fn a_daemon_that_left_the_terminal_speaks_to_syslog() {
+fn a_daemon_in_the_background_logs_to_syslog() {
     needs!(root);
     let lab = Lab::new();
     let config = Plan::default().furnish(&lab);
@@ -91,7 +94,7 @@ fn a_daemon_that_left_the_terminal_speaks_to_syslog() {
     command.args(["--mount", "sh", "-c", script, "sh"]).arg(lab.path("dev"));
     command.arg(KNOCKD).arg("-f").arg(&config).arg("-p").arg(lab.path("pid"));
     let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", told(&output));
+    assert!(output.status.success(), "{}", stderr(&output));
     let daemon = Detached::of(&lab.path("pid"));
     let expect = |part: &str| {
         let mut bytes = [0; 1024];
@@ -115,7 +118,7 @@ fn a_daemon_that_left_the_terminal_speaks_to_syslog() {
 }
 
 #[test]
-fn a_start_that_fails_says_why_and_leaves_nothing_behind() {
+fn a_failed_start_prints_the_reason_and_leaves_no_files() {
     needs!(root);
     let lab = Lab::new();
     let interfaces = r#"interfaces: ["eth0", "eth7"], required_interfaces: ["eth7"]"#;
@@ -125,7 +128,7 @@ fn a_start_that_fails_says_why_and_leaves_nothing_behind() {
         let mut command = lab.server.command(KNOCKD);
         let output = command.args(options).arg("-f").arg(&config).output().unwrap();
         assert_eq!(output.status.code(), Some(1));
-        assert_eq!(told(&output).trim(), missing);
+        assert_eq!(stderr(&output).trim(), missing);
     }
     let output = start(&lab, &config);
     assert_eq!((output.status.code(), lab.path("pid").exists()), (Some(1), false));
@@ -133,11 +136,11 @@ fn a_start_that_fails_says_why_and_leaves_nothing_behind() {
     let broken = lab.write("broken.ron", "(name: 1)");
     let output = start(&lab, &broken);
     assert_eq!(output.status.code(), Some(1));
-    assert!(told(&output).contains("broken.ron:1:8: "), "{}", told(&output));
+    assert!(stderr(&output).contains("broken.ron:1:8: "), "{}", stderr(&output));
 }
 
 #[test]
-fn an_interface_is_waited_for_lost_and_found_again() {
+fn the_daemon_waits_for_a_missing_interface_and_captures_when_it_appears() {
     needs!(root);
     let lab = Lab::new();
     let interfaces = r#"interfaces: ["eth0", "eth7"]"#;
@@ -148,7 +151,7 @@ fn an_interface_is_waited_for_lost_and_found_again() {
         daemon.expect("capturing on eth7");
         lab.server.add_address("198.51.100.1", "eth7");
         lab.client.add_address("198.51.100.100", "eth7");
-        // The cable works a moment after it was plugged in.
+        // The new interface needs a moment to work.
         until("a knock over eth7", || {
             assert!(lab.knock(&["198.51.100.1", "7000", "9000:udp", "8000"]).status.success());
             daemon.count("door web opened for 198.51.100.100") > 0
@@ -156,7 +159,7 @@ fn an_interface_is_waited_for_lost_and_found_again() {
         daemon.expect("door web closed");
         lab.server.ip(&["link", "delete", "eth7"]);
         daemon.expect("interface eth7 is down or gone, waiting for it");
-        // The other one never suffered.
+        // The other interface was not affected.
         lab.send(CLIENT4, &lab.token("bob", CLIENT4));
         daemon.expect("door ssh opened for 192.0.2.100 by bob");
     }
@@ -179,7 +182,7 @@ fn confined(lab: &Lab, config: &Path, kept: &[&str], by: &str) -> Command {
 }
 
 #[test]
-fn a_start_without_a_capability_that_it_needs_fails_in_time_and_says_what_it_cannot_do() {
+fn a_start_without_a_capability_fails_in_time_and_prints_what_it_cannot_do() {
     needs!(root, tool("capsh"), tool("prlimit"));
     let lab = Lab::new();
     let config = Plan::default().furnish(&lab);
@@ -187,10 +190,10 @@ fn a_start_without_a_capability_that_it_needs_fails_in_time_and_says_what_it_can
     for missing in CAPABILITIES.into_iter().filter(|name| *name != "cap_kill") {
         let kept: Vec<_> = CAPABILITIES.into_iter().filter(|name| *name != missing).collect();
         let output = confined(&lab, &config, &kept, "timeout 60").output().unwrap();
-        let said = told(&output);
-        assert_eq!(output.status.code(), Some(1), "{missing}: {said}");
+        let error = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{missing}: {error}");
         let reasons = ["Operation not permitted", "cannot capture, run as root, and allow it"];
-        assert!(reasons.iter().any(|why| said.contains(why)), "{missing}: {said}");
+        assert!(reasons.iter().any(|why| error.contains(why)), "{missing}: {error}");
     }
 }
 

@@ -82,15 +82,15 @@ fn assert_once(lab: &Lab, daemon: Daemon, tokens: &Tokens) {
     }
     let after = entries(lab);
     assert!(before.iter().all(|entry| after.contains(entry)), "{before:?}\n{after:?}");
-    let told = daemon.stop();
+    let lines = daemon.stop();
     let missing = tokens.keys().filter(|address| !after.contains(address)).count();
-    assert!(missing <= DEATHS, "{missing} tokens opened nothing: {told:#?}");
+    assert!(missing <= DEATHS, "{missing} tokens opened nothing: {lines:#?}");
     for address in tokens.keys() {
         let line = format!("door ssh opened for {address} ");
-        let opened = told.iter().filter(|told| told.contains(&line)).count();
-        assert!(opened <= 1, "{address} was opened {opened} times: {told:#?}");
+        let opened = lines.iter().filter(|logged| logged.contains(&line)).count();
+        assert!(opened <= 1, "{address} was opened {opened} times: {lines:#?}");
         let line = format!("door ssh extended for {address} ");
-        assert!(!told.iter().any(|told| told.contains(&line)), "{address}: {told:#?}");
+        assert!(!lines.iter().any(|logged| logged.contains(&line)), "{address}: {lines:#?}");
     }
     assert_eq!(entries(lab), [FOREIGN]);
 }

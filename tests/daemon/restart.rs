@@ -1,5 +1,4 @@
-//! Starts that follow an end of any kind, and ends that do not go as they
-//! should.
+//! Starts after ends of any kind, and ends that are interrupted.
 
 use std::ffi::OsStr;
 use std::time::{Duration, Instant};
@@ -10,14 +9,14 @@ use crate::net::*;
 use nix::sys::signal::Signal;
 
 #[test]
-fn a_second_daemon_is_refused_and_one_that_comes_while_the_first_ends_waits() {
+fn a_second_daemon_fails_and_one_that_starts_while_the_first_is_stopping_waits() {
     needs!(root);
     let (lab, config) = guarded("60s");
     let first = lab.daemon(&config);
     let mut command = lab.server.command(KNOCKD);
     let output = command.args(["-d", "-f"]).arg(&config).output().unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert!(told.contains("is held by a running daemon, stop it first"), "{told}");
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("is held by a running daemon, stop it first"), "{error}");
     first.signal(Signal::SIGTERM);
     first.expect("stopping");
     let second = lab.start(&config, &[]);
@@ -36,7 +35,7 @@ fn a_start_waits_for_the_keeper_of_a_parent_that_died() {
     let opened = Instant::now();
     first.signal(Signal::SIGKILL);
     first.child.wait().unwrap();
-    // Its keeper may still be at it.
+    // Its keeper may still be closing doors.
     let second = lab.start(&config, &[]);
     first.expect("door ssh closed for 192.0.2.100 after ");
     let (_, line) = second.expect("door ssh open again for 192.0.2.100 by bob, ");
@@ -48,7 +47,7 @@ fn a_start_waits_for_the_keeper_of_a_parent_that_died() {
 }
 
 #[test]
-fn when_all_die_at_once_the_next_start_opens_what_is_still_in_time() {
+fn when_all_die_at_once_the_next_start_restores_the_leases() {
     needs!(root);
     let (lab, config) = guarded("60s");
     let daemon = lab.daemon(&config);
@@ -68,9 +67,8 @@ fn when_all_die_at_once_the_next_start_opens_what_is_still_in_time() {
     assert_eq!(entries(&lab), [FOREIGN], "it is ours all the same");
 }
 
-/// The parent is killed, and then the keeper, at a step of shutting what it
-/// has.
-fn killed_within_its_end(step: &str, span: &str) -> (Lab, std::path::PathBuf, Instant) {
+/// Kills the parent, and then the keeper at a step of closing its doors.
+fn killed_while_closing(step: &str, span: &str) -> (Lab, std::path::PathBuf, Instant) {
     let (lab, config) = guarded(span);
     let fault = format!("keeper:{step}:1");
     let daemon = lab.start_in(&config, &[], &[("KNOCKD_FAULT", OsStr::new(&fault))]);
@@ -85,10 +83,10 @@ fn killed_within_its_end(step: &str, span: &str) -> (Lab, std::path::PathBuf, In
 }
 
 #[test]
-fn an_end_that_is_cut_short_leaves_nothing_that_the_next_run_does_not_shut() {
+fn after_an_interrupted_end_the_next_run_closes_every_door() {
     needs!(root);
     for step in ["closing", "deleted"] {
-        let (lab, config, opened) = killed_within_its_end(step, "60s");
+        let (lab, config, opened) = killed_while_closing(step, "60s");
         let daemon = lab.start(&config, &[]);
         let (_, line) = daemon.expect("door ssh open again for 192.0.2.100 by bob, ");
         assert_remaining(&line, opened);
@@ -100,9 +98,9 @@ fn an_end_that_is_cut_short_leaves_nothing_that_the_next_run_does_not_shut() {
 }
 
 #[test]
-fn an_end_that_is_cut_short_is_made_good_after_the_lease_is_over() {
+fn after_an_interrupted_end_the_next_start_deletes_expired_entries() {
     needs!(root);
-    let (lab, config, _) = killed_within_its_end("closing", "60s");
+    let (lab, config, _) = killed_while_closing("closing", "60s");
     let daemon = machine::start_later(&lab, &config, Duration::from_secs(61));
     daemon.ready();
     assert_eq!(entries(&lab), [FOREIGN]);
@@ -110,13 +108,13 @@ fn an_end_that_is_cut_short_is_made_good_after_the_lease_is_over() {
 }
 
 #[test]
-fn a_daemon_without_a_keeper_ends_well_when_it_is_told_to() {
+fn a_daemon_without_a_keeper_stops_with_success() {
     needs!(root);
     let (lab, config) = guarded("60s");
     let daemon = lab.daemon(&config);
     lab.send(CLIENT4, &lab.token("bob", CLIENT4));
     daemon.expect("door ssh opened");
-    // From the second death on it takes its time with another.
+    // From the second death on the parent waits before it starts another.
     for round in 0..5 {
         if round > 0 {
             daemon.expect("ready, ");
@@ -125,9 +123,9 @@ fn a_daemon_without_a_keeper_ends_well_when_it_is_told_to() {
         daemon.expect("the keeper died");
     }
     assert_eq!(entries(&lab), [FOREIGN]);
-    let told = daemon.stop();
-    assert!(!told.iter().any(|line| line.contains("did not end in time")), "{told:#?}");
-    // What it held lives on all the same.
+    let lines = daemon.stop();
+    assert!(!lines.iter().any(|line| line.contains("did not end in time")), "{lines:#?}");
+    // Its lease is restored all the same.
     let daemon = lab.start(&config, &[]);
     daemon.expect("door ssh open again for 192.0.2.100 by bob, ");
     daemon.stop();
@@ -135,7 +133,7 @@ fn a_daemon_without_a_keeper_ends_well_when_it_is_told_to() {
 }
 
 #[test]
-fn a_keeper_that_dies_while_the_daemon_ends_is_said() {
+fn a_keeper_that_dies_while_the_daemon_stops_is_logged() {
     needs!(root);
     let (lab, config) = guarded("60s");
     let fault = ("KNOCKD_FAULT", std::ffi::OsStr::new("keeper:closing:1"));

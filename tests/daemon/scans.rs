@@ -55,6 +55,6 @@ fn scans_open_nothing_and_find_nothing() {
     assert!(lab.knock(&["-6", SERVER6, "7001", "8001", "9001"]).status.success());
     daemon.expect("door ssh opened for 2001:db8::100 by a sequence");
     assert!(lab.connects(SERVER6, 22));
-    let told = daemon.stop();
-    assert_eq!(told.iter().filter(|line| line.contains(" opened ")).count(), 2, "{told:#?}");
+    let lines = daemon.stop();
+    assert_eq!(lines.iter().filter(|line| line.contains(" opened ")).count(), 2, "{lines:#?}");
 }

@@ -52,9 +52,9 @@ fn nothing_leaves_the_server_while_it_is_scanned_and_knocked_at() {
         lab.send(client, &token);
         daemon.expect("door ssh closed");
     }
-    let told = daemon.stop();
-    let replays = told.iter().filter(|line| line.ends_with("refused, replayed")).count();
-    assert_eq!(replays, 2, "{told:#?}");
+    let lines = daemon.stop();
+    let replays = lines.iter().filter(|line| line.ends_with("refused, replayed")).count();
+    assert_eq!(replays, 2, "{lines:#?}");
     // The first thing that is seen to leave is what the test itself sends.
     lab.server.enter(|| {
         let socket = UdpSocket::bind((SERVER4, 4444)).unwrap();
@@ -156,13 +156,13 @@ fn no_key_stands_anywhere_but_in_its_file_and_the_daemon() {
     assert_eq!(proc::limits(daemon.pid(), "Max core file size"), ["0", "0"]);
     said.extend(daemon.proc("cmdline"));
     said.extend(daemon.proc("environ"));
-    let told = daemon.stop();
-    assert!(told.iter().any(|line| line.contains("refused, replayed")), "{told:#?}");
-    said.extend(told.join("\n").into_bytes());
+    let lines = daemon.stop();
+    assert!(lines.iter().any(|line| line.contains("refused, replayed")), "{lines:#?}");
+    said.extend(lines.join("\n").into_bytes());
     for name in ["gate", "alice", "bob", "carol", "dave"] {
         for form in forms(&lab, &format!("{name}.key")) {
             let found = said.windows(form.len()).any(|window| window == form);
-            assert!(!found, "{name}.key is told");
+            assert!(!found, "{name}.key leaked");
         }
     }
 }

@@ -32,8 +32,8 @@ fn a_missing_set_is_said_with_what_to_do_and_waited_for() {
     daemon.expect("door ssh opened for 192.0.2.100 by bob");
     let complaint = "table <knock_late> cannot be used, its doors cannot open: there is no set";
     assert_eq!(daemon.count(complaint), 1);
-    let told = daemon.stop();
-    let line = told.iter().find(|line| line.contains(complaint)).unwrap();
+    let lines = daemon.stop();
+    let line = lines.iter().find(|line| line.contains(complaint)).unwrap();
     let advice = line.split_once("make with: nft '").unwrap().1.split_once('\'').unwrap().0;
     let daemon = lab.daemon(&lab.path("knockd.ron"));
     // Half of it is not enough: addresses of one family would be refused.

@@ -178,6 +178,6 @@ fn after_a_stop_in_order_another_boot_believes_what_is_new_at_once() {
     daemon.expect("bob from 192.0.2.100 refused, replayed");
     lab.send(CLIENT4, &plain());
     daemon.expect("door ssh opened for 192.0.2.100 by bob");
-    let told = daemon.stop();
-    assert!(!told.iter().any(|line| line.contains("uncertain")), "{told:#?}");
+    let lines = daemon.stop();
+    assert!(!lines.iter().any(|line| line.contains("uncertain")), "{lines:#?}");
 }
