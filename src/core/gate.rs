@@ -200,6 +200,10 @@ impl Gate {
         if ![packet.source, address].iter().all(|at| user.may_be_at(credential, *at)) {
             return Err(refuse(Reason::Network));
         }
+        // Else each copy of a token that finds no room would cost a proof.
+        if self.replay.is_full(&request.user, now) {
+            return Err(refuse(Reason::Full));
+        }
         let statement = Statement::new(server, &body.salt, body.claim());
         let proven = self.check_proof(&asker, &statement, &body, now).map_err(refuse)?;
 

@@ -161,13 +161,21 @@ impl<N> Replay<N> {
         used.iter().find(|seen| seen.token.id == *id).map(|seen| &seen.note)
     }
 
+    /// Whether the share of `user` is used up.
+    #[must_use]
+    pub fn is_full(&self, user: &UserId, now: Now) -> bool {
+        let used = self.users.get(user).map_or(&[][..], Vec::as_slice);
+        used.len() >= SHARE && used.iter().all(|seen| seen.token.expires >= now.wall)
+    }
+
     /// Remembers that `user` used `token`. Forgets the stale tokens of `user`.
     ///
     /// # Errors
     /// [`Reason::Uncertain`] at or before the barrier, [`Reason::Replayed`] for
-    /// a used token, [`Reason::Counter`] when the counter of the security key
-    /// did not rise, [`Reason::Full`] when the user's share is used up. The
-    /// token is not remembered then, and the door must stay closed.
+    /// a used token, [`Reason::Full`] when the user's share is used up,
+    /// [`Reason::Counter`] when the counter of the security key did not rise. The
+    /// door must stay closed then. A token whose counter did not rise is remembered:
+    /// its proof need not be checked again.
     pub fn record(
         &mut self,
         user: UserId,
@@ -190,15 +198,15 @@ impl<N> Replay<N> {
             }
             keep
         });
+        if used.len() >= SHARE {
+            return Err(Reason::Full);
+        }
+        used.push(Seen { token, note });
         // A key that has counted must count every signature.
         let last = self.counters.get(&user).copied().unwrap_or_default();
         if last != 0 && token.counter <= last {
             return Err(Reason::Counter);
         }
-        if used.len() >= SHARE {
-            return Err(Reason::Full);
-        }
-        used.push(Seen { token, note });
         if token.counter != 0 {
             self.counters.insert(user, token.counter);
         }
@@ -243,6 +251,8 @@ mod tests {
             assert_eq!(replay.record(ALICE, token, (), at(1_000)), Ok(()));
         }
         assert_eq!(replay.record(ALICE, token(255, 1_000), (), at(1_000)), Err(Reason::Full));
+        assert!(replay.is_full(&ALICE, at(1_000)) && !replay.is_full(&BOB, at(1_000)));
+        assert!(!replay.is_full(&ALICE, at(40_000)), "they are stale then");
         assert_eq!(replay.record(BOB, token(255, 1_000), (), at(1_000)), Ok(()));
         assert_eq!(replay.record(ALICE, token(255, 40_000), (), at(40_000)), Ok(()));
     }

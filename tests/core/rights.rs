@@ -226,6 +226,19 @@ fn an_administrator_who_deletes_a_network_by_hand_revokes_it_for_all_its_hosts()
 }
 
 #[test]
+fn a_token_whose_counter_did_not_rise_is_known_and_costs_no_second_proof() {
+    let mut replay: Replay<()> = Replay::new(Wall::default());
+    let issued = at(0).wall;
+    let expires = issued + Duration::from_secs(30);
+    let token = |id: u8, counter| ReplayId { id: [id; 16], issued, expires, counter };
+    assert_eq!(replay.record([1; 8], token(1, 7), (), at(0)), Ok(()));
+    assert_eq!(replay.record([1; 8], token(2, 7), (), at(0)), Err(Reason::Counter));
+    assert!(replay.seen(&[1; 8], &[2; 16]).is_some());
+    assert_eq!(replay.record([1; 8], token(2, 7), (), at(0)), Err(Reason::Replayed));
+    assert_eq!(replay.record([1; 8], token(3, 8), (), at(0)), Ok(()));
+}
+
+#[test]
 fn a_counter_only_goes_up_and_never_ends() {
     let mut replay: Replay<()> = Replay::new(Wall::default());
     let mut number = 0_u8;
