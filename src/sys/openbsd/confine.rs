@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::pledge::{lock_unveil, pledge, unveil};
 use crate::sys::confine::{Error, KeeperPaths, ParentPaths};
+use crate::sys::shared::confine::EMPTY;
 pub use crate::sys::shared::confine::{
     empty_directory, limit_capture, lock_memory, restore_memory_limit,
 };
@@ -52,6 +53,8 @@ pub fn keeper(paths: &KeeperPaths<'_>) -> Result<(), Error> {
         (paths.state, c"rwc"),
         (paths.run, c"rwc"),
         (Path::new("/dev/bpf"), c"rw"),
+        // Looked at before each engine gets it as its root directory.
+        (Path::new(EMPTY), c"r"),
     ])
 }
 

@@ -13,10 +13,14 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 #[cfg(any(target_os = "freebsd", target_os = "macos"))]
 use crate::sys::confine::{Error, KeeperPaths, ParentPaths};
 
+/// The directory that the system keeps empty.
+#[cfg(not(target_os = "linux"))]
+pub const EMPTY: &str = "/var/empty";
+
 /// Returns the directory that the system keeps empty.
 #[cfg(not(target_os = "linux"))]
 pub fn empty_directory(_: &Path) -> io::Result<PathBuf> {
-    Ok(PathBuf::from("/var/empty"))
+    Ok(PathBuf::from(EMPTY))
 }
 
 /// Does nothing: rights belong to processes. The engine may make no ioctl.
