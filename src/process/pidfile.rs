@@ -40,6 +40,11 @@ impl Pidfile {
         writeln!(lock, "{}", std::process::id()).map_err(named)?;
         Ok(Self { path, _lock: lock })
     }
+
+    /// Where it lies; an absolute path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
 }
 
 impl Drop for Pidfile {

@@ -25,7 +25,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::sys::resource::{Resource, setrlimit};
 use nix::time::clock_gettime;
-use nix::unistd::{ForkResult, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork, pipe, write};
+use nix::unistd::{ForkResult, dup2_stderr, dup2_stdin, dup2_stdout, fork, pipe, write};
 
 use crate::core::time::{Monotonic, Now, Wall};
 
@@ -134,7 +134,6 @@ pub fn silence(which: Silence) -> io::Result<()> {
 /// # Errors
 /// The system's.
 pub fn detach(command: &OwnedFd) -> io::Result<()> {
-    chdir("/")?;
     let null = File::options().read(true).open("/dev/null")?;
     dup2_stdin(&null)?;
     silence(Silence::Output)?;

@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use nix::unistd::chdir;
 use zeroize::Zeroizing;
 
 use super::Failure;
@@ -58,13 +59,17 @@ pub fn run(
         config: config.files.directory(),
         secrets: &config.directories.secrets,
         run: &config.directories.run,
-        pidfile: options.pidfile.as_deref(),
+        pidfile: pidfile.as_ref().map(Pidfile::path),
         program: program.path(),
     };
     let runner = Runner::of(config, options.foreground)
         .map_err(|error| Failure::Because(error.to_string()))?;
     let mut parent = Parent::start(options, config, locks, program.clone(), command)?;
     parent.runner = runner;
+    // Before: once confined, it may not see that directory.
+    if parent.command.is_some() {
+        chdir("/").map_err(|error| Failure::new("cannot leave this directory", error))?;
+    }
     confine::parent(&paths).map_err(|error| Failure::Because(error.to_string()))?;
     let end = parent.supervise();
     drop(pidfile);
