@@ -155,9 +155,15 @@ impl Capture {
         self.attached.iter().any(|attached| attached.name == name)
     }
 
+    /// Whether interfaces, addresses or routes changed. To be called when
+    /// [`watch`](Self::watch) becomes readable.
+    pub fn has_changed(&mut self) -> bool {
+        self.watch.drain()
+    }
+
     /// Attaches to interfaces that appeared, came up or came back, detaches
-    /// from those that went. To be called when [`watch`](Self::watch) becomes
-    /// readable. Where the system cannot be asked, what is attached stays.
+    /// from those that went. To be called after [a change](Self::has_changed).
+    /// Where the system cannot be asked, what is attached stays.
     pub fn refresh(&mut self) -> Vec<Change> {
         // Drained before looked at, for the same reason.
         self.watch.drain();

@@ -9,8 +9,8 @@ use nix::sys::socket::{MsgFlags, recv};
 
 use super::system;
 
-/// A socket that the kernel sends a message to at each change. The messages are
-/// not read, only their arrival counts.
+/// A socket that the kernel sends a message to at each change. Of the messages
+/// only the start is read.
 pub struct Watch(OwnedFd);
 
 /// The most messages that one call drops. Those that remain keep the descriptor
@@ -32,14 +32,16 @@ impl Watch {
         self.0.as_fd()
     }
 
-    /// Drops the messages that arrived. Returns whether there were any; those that
-    /// the kernel could not queue (`ENOBUFS`) count.
+    /// Drops the messages that arrived. Returns whether any reported a change; those
+    /// that the kernel could not queue (`ENOBUFS`) count.
     pub fn drain(&mut self) -> bool {
         let mut changed = false;
         for _ in 0..BUDGET {
             // recv takes a whole message, however small the buffer is.
-            match recv(self.0.as_raw_fd(), &mut [0; 16], MsgFlags::empty()) {
-                Ok(_) | Err(Errno::ENOBUFS) => changed = true,
+            let mut start = [0; 16];
+            match recv(self.0.as_raw_fd(), &mut start, MsgFlags::empty()) {
+                Ok(_) => changed |= system::is_change(&start),
+                Err(Errno::ENOBUFS) => changed = true,
                 Err(Errno::EINTR) => {}
                 Err(_) => break,
             }

@@ -11,7 +11,7 @@ use crate::core::interest::Interest;
 use crate::core::interface::Interface;
 use crate::core::link::Link;
 
-pub use super::routes::{egress, watch_socket};
+pub use super::routes::{egress, is_change, watch_socket};
 
 /// A descriptor that delivers the frames of one interface that the filter
 /// lets pass, and only those that came in. Whoever has a copy of it can read

@@ -48,6 +48,14 @@ pub fn question(abi: &Abi, family: Family, asker: Asker) -> Vec<u8> {
     bytes
 }
 
+/// Whether a message, or its start, is a question or an answer: the kernel sends
+/// both to everybody.
+#[must_use]
+pub fn is_question(abi: &Abi, message: &[u8]) -> bool {
+    let (kind, get) = abi.route.get;
+    kind.get(message) == u64::from(get)
+}
+
 /// The interface's index out of a message, if it answers the question: the
 /// kernel sends everybody's answers to everybody. `Some(None)` when there is
 /// no such route, or when it rejects what it matches.

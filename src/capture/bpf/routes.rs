@@ -30,6 +30,13 @@ pub fn watch_socket() -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
+/// Whether a message, or its start, reports a change. The kernel sends everybody's
+/// questions to everybody, ours too: whoever asks after each would never rest.
+#[must_use]
+pub fn is_change(message: &[u8]) -> bool {
+    !route::is_question(&ABI, message)
+}
+
 /// Returns the names of the interfaces of the default routes, each once: one of
 /// each family, the one that the kernel prefers.
 ///

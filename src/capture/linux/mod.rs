@@ -17,7 +17,7 @@ use crate::core::interface::Interface;
 use crate::core::link::Link;
 use crate::sys::linux::packet_socket;
 
-pub use routes::{egress, watch_socket};
+pub use routes::{egress, is_change, watch_socket};
 
 /// Room for the largest IP packet and its link header.
 const FRAME: usize = 65536 + 64;

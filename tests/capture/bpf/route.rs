@@ -1,6 +1,6 @@
 //! The question for the default route, and what counts as its answer.
 
-use knockd::capture::bpf::route::{Asker, Family, answer, question};
+use knockd::capture::bpf::route::{Asker, Family, answer, is_question, question};
 use proptest::prelude::*;
 
 use super::abi;
@@ -103,6 +103,19 @@ fn only_the_answer_to_our_question_counts() {
         refused[error..error + 4].copy_from_slice(&nix::libc::ESRCH.to_ne_bytes());
         assert_eq!(answer(abi, &refused, ASKER), Some(None));
         assert_eq!(answer(abi, &reply(system, 0), ASKER), Some(None));
+    }
+}
+
+/// Who asks after each change would never have rest otherwise.
+#[test]
+fn questions_and_their_answers_are_no_changes() {
+    for system in System::ALL {
+        let mut message = reply(system, 3);
+        assert!(is_question(abi(system), &message[..16]), "{system:?}");
+        // RTM_ADD is 1, RTM_GET 4.
+        message[3] = 1;
+        assert!(!is_question(abi(system), &message[..16]), "{system:?}");
+        assert!(!is_question(abi(system), &[]), "{system:?}");
     }
 }
 

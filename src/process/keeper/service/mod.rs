@@ -167,7 +167,7 @@ impl Service {
                 Who::Parent => {}
                 Who::Engine(id) => self.dispatch_engine(id, write, now),
                 Who::Runner => self.dispatch_runner(now.monotonic),
-                Who::Interfaces => are_changed = true,
+                Who::Interfaces => are_changed = self.capture.has_changed(),
                 Who::Caller(caller) => callers.push(caller),
             }
         }
