@@ -15,7 +15,7 @@ use proptest::test_runner::TestRunner;
 
 use crate::bpf_vm::passes;
 use crate::frames::{Shape, frame};
-use crate::namespace::{Namespace, Sender, wait};
+use crate::network::{Network, Sender, wait};
 
 const HOST: [u8; 4] = [198, 51, 100, 7];
 /// Only marks go there.
@@ -81,8 +81,8 @@ fn as_delivered(mut frame: Vec<u8>) -> Option<Vec<u8>> {
 
 #[test]
 fn the_kernel_delivers_what_the_interpreter_says() {
-    Namespace::run(|namespace| {
-        namespace.cable("near", "far");
+    Network::run(|network| {
+        network.cable("near", "far");
         let (mut capture, _) = Capture::new(on("far"), knocks()).unwrap();
         let sender = Sender::new("near");
         let program = compile(Link::Ethernet, &knocks(), Direction::Incoming).unwrap();
@@ -111,8 +111,8 @@ fn the_kernel_delivers_what_the_interpreter_says() {
 
 #[test]
 fn packets_that_go_out_are_not_seen() {
-    Namespace::run(|namespace| {
-        namespace.cable("near", "far");
+    Network::run(|network| {
+        network.cable("near", "far");
         let (capture, _) = Capture::new(on("far"), knocks()).unwrap();
         Sender::new("far").send(&knock(22));
         Sender::new("near").send(&knock(443));
@@ -123,8 +123,8 @@ fn packets_that_go_out_are_not_seen() {
 
 #[test]
 fn tagged_packets_are_seen_with_one_tag_or_two() {
-    Namespace::run(|namespace| {
-        namespace.cable("near", "far");
+    Network::run(|network| {
+        network.cable("near", "far");
         let (capture, _) = Capture::new(on("far"), knocks()).unwrap();
         let sender = Sender::new("near");
         for tags in [vec![0x8100], vec![0x88a8, 0x8100], vec![0x9100, 0x8100]] {
@@ -142,20 +142,20 @@ fn tagged_packets_are_seen_with_one_tag_or_two() {
 
 #[test]
 fn an_interface_that_goes_and_comes_back_is_lost_and_attached_again() {
-    Namespace::run(|namespace| {
-        namespace.cable("near", "far");
+    Network::run(|network| {
+        network.cable("near", "far");
         let (mut capture, changes) = Capture::new(on("far"), knocks()).unwrap();
         let attached = attached(0);
         assert_eq!(changes, std::slice::from_ref(&attached));
         assert_eq!(capture.refresh(), [], "told once");
 
-        namespace.ip("link del near");
+        network.ip("link del near");
         let changes =
             refresh_until(&mut capture, |change| matches!(change, Change::Lost { .. }));
         assert_eq!(changes[0], lost(0));
         assert_eq!(capture.attached().count(), 0);
 
-        namespace.cable("near", "far");
+        network.cable("near", "far");
         refresh_until(&mut capture, |change| *change == self::attached(1));
         Sender::new("near").send(&knock(22));
         Sender::new("near").send(&knock(MARK_PORT));
@@ -175,11 +175,11 @@ fn refresh_until(capture: &mut Capture, wanted: impl Fn(&Change) -> bool) -> Vec
 
 #[test]
 fn an_interface_that_went_down_is_noticed_by_reading_too() {
-    Namespace::run(|namespace| {
-        namespace.cable("near", "far");
+    Network::run(|network| {
+        network.cable("near", "far");
         let (mut capture, _) = Capture::new(on("far"), knocks()).unwrap();
-        namespace.ip("link set far down");
-        namespace.ip("link set far up");
+        network.ip("link set far down");
+        network.ip("link set far up");
         let mut reading = Frames::of(&capture).unwrap();
         wait(&reading.fds().next().unwrap());
         let failed = reading.read(64, |_, _, _| panic!("a frame"));
@@ -194,8 +194,8 @@ fn an_interface_that_went_down_is_noticed_by_reading_too() {
 fn the_filter_cannot_be_taken_off() {
     use nix::libc;
     use std::os::fd::AsRawFd;
-    Namespace::run(|namespace| {
-        namespace.cable("near", "far");
+    Network::run(|network| {
+        network.cable("near", "far");
         let (capture, _) = Capture::new(on("far"), knocks()).unwrap();
         let fd = capture.attached().next().unwrap().fd;
         let error = knockd::sys::linux::packet_socket::attach_filter(
@@ -210,8 +210,8 @@ fn the_filter_cannot_be_taken_off() {
 
 #[test]
 fn frames_that_nobody_reads_in_time_are_counted() {
-    Namespace::run(|namespace| {
-        namespace.cable("near", "far");
+    Network::run(|network| {
+        network.cable("near", "far");
         let (mut capture, _) = Capture::new(on("far"), knocks()).unwrap();
         let sender = Sender::new("near");
         let long =
@@ -232,7 +232,7 @@ fn frames_that_nobody_reads_in_time_are_counted() {
 
 #[test]
 fn what_is_required_and_missing_is_an_error_and_what_is_optional_is_waited_for() {
-    Namespace::run(|namespace| {
+    Network::run(|network| {
         let error = Capture::new(on("late"), knocks()).err().unwrap().to_string();
         assert_eq!(error, "cannot capture on late: there is no such interface");
         let optional = vec![
@@ -241,18 +241,18 @@ fn what_is_required_and_missing_is_an_error_and_what_is_optional_is_waited_for()
         ];
         let (mut capture, changes) = Capture::new(optional, knocks()).unwrap();
         assert!(matches!(&changes[..], [Change::Waiting { .. }, Change::Waiting { .. }]));
-        namespace.cable("near", "late");
+        network.cable("near", "late");
         refresh_until(
             &mut capture,
             |change| matches!(change, Change::Attached { name, .. } if name == "late"),
         );
-        namespace.ip("addr add 192.0.2.1/24 dev near");
-        namespace.ip("route add default via 192.0.2.2 dev near");
+        network.ip("addr add 192.0.2.1/24 dev near");
+        network.ip("route add default via 192.0.2.2 dev near");
         refresh_until(
             &mut capture,
             |change| matches!(change, Change::Attached { name, .. } if name == "near"),
         );
-        namespace.ip("route del default");
+        network.ip("route del default");
         refresh_until(
             &mut capture,
             |change| matches!(change, Change::Lost { name, .. } if name == "near"),
@@ -262,62 +262,62 @@ fn what_is_required_and_missing_is_an_error_and_what_is_optional_is_waited_for()
 
 #[test]
 fn egress_takes_every_hop_of_every_default_route() {
-    Namespace::run(|namespace| {
+    Network::run(|network| {
         for (number, name) in ["eth0", "eth1", "eth2", "eth3", "eth4"].iter().enumerate() {
-            namespace.cable(name, &format!("peer{number}"));
-            namespace.ip(&format!("addr add 192.0.2.{}/28 dev {name}", 16 * number + 1));
-            namespace.ip(&format!("-6 addr add fd00:{number}::1/64 dev {name} nodad"));
+            network.cable(name, &format!("peer{number}"));
+            network.ip(&format!("addr add 192.0.2.{}/28 dev {name}", 16 * number + 1));
+            network.ip(&format!("-6 addr add fd00:{number}::1/64 dev {name} nodad"));
         }
-        namespace.ip("route add default nexthop via 192.0.2.2 nexthop via 192.0.2.18");
+        network.ip("route add default nexthop via 192.0.2.2 nexthop via 192.0.2.18");
         assert_eq!(egress().unwrap(), ["eth0", "eth1"], "a multipath route");
-        namespace.ip("route add default via 192.0.2.34 metric 100");
+        network.ip("route add default via 192.0.2.34 metric 100");
         assert_eq!(egress().unwrap(), ["eth0", "eth1", "eth2"], "a second route");
-        namespace.ip("nexthop add id 1 via 192.0.2.50 dev eth3");
-        namespace.ip("nexthop add id 2 via 192.0.2.2 dev eth0");
-        namespace.ip("nexthop add id 3 group 1/2");
-        namespace.ip("route add default metric 200 nhid 3");
+        network.ip("nexthop add id 1 via 192.0.2.50 dev eth3");
+        network.ip("nexthop add id 2 via 192.0.2.2 dev eth0");
+        network.ip("nexthop add id 3 group 1/2");
+        network.ip("route add default metric 200 nhid 3");
         assert_eq!(egress().unwrap(), ["eth0", "eth1", "eth2", "eth3"], "nexthop objects");
-        namespace.ip("-6 route add default nexthop via fd00:3::2 nexthop via fd00:4::2");
+        network.ip("-6 route add default nexthop via fd00:3::2 nexthop via fd00:4::2");
         assert_eq!(egress().unwrap(), ["eth0", "eth1", "eth2", "eth3", "eth4"], "IPv6");
     });
 }
 
 #[test]
 fn routes_that_lead_nowhere_or_not_everywhere_are_not_egress() {
-    Namespace::run(|namespace| {
-        namespace.cable("eth0", "peer0");
-        namespace.ip("addr add 192.0.2.1/24 dev eth0");
-        namespace.ip("-6 addr add fd00::1/64 dev eth0 nodad");
+    Network::run(|network| {
+        network.cable("eth0", "peer0");
+        network.ip("addr add 192.0.2.1/24 dev eth0");
+        network.ip("-6 addr add fd00::1/64 dev eth0 nodad");
         for route in [
             "blackhole default",
             "unreachable default metric 9",
             "0.0.0.0/1 dev eth0",
             "default dev eth0 table 7",
         ] {
-            namespace.ip(&format!("route add {route}"));
+            network.ip(&format!("route add {route}"));
         }
-        namespace.ip("-6 route add blackhole default");
-        namespace.ip("-6 route add ::/96 dev eth0");
-        namespace.ip("-6 route add default dev eth0 table 7");
+        network.ip("-6 route add blackhole default");
+        network.ip("-6 route add ::/96 dev eth0");
+        network.ip("-6 route add default dev eth0 table 7");
         assert_eq!(egress().unwrap(), [""; 0]);
         // More routes than one datagram of the kernel holds.
         let routes: Vec<_> = (0..2000)
             .map(|n| format!("route add 10.{}.{}.0/24 dev eth0", n / 256, n % 256))
             .collect();
-        namespace.ip_batch(&routes);
+        network.ip_batch(&routes);
         assert_eq!(egress().unwrap(), [""; 0]);
-        namespace.ip("route add default dev eth0 metric 99");
+        network.ip("route add default dev eth0 metric 99");
         assert_eq!(egress().unwrap(), ["eth0"]);
     });
 }
 
 #[test]
 fn any_leaves_loopback_out_and_takes_what_has_no_hardware_address() {
-    Namespace::run(|namespace| {
-        namespace.ip("link set lo up");
-        namespace.cable("near", "far");
-        namespace.ip("tuntap add mode tun name tun7");
-        namespace.ip("link set tun7 up");
+    Network::run(|network| {
+        network.ip("link set lo up");
+        network.cable("near", "far");
+        network.ip("tuntap add mode tun name tun7");
+        network.ip("link set tun7 up");
         let any = vec![Selection { selector: Selector::Any, required: true }];
         let (capture, changes) = Capture::new(any, knocks()).unwrap();
         assert_eq!(capture.names(), ["far", "near", "tun7"]);
@@ -327,8 +327,8 @@ fn any_leaves_loopback_out_and_takes_what_has_no_hardware_address() {
 
 #[test]
 fn loopback_shows_a_packet_once_when_it_is_named() {
-    Namespace::run(|namespace| {
-        namespace.ip("link set lo up");
+    Network::run(|network| {
+        network.ip("link set lo up");
         let any_port = Interest {
             protocol: Protocol::Udp,
             ports: Ports::Of(vec![9000]),

@@ -15,6 +15,9 @@ mod frames;
 #[cfg(target_os = "linux")]
 mod live;
 #[cfg(target_os = "linux")]
+#[path = "../common/net/namespace.rs"]
 mod namespace;
+#[cfg(target_os = "linux")]
+mod network;
 mod savefile;
 mod sight;

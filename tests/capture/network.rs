@@ -1,56 +1,38 @@
-//! A network namespace of a test's own, gone when the test ends.
+//! Interfaces to capture on.
 
-use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use knockd::capture::Watch;
 use nix::net::if_::InterfaceFlags;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sched::{CloneFlags, setns};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockType, SockaddrLike, SockaddrStorage, sendto, socket,
 };
 
-pub struct Namespace(String);
+use crate::namespace::Namespace;
 
-impl Namespace {
-    /// Runs `test` in a thread inside a new namespace; skips without root.
+/// A network of this test's own: interfaces in a namespace, which the thread of
+/// the test is in.
+pub struct Network(Namespace);
+
+impl Network {
+    /// Runs `test` in a new one; skips it without root.
     pub fn run(test: impl FnOnce(&Self) + Send) {
         needs!(root);
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("knockd-capture-{}-{number}", std::process::id());
-        command("ip", &["netns", "add", &name]);
-        let namespace = Self(name);
-        // A thread of its own: its namespace cannot be left behind.
-        let result = std::thread::scope(|scope| {
-            let thread = scope.spawn(|| {
-                let file = File::open(format!("/run/netns/{}", namespace.0)).unwrap();
-                setns(file, CloneFlags::CLONE_NEWNET).unwrap();
-                test(&namespace);
-            });
-            thread.join()
-        });
-        drop(namespace);
-        if let Err(panic) = result {
-            std::panic::resume_unwind(panic);
-        }
+        let network = Self(Namespace::new("n"));
+        network.0.enter(|| test(&network));
     }
 
     /// Runs ip(8) inside.
     pub fn ip(&self, arguments: &str) {
-        let arguments: Vec<_> =
-            ["-n", &self.0].into_iter().chain(arguments.split_ascii_whitespace()).collect();
-        command("ip", &arguments);
+        self.0.ip(&arguments.split_ascii_whitespace().collect::<Vec<_>>());
     }
 
     /// Runs many commands of ip(8) inside, in one process.
     pub fn ip_batch(&self, commands: &[String]) {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), commands.join("\n")).unwrap();
-        command("ip", &["-n", &self.0, "-batch", file.path().to_str().unwrap()]);
+        self.0.ip(&["-batch", file.path().to_str().unwrap()]);
     }
 
     /// Both ends of a cable, up; frames sent on `near` arrive on `far`. No
@@ -70,22 +52,10 @@ impl Namespace {
     }
 }
 
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        let _ = Command::new("ip").args(["netns", "del", &self.0]).status();
-    }
-}
-
 fn is_running(name: &str) -> bool {
     nix::ifaddrs::getifaddrs().unwrap().any(|entry| {
         entry.interface_name == name && entry.flags.contains(InterfaceFlags::IFF_RUNNING)
     })
-}
-
-fn command(program: &str, arguments: &[&str]) {
-    let output = Command::new(program).args(arguments).output().unwrap();
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program} {arguments:?}: {error}");
 }
 
 /// Sends raw frames out of one interface.
