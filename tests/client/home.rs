@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use crate::modes;
 use base64ct::{Base64, Encoding};
 use knockd::client::key::{self, UserKey};
 use knockd::core::credential::ed25519::Ed25519;
@@ -59,11 +60,7 @@ impl Home {
         options.write(true).create(true).truncate(true).mode(mode);
         options.open(self.file(name)).unwrap().write_all(text.as_bytes()).unwrap();
         // The umask has its say in the mode of a new file.
-        fs::set_permissions(
-            self.file(name),
-            std::os::unix::fs::PermissionsExt::from_mode(mode),
-        )
-        .unwrap();
+        modes::set_mode(self.file(name), mode);
     }
 
     /// Makes hosts.ron know the host `gw1` at `address`, with further fields.

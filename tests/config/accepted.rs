@@ -2,12 +2,12 @@
 #![forbid(unsafe_code)]
 
 use std::fs;
-use std::fs::Permissions;
-use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
+use std::os::unix::fs::{chown, lchown, symlink};
 use std::path::Path;
 use std::time::Duration;
 
 use crate::house::{House, conf, sample};
+use crate::modes::set_mode;
 use knockd::config::{self, Problem, position};
 use knockd::core::address::Loopback;
 use knockd::core::credential::secret;
@@ -201,10 +201,6 @@ fn a_file_is_read_with_the_keys_next_to_it() {
     assert!(problem.ends_with("exceeds 4194304 bytes, name another file"), "{problem}");
 }
 
-fn chmod(path: &Path, mode: u32) {
-    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
-}
-
 /// Why a configuration is refused, with `DIR` for the directory.
 fn refusal(directory: &Path, file: &Path) -> String {
     let problems = config::load(file).unwrap_err().to_string();
@@ -217,7 +213,7 @@ fn a_configuration_that_others_can_write_to_is_refused() {
     let (directory, file) = (house.directory.path(), house.directory.path().join("knockd.ron"));
     fs::write(&file, sample("minimal.ron")).unwrap();
     for mode in [0o666, 0o664, 0o646, 0o602] {
-        chmod(&file, mode);
+        set_mode(&file, mode);
         let expected = format!(
             "configuration DIR/knockd.ron is open to others, mode {mode:04o}, run chmod 644 \
              DIR/knockd.ron"
@@ -225,7 +221,7 @@ fn a_configuration_that_others_can_write_to_is_refused() {
         assert_eq!(refusal(directory, &file), expected);
     }
     for mode in [0o600, 0o640, 0o644, 0o444] {
-        chmod(&file, mode);
+        set_mode(&file, mode);
         assert!(config::load(&file).is_ok(), "{mode:o}");
     }
     let is_root = nix::unistd::geteuid().is_root();
@@ -259,7 +255,7 @@ fn a_configuration_that_others_can_replace_is_refused() {
     };
 
     for mode in [0o777, 0o775, 0o1777] {
-        chmod(&above, mode);
+        set_mode(&above, mode);
         for file in both {
             if mode == 0o1777 {
                 assert!(config::load(file).is_ok(), "what is ours stays in a sticky directory");
@@ -272,11 +268,11 @@ fn a_configuration_that_others_can_replace_is_refused() {
             assert!(refused.contains(&by), "{refused}");
         }
     }
-    chmod(&beside, 0o777);
+    set_mode(&beside, 0o777);
     let by = "DIR/beside is open to others, mode 0777, run chmod go-w DIR/beside";
     assert_eq!(refusal(directory, &link), replaceable(&link, by));
     assert!(config::load(&file).is_ok());
-    chmod(&beside, 0o1777);
+    set_mode(&beside, 0o1777);
     assert!(config::load(&link).is_ok());
     if nix::unistd::geteuid().is_root() {
         lchown(&link, Some(65_534), None).unwrap();

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 use crate::house::{House, conf, sample};
+use crate::modes;
 use knockd::config::{self, Config, Files};
 use knockd::keyfile;
 use proptest::collection::{btree_map, vec};
@@ -56,8 +56,7 @@ fn a_byte_order_mark_is_skipped_in_every_text_file() {
     let ada =
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea";
     let mark = |path: &std::path::Path, text: &str| {
-        fs::write(path, format!("\u{feff}{text}")).unwrap();
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+        modes::write_secret(path, format!("\u{feff}{text}"));
     };
     mark(&house.path("ada.keys"), &format!("{ada}\n"));
     mark(&house.path("once.list"), " 7000,1000,9000\n 8000,1000,7000\n");
@@ -102,7 +101,7 @@ fn the_mode_of_a_key_file_is_checked_only_when_it_is_read() {
     let house = House::new();
     let first = house.parse(&conf(&[])).unwrap();
     for (path, mode) in [(house.path("alice.key"), 0o644), (house.path(""), 0o777)] {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        modes::set_mode(path, mode);
     }
     assert_eq!(house.parse(&conf(&[])).unwrap_err().list().len(), 2);
     assert!(config::parse_files(&first.files).is_ok());
@@ -146,8 +145,7 @@ fn key_files_that_are_too_large_together_are_rejected() {
     let mut users = String::from("users: {");
     for number in 0..4_200 {
         let path = house.path(&format!("{number}.key"));
-        fs::write(&path, large(number)).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        modes::write_secret(&path, large(number));
         users += &format!("\"u{number}\": (credential: Secret(\"{number}.key\"), doors: []),");
     }
     let problems = house.parse(&conf(&[&(users + "}")])).unwrap_err();

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
+use crate::modes;
 use knockd::keyfile::{self, KeyBytes, KeyKind};
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -16,8 +17,7 @@ fn key() -> KeyBytes {
 fn file(directory: &TempDir, content: impl AsRef<[u8]>) -> PathBuf {
     let path = directory.path().join("some.key");
     let _ = fs::remove_file(&path);
-    fs::write(&path, content).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    modes::write_secret(&path, content);
     path
 }
 
@@ -81,7 +81,7 @@ fn only_files_of_mode_0640_or_stricter_are_read() {
     let line = format!("knockd-gate {}\n", keyfile::public_to_text(&key()));
     let path = file(&directory, line);
     for mode in 0..=0o777 {
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        modes::set_mode(&path, mode);
         if mode & !0o640 != 0 && mode & 0o400 != 0 {
             let error = refusal(&path);
             let advice = format!("run chmod 600 {}", path.display());
@@ -90,7 +90,7 @@ fn only_files_of_mode_0640_or_stricter_are_read() {
         }
     }
     for mode in [0o400, 0o440, 0o600, 0o640] {
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        modes::set_mode(&path, mode);
         assert!(keyfile::read(&path).is_ok(), "{mode:o}");
     }
 }
@@ -155,7 +155,7 @@ fn files_end_at_4096_bytes() {
 fn a_directory_may_be_read_by_others_but_not_written() {
     let directory = tempfile::tempdir().unwrap();
     for (mode, fine) in [(0o700, true), (0o755, true), (0o770, false), (0o1777, false)] {
-        fs::set_permissions(directory.path(), fs::Permissions::from_mode(mode)).unwrap();
+        modes::set_mode(directory.path(), mode);
         assert_eq!(keyfile::check_directory(directory.path()).is_ok(), fine, "{mode:o}");
     }
     let path = file(&directory, "");

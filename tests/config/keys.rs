@@ -2,9 +2,9 @@
 #![forbid(unsafe_code)]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 use crate::house::{House, PUBLIC, conf};
+use crate::modes;
 use base64ct::{Base64, Encoding};
 use knockd::core::credential::{security_key, ssh};
 use knockd::core::reason::Reason;
@@ -152,7 +152,7 @@ fn a_file_gives_a_user_several_keys_and_errors_name_the_line() {
     ]);
     let write = |content: &str, mode: u32| {
         fs::write(house.path("ada.keys"), content).unwrap();
-        fs::set_permissions(house.path("ada.keys"), fs::Permissions::from_mode(mode)).unwrap();
+        modes::set_mode(house.path("ada.keys"), mode);
     };
     write(&format!("# ada's\n\n{}\n\t{} token\n", ssh(), sk()), 0o644);
     assert_eq!(house.parse(&text).unwrap().policy.users[0].credentials.len(), 2);

@@ -2,9 +2,9 @@
 #![forbid(unsafe_code)]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 use crate::house::{House, conf};
+use crate::modes;
 
 /// A valid pair of keys, as `fwknop --key-gen` prints them.
 #[cfg(feature = "legacy")]
@@ -15,7 +15,7 @@ HMAC_KEY_BASE64: kWi/CMYn7GyqUQoF6EnSeE34odZr7YxaI7BtkpvX8LxGOA8+oFQF4ylU6sgtWnr
 fn write(house: &mut House, name: &str, text: &str, mode: u32) {
     let path = house.path(name);
     fs::write(&path, text).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    modes::set_mode(&path, mode);
     house.secrets.extend(text.split_whitespace().map(str::to_owned).filter(|s| s.len() > 20));
 }
 
@@ -193,7 +193,7 @@ mod built_in {
         }
         for (name, user, at) in [("fay.keys", FAY, 42), ("pat.key", PAT, 37)] {
             let house = house();
-            fs::set_permissions(house.path(name), fs::Permissions::from_mode(0o644)).unwrap();
+            modes::set_mode(house.path(name), 0o644);
             let problems = house.problems(&users("", user));
             let expected = format!("6:{at}: ETC/knockd/{name} is open to others, mode 0644");
             assert!(problems[0].starts_with(&expected), "{problems:?}");

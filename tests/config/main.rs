@@ -7,6 +7,8 @@
 mod needs;
 #[path = "../common/house/mod.rs"]
 mod house;
+#[path = "../common/modes.rs"]
+mod modes;
 
 mod accepted;
 mod commands;

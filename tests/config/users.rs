@@ -1,10 +1,8 @@
 //! Errors in users and in their keys.
 #![forbid(unsafe_code)]
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-
 use crate::house::{House, PUBLIC, assert_problems, conf};
+use crate::modes;
 use knockd::keyfile::{self, KeyKind};
 
 #[test]
@@ -134,15 +132,15 @@ fn a_key_in_the_place_of_its_path_is_not_shown() {
 fn a_secrets_directory_that_others_can_write_to_is_rejected() {
     let house = House::new();
     let secrets = house.directory.path().join("knockd");
-    fs::set_permissions(&secrets, fs::Permissions::from_mode(0o770)).unwrap();
+    modes::set_mode(&secrets, 0o770);
     assert_eq!(
         house.problems(&conf(&[])),
         ["1:1: ETC/knockd is open to others, mode 0770, run chmod 700 ETC/knockd"]
     );
     let written = format!("directories: (secrets: \"{}\")", secrets.display());
     assert!(house.problems(&conf(&[&written]))[0].starts_with("7:24: "));
-    fs::set_permissions(&secrets, fs::Permissions::from_mode(0o700)).unwrap();
-    fs::set_permissions(house.directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    modes::set_mode(&secrets, 0o700);
+    modes::set_mode(house.directory.path(), 0o777);
     assert_eq!(
         house.problems(&conf(&[])),
         ["1:1: ETC is open to others, mode 0777, run chmod go-w ETC"]

@@ -5,6 +5,8 @@
 #[path = "../common/needs.rs"]
 #[macro_use]
 mod needs;
+#[path = "../common/modes.rs"]
+mod modes;
 #[path = "../common/programs.rs"]
 mod programs;
 

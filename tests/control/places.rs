@@ -1,9 +1,9 @@
 //! The socket's file, and who may use it.
 #![forbid(unsafe_code)]
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use knockd::control::SOCKET;
@@ -11,6 +11,7 @@ use knockd::control::request::ControlRequest;
 use nix::unistd::geteuid;
 
 use super::stage::{Stage, directory, open};
+use crate::modes;
 
 #[test]
 fn only_root_and_the_group_may_open_the_socket() {
@@ -73,7 +74,7 @@ fn a_file_in_place_of_the_socket_is_kept() {
 fn a_directory_that_others_can_write_to_is_refused() {
     for mode in [0o770, 0o757, 0o1777] {
         let run = directory();
-        fs::set_permissions(run.path(), Permissions::from_mode(mode)).unwrap();
+        modes::set_mode(run.path(), mode);
         let error = open(&run).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);
         let start = format!("others can write to {}, run chown ", run.path().display());

@@ -1,9 +1,7 @@
 //! Users that are neither root nor in the group. Needs root, to become one.
 #![forbid(unsafe_code)]
 
-use std::fs::{self, Permissions};
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -12,6 +10,7 @@ use knockd::control::request::ControlRequest;
 use knockd::control::server::{MAX_CLIENTS, MAX_OTHERS};
 
 use super::stage::Stage;
+use crate::modes;
 use crate::programs;
 
 /// A user id without an account.
@@ -21,7 +20,7 @@ impl Stage {
     /// Creates one whose run directory everybody can enter.
     fn public() -> Self {
         let stage = Self::new();
-        fs::set_permissions(stage.run.path(), Permissions::from_mode(0o755)).unwrap();
+        modes::set_mode(stage.run.path(), 0o755);
         stage
     }
 
@@ -69,7 +68,7 @@ fn a_stranger_that_connects_is_refused_by_user_id() {
     needs!(root);
     let mut stage = Stage::public();
     let program = stage.knockctl();
-    fs::set_permissions(stage.socket(), Permissions::from_mode(0o666)).unwrap();
+    modes::set_mode(stage.socket(), 0o666);
     let child = stage.spawn(&program, (STRANGER, STRANGER), &["close", "all"]);
     let expected = "knockctl: only root and the group of the socket may control knockd\n";
     assert_eq!(stage.complaint(child), expected);

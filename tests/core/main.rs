@@ -9,6 +9,8 @@ mod needs;
 mod counting;
 #[path = "../common/house/mod.rs"]
 mod house;
+#[path = "../common/modes.rs"]
+mod modes;
 #[cfg(target_os = "linux")]
 #[path = "../common/net/mod.rs"]
 mod net;

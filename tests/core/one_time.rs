@@ -2,9 +2,9 @@
 //! in between.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 use crate::house::{House, conf};
+use crate::modes;
 use crate::policy::{Parts, SSH, at, ip, outcome, sequence, syn, tcp};
 use knockd::core::claim::Ground;
 use knockd::core::gate::Gate;
@@ -101,8 +101,7 @@ fn a_struck_line_is_struck_for_good_and_other_text_is_not_touched() {
 fn listed(text: &str) -> House {
     let house = House::new();
     let path = house.path("list");
-    fs::write(&path, text).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    modes::write_secret(&path, text);
     house
 }
 
@@ -162,7 +161,7 @@ fn a_list_lies_with_the_keys_and_opens_one_door() {
         house.problems(&conf(&[both])),
         ["8:33: another sequence already uses this list, name another"]
     );
-    fs::set_permissions(house.path("list"), fs::Permissions::from_mode(0o644)).unwrap();
+    modes::set_mode(house.path("list"), 0o644);
     let problems = house.problems(&conf(&[&sequences("list", "")]));
     assert!(problems[0].contains("open to others, mode 0644"), "{problems:?}");
 }
@@ -181,8 +180,8 @@ fn a_list_that_is_used_up_or_short_is_doubtful() {
 #[cfg(target_os = "linux")]
 mod live {
     use std::fs;
-    use std::os::unix::fs::PermissionsExt;
 
+    use crate::modes;
     use crate::net::{Daemon, Lab, Plan, SERVER4, furnish};
 
     const LINES: &str = " 7001,9001:udp,8001\n 7002,9002:udp,8002\n 7003,9003:udp,8003\n";
@@ -194,7 +193,7 @@ mod live {
             furnish::MARK
         );
         let list = lab.write("list", LINES);
-        fs::set_permissions(&list, fs::Permissions::from_mode(0o600)).unwrap();
+        modes::set_mode(&list, 0o600);
         let plan = Plan { sequences: &sequences, ..Plan::default() };
         let config = plan.furnish(lab);
         let daemon = lab.start(&config, &["-v"]);

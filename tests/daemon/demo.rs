@@ -1,9 +1,10 @@
 //! The demonstration needs no root.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::chown;
 use std::process::{Command, Output};
 
+use crate::modes;
 use crate::net::*;
 use crate::programs;
 
@@ -24,7 +25,7 @@ fn as_nobody(directory: &std::path::Path, command: &[&str]) -> Output {
 fn a_start_without_root_prints_only_that_root_is_needed() {
     needs!(root);
     let directory = tempfile::tempdir().unwrap();
-    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    modes::set_mode(directory.path(), 0o755);
     let program = directory.path().join("knockd");
     programs::copy(KNOCKD, &program);
     let config = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conf/sequences.ron");

@@ -1,9 +1,9 @@
 //! A new configuration takes the place of the old one, whole or not at all.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
+use crate::modes;
 use crate::net::daemon::Detached;
 use crate::net::furnish::edit;
 use crate::net::*;
@@ -56,7 +56,7 @@ fn a_configuration_that_is_not_ours_changes_nothing_and_holds_nothing_up() {
         let path = config.display();
         daemon.expect(&format!("not reloaded, the old one stays: configuration {path} {why}"));
     };
-    fs::set_permissions(&config, fs::Permissions::from_mode(0o666)).unwrap();
+    modes::set_mode(&config, 0o666);
     refused(&daemon, "is open to others, mode 0666");
     let aside = config.with_extension("aside");
     fs::rename(&config, &aside).unwrap();
@@ -65,7 +65,7 @@ fn a_configuration_that_is_not_ours_changes_nothing_and_holds_nothing_up() {
     lab.send(CLIENT4, &lab.token("bob", CLIENT4));
     daemon.expect("door ssh opened");
     fs::rename(&aside, &config).unwrap();
-    fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
+    modes::set_mode(&config, 0o600);
     reload(&daemon);
     daemon.stop();
 }

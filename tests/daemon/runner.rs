@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::modes;
 use crate::net::proc::{self, is_gone};
 use crate::net::{PATIENCE, until};
 use crate::programs;
@@ -145,7 +146,7 @@ fn a_command_runs_as_a_user_that_cannot_become_root_again() {
     // A set-user-ID program of root.
     let setuid = scripts.path("setuid");
     programs::copy("/usr/bin/id", &setuid);
-    scripts::set_mode(&setuid, 0o4755);
+    modes::set_mode(&setuid, 0o4755);
     let text = format!(
         "echo $({} -u; grep -E '^(Uid|Gid|Groups|CapPrm|CapEff|NoNewPrivs)' /proc/$$/status) >$FIFO",
         setuid.display()
@@ -207,7 +208,7 @@ fn the_runner_reports_how_each_command_ended() {
     let exit = scripts.add("exit", "exit 7");
     let die = scripts.add("die", "kill -SEGV $$");
     let closed = scripts.add("closed", "exit 0");
-    scripts::set_mode(closed.as_ref(), 0o600);
+    modes::set_mode(&closed, 0o600);
     let mut runner = Runner::start();
     for (id, program, outcome) in [
         (1, exit.as_str(), Outcome::Exited(7)),

@@ -4,10 +4,9 @@
     allow(dead_code, reason = "the tests of commands need it")
 )]
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
@@ -16,6 +15,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use tempfile::TempDir;
 
+use crate::modes::set_mode;
 use crate::net::PATIENCE;
 use crate::programs;
 
@@ -28,10 +28,6 @@ pub fn waits_without_channel(pid: u32) -> bool {
         line.strip_prefix("it_value: (")?.split(',').next()?.parse().ok()
     };
     texts.filter_map(|text| text.lines().find_map(seconds)).any(|left| (1..=10).contains(&left))
-}
-
-pub fn set_mode(path: &Path, mode: u32) {
-    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
 /// A directory with scripts that anybody may run, and two named pipes: scripts

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::modes;
 use knockd::core::reason::Reason;
 use knockd::core::replay::ReplayId;
 use knockd::core::time::BootId;
@@ -36,9 +37,8 @@ fn open(directory: &Path, boot: BootId, second: u64) -> Journal<()> {
 
 #[test]
 fn a_journal_that_others_could_have_put_there_proves_nothing() {
-    use std::os::unix::fs::PermissionsExt;
     let directory = sound();
-    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    modes::set_mode(directory.path(), 0o777);
     let journal = open(directory.path(), BOOT, 100);
     assert!(matches!(journal.loss(), Some(Loss::Unreadable(_))), "{:?}", journal.loss());
     assert!(journal.trouble().unwrap().contains("others can write"));

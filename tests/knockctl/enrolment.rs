@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use crate::modes;
 use knockd::config;
 use knockd::core::user::SourcePolicy;
 use knockd::enrolment::Enrolment;
@@ -140,12 +141,12 @@ fn setup_says_how_to_create_the_account_if_it_is_missing() {
 fn a_setup_that_fails_leaves_nothing_behind() {
     let home = Home::new();
     fs::create_dir(home.path("knockd")).unwrap();
-    fs::set_permissions(home.path("knockd"), fs::Permissions::from_mode(0o777)).unwrap();
+    modes::set_mode(home.path("knockd"), 0o777);
     let refused = home.set_up(&[]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(stderr(&refused).contains("is open to others"), "{}", stderr(&refused));
     assert!(!home.path("knockd.ron").exists() && !home.path("knockd/gate.key").exists());
-    fs::set_permissions(home.path("knockd"), fs::Permissions::from_mode(0o700)).unwrap();
+    modes::set_mode(home.path("knockd"), 0o700);
     stdout(&home.set_up(&[]));
 }
 
@@ -375,7 +376,7 @@ fn what_is_replaced_keeps_its_link_and_mode_and_its_neighbours() {
     assert_eq!(refused.status.code(), Some(1));
     assert!(!directory.join("gw.gate").exists() && !hosts.exists());
     fs::write(&hosts, "{}").unwrap();
-    fs::set_permissions(&hosts, fs::Permissions::from_mode(0o640)).unwrap();
+    modes::set_mode(&hosts, 0o640);
     // Names that were once taken for leftovers, or followed.
     fs::write(client.path("dotfiles/gw.new"), "mine").unwrap();
     fs::write(client.path("victim"), "mine").unwrap();
@@ -386,7 +387,7 @@ fn what_is_replaced_keeps_its_link_and_mode_and_its_neighbours() {
 
     fs::rename(directory.join("gw.gate"), client.path("dotfiles/gw.gate")).unwrap();
     let gate = link("gw.gate");
-    fs::set_permissions(&gate, fs::Permissions::from_mode(0o400)).unwrap();
+    modes::set_mode(&gate, 0o400);
     let before = fs::metadata(&gate).unwrap().ino();
     stdout(&client.knock(&["--enroll"], &line));
     assert_ne!(fs::metadata(&gate).unwrap().ino(), before);

@@ -1,13 +1,12 @@
 //! `knockctl import`: what another daemon's configuration becomes.
 
-use std::fs;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use crate::house::House;
+use crate::modes;
 use knockd::config::Config;
 use knockd::core::door::{Door, OnClose};
 use knockd::core::sequence::Sequence;
@@ -48,8 +47,7 @@ fn house(text: &str) -> House {
             // Each line is another one, in each list.
             let line =
                 |place: usize| format!(" {},7:udp,{}\n", 20_000 + number, 40_000 + place);
-            fs::write(&path, (0..9).map(line).collect::<String>()).unwrap();
-            fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+            modes::write_secret(&path, (0..9).map(line).collect::<String>());
         }
     }
     house

@@ -9,6 +9,8 @@
 mod needs;
 #[path = "../common/house/mod.rs"]
 mod house;
+#[path = "../common/modes.rs"]
+mod modes;
 
 mod doctor;
 mod enrolment;

@@ -2,10 +2,10 @@
 //! at a system.
 #![forbid(unsafe_code)]
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 
 use crate::house::{House, conf};
+use crate::modes;
 use knockd::config::Config;
 use knockd::core::finding::{Finding, Grade};
 use knockd::firewall::Machine;
@@ -233,7 +233,7 @@ fn a_whole_check_names_everything_in_order_and_shows_no_key() {
     let place = |name: &str| root.join(name).display().to_string();
     let directories = format!("directories: (state: {:?}, run: {:?})", place("s"), place("r"));
     fs::create_dir(root.join("s")).unwrap();
-    fs::set_permissions(root.join("s"), Permissions::from_mode(0o755)).unwrap();
+    modes::set_mode(root.join("s"), 0o755);
     let file = root.join("knockd.ron");
     fs::write(&file, conf(&[&directories])).unwrap();
     let mut out = Vec::new();

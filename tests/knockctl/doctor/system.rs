@@ -1,12 +1,13 @@
 //! What the doctor reports about files, clocks and devices, and how it runs pfctl.
 #![forbid(unsafe_code)]
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::chown;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::modes;
 use knockd::core::finding::{Finding, Grade};
 use knockd::core::time::Wall;
 use knockd::firewall::Machine;
@@ -20,7 +21,7 @@ fn a_directory_belongs_to_root_or_to_us() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     let with_mode = |mode| {
-        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        modes::set_mode(path, mode);
         places::directory("state", path, &path.metadata(), 0o700)
     };
     let shown = path.display();
@@ -53,7 +54,7 @@ fn a_directory_or_key_of_another_user_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("x.key");
     fs::write(&path, "not shown").unwrap();
-    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    modes::set_mode(&path, 0o600);
     for path in [path.as_path(), directory.path()] {
         chown(path, Some(77), None).unwrap();
     }
@@ -70,7 +71,7 @@ fn a_key_that_others_can_read_is_found_even_if_nothing_names_it() {
     for (name, mode) in [("b.key", 0o644), ("a.key", 0o600), ("c.key", 0o660), ("d", 0o640)] {
         let path = directory.path().join(name);
         fs::write(&path, "not shown").unwrap();
-        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        modes::set_mode(&path, mode);
     }
     fs::create_dir(directory.path().join("old")).unwrap();
     let files = places::files(directory.path()).unwrap();

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -16,6 +16,7 @@ use knockd::keyfile::{self, KeyBytes, KeyKind};
 use tempfile::TempDir;
 
 use super::{CONFIGURATION, KNOCK, MIGRATE};
+use crate::modes;
 
 const README: &str = include_str!("../../../README.md");
 const SAMPLE: &str = include_str!("../../../etc/knockd.ron.sample");
@@ -87,8 +88,7 @@ fn make_keys(configuration: &str, secrets: &Path) {
 
 fn write_secret(secrets: &Path, name: &str, text: &str) {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(secrets).unwrap();
-    fs::write(secrets.join(name), text).unwrap();
-    fs::set_permissions(secrets.join(name), fs::Permissions::from_mode(0o600)).unwrap();
+    modes::write_secret(secrets.join(name), text);
 }
 
 fn check(file: &Path) -> Output {

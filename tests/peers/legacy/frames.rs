@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::clients::write_secret;
+use crate::modes;
 use crate::net::KNOCKD;
 
 const FRAMES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/frames");
@@ -16,7 +16,7 @@ fn judge(name: &str) -> Vec<String> {
     std::fs::create_dir(&secrets).unwrap();
     for key in ["fay.keys", "pat.key"] {
         let text = std::fs::read_to_string(frames.join(key)).unwrap();
-        write_secret(&secrets.join(key), &text);
+        modes::write_secret(secrets.join(key), text);
     }
     let config = directory.path().join("knockd.ron");
     std::fs::copy(frames.join("older.ron"), &config).unwrap();

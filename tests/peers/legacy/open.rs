@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use super::clients::{PSK, pyknock_client, write_secret};
+use super::clients::{PSK, pyknock_client};
+use crate::modes;
 use crate::net::furnish::edit;
 use crate::net::{CLIENT4, CLIENT6, Daemon, Lab, SERVER4, SERVER6, until};
 
@@ -36,14 +37,14 @@ fn start(lab: &Lab) -> Daemon {
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        write_secret(&path, &fs::read_to_string(&path).unwrap());
+        modes::write_secret(&path, fs::read_to_string(&path).unwrap());
         let source = if name == "flo" { "Observed" } else { "Bound" };
         users += &format!(
             r#"
         "{name}": (credential: Fwknop(keys: "{name}", hmac: {hmac}), doors: ["ssh"], source: {source}),"#
         );
     }
-    write_secret(&lab.path("pat"), PSK);
+    modes::write_secret(lab.path("pat"), PSK);
     let directory = lab.files.path().display();
     let config = lab.write(
         "knockd.ron",
