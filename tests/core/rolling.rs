@@ -251,8 +251,6 @@ fn mistakes_are_told_with_their_place() {
 
 #[cfg(target_os = "linux")]
 mod live {
-    use std::fs;
-
     use crate::net::{CLIENT4, CLIENT6, Lab, Plan, SERVER4, SERVER6, furnish};
 
     #[test]
@@ -267,9 +265,6 @@ mod live {
         );
         let plan = Plan { sequences: &sequences, ..Plan::default() };
         let config = plan.furnish(&lab);
-        // A journal of a run that ended well: nothing is uncertain.
-        fs::create_dir(lab.path("state")).unwrap();
-        knockd::keep::journal::create_empty(&lab.path("state")).unwrap();
         let daemon = lab.daemon(&config);
         let secret = lab.path("rolling.key").display().to_string();
         let knock = |server| {

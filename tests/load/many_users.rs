@@ -47,7 +47,7 @@ fn the_last_of_ten_thousand_users_gets_in_before_and_after_a_reload() {
     let _alone = crate::alone();
     let lab = Lab::new();
     lab.keygen("gate.key", &["--gate"]);
-    knockd::keep::journal::create_empty(&lab.path("state")).unwrap();
+    lab.empty_journal();
     let config = lab.write("knockd.ron", &configuration(&lab));
     let daemon = lab.daemon(&config);
     let knock = |number: u32, from: &str| {
