@@ -3,14 +3,17 @@
 use std::fs;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use nix::mount::{MsFlags, mount};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, sendto, socket,
 };
-use nix::unistd::{getegid, geteuid};
+use nix::unistd::{chdir, chroot, getegid, geteuid};
 
 use crate::capture::frame::sight;
 use crate::capture::{Capture, Frames};
@@ -18,22 +21,50 @@ use crate::core::interest::{Interest, Packets, Ports};
 use crate::core::interface::{Selection, Selector};
 use crate::core::sighting::{Protocol, Segment};
 
-/// Leaves the machine's network for a new one that has only a loopback.
-pub fn enter() -> io::Result<()> {
+/// Leaves the machine's network for a new one that has only a loopback. Returns
+/// where to create files.
+pub fn enter() -> io::Result<PathBuf> {
     let (uid, gid) = (geteuid(), getegid());
     if uid.is_root() {
         unshare(CloneFlags::CLONE_NEWNET)?;
-    } else {
-        let both = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET;
-        unshare(both).map_err(|error| {
-            let text = "this system allows no user namespaces, run the demonstration as root";
-            io::Error::other(format!("{text}: {error}"))
-        })?;
-        fs::write("/proc/self/setgroups", "deny")?;
-        fs::write("/proc/self/uid_map", format!("0 {uid} 1"))?;
-        fs::write("/proc/self/gid_map", format!("0 {gid} 1"))?;
+        raise_loopback()?;
+        return Ok(std::env::temp_dir());
     }
-    raise_loopback()
+    let all = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS;
+    unshare(all).map_err(|error| {
+        let text = "this system allows no user namespaces, run the demonstration as root";
+        io::Error::other(format!("{text}: {error}"))
+    })?;
+    fs::write("/proc/self/setgroups", "deny")?;
+    fs::write("/proc/self/uid_map", format!("0 {uid} 1"))?;
+    fs::write("/proc/self/gid_map", format!("0 {gid} 1"))?;
+    raise_loopback()?;
+    change_root()?;
+    Ok("/".into())
+}
+
+/// Makes a root directory in memory, with the directories of the old one.
+///
+/// A user namespace maps one user. The directories of root belong to nobody there,
+/// and the daemon accepts no configuration below them.
+fn change_root() -> io::Result<()> {
+    // The demonstration does not need what is mounted there.
+    let root = Path::new("/sys");
+    let none = None::<&str>;
+    mount(Some("tmpfs"), root, Some("tmpfs"), MsFlags::empty(), Some("mode=755"))?;
+    for entry in fs::read_dir("/")? {
+        let old = entry?.path();
+        let Some(new) = old.file_name().map(|name| root.join(name)) else { continue };
+        if old.is_symlink() {
+            symlink(fs::read_link(&old)?, new)?;
+        } else if old.is_dir() && old != root {
+            fs::create_dir(&new)?;
+            mount(Some(&old), &new, none, MsFlags::MS_BIND | MsFlags::MS_REC, none)?;
+        }
+    }
+    chroot(root)?;
+    chdir("/")?;
+    Ok(())
 }
 
 /// Sets the loopback up: one RTM_NEWLINK with the first interface's index

@@ -26,11 +26,12 @@ impl Drop for World {
 impl World {
     /// Enters a new network, and writes the files of daemon and client.
     pub fn create() -> io::Result<Self> {
-        super::in_namespace::enter()?;
-        let template = std::env::temp_dir().join("knockd-demo.XXXXXX");
+        // Its path is known only while the root directory is the old one.
+        let program = std::env::current_exe()?;
+        let template = super::in_namespace::enter()?.join("knockd-demo.XXXXXX");
         let directory = nix::unistd::mkdtemp(&template)?;
         let config = directory.join("knockd.ron");
-        let world = Self { directory, program: std::env::current_exe()?, config };
+        let world = Self { directory, program, config };
         world.write_files()?;
         Ok(world)
     }
