@@ -1,12 +1,12 @@
-//! From interests to a classic BPF program.
+//! Compiles interests to a classic BPF program.
 //!
-//! The program accepts what [`frame::sight`](super::frame::sight) accepts and
-//! an interest covers, and besides only packets whose source address cannot
-//! be a host's: those the parser refuses, since comparing prefixes would make
-//! every program longer for packets that hardly occur.
+//! The program accepts what [`frame::sight`](super::frame::sight) accepts and an
+//! interest covers. It also accepts packets whose source address cannot be a
+//! host's, which the parser rejects: comparing prefixes would make every program
+//! longer for packets that hardly occur.
 //!
-//! X holds the offset of the header at hand. Only scratch memory outlives a
-//! step, so what later steps need is kept there.
+//! X holds the offset of the current header. What later steps need is in scratch
+//! memory.
 #![forbid(unsafe_code)]
 
 use super::filter_headers::{self, END, Labels, PROTOCOL, offset};
@@ -18,30 +18,29 @@ use crate::core::sighting::{FlagMask, Protocol};
 
 pub use super::program::{Instruction, MAX_INSTRUCTIONS, Program, TooLong};
 
-/// Which packets pass, by the way they went.
+/// The direction of the packets that pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    /// Both ways: files, and descriptors that were told the direction.
+    /// Both, for descriptors that select the direction themselves.
     Both,
-    /// Only what came in. pflog and the cooked capture say so in their
-    /// headers; for all other links this asks Linux's ancillary data, which
-    /// no other kernel has.
+    /// Incoming only. The header of pflog has the direction. For other links the
+    /// program reads the ancillary data of Linux, which no other kernel has.
     Incoming,
 }
 
 /// Everything in the frame.
 const ACCEPT: u32 = u32::MAX;
-/// Values compared in one block, so that its tests reach its end.
+/// The most values compared in one block, so that its tests reach its end.
 const BLOCK: usize = 100;
 /// Scratch memory: the offset of the transport header.
 const TRANSPORT: u32 = 2;
 /// Scratch memory: bytes from the transport header to the end.
 const SIZE: u32 = 3;
 
-/// Whether the filter fits, whatever the link.
+/// Checks that the filter is not too long for any link type.
 ///
 /// # Errors
-/// [`TooLong`] when it would not on some.
+/// [`TooLong`] when it is.
 pub fn check(interests: &[Interest]) -> Result<(), TooLong> {
     for link in Link::ALL {
         let _ = compile(link, interests, Direction::Incoming)?;
@@ -89,7 +88,7 @@ pub fn compile(
 }
 
 /// Checks the lengths and branches by protocol; X stays on the transport
-/// header. Returns where TCP and UDP go on.
+/// header. Returns the labels of TCP and UDP.
 fn transport(asm: &mut Assembler, labels: &Labels) -> (Label, Label) {
     let (check_udp, tcp, udp) = (asm.label(), asm.label(), asm.label());
     asm.place(labels.transport);
@@ -106,7 +105,7 @@ fn transport(asm: &mut Assembler, labels: &Labels) -> (Label, Label) {
     asm.emit(op::LD_MEMORY, PROTOCOL);
     asm.branch(op::JEQ, UDP.into(), check_udp, Label::NEXT);
     asm.branch(op::JEQ, TCP.into(), Label::NEXT, labels.reject);
-    // The data offset counts words and stands in the byte's upper half.
+    // The data offset counts words, in the upper half of the byte.
     asm.emit(op::LD_BYTE_AT_X, 12);
     asm.emit(op::RSH, 4);
     asm.emit(op::LSH, 2);
@@ -127,7 +126,7 @@ fn transport(asm: &mut Assembler, labels: &Labels) -> (Label, Label) {
     (tcp, udp)
 }
 
-/// Accepts what `interest` covers and lets the rest go on.
+/// Accepts what `interest` covers. Other packets go on to the next instruction.
 fn accept(asm: &mut Assembler, interest: &Interest) {
     let blocks: Vec<&[u16]> = match &interest.ports {
         Ports::Any => vec![&[]],
@@ -171,7 +170,7 @@ fn block(asm: &mut Assembler, ports: &[u16], test: impl FnOnce(&mut Assembler, L
     asm.place(other);
 }
 
-/// Goes on when the two bytes at `at` are one of `values`.
+/// Goes on if the two bytes at `at` are one of `values`, else to `other`.
 fn one_of(asm: &mut Assembler, at: u32, values: &[u16], other: Label) {
     let Some((last, rest)) = values.split_last() else {
         return;

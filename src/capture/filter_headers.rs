@@ -33,7 +33,7 @@ pub(super) fn offset(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
-/// Rejects what went out.
+/// Rejects outgoing packets.
 pub(super) fn incoming(asm: &mut Assembler, link: Link, labels: &Labels) {
     let outgoing = match link {
         Link::Pflog => {
@@ -110,12 +110,12 @@ fn ppp(asm: &mut Assembler, labels: &Labels) {
 fn family(asm: &mut Assembler, decode: fn([u8; 4]) -> u32, labels: &Labels) {
     asm.emit(op::LDX, 4);
     asm.emit(op::LD_WORD, 0);
-    // Loads are big-endian, whatever the bytes mean; reversing them undoes
-    // itself.
+    // Loads are big-endian. Decoding the loaded number gives the one in the frame,
+    // and the other way round.
     families(asm, |number| decode([0, 0, 0, number]), labels);
 }
 
-/// Branches by the address family in A, where `loaded` says how it looks.
+/// Branches by the address family in A. `loaded` returns how a family looks there.
 fn families(asm: &mut Assembler, loaded: impl Fn(u8) -> u32, labels: &Labels) {
     asm.branch(op::JEQ, loaded(FAMILY_IPV4), labels.ipv4, Label::NEXT);
     for number in FAMILY_IPV6 {

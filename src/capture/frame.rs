@@ -1,4 +1,4 @@
-//! From a frame to a sighting.
+//! Parses a frame into a sighting.
 //!
 //! Checksums are not verified: offloading leaves those of local packets
 //! unfinished, and a token proves itself.
@@ -35,8 +35,8 @@ use crate::core::sighting::{Segment, Sighting, TcpFlags};
 /// - [`Reason::Fragment`]: any part of a fragmented packet.
 /// - [`Reason::Foreign`]: not TCP or UDP over IP, three or more tags, or more
 ///   than four IPv6 extension headers.
-/// - [`Reason::Source`]: the source is no host. Loopback is one here, and an
-///   IPv4-mapped address in an IPv6 packet is none.
+/// - [`Reason::Source`]: the source is not the address of a host. Loopback counts
+///   as one here; an IPv4-mapped address in an IPv6 packet does not.
 pub fn sight(link: Link, frame: &[u8], interface: u32) -> Result<Sighting<'_>, Reason> {
     let datagram = match network(link, frame)? {
         Packet::V4(packet) => ipv4(packet)?,
@@ -56,7 +56,7 @@ pub fn sight(link: Link, frame: &[u8], interface: u32) -> Result<Sighting<'_>, R
     Ok(Sighting { interface, source, destination, segment })
 }
 
-/// What the link layer says follows it.
+/// The packet after the link header.
 enum Packet<'a> {
     V4(&'a [u8]),
     V6(&'a [u8]),
@@ -88,7 +88,7 @@ impl<'a> Packet<'a> {
     }
 }
 
-/// Takes the link header off.
+/// Removes the link header.
 fn network(link: Link, frame: &[u8]) -> Result<Packet<'_>, Reason> {
     let family = |decode: fn([u8; 4]) -> u32| {
         let (head, packet) = frame.split_first_chunk().ok_or(Reason::Truncated)?;
@@ -182,8 +182,8 @@ fn ipv6(packet: &[u8]) -> Result<Datagram<'_>, Reason> {
     })
 }
 
-/// Walks over the extension headers; each states the next one's number and
-/// its own length in units of 8 bytes, the first not counted.
+/// Skips extension headers. Each has the number of the next one and its own length
+/// in units of 8 bytes, the first not counted.
 fn after_extensions(mut next: u8, mut rest: &[u8]) -> Result<(u8, &[u8]), Reason> {
     for _ in 0..MAX_EXTENSIONS {
         if !EXTENSIONS.contains(&next) {

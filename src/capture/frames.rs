@@ -1,4 +1,4 @@
-//! Reading frames from descriptors that another process attached.
+//! Reads frames from descriptors that another process attached.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -8,7 +8,7 @@ use super::system::Reader;
 use super::{Capture, Handout};
 use crate::core::link::Link;
 
-/// One descriptor, and what its frames are.
+/// A descriptor to read from.
 struct Source {
     id: u32,
     index: u32,
@@ -16,14 +16,14 @@ struct Source {
     reader: Reader,
 }
 
-/// All descriptors that there are frames from.
+/// All descriptors to read from.
 #[derive(Default)]
 pub struct Frames {
     sources: Vec<Source>,
 }
 
 impl Frames {
-    /// Reads all that `capture` attached to.
+    /// Reads from copies of all descriptors of `capture`.
     ///
     /// # Errors
     /// When there are too many descriptors.
@@ -35,26 +35,26 @@ impl Frames {
         Ok(frames)
     }
 
-    /// Reads from `fd`, too, which is called `id`: the descriptor of the
-    /// interface `index`, whose frames begin with `link`, and whose kernel
-    /// buffer has `buffer` bytes.
+    /// Adds the descriptor `fd` with the number `id`. It is attached to the interface
+    /// `index`, its frames have the link type `link`, and the kernel's buffer has
+    /// `buffer` bytes.
     pub fn adopt(&mut self, id: u32, fd: OwnedFd, index: u32, link: Link, buffer: u32) {
         self.sources.push(Source { id, index, link, reader: Reader::adopt(fd, buffer) });
     }
 
-    /// Closes what is called `id`.
+    /// Closes the descriptor with the number `id`.
     pub fn release(&mut self, id: u32) {
         self.sources.retain(|source| source.id != id);
     }
 
-    /// The descriptors, to wait on.
+    /// Returns the descriptors, to wait on.
     pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.sources.iter().map(|source| source.reader.fd())
     }
 
     /// Reads at most `budget` frames from each descriptor, without waiting.
     /// `each` gets the frame's bytes, its link type and the interface's index.
-    /// Returns the ids of those that cannot be read any more; they are closed.
+    /// Closes those that cannot be read any more, and returns their numbers.
     pub fn read(&mut self, budget: usize, mut each: impl FnMut(&[u8], Link, u32)) -> Vec<u32> {
         let mut failed = Vec::new();
         self.sources.retain_mut(|source| {

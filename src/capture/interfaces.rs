@@ -1,4 +1,4 @@
-//! Which interfaces there are.
+//! Lists interfaces.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -9,13 +9,13 @@ use nix::net::if_::{InterfaceFlags, if_nameindex};
 
 use crate::core::interface::Interface;
 
-/// All interfaces, in the kernel's order.
+/// Returns all interfaces, in the kernel's order.
 ///
 /// # Errors
 /// When getifaddrs(3) or if_nameindex(3) fails.
 pub fn list() -> io::Result<Vec<Interface>> {
-    // The one knows flags but also names of mere addresses, and on Linux no
-    // index of interfaces without hardware addresses; the other knows indices.
+    // getifaddrs(3) has the flags, but also names of mere addresses, and on Linux
+    // no index without a hardware address. if_nameindex(3) has the indices.
     let flags: BTreeMap<_, _> =
         getifaddrs()?.map(|entry| (entry.interface_name, entry.flags)).collect();
     let names = if_nameindex()?;

@@ -12,48 +12,48 @@ use crate::core::interest::Interest;
 use crate::core::interface::{Interface, Selection, Selector};
 use crate::core::link::Link;
 
-/// Something that the log should say, once.
+/// A change, to be logged once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// Capture began on an interface.
     Attached {
-        /// What the descriptor is called.
+        /// The number of the descriptor.
         id: u32,
         /// The interface.
         name: String,
     },
-    /// Capture will begin when the reason is gone.
+    /// Capture will begin once the reason is gone.
     Waiting {
         /// The interface, or `egress` or `any`.
         name: String,
-        /// Why not now.
+        /// The reason.
         why: String,
     },
-    /// Capture on an interface ended: it is down, gone, or no longer meant.
+    /// Capture on an interface ended: it is down, gone, or no longer selected.
     Lost {
-        /// What the descriptor was called.
+        /// The number of the descriptor.
         id: u32,
         /// The interface.
         name: String,
     },
 }
 
-/// An attached descriptor, for who reads it.
+/// An attached descriptor, to be sent to the process that reads it.
 #[derive(Debug, Clone, Copy)]
 pub struct Handout<'a> {
-    /// What it is called; no other of this process ever is.
+    /// Its number. No other descriptor of this process ever gets it.
     pub id: u32,
     /// The interface's index.
     pub index: u32,
-    /// What its frames begin with.
+    /// The link type of its frames.
     pub link: Link,
-    /// The size of the kernel's buffer, where reading takes it.
+    /// The size of the kernel's buffer, for readers of bpf.
     pub buffer: u32,
-    /// To be copied.
+    /// The descriptor.
     pub fd: BorrowedFd<'a>,
 }
 
-/// One interface that is captured on.
+/// An interface that is captured on.
 struct Attached {
     id: u32,
     name: String,
@@ -61,26 +61,26 @@ struct Attached {
     attachment: Attachment,
 }
 
-/// Descriptors on all interfaces that are meant and there.
+/// Descriptors on all selected interfaces that are up.
 pub struct Capture {
     wanted: Vec<Selection>,
     interests: Vec<Interest>,
     watch: Watch,
     attached: Vec<Attached>,
-    /// What the next descriptor is called.
+    /// The number of the next descriptor.
     next_id: u32,
     /// What was last reported as waiting, and why.
     waiting: BTreeMap<String, String>,
     /// Dropped packets of attachments that are gone.
     dropped: u64,
-    /// Whether the system ever forbade to capture.
+    /// Whether the system ever denied capture.
     denied: bool,
     /// See [`Self::has_failed`].
     has_failed: bool,
 }
 
 impl Capture {
-    /// Attaches to what is there, and tells what that was.
+    /// Attaches to the selected interfaces. Returns the changes to log.
     ///
     /// # Errors
     /// When interfaces cannot be watched, when the system forbids to capture,
@@ -92,12 +92,12 @@ impl Capture {
         Self::with_ids_from(0, wanted, interests)
     }
 
-    /// Attaches again, for other interests, beside what is attached. No
-    /// descriptor is called as one of those.
+    /// Attaches again for other interests. What is attached stays, and its numbers
+    /// are not used again.
     ///
     /// # Errors
     /// As of [`new`](Self::new).
-    pub fn beside(
+    pub fn reopen(
         &self,
         wanted: Vec<Selection>,
         interests: Vec<Interest>,
@@ -110,7 +110,7 @@ impl Capture {
         wanted: Vec<Selection>,
         interests: Vec<Interest>,
     ) -> io::Result<(Self, Vec<Change>)> {
-        // Watched before looked at: what changes in between is noticed.
+        // Before the interfaces are listed, so that no change is missed.
         let watch = Watch::open()?;
         let mut capture = Self {
             wanted,
@@ -132,7 +132,7 @@ impl Capture {
         Ok((capture, changes))
     }
 
-    /// Whether of each required selector something is attached.
+    /// Fails unless every required selector has an attachment.
     fn check_required(&self) -> io::Result<()> {
         for (wanted, targets) in self.wanted.iter().zip(self.targets()?) {
             let why = match targets {
@@ -161,11 +161,11 @@ impl Capture {
         self.watch.drain()
     }
 
-    /// Attaches to interfaces that appeared, came up or came back, detaches
-    /// from those that went. To be called after [a change](Self::has_changed).
-    /// Where the system cannot be asked, what is attached stays.
+    /// Attaches to interfaces that appeared or came up, and detaches from those that
+    /// are gone or down. Call it after [a change](Self::has_changed). If the
+    /// interfaces cannot be listed, what is attached stays.
     pub fn refresh(&mut self) -> Vec<Change> {
-        // Drained before looked at, for the same reason.
+        // Before the interfaces are listed, too.
         self.watch.drain();
         self.has_failed = false;
         let chosen = match self.targets() {
@@ -213,13 +213,13 @@ impl Capture {
         changes
     }
 
-    /// Whether the last look at the interfaces failed in a way that no change
-    /// of theirs will announce the end of: worth another try in a while.
+    /// Whether the last [`refresh`](Self::refresh) failed for a reason whose end no
+    /// change of the interfaces announces. Try again in a while.
     pub fn has_failed(&self) -> bool {
         self.has_failed
     }
 
-    /// Remembers what is waited for, and tells what of it is new.
+    /// Stores what is waited for. Returns what of it is new.
     fn wait_for(&mut self, waiting: BTreeMap<String, String>) -> Vec<Change> {
         let new = waiting.iter().filter(|(name, why)| self.waiting.get(*name) != Some(why));
         let new =
@@ -229,7 +229,7 @@ impl Capture {
         changes
     }
 
-    /// What each selector means now, or why it means nothing.
+    /// Returns the interfaces of each selector, or why it has none.
     fn targets(&self) -> io::Result<Vec<Result<Vec<Interface>, String>>> {
         let present = interfaces::list()?;
         let asks = self.wanted.iter().any(|wanted| wanted.selector == Selector::Egress);
@@ -241,18 +241,18 @@ impl Capture {
         Ok(self.wanted.iter().map(choose).collect())
     }
 
-    /// Who reads `id` found that it cannot be read any more: detaches it, and
-    /// attaches again at once if the interface is back.
+    /// Detaches the descriptor `id`, which cannot be read any more, and attaches
+    /// again at once if the interface is back.
     pub fn failed(&mut self, id: u32) -> Vec<Change> {
         let mut changes = self.detach(|attached| attached.id != id);
         if !changes.is_empty() {
-            // Its return may have been announced before its going was read.
+            // It may have come back before the reader saw that it was gone.
             changes.append(&mut self.refresh());
         }
         changes
     }
 
-    /// Detaches what is not to `stay`.
+    /// Detaches all that does not `stay`.
     fn detach(&mut self, stay: impl Fn(&Attached) -> bool) -> Vec<Change> {
         let mut lost = Vec::new();
         let dropped = &mut self.dropped;
@@ -267,17 +267,17 @@ impl Capture {
         lost
     }
 
-    /// The interfaces that are captured on.
+    /// Returns the names of the interfaces that are captured on.
     pub fn names(&self) -> Vec<String> {
         self.attached.iter().map(|attached| attached.name.clone()).collect()
     }
 
-    /// What is waited for, and why.
+    /// Returns what is waited for, and why.
     pub const fn waiting(&self) -> &BTreeMap<String, String> {
         &self.waiting
     }
 
-    /// Everything that is attached.
+    /// Returns all attached descriptors.
     pub fn attached(&self) -> impl Iterator<Item = Handout<'_>> {
         self.attached.iter().map(|Attached { id, index, attachment, .. }| Handout {
             id: *id,
@@ -288,13 +288,13 @@ impl Capture {
         })
     }
 
-    /// The descriptor that becomes readable when interfaces, addresses or
+    /// Returns the descriptor that becomes readable when interfaces, addresses or
     /// routes change.
     pub fn watch(&self) -> BorrowedFd<'_> {
         self.watch.fd()
     }
 
-    /// Frames that the kernel had to drop since the start because they were
+    /// Returns how many frames the kernel dropped since the start because they were
     /// not read in time.
     pub fn dropped(&mut self) -> u64 {
         let living = self.attached.iter_mut().map(|attached| attached.attachment.dropped());

@@ -1,9 +1,9 @@
-//! From an interface to sightings: the way in.
+//! Captures packets and parses them.
 //!
-//! [`Capture`] keeps descriptors attached to interfaces that come and go, and
-//! [`Frames`] reads copies of them, in another process;
-//! [`filter`] makes the kernel drop what cannot matter; [`frame`] reads what
-//! remains; [`savefile`] takes the interface's place.
+//! [`Capture`] keeps descriptors attached to interfaces that come and go.
+//! [`Frames`] reads copies of them in another process. The kernel drops packets
+//! by a program of [`filter`]; [`frame`] parses the others. [`savefile`] reads
+//! packets from a file.
 
 pub mod bpf;
 pub mod filter;

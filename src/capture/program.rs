@@ -1,4 +1,4 @@
-//! Classic BPF programs: how they look and how they are put together.
+//! Classic BPF programs, and an assembler for them.
 //!
 //! The encoding is McCanne and Jacobson's of 1992, the same in bpf(4) of the
 //! BSDs and macOS and in Linux's socket filters.
@@ -23,13 +23,13 @@ pub struct Instruction {
     pub k: u32,
 }
 
-/// A filter that a kernel takes: not empty, at most [`MAX_INSTRUCTIONS`], its
+/// A filter that kernels accept: not empty, at most [`MAX_INSTRUCTIONS`], its
 /// jumps forward, its end a return.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program(Vec<Instruction>);
 
 impl Program {
-    /// Lets nothing pass: for the time before a descriptor has its filter.
+    /// Rejects everything, for the time before a descriptor has its filter.
     #[must_use]
     pub fn reject_all() -> Self {
         Self(vec![Instruction { code: op::RET, jt: 0, jf: 0, k: 0 }])
@@ -42,7 +42,7 @@ impl Program {
     }
 }
 
-/// The program would be longer than every kernel takes.
+/// The program would be longer than kernels accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLong;
 
@@ -162,7 +162,7 @@ impl Assembler {
         self.branch(op::JA, 0, to, Label::NEXT);
     }
 
-    /// The finished program. A label that a branch cannot reach makes it too
+    /// Returns the program. A label that a branch cannot reach makes it too
     /// long: tests carry distances of 8 bits.
     pub(super) fn finish(self) -> Result<Program, TooLong> {
         if self.lines.len() > MAX_INSTRUCTIONS {

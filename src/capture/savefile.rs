@@ -43,13 +43,13 @@ impl std::error::Error for SavefileError {}
 /// One packet of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// What the frame begins with.
+    /// The link type of the frame.
     pub link: Link,
     /// Its bytes, as many as were captured.
     pub frame: &'a [u8],
     /// When it was captured: nanoseconds since 1970-01-01 UTC.
     pub time: u64,
-    /// How long it was on the wire, in bytes; the file's word for it.
+    /// Its length on the wire in bytes, as the file has it.
     pub length: u32,
 }
 
@@ -63,7 +63,7 @@ pub struct Savefile {
     big_endian: bool,
     /// Packets found so far.
     packet: u64,
-    /// Bytes of the block that was handed out, to be consumed by the next call.
+    /// Bytes of the block that was returned, to be consumed by the next call.
     pending: usize,
 }
 
@@ -111,7 +111,7 @@ impl Savefile {
         }
     }
 
-    /// The next packet, or `None` at the end of the file. After an error
+    /// Returns the next packet, or `None` at the end of the file. After an error
     /// there is nothing more to read.
     ///
     /// # Errors
@@ -121,7 +121,7 @@ impl Savefile {
         let Some(head) = self.advance()? else {
             return Ok(None);
         };
-        // The block is looked at a second time, now to be borrowed.
+        // The block is parsed again, now to be borrowed.
         let frame: &[u8] = match self.reader.next() {
             Ok((_, PcapBlockOwned::Legacy(block))) => block.data,
             Ok((_, PcapBlockOwned::NG(Block::EnhancedPacket(block)))) => {
@@ -135,7 +135,7 @@ impl Savefile {
         Ok(Some(Record { link, frame, time, length }))
     }
 
-    /// Goes on to the next packet's block, over all others.
+    /// Skips blocks up to that of the next packet.
     fn advance(&mut self) -> Result<Option<Head>, SavefileError> {
         loop {
             self.reader.consume(std::mem::take(&mut self.pending));
@@ -167,14 +167,14 @@ impl Savefile {
         if let Err(why) = self.reader.refill().map_err(|error| describe(&error)) {
             return Err(self.error(why));
         }
-        // Without new bytes the same question would be asked forever.
+        // Without new bytes this would never end.
         if self.reader.data().len() == before && !self.reader.reader_exhausted() {
             return Err(self.error(describe::<&[u8]>(&PcapError::BufferTooSmall)));
         }
         Ok(())
     }
 
-    /// Learns from a block; a packet's head if it is one.
+    /// Takes in a block. Returns the head of a packet.
     fn take(&mut self, step: Step) -> Result<Option<Head>, SavefileError> {
         match step {
             Step::Section { big_endian } => {
@@ -238,7 +238,7 @@ fn describe<I>(error: &PcapError<I>) -> String {
 }
 
 /// Whether a block of a pcapng file is shorter than its own frame: its type and
-/// twice its length. The parser counts on less of some blocks.
+/// twice its length. The parser does not check this for all blocks.
 fn is_too_short(block: &[u8], big_endian: bool) -> bool {
     let Some((_, behind)) = block.split_first_chunk::<4>() else { return false };
     let Some((length, _)) = behind.split_first_chunk() else { return false };

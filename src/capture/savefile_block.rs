@@ -1,4 +1,4 @@
-//! What the blocks of pcap and pcapng files mean.
+//! The meaning of blocks of pcap and pcapng files.
 #![forbid(unsafe_code)]
 
 use pcap_parser::{Block, InterfaceDescriptionBlock, OptionCode, PcapBlockOwned, PcapHeader};
@@ -40,7 +40,7 @@ pub(super) enum Step {
 
 /// The part of a packet's block that borrows nothing.
 pub(super) struct Head {
-    /// What the frame begins with.
+    /// The link type of the frame.
     pub(super) link: Link,
     /// Bytes before the frame, of a header that only files have.
     pub(super) skip: usize,

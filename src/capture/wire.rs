@@ -7,7 +7,7 @@ pub(super) const ETHERTYPE_IPV4: u16 = 0x0800;
 pub(super) const ETHERTYPE_IPV6: u16 = 0x86dd;
 /// Tag protocol identifiers: 802.1Q, 802.1ad, and QinQ from before 802.1ad.
 pub(super) const TAG_PROTOCOLS: [u16; 3] = [0x8100, 0x88a8, 0x9100];
-/// Tags that may stand between the Ethernet header and the packet.
+/// The most tags between the Ethernet header and the packet.
 pub(super) const MAX_TAGS: usize = 2;
 /// Bytes before the packet: two addresses and a type.
 pub(super) const ETHERNET_HEADER: usize = 14;
@@ -35,13 +35,13 @@ pub(super) const PFLOG_DIRECTION: usize = 60;
 /// `PF_OUT` there.
 pub(super) const PFLOG_OUT: u8 = 2;
 /// The smallest header: FreeBSD to 12 and macOS. Later ones have 72, OpenBSD
-/// 100; the first byte tells, rounded up to four.
+/// 100. The first byte is the length, to be rounded up to four.
 pub(super) const PFLOG_HEADER_LEAST: usize = 64;
 
 /// `PACKET_OUTGOING`: a packet type of Linux, in the kernel's ancillary data.
 pub(super) const PACKET_OUTGOING: u8 = 4;
 
-/// Extension headers of IPv6 that are walked over: hop-by-hop options,
+/// Extension headers of IPv6 that are skipped: hop-by-hop options,
 /// routing, destination options (RFC 8200, section 4). Their order is not
 /// checked.
 pub(super) const EXTENSIONS: [u8; 3] = [0, 43, 60];

@@ -9,14 +9,14 @@ use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, s
 
 use super::here::RECEIVE;
 
-/// Descriptors that one call takes; a message of ours carries one.
+/// The most descriptors that one call receives. Our messages carry one.
 const MOST: usize = 4;
 
 /// Sends some of `bytes`, without waiting, and `descriptor` with them.
 /// Returns how many bytes went.
 ///
 /// # Errors
-/// `EAGAIN` when there is no room, `EPIPE` when nobody is there.
+/// `EAGAIN` when there is no room, `EPIPE` when the other end is closed.
 pub fn send(
     socket: BorrowedFd<'_>,
     bytes: &[u8],
@@ -29,25 +29,24 @@ pub fn send(
     sendmsg::<()>(socket.as_raw_fd(), &bytes, rights, MsgFlags::MSG_DONTWAIT, None)
 }
 
-/// Receives bytes, without waiting, from one who has no descriptors to send.
-/// There is no room for any: the kernel closes them, however many they are.
-/// Returns how many bytes came, and whether descriptors did, where the kernel
-/// tells. No bytes: the other end is closed.
+/// Receives bytes, without waiting, from a peer that may send no descriptors. The
+/// kernel closes any that it sends. Returns the number of bytes, and whether there
+/// were descriptors, where the kernel reports that. No bytes: the other end is
+/// closed.
 ///
 /// # Errors
-/// `EAGAIN` when nothing is there.
+/// `EAGAIN` when nothing has arrived.
 pub fn receive_bytes(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<(usize, bool), Errno> {
     let mut parts = [IoSliceMut::new(bytes)];
     let message = recvmsg::<()>(socket.as_raw_fd(), &mut parts, None, RECEIVE)?;
     Ok((message.bytes, message.flags.contains(MsgFlags::MSG_CTRUNC)))
 }
 
-/// Receives bytes, without waiting, and the descriptors that come with them,
-/// from one who is trusted not to send too many. No bytes: the other end is
-/// closed.
+/// Receives bytes, without waiting, and the descriptors with them, from a peer that
+/// is trusted not to send too many. No bytes: the other end is closed.
 ///
 /// # Errors
-/// `EAGAIN` when nothing is there; `EMFILE` when descriptors were lost because
+/// `EAGAIN` when nothing has arrived; `EMFILE` when descriptors were lost because
 /// we have too many.
 pub fn receive(
     socket: BorrowedFd<'_>,
@@ -59,8 +58,8 @@ pub fn receive(
     let mut descriptors = Vec::new();
     for part in message.cmsgs()? {
         if let ControlMessageOwned::ScmRights(numbers) = part {
-            // SAFETY: the kernel just made these descriptors for us, and
-            // nobody else knows of them.
+            // SAFETY: the kernel just made these descriptors for us, and nothing
+            // else owns them.
             let own = |number| unsafe { OwnedFd::from_raw_fd(number) };
             descriptors.extend(numbers.into_iter().map(own));
         }

@@ -1,10 +1,10 @@
-//! What the operating system gives: clocks, waiting, confinement, becoming a
-//! daemon.
+//! What each operating system does in its own way: clocks, waiting, confinement,
+//! becoming a daemon.
 //!
-//! Each system has a folder: `native` is what its kernel does, and its
-//! [`System`] what differs in words and paths, which compiles on every host.
-//! `shared` holds what several have. `unsafe` is in these folders, in the
-//! ioctls of pf and bpf, and nowhere else.
+//! Each system has a folder. Its `native` has the functions for its kernel, its
+//! [`System`] has words and paths and compiles on every host. `shared` has what
+//! several systems do alike. `unsafe` is only in these folders and in the ioctls
+//! of pf and bpf.
 
 pub mod boot;
 pub mod confine;
@@ -32,7 +32,7 @@ use crate::core::time::{Monotonic, Now, Wall};
 pub use here::{close_inherited, name_process, peer, program};
 pub use system::System;
 
-/// Chooses the system that this is compiled for, of all that are known.
+/// Chooses the system that this is compiled for.
 macro_rules! systems {
     ($($target:literal => $folder:ident,)+) => {
         $(
@@ -54,7 +54,7 @@ systems! {
     "openbsd" => openbsd,
 }
 
-/// Both clocks.
+/// Returns the time of both clocks.
 ///
 /// # Errors
 /// When the kernel has no such clock.
@@ -64,14 +64,14 @@ pub fn now() -> io::Result<Now> {
     Ok(Now { monotonic: Monotonic::from_nanos(nanos), wall: wall() })
 }
 
-/// Civil time; 1970 for a clock that stands before it.
+/// Returns civil time; 1970 if the clock is before it.
 #[must_use]
 pub fn wall() -> Wall {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Wall::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// No core file may hold a key.
+/// Forbids core files, which could hold keys.
 ///
 /// # Errors
 /// The kernel's refusal.
@@ -80,21 +80,21 @@ pub fn forbid_core_files() -> io::Result<()> {
     Ok(setrlimit(Resource::RLIMIT_CORE, 0, 0)?)
 }
 
-/// Which side of a [`split`] one is on.
+/// The side of a [`split`] that a process is on.
 #[derive(Debug)]
 pub enum Side {
-    /// The command that was typed. It reads how its child fared.
+    /// The command that was typed. It reads whether its child is ready.
     Command(File),
-    /// The daemon to be. It writes a byte when it is ready; when it ends
-    /// before, the other side reads nothing.
+    /// The daemon. It writes a byte when it is ready. If it ends before, the other
+    /// side reads nothing.
     Daemon(OwnedFd),
 }
 
-/// Splits the process into the command, which waits, and the daemon. To be
-/// called while there is one thread.
+/// Splits the process into the command, which waits, and the daemon. Call it while
+/// there is one thread.
 ///
 /// # Errors
-/// When there is no room for another process.
+/// When the system cannot create a process.
 pub fn split() -> io::Result<Side> {
     let (reader, writer) = pipe()?;
     // SAFETY: there is no other thread that could hold a lock across the fork.
@@ -107,19 +107,19 @@ pub fn split() -> io::Result<Side> {
     }
 }
 
-/// Which of our standard streams to give up.
+/// The standard streams to close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Silence {
     /// Output and errors.
     Output,
-    /// Errors alone: the others are gone already.
+    /// Errors only, when the others are closed already.
     Errors,
 }
 
 /// Replaces standard streams by /dev/null.
 ///
 /// # Errors
-/// When there is no /dev/null.
+/// When /dev/null cannot be opened.
 pub fn silence(which: Silence) -> io::Result<()> {
     let null = File::options().read(true).write(true).open("/dev/null")?;
     if which == Silence::Output {
@@ -128,8 +128,8 @@ pub fn silence(which: Silence) -> io::Result<()> {
     Ok(dup2_stderr(&null)?)
 }
 
-/// Leaves the terminal, and lets the command that waits at the other end of
-/// `command` return.
+/// Closes the standard streams, and lets the command that waits at the other end
+/// of `command` return.
 ///
 /// # Errors
 /// The system's.

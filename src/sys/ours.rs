@@ -15,7 +15,7 @@ const MAX_LINKS: usize = 64;
 /// the file.
 const STICKY: u32 = 0o1000;
 
-/// Why a file is not ours alone.
+/// Why others can change a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// It belongs to this user id.
@@ -99,7 +99,7 @@ pub enum Unread {
     Failed(&'static str, io::Error),
     /// It is not a regular file.
     Irregular,
-    /// It is not ours alone.
+    /// Others can change it.
     Fault(Fault),
     /// It is too large.
     Large,
@@ -180,7 +180,7 @@ mod tests {
             let metadata = fs::metadata(directory.path()).unwrap();
             assert_eq!(check(&metadata, 0o7777), Err(Fault::Owner(65_534)));
         }
-        assert!(is_ours(&fs::metadata("/").unwrap()), "root's is ours, too");
+        assert!(is_ours(&fs::metadata("/").unwrap()), "of root");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What differs between systems in words and paths.
+//! The words and paths of a system.
 
 /// A system's words and paths.
 #[derive(Debug)]
@@ -7,10 +7,10 @@ pub struct System {
     pub name: &'static str,
     /// The configuration, unless `-f` names another file.
     pub config: &'static str,
-    /// The command that creates a user without rights, up to the user's name.
+    /// The command that creates a user without rights, except for the user's name.
     pub add_user: &'static str,
-    /// The device that gives packets, the first one where there are many; none
-    /// where a capability does.
+    /// The device that packets are read from, the first one where there are many; none
+    /// where a capability is enough.
     pub bpf: Option<&'static str>,
     /// Whether the kernel keeps a group `egress` of the interfaces with a
     /// default route.

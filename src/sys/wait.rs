@@ -1,4 +1,4 @@
-//! Sleeps until a descriptor is ready or a moment has come.
+//! Waits until a descriptor is ready or a deadline has passed.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -7,28 +7,28 @@ pub use super::here::Waiter;
 /// A descriptor to wait on, and for what.
 #[derive(Debug, Clone, Copy)]
 pub struct Wish<'a, W> {
-    /// What the caller knows the descriptor by.
+    /// The caller's name for the descriptor.
     pub who: W,
-    /// The descriptor. That it can be read is always waited for.
+    /// The descriptor. Whether it can be read is always waited for.
     pub fd: BorrowedFd<'a>,
-    /// Whether that it can be written to is waited for, too.
+    /// Whether to wait until it can be written to, too.
     pub write: bool,
 }
 
 impl<'a, W> Wish<'a, W> {
-    /// To read from `fd`.
+    /// Waits until `fd` can be read.
     pub fn read(who: W, fd: &'a impl AsFd) -> Self {
         Self { who, fd: fd.as_fd(), write: false }
     }
 }
 
-/// What is worth a try. Errors and ends are found by reading.
+/// A descriptor that is ready. Errors and ends are found by reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ready<W> {
     /// The `who` of the wish.
     pub who: W,
-    /// To read.
+    /// Whether it can be read.
     pub read: bool,
-    /// To write.
+    /// Whether it can be written to.
     pub write: bool,
 }

@@ -1,4 +1,4 @@
-//! What differs between the bpf of one system and another, as one value.
+//! What differs between systems in bpf, as one value.
 #![forbid(unsafe_code)]
 
 use crate::core::link::Link;
@@ -9,11 +9,11 @@ use crate::ioctl::layout::{Field, Request};
 pub struct Abi {
     /// Where descriptors come from.
     pub devices: Devices,
-    /// What stands before each packet in a read buffer.
+    /// The header of each packet in a read buffer.
     pub record: Record,
     /// Link types by their number in this system (`DLT_*`).
     pub links: &'static [(u32, Link)],
-    /// Asks for a buffer length, and returns the one given.
+    /// Sets the buffer length, and returns the one that the kernel chose.
     pub set_buffer: Request,
     /// Returns the buffer's length.
     pub buffer: Request,
@@ -27,27 +27,27 @@ pub struct Abi {
     pub set_filter: Request,
     /// Number of instructions in the argument.
     pub filter_length: Field,
-    /// Sets the filter for packets to be sent, where there is one.
+    /// Sets the filter for packets that are sent, where there is one.
     pub set_write_filter: Option<Request>,
-    /// Sets which way packets must have gone.
+    /// Sets the direction of packets that are seen.
     pub set_direction: Request,
-    /// Its argument for those that came in.
+    /// Its argument for incoming packets.
     pub incoming: u32,
-    /// Its argument for all.
+    /// Its argument for both directions.
     pub both: u32,
-    /// Whether packets on loopback are seen only on their way out.
+    /// Whether packets on loopback count as outgoing only.
     pub loopback_goes_out: bool,
-    /// Has reads return as soon as a packet is there.
+    /// Makes reads return as soon as a packet arrives.
     pub immediate: Request,
-    /// Forbids further changes, where that can be forbidden.
+    /// Forbids further changes, where the system can do that.
     pub lock: Option<Request>,
     /// Returns what was received and dropped.
     pub statistics: Request,
-    /// Packets dropped for want of room.
+    /// Packets dropped because the buffer was full.
     pub dropped: Field,
     /// Messages about routes.
     pub route: Route,
-    /// Addresses behind such a message start at multiples of it.
+    /// Addresses after such a message start at multiples of it.
     pub address_alignment: usize,
 }
 
@@ -60,7 +60,7 @@ pub struct Route {
     pub length: Field,
     /// `RTM_VERSION`.
     pub version: (Field, u32),
-    /// The kind of message, and that of a question for a route.
+    /// The type of the message, and `RTM_GET`.
     pub get: (Field, u32),
     /// Which addresses follow: destination and netmask in a question.
     pub addresses: (Field, u32),
@@ -68,11 +68,11 @@ pub struct Route {
     pub flags: (Field, u32),
     /// The interface's index.
     pub interface: Field,
-    /// Who asks.
+    /// The process that asks.
     pub process: Field,
-    /// A number for the answer to be known by.
+    /// The number of the question, which the answer repeats.
     pub sequence: Field,
-    /// Why there is no route.
+    /// The error, such as that there is no route.
     pub error: Field,
     /// The address families IPv4 and IPv6.
     pub families: [u32; 2],
@@ -81,9 +81,9 @@ pub struct Route {
 /// Where descriptors come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Devices {
-    /// Every opening of this one gives a new descriptor.
+    /// Each open of this path returns a new descriptor.
     Cloning(&'static str),
-    /// This path and a number below 256, for one opener each.
+    /// This path and a number below 256, each for one descriptor at a time.
     Numbered(&'static str),
 }
 
@@ -108,8 +108,8 @@ impl Record {
     }
 }
 
-/// The [`Abi`] of the structures and requests in scope; what differs beyond
-/// them comes as arguments.
+/// The [`Abi`] of the structures and requests in scope. Arguments are what else
+/// differs.
 macro_rules! bpf {
     ($($name:ident: $value:expr,)+) => {
         $crate::capture::bpf::abi::Abi {

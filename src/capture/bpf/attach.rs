@@ -1,4 +1,4 @@
-//! Makes a bpf descriptor ready: attached, filtered, and closed to changes.
+//! Attaches, filters and locks a bpf descriptor.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -11,16 +11,15 @@ use crate::core::link::Link;
 use crate::ioctl::Device;
 use crate::ioctl::layout::Request;
 
-/// The buffer that is asked for, in bytes: twice a quarter megabyte in the
-/// kernel, some thousand tokens in one burst.
+/// The size of the buffer in bytes. The kernel has two of them, for some thousand
+/// tokens in one burst.
 pub const BUFFER: u32 = 256 * 1024;
 
-/// Attaches the new descriptor `device` to the interface `name`, lets only
-/// incoming packets pass that the program from `compile` accepts, none out,
-/// and forbids changes as far as the system can. Returns the link type.
+/// Attaches the new descriptor `device` to the interface `name`. Only incoming
+/// packets that the program from `compile` accepts pass, none can be sent, and
+/// changes are forbidden where the system can do that. Returns the link type.
 ///
-/// Nothing is in the buffer that the filter did not see: packets are rejected
-/// until it is set.
+/// Until the filter is set, all packets are rejected.
 ///
 /// # Errors
 /// `ENXIO` when there is no such interface, `Unsupported` for a link type that
@@ -32,13 +31,13 @@ pub fn attach(
     loopback: bool,
     compile: impl FnOnce(Link) -> io::Result<Program>,
 ) -> io::Result<Link> {
-    // Of another length after attaching is an error.
+    // The length cannot be set after attaching.
     set(device, &abi.set_buffer, BUFFER)?;
     set_program(device, abi, &abi.set_filter, &Program::reject_all())?;
     set_interface(device, abi, name)?;
     let link = link(device, abi, name)?;
     set_program(device, abi, &abi.set_filter, &compile(link)?)?;
-    // pf logs packets of both ways to an interface without ways of its own.
+    // pflog(4) has packets of both directions, and none of its own.
     let all = link == Link::Pflog || loopback && abi.loopback_goes_out;
     set(device, &abi.set_direction, if all { abi.both } else { abi.incoming })?;
     set(device, &abi.immediate, 1)?;
@@ -51,7 +50,7 @@ pub fn attach(
     Ok(link)
 }
 
-/// How long every read must be.
+/// Returns how long every read must be.
 ///
 /// # Errors
 /// The system's.
@@ -59,8 +58,8 @@ pub fn buffer_length(device: &mut impl Device, abi: &Abi) -> io::Result<usize> {
     usize::try_from(get(device, &abi.buffer)?).map_err(io::Error::other)
 }
 
-/// Packets dropped for want of room since the descriptor was opened, modulo
-/// 2^32.
+/// Returns how many packets were dropped because the buffer was full, since the
+/// descriptor was opened and modulo 2^32.
 ///
 /// # Errors
 /// The system's.

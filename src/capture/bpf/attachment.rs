@@ -13,9 +13,8 @@ use crate::core::link::Link;
 
 pub use super::routes::{egress, is_change, watch_socket};
 
-/// A descriptor that delivers the frames of one interface that the filter
-/// lets pass, and only those that came in. Whoever has a copy of it can read
-/// them.
+/// A descriptor that delivers the incoming frames of one interface that the filter
+/// accepts. A process with a copy of it can read them.
 pub struct Attachment {
     link: Link,
     buffer: u32,
@@ -23,16 +22,16 @@ pub struct Attachment {
 }
 
 impl Attachment {
-    /// Opens a descriptor, filters and attaches it, for good where the system
-    /// can forbid changes.
+    /// Opens a descriptor, filters and attaches it, and locks it where the system
+    /// can do that.
     ///
     /// # Errors
     /// When the interface has an unknown link type, when the filter gets too
     /// long, or when a system call fails (bpf's devices are root's).
     pub fn open(interface: &Interface, interests: &[Interest]) -> io::Result<Self> {
         let program = |link| {
-            // The descriptor knows the direction, but not that of what pf
-            // logged: there the frame says it.
+            // The descriptor selects the direction, except of what pf logged: that
+            // is in the frame.
             let direction = match link {
                 Link::Pflog => Direction::Incoming,
                 _ => Direction::Both,
@@ -45,50 +44,51 @@ impl Attachment {
         Ok(Self { link, buffer, counter })
     }
 
-    /// What its frames begin with.
+    /// Returns the link type of its frames.
     #[must_use]
     pub const fn link(&self) -> Link {
         self.link
     }
 
-    /// The size of the kernel's buffer: bpf refuses to read any other length.
+    /// Returns the size of the kernel's buffer. bpf refuses to read any other length.
     #[must_use]
     pub const fn buffer(&self) -> u32 {
         self.buffer
     }
 
-    /// The descriptor, to hand a copy of it to who reads.
+    /// Returns the descriptor, to send a copy of it to the process that reads.
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.counter.as_fd()
     }
 
-    /// Frames dropped since the start because nobody read them in time.
+    /// Returns how many frames were dropped since the start because they were not
+    /// read in time.
     pub fn dropped(&mut self) -> u64 {
         self.counter.dropped()
     }
 }
 
-/// Reads what a copy of an attachment's descriptor delivers. It makes no
-/// request of bpf: pledge(2) forbids them to who reads.
+/// Reads what a copy of an attachment's descriptor delivers. It makes no ioctl:
+/// pledge(2) forbids them to the process that reads.
 pub struct Reader(device::Reader);
 
 impl Reader {
-    /// Takes over a copy of an attachment's descriptor, whose kernel buffer
-    /// has `buffer` bytes.
+    /// Reads from a copy of an attachment's descriptor, whose kernel buffer has
+    /// `buffer` bytes.
     #[must_use]
     pub fn adopt(fd: OwnedFd, buffer: u32) -> Self {
         Self(device::Reader::new(&ABI, fd, buffer))
     }
 
-    /// The descriptor, to wait on.
+    /// Returns the descriptor, to wait on.
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
 
-    /// Reads frames that are there, and says how many: `budget`, and what the
-    /// same buffer of the kernel holds beyond it.
+    /// Reads frames that have arrived: `budget`, and those after them in the same
+    /// buffer of the kernel. Returns how many.
     ///
     /// # Errors
     /// `ENXIO` or `EIO` when the interface is gone.

@@ -1,4 +1,4 @@
-//! An attached bpf descriptor, and what can be read from it.
+//! Opens bpf descriptors, and reads packets and counters from them.
 #![forbid(unsafe_code)]
 
 use std::fs::{File, OpenOptions};
@@ -22,7 +22,7 @@ const MAX_DEVICES: u16 = 256;
 /// on exec. See [`attach::attach`].
 ///
 /// # Errors
-/// As there; `EBUSY` when all of macOS's devices are taken, `EACCES` without
+/// Those of [`attach::attach`]; `EBUSY` when all of macOS's devices are taken, `EACCES` without
 /// the right to open them.
 pub fn open(
     abi: &Abi,
@@ -36,7 +36,7 @@ pub fn open(
 }
 
 fn open_device(devices: Devices) -> io::Result<File> {
-    // Reading is all that is needed: nothing can be sent.
+    // For reading only, so that nothing can be sent.
     let open = |path: &str| {
         let flags = libc::O_CLOEXEC | libc::O_NONBLOCK;
         OpenOptions::new().read(true).custom_flags(flags).open(path)
@@ -55,34 +55,34 @@ fn open_device(devices: Devices) -> io::Result<File> {
     }
 }
 
-/// A ready descriptor that nothing is read from here.
+/// An attached descriptor. Another process reads its packets, this one its counters.
 #[derive(Debug)]
 pub struct Counter {
     abi: &'static Abi,
     device: Descriptor,
-    /// The kernel's last count of drops, and ours, which does not wrap.
+    /// The kernel's last count of drops, modulo 2^32, and their sum.
     counted: u32,
     dropped: u64,
 }
 
 impl Counter {
-    /// Takes over what [`open`] made.
+    /// Reads the counters of a descriptor that [`open`] made.
     #[must_use]
     pub fn new(abi: &'static Abi, fd: OwnedFd) -> Self {
         Self { abi, device: Descriptor(fd.into()), counted: 0, dropped: 0 }
     }
 
-    /// The size of the kernel's buffer.
+    /// Returns the size of the kernel's buffer.
     ///
     /// # Errors
-    /// When the descriptor is none of bpf's.
+    /// When it is not a descriptor of bpf.
     pub fn buffer_length(&mut self) -> io::Result<u32> {
         let length = attach::buffer_length(&mut self.device, self.abi)?;
         u32::try_from(length).map_err(io::Error::other)
     }
 
-    /// Packets dropped since the descriptor was opened because nobody read
-    /// them in time.
+    /// Returns how many packets were dropped since the descriptor was opened because
+    /// they were not read in time.
     pub fn dropped(&mut self) -> u64 {
         if let Ok(counted) = attach::dropped(&mut self.device, self.abi) {
             let more = counted.wrapping_sub(self.counted);
@@ -99,7 +99,7 @@ impl AsFd for Counter {
     }
 }
 
-/// A ready descriptor, perhaps of another process, and a buffer for it.
+/// An attached descriptor, perhaps of another process, and a buffer.
 #[derive(Debug)]
 pub struct Reader {
     abi: &'static Abi,
@@ -115,9 +115,9 @@ impl Reader {
         Self { abi, file: fd.into(), buffer: vec![0; length] }
     }
 
-    /// Reads packets that are there, and says how many: `budget`, and what the
-    /// same buffer holds beyond it. Nothing stays behind, as no descriptor
-    /// would announce it.
+    /// Reads packets that have arrived: `budget`, and those after them in the same
+    /// buffer, because the descriptor does not become readable for these. Returns
+    /// how many.
     ///
     /// # Errors
     /// `ENXIO` or `EIO` when the interface is gone.
@@ -137,7 +137,7 @@ impl Reader {
         Ok(packets)
     }
 
-    /// Reads one buffer, 0 bytes when no packet is there.
+    /// Reads one buffer, 0 bytes when no packet has arrived.
     fn fill(&mut self) -> io::Result<usize> {
         loop {
             // bpf refuses a read of any other length than its buffer's.

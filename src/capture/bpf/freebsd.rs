@@ -26,7 +26,7 @@ constants! {
 }
 
 structs! {
-    /// What stands before a packet.
+    /// The header of a packet.
     BpfHdr = "bpf_hdr", 32 {
         0 bh_tstamp: [u64; 2],
         16 bh_caplen: u32,
@@ -78,7 +78,7 @@ requests! { b'B';
     IN 123 BIOCSETWF(BpfProgram, program_pointer!()) = 0x8010_427b,
 }
 
-/// bpf of FreeBSD. It counts what goes to loopback as coming in.
+/// bpf of FreeBSD. Packets on loopback count as incoming.
 pub static ABI: abi::Abi = bpf! {
     address_alignment: 8,
     devices: Devices::Cloning("/dev/bpf"),

@@ -1,4 +1,4 @@
-//! bpf of FreeBSD on i386: the time before a packet is narrower too.
+//! bpf of FreeBSD on i386: the time in a packet's header is narrower too.
 #![forbid(unsafe_code)]
 
 use super::abi::{self, Devices, bpf};
@@ -12,7 +12,7 @@ use crate::core::link::Link;
 use crate::ioctl::layout::{field, structs};
 
 structs! {
-    /// What stands before a packet.
+    /// The header of a packet.
     BpfHdr = "bpf_hdr", 20 {
         0 bh_tstamp: [u32; 2],
         8 bh_caplen: u32,

@@ -1,5 +1,5 @@
 //! bpf of macOS: `<net/bpf.h>`. It has neither a lock nor a filter for packets
-//! to be sent.
+//! that are sent.
 #![forbid(unsafe_code)]
 
 use super::abi::{self, Devices, bpf, program_pointer};
@@ -28,7 +28,7 @@ constants! {
 const SEE_SENT: [u32; 2] = [0, 1];
 
 structs! {
-    /// What stands before a packet.
+    /// The header of a packet.
     BpfHdr = "bpf_hdr", 20 {
         0 bh_tstamp: [u32; 2],
         8 bh_caplen: u32,

@@ -1,8 +1,8 @@
 //! Capture by bpf(4), on FreeBSD, OpenBSD and macOS.
 //!
-//! As with pf, what a system looks like is data, compiled and checked on
-//! every host: [`attach`] makes a descriptor ready, [`records`] reads what it
-//! delivers, and neither knows a system.
+//! Each system is described by data, which compiles and is checked on every host.
+//! [`attach`] prepares a descriptor of any system, [`records`] reads what it
+//! delivers.
 #![forbid(unsafe_code)]
 
 pub mod abi;

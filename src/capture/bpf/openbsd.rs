@@ -24,11 +24,11 @@ constants! {
     RTF_BLACKHOLE: u32 = 0x1000,
 }
 
-/// Drops packets of neither direction; bits of others are for those to drop.
+/// Drops packets of neither direction: the argument has the directions to drop.
 const DROP_NONE: u32 = 0;
 
 structs! {
-    /// What stands before a packet.
+    /// The header of a packet.
     BpfHdr = "bpf_hdr", 28 {
         0 bh_tstamp: [u32; 2],
         8 bh_caplen: u32,

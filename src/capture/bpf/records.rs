@@ -16,7 +16,7 @@ pub struct Captured<'a> {
 /// The packets in `buffer`, which must be what one read returned.
 ///
 /// Ends at the first record whose lengths contradict the buffer or each
-/// other: where the next one starts, nobody knows then.
+/// other, since the start of the next one is unknown then.
 #[derive(Debug, Clone)]
 pub struct Records<'a> {
     layout: Record,
@@ -24,13 +24,13 @@ pub struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    /// All of them.
+    /// Reads the records in `buffer`.
     #[must_use]
     pub const fn new(layout: Record, buffer: &'a [u8]) -> Self {
         Self { layout, rest: buffer }
     }
 
-    /// The record at the start of `rest`, and how many bytes it takes up.
+    /// Returns the packet at the start of `rest`, and the length of its record.
     fn read(&self, rest: &'a [u8]) -> Option<(Captured<'a>, usize)> {
         let layout = &self.layout;
         if rest.len() < layout.least() {

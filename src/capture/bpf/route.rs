@@ -1,24 +1,15 @@
-//! Asks which interface the default route leads to: a message of route(4),
-//! and its answer.
+//! The message of route(4) that asks for a default route, and its answer.
 #![forbid(unsafe_code)]
 
 use super::abi::Abi;
+use crate::core::address::Family;
 
-/// Which of the two default routes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
-    /// That of IPv4.
-    V4,
-    /// That of IPv6.
-    V6,
-}
-
-/// What an answer is known by.
+/// What an answer repeats of its question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asker {
     /// The process that asks.
     pub process: u32,
-    /// Its number for the question.
+    /// The number of the question.
     pub sequence: u32,
 }
 
@@ -56,9 +47,9 @@ pub fn is_question(abi: &Abi, message: &[u8]) -> bool {
     kind.get(message) == u64::from(get)
 }
 
-/// The interface's index out of a message, if it answers the question: the
-/// kernel sends everybody's answers to everybody. `Some(None)` when there is
-/// no such route, or when it rejects what it matches.
+/// Returns the interface's index from a message that answers the question, `None`
+/// from any other: the kernel sends all answers to all sockets. `Some(None)` when
+/// there is no such route, or when it rejects what it matches.
 #[must_use]
 pub fn answer(abi: &Abi, message: &[u8], asker: Asker) -> Option<Option<u32>> {
     let route = &abi.route;

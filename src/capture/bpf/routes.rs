@@ -13,7 +13,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socket};
 
 use super::native::ABI;
-use super::route::{self, Asker, Family};
+use super::route::{self, Asker};
+use crate::core::address::Family;
 
 /// How long to wait for an answer.
 const PATIENCE: Duration = Duration::from_millis(500);

@@ -25,9 +25,8 @@ const FRAME: usize = 65536 + 64;
 /// Bytes that may wait to be read: some thousand small frames in one burst.
 const BUFFER: usize = 4 << 20;
 
-/// A socket that delivers the frames of one interface that the filter lets
-/// pass, and only those that came in. Whoever has a copy of its descriptor can
-/// read them.
+/// A socket that delivers the incoming frames of one interface that the filter
+/// accepts. A process with a copy of its descriptor can read them.
 pub struct Attachment {
     link: Link,
     fd: OwnedFd,
@@ -35,7 +34,7 @@ pub struct Attachment {
 }
 
 impl Attachment {
-    /// Opens a socket, filters it for good, and only then binds it.
+    /// Opens a socket, sets and locks its filter, and only then binds it.
     ///
     /// # Errors
     /// When the interface has an unknown link type, when the filter gets too
@@ -52,7 +51,7 @@ impl Attachment {
             .iter()
             .map(|i| libc::sock_filter { code: i.code, jt: i.jt, jf: i.jf, k: i.k })
             .collect();
-        // Root's right; without it the system's default has to do.
+        // Needs root. Otherwise the system's default stays.
         let _ = setsockopt(&fd, RcvBufForce, &BUFFER);
         packet_socket::attach_filter(fd.as_fd(), &program)?;
         packet_socket::lock_filter(fd.as_fd())?;
@@ -60,27 +59,28 @@ impl Attachment {
         Ok(Self { link, fd, dropped: 0 })
     }
 
-    /// What its frames begin with.
+    /// Returns the link type of its frames.
     #[must_use]
     pub const fn link(&self) -> Link {
         self.link
     }
 
-    /// The size of the kernel's buffer, where reading takes it; 0 here.
+    /// Returns 0: readers do not need the size of the kernel's buffer.
     #[must_use]
     pub const fn buffer(&self) -> u32 {
         0
     }
 
-    /// The descriptor, to hand a copy of it to who reads.
+    /// Returns the descriptor, to send a copy of it to the process that reads.
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 
-    /// Frames dropped since the start because nobody read them in time.
+    /// Returns how many frames were dropped since the start because they were not
+    /// read in time.
     pub fn dropped(&mut self) -> u64 {
-        // The kernel counts from one question to the next.
+        // The kernel's counter starts again at each call.
         let more = packet_socket::dropped(self.fd.as_fd()).unwrap_or(0);
         self.dropped = self.dropped.saturating_add(more.into());
         self.dropped
@@ -94,22 +94,22 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Takes over a copy of an attachment's descriptor.
+    /// Reads from a copy of an attachment's descriptor.
     #[must_use]
     pub fn adopt(fd: OwnedFd, _buffer: u32) -> Self {
         Self { fd, buffer: vec![0; FRAME] }
     }
 
-    /// The descriptor, to wait on.
+    /// Returns the descriptor, to wait on.
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 
-    /// Reads up to `budget` frames that are there, and says how many.
+    /// Reads up to `budget` frames that have arrived. Returns how many.
     ///
     /// # Errors
-    /// `ENETDOWN` when the interface went down or away; others are not
+    /// `ENETDOWN` when the interface is down or gone; others are not
     /// expected.
     pub fn read(&mut self, budget: usize, mut each: impl FnMut(&[u8])) -> io::Result<usize> {
         let mut frames = 0;
@@ -128,7 +128,7 @@ impl Reader {
     }
 }
 
-/// The link type of an interface, by its hardware type. Any socket can ask.
+/// Returns the link type of an interface, by its hardware type.
 fn link(socket: BorrowedFd<'_>, name: &str) -> io::Result<Link> {
     let hardware = packet_socket::hardware(socket, name)?;
     by_hardware(hardware).ok_or_else(|| {
@@ -137,7 +137,7 @@ fn link(socket: BorrowedFd<'_>, name: &str) -> io::Result<Link> {
     })
 }
 
-/// Mobile modems (linux/if_arp.h).
+/// The hardware type of mobile modems (linux/if_arp.h).
 const ARPHRD_RAWIP: u16 = 519;
 
 const fn by_hardware(hardware: u16) -> Option<Link> {

@@ -1,4 +1,4 @@
-//! The user that the engine runs as.
+//! The users that the engine and the runner become.
 
 use nix::unistd::{Gid, Uid, User};
 
@@ -8,14 +8,14 @@ use crate::sys::SYSTEM;
 /// An ordinary user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Account {
-    /// Not root's.
+    /// Not that of root.
     pub uid: Uid,
-    /// The user's own group, the only one that is kept; not root's.
+    /// The user's own group, the only one that remains; not that of root.
     pub gid: Gid,
 }
 
 impl Account {
-    /// Looks `name` up among the system's users (getpwnam(3)).
+    /// Looks up the user `name` (getpwnam(3)).
     ///
     /// # Errors
     /// When there is no such user, or when it or its group is root's.

@@ -1,11 +1,9 @@
-//! Takes from each process what it does not need, for good.
+//! Gives up, for good, what a process does not need.
 //!
-//! The engine keeps its channel, descriptor 0, the capture descriptors that
-//! come through it, memory and time. Whatever fails here is fatal: the caller
-//! ends.
-//!
-//! The runner keeps what a user has who owns nothing: it starts programs that
-//! we do not know, and is as strong as they are.
+//! The engine keeps its channel, descriptor 0, the capture descriptors that it
+//! receives there, memory and time. The runner keeps the rights of a user that owns
+//! nothing, because it starts programs that we do not know. Every failure is fatal:
+//! the caller ends.
 //!
 //! | | the engine | the runner | keeper, parent |
 //! |---|---|---|---|
@@ -35,11 +33,11 @@ use super::here::confine as system;
 use super::ours::is_ours;
 pub use account::Account;
 
-/// Descriptors that the engine may have: one per interface, and a duplicate
-/// of each while it takes them over.
+/// The most descriptors of the engine: one per interface, and a duplicate of each
+/// while it receives them.
 const DESCRIPTORS: rlim_t = 256;
 
-/// Why a process is not confined. Names the step.
+/// Why a process could not be confined. Names the step.
 #[derive(Debug)]
 pub struct Error(String);
 
@@ -48,12 +46,12 @@ impl Error {
         Self(format!("cannot {step}: {}", error.into()))
     }
 
-    /// What is wrong without the system having said so.
+    /// An error that the system did not report.
     pub fn because(text: impl Display) -> Self {
         Self(text.to_string())
     }
 
-    /// Names the step that fails, if it does.
+    /// For `map_err`: names the step that failed.
     pub(super) fn at<E: Into<io::Error>>(step: impl Display) -> impl FnOnce(E) -> Self {
         move |error| Self::new(step, error)
     }
@@ -67,17 +65,17 @@ impl Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Where the engine lives.
+/// The root directory and the user of the engine.
 #[derive(Debug)]
 pub struct Cell<'a> {
-    /// Its root directory: empty, and nobody's to write in but root's.
+    /// Its root directory: empty, and writable by root only.
     pub directory: &'a Path,
-    /// Whom it becomes. None is for trying out, with tables in memory: the
-    /// user stays, and without root's rights the root directory does, too.
+    /// The user that it becomes. None is for trials with tables in memory: then the
+    /// user stays, and the root directory too if it is not root.
     pub account: Option<&'a Account>,
 }
 
-/// What keeper still opens after its start.
+/// What the keeper opens after its start.
 #[derive(Debug)]
 pub struct KeeperPaths<'a> {
     /// The directory of the configuration, read at reload.
@@ -90,7 +88,7 @@ pub struct KeeperPaths<'a> {
     pub run: &'a Path,
 }
 
-/// What parent still opens after its start.
+/// What the parent opens after its start.
 #[derive(Debug)]
 pub struct ParentPaths<'a> {
     /// The directory of the configuration, read at reload.
@@ -99,19 +97,18 @@ pub struct ParentPaths<'a> {
     pub secrets: &'a Path,
     /// The directory of leases and locks.
     pub run: &'a Path,
-    /// The file that tells rc.d whom to signal, removed at the end.
+    /// The file with the process id, removed at the end.
     pub pidfile: Option<&'a Path>,
-    /// The program that it starts again when a child dies.
+    /// The program, which it starts again when a child dies.
     pub program: &'a Path,
 }
 
-/// Confines the engine. Descriptor 0 is its channel; capture descriptors may
-/// be there already or come later, all others should be closed. No thread may
-/// run, and no other file is opened from here on.
+/// Confines the engine. Descriptor 0 is its channel. Capture descriptors may be open
+/// already or arrive later; all others should be closed. There must be one thread
+/// only, and no file can be opened afterwards.
 ///
 /// # Errors
-/// The first step that fails; the process is then confined in part, and must
-/// end.
+/// The first step that fails. The process is then confined in part, and must end.
 pub fn engine(cell: &Cell<'_>) -> Result<(), Error> {
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
         .map_err(Error::at("unblock signals"))?;
@@ -127,12 +124,12 @@ pub fn engine(cell: &Cell<'_>) -> Result<(), Error> {
         system::become_user(account)?;
         way_back::is_closed(account)?;
     }
-    // Linux lets a process that changed its user be traced and dumped anew.
+    // On Linux, a process that changed its user can be traced and dumped again.
     forbid_core_files().map_err(Error::at("forbid core files"))?;
     system::sandbox()
 }
 
-/// No core, no file that grows, no new process, few descriptors.
+/// Forbids core files, files that grow and new processes, and limits descriptors.
 fn limit() -> Result<(), Error> {
     forbid_core_files().map_err(Error::at("forbid core files"))?;
     system::forbid_processes().map_err(Error::at("forbid processes"))?;
@@ -156,7 +153,7 @@ fn enter(directory: &Path) -> Result<(), Error> {
     })?;
     chroot(directory).map_err(Error::at(format_args!("change the root to {shown}")))?;
     std::env::set_current_dir("/").map_err(Error::at(format_args!("enter {shown}")))?;
-    // Every system has one where the root directory is the real one.
+    // Every system has this file in its real root directory.
     for path in ["/etc/passwd", "../etc/passwd", "../../../../etc/passwd"] {
         match fs::symlink_metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -166,7 +163,7 @@ fn enter(directory: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether nothing is in `directory`, and only root can put something there.
+/// Checks that `directory` is empty, and that only root can create files in it.
 fn is_bare(directory: &Path) -> io::Result<()> {
     let metadata = fs::symlink_metadata(directory)?;
     if !metadata.is_dir() {
@@ -183,9 +180,9 @@ fn is_bare(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Confines the runner: from here on it is `account`, with no way back. None
-/// is for trying out without root's rights. What it starts inherits this, and
-/// no descriptor. No thread may run.
+/// Confines the runner: it becomes `account` for good. None is for trials without
+/// root. The programs that it starts inherit this, and no descriptor. There must be
+/// one thread only.
 ///
 /// # Errors
 /// The first step that fails; the process must end.
@@ -202,13 +199,13 @@ pub fn runner(account: Option<&Account>) -> Result<(), Error> {
     }
     umask(Mode::from_bits_truncate(0o022));
     std::env::set_current_dir("/").map_err(Error::at("enter /"))?;
-    // Linux lets a process that changed its user be traced by that user.
+    // On Linux, that user could trace a process that changed its user.
     forbid_core_files().map_err(Error::at("forbid core files"))?;
     system::runner()
 }
 
-/// Confines keeper: root, for the packet filter asks for no less. No thread
-/// may run.
+/// Confines the keeper. It stays root, as the packet filter requires. There must be
+/// one thread only.
 ///
 /// # Errors
 /// The first step that fails; the process must end.
@@ -217,8 +214,8 @@ pub fn keeper(paths: &KeeperPaths<'_>) -> Result<(), Error> {
     system::keeper(paths)
 }
 
-/// Confines parent: root, for it shuts what a dead keeper left open. No thread
-/// may run.
+/// Confines the parent. It stays root, to remove what a dead keeper left. There must
+/// be one thread only.
 ///
 /// # Errors
 /// The first step that fails; the process must end.
@@ -227,9 +224,9 @@ pub fn parent(paths: &ParentPaths<'_>) -> Result<(), Error> {
     system::parent(paths)
 }
 
-/// Takes from a capture descriptor what reading it does not need. Where rights
-/// belong to descriptors (FreeBSD), they cannot be given back, not to
-/// duplicates made of it either: whoever needs more keeps an earlier one.
+/// Removes the rights of a capture descriptor that reading does not need. On FreeBSD
+/// the rights belong to the descriptor and cannot be given back, not even to its
+/// duplicates: keep an earlier one to have more.
 ///
 /// # Errors
 /// The kernel's refusal.
@@ -237,19 +234,19 @@ pub fn limit_capture(descriptor: BorrowedFd<'_>) -> io::Result<()> {
     system::limit_capture(descriptor)
 }
 
-/// A directory for the engine to live in: the system's own, or one made below
-/// `run`. That it is empty is checked by [`engine`], too.
+/// Returns an empty directory, to be the root directory of the engine: that of the
+/// system, or one that is created below `run`. [`engine`] checks it again.
 ///
 /// # Errors
-/// When it cannot be made, or when others can write there.
+/// When it cannot be created, or others can write there.
 pub fn empty_directory(run: &Path) -> io::Result<PathBuf> {
     let directory = system::empty_directory(run)?;
     is_bare(&directory)?;
     Ok(directory)
 }
 
-/// Keeps keys out of the swap space, as far as that is cheap; to be called as
-/// root. Whether it worked is not told: it is no promise.
+/// Keeps keys out of the swap space where the system can do that easily. Call it as
+/// root. A failure is ignored.
 pub fn lock_memory() {
     system::lock_memory();
 }

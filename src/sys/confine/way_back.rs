@@ -1,14 +1,14 @@
-//! Proof that what was given up is gone.
+//! Checks that root's rights are gone.
 
 use nix::unistd::{Gid, Uid, setegid, seteuid, setgid, setuid};
 
 use super::{Account, Error};
 use crate::sys::here::confine as system;
 
-/// Tries every way back to root, and looks whether any of it is left.
+/// Tries every way to become root again, and checks the ids that remain.
 ///
 /// # Errors
-/// When there is a way.
+/// When a way is open, or another user or group remains.
 pub fn is_closed(account: &Account) -> Result<(), Error> {
     let (root, wheel) = (Uid::from_raw(0), Gid::from_raw(0));
     for (way, refused) in [

@@ -7,15 +7,15 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::libc;
 
-/// A descriptor's rights, `CAP_` constants of rights(4); the list that its
-/// ioctls are limited to, where `CAP_IOCTL` is one of the rights.
+/// The rights of a descriptor (`CAP_` constants of rights(4)), and the ioctls that
+/// it is limited to if it has `CAP_IOCTL`.
 pub type Rights<'a> = (&'a [u64], Option<&'a [c_ulong]>);
 
 fn check(result: c_int) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Gives up all that needs a name: paths, addresses, process ids.
+/// Enters capability mode, without paths, addresses and process ids.
 ///
 /// # Errors
 /// `ENOSYS` when the kernel was built without it.
@@ -24,10 +24,10 @@ pub fn enter_capability_mode() -> io::Result<()> {
     check(unsafe { libc::cap_enter() })
 }
 
-/// Takes all other rights from a descriptor, for good.
+/// Removes all other rights from a descriptor, for good.
 ///
 /// # Errors
-/// `ENOTCAPABLE` when it has not all of these itself.
+/// `ENOTCAPABLE` when it does not have all of these.
 pub fn limit(descriptor: BorrowedFd<'_>, (rights, ioctls): Rights<'_>) -> io::Result<()> {
     let mut set = MaybeUninit::<libc::cap_rights_t>::uninit();
     // SAFETY: it writes to all of `set`; a zero ends the list of rights.

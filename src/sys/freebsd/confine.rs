@@ -1,6 +1,6 @@
-//! FreeBSD: capsicum(4). The root processes cannot enter capability mode: they
-//! open devices by name when interfaces come, and files at reload. There is no
-//! other way here to give up part of root's rights.
+//! FreeBSD: capsicum(4). Root's processes cannot enter capability mode: they open
+//! devices by name when interfaces appear, and files at a reload. FreeBSD has no
+//! other way to give up a part of root's rights.
 
 use std::ffi::c_ulong;
 use std::io;
@@ -17,16 +17,16 @@ pub use crate::sys::shared::confine::{
 };
 pub use crate::sys::shared::ids::{become_user, forbid_processes, is_only};
 
-/// Reading a bpf(4) device starts with the length of its buffer; its own
-/// counters are the only other thing a reader asks for (net/bpf.h).
+/// Ioctls on a capture descriptor (net/bpf.h): the length of its buffer, and its
+/// counters.
 const CAPTURE_IOCTLS: &[c_ulong] = &[BIOCGBLEN, BIOCGSTATS];
 const BIOCGBLEN: c_ulong = 0x4004_4266;
 const BIOCGSTATS: c_ulong = 0x4008_426f;
 
-/// Nothing to do: capability mode needs no files.
+/// Does nothing: capability mode needs no files.
 pub fn prepare() {}
 
-/// Standard output and error keep no right at all.
+/// Enters capability mode. Standard output and error keep no rights.
 pub fn sandbox() -> Result<(), Error> {
     let channel = [libc::CAP_READ, libc::CAP_WRITE, libc::CAP_EVENT];
     limit(io::stdin().as_fd(), (&channel, None)).map_err(Error::at("limit the channel"))?;
@@ -40,8 +40,8 @@ pub fn limit_capture(descriptor: BorrowedFd<'_>) -> io::Result<()> {
     limit(descriptor, (&rights, Some(CAPTURE_IOCTLS)))
 }
 
-/// Swap space is not encrypted unless it is set up so. The limit goes first:
-/// with it, memory would run out for a user who is not root.
+/// Locks memory, because swap space may not be encrypted. The limit is raised first,
+/// or an allocation could fail after root is given up.
 pub fn lock_memory() {
     if setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY).is_ok() {
         let _ = mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE);

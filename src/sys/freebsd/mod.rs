@@ -9,7 +9,7 @@ pub(super) mod native;
 
 use super::System;
 
-/// Its words and paths.
+/// The words and paths of the system.
 pub static SYSTEM: System = System {
     name: "FreeBSD",
     config: "/usr/local/etc/knockd.ron",

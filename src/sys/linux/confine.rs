@@ -1,6 +1,6 @@
-//! Linux: seccomp(2). The root processes keep root's rights, less those of
-//! set-uid programs: without capabilities they would still own all of root's
-//! files, and gain little.
+//! Linux: seccomp(2). Root's processes keep their capabilities, because without them
+//! they would still own all of root's files. They cannot gain rights by set-uid
+//! programs.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -16,7 +16,7 @@ use crate::sys::confine::{Error, KeeperPaths, ParentPaths};
 pub use crate::sys::shared::confine::{limit_capture, restore_memory_limit};
 pub use crate::sys::shared::ids::{become_user, forbid_processes, is_only};
 
-/// Nothing to do: the filter is compiled in memory.
+/// Does nothing: the filter is compiled in memory.
 pub fn prepare() {}
 
 pub fn sandbox() -> Result<(), Error> {
@@ -41,7 +41,7 @@ pub fn empty_directory(run: &Path) -> io::Result<PathBuf> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
-    // A umask may have taken bits; a link is not followed further than this.
+    // A umask may have cleared bits. A symbolic link is not followed.
     if fs::symlink_metadata(&directory)?.is_dir() {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(&directory, mode)?;
@@ -49,8 +49,8 @@ pub fn empty_directory(run: &Path) -> io::Result<PathBuf> {
     Ok(directory)
 }
 
-/// Pages are locked once they are touched, so that nothing grows. The limit
-/// goes first: with it, memory would run out for a user who is not root.
+/// Locks pages once they are touched, so that memory does not grow. The limit is
+/// raised first, or an allocation could fail after root is given up.
 pub fn lock_memory() {
     if setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY).is_ok() {
         let on_fault = MlockAllFlags::from_bits_retain(nix::libc::MCL_ONFAULT);

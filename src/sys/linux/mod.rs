@@ -1,4 +1,4 @@
-//! Linux: the platform of development and tests.
+//! Linux, for development and tests.
 
 #[cfg(target_os = "linux")]
 pub(super) mod confine;
@@ -23,7 +23,7 @@ use no_seccomp as seccomp;
 
 use super::System;
 
-/// Its words and paths.
+/// The words and paths of the system.
 pub static SYSTEM: System = System {
     name: "Linux",
     config: "/etc/knockd.ron",

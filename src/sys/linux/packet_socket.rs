@@ -39,7 +39,7 @@ pub fn attach_filter(socket: BorrowedFd<'_>, program: &[libc::sock_filter]) -> i
     set(socket, libc::SO_ATTACH_FILTER, &program)
 }
 
-/// Makes the filter final: nobody can change or remove it, not even root
+/// Locks the filter: even root can neither change nor remove it
 /// (`SO_LOCK_FILTER`).
 ///
 /// # Errors
@@ -48,8 +48,7 @@ pub fn lock_filter(socket: BorrowedFd<'_>) -> io::Result<()> {
     set::<c_int>(socket, libc::SO_LOCK_FILTER, &1)
 }
 
-/// Has the socket receive every packet of one interface from now on
-/// (packet(7)).
+/// Makes the socket receive every packet of one interface (packet(7)).
 ///
 /// # Errors
 /// `ENODEV` when there is no such interface, `ENETDOWN` when it is down.
@@ -70,14 +69,14 @@ pub fn bind(socket: BorrowedFd<'_>, index: u32) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// The hardware type of an interface of the socket's network namespace,
-/// an `ARPHRD_` constant (`SIOCGIFHWADDR`, netdevice(7)).
+/// Returns the hardware type of an interface in the socket's network namespace, an
+/// `ARPHRD_` constant (`SIOCGIFHWADDR` of netdevice(7)).
 ///
 /// # Errors
 /// `ENODEV` when there is no interface of this name.
 pub fn hardware(socket: BorrowedFd<'_>, name: &str) -> io::Result<u16> {
     let mut ifr_name = [0; libc::IFNAMSIZ];
-    // The last byte stays the string's end.
+    // The last byte stays zero, to end the string.
     if name.len() >= ifr_name.len() {
         return Err(io::Error::from_raw_os_error(libc::ENODEV));
     }
@@ -99,11 +98,11 @@ pub fn hardware(socket: BorrowedFd<'_>, name: &str) -> io::Result<u16> {
     Ok(address.sa_family)
 }
 
-/// How many frames found the socket's queue full since the last call
-/// (`PACKET_STATISTICS`).
+/// Returns how many frames were dropped because the socket's queue was full, since
+/// the last call (`PACKET_STATISTICS`).
 ///
 /// # Errors
-/// When it is no packet socket.
+/// When it is not a packet socket.
 pub fn dropped(socket: BorrowedFd<'_>) -> io::Result<u32> {
     let mut statistics = Statistics::default();
     let mut length = libc::socklen_t::try_from(size_of::<Statistics>()).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! `SO_PEERCRED` (unix(7)): who connected, as it was then.
+//! `SO_PEERCRED` (unix(7)): the user and group at the time of the connection.
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::{Gid, Uid};
 
-/// User and group of the process at the other end.
+/// Returns user and group of the process at the other end.
 ///
 /// # Errors
 /// The system's.

@@ -13,7 +13,7 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 use crate::core::time::Monotonic;
 use crate::sys::wait::{Ready, Wish};
 
-/// The one place where the daemon sleeps.
+/// Waits for descriptors and deadlines. The daemon sleeps nowhere else.
 #[derive(Debug)]
 pub struct Waiter {
     timer: TimerFd,
@@ -21,14 +21,14 @@ pub struct Waiter {
 }
 
 impl Waiter {
-    /// A waiter of its own timer.
+    /// Creates a waiter with a timer of its own.
     pub fn new() -> io::Result<Self> {
         let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
         Ok(Self { timer: TimerFd::new(ClockId::CLOCK_BOOTTIME, flags)?, set_to: None })
     }
 
-    /// Sleeps until one of `wishes` comes true or `deadline` has come. Returns
-    /// those that did, in their order.
+    /// Sleeps until one of `wishes` is ready or `deadline` has passed. Returns those
+    /// that are ready, in their order.
     pub fn wait<W: Copy>(
         &mut self,
         wishes: &[Wish<'_, W>],
@@ -50,7 +50,7 @@ impl Waiter {
         Ok(ready.filter(|ready| ready.read || ready.write).collect())
     }
 
-    /// An expired timer stays readable until it is set anew.
+    /// An expired timer stays readable until it is set again.
     fn set(&mut self, deadline: Option<Monotonic>) -> io::Result<()> {
         if deadline == self.set_to {
             return Ok(());
@@ -58,7 +58,7 @@ impl Waiter {
         match deadline {
             None => self.timer.unset()?,
             Some(moment) => {
-                // Zero would switch the timer off.
+                // Zero would disarm the timer.
                 let span = Duration::from_nanos(moment.as_nanos().max(1));
                 let at = Expiration::OneShot(TimeSpec::from_duration(span));
                 self.timer.set(at, TimerSetTimeFlags::TFD_TIMER_ABSTIME)?;

@@ -1,9 +1,8 @@
-//! The system calls that the engine is left with on Linux.
+//! The system calls that the engine may make on Linux.
 //!
-//! Everything else answers ENOSYS. Killing instead would stop an intruder one
-//! call earlier, and the daemon for good on the day a C library makes a call
-//! that is not listed here; told that there is no such call, a library falls
-//! back to an older one. Nothing is gained by trying: no attempt has an effect.
+//! All others return ENOSYS and have no effect. Killing the engine would stop an
+//! intruder one call earlier, but also the daemon when a C library makes a call
+//! that is not listed here. After ENOSYS a library falls back to an older call.
 
 use std::collections::BTreeMap;
 use std::ffi::{c_int, c_long};
@@ -15,11 +14,11 @@ use seccompiler::{
     SeccompFilter, SeccompRule, TargetArch, apply_filter_all_threads,
 };
 
-/// What each call may be made with: the conditions of one entry, all of them;
-/// without entries, anything.
+/// For each call, the conditions on its arguments: all those of one entry must hold.
+/// Without entries, any arguments are allowed.
 type Calls = BTreeMap<c_long, Vec<SeccompRule>>;
 
-/// Calls with any arguments: memory, time, signals, and reading what is open.
+/// Calls with any arguments: memory, time, signals, and reading open descriptors.
 const FREE: &[c_long] = &[
     libc::SYS_brk,
     libc::SYS_clock_getres,
@@ -52,7 +51,7 @@ const FREE: &[c_long] = &[
     libc::SYS_time,
 ];
 
-/// Calls that take the channel for their first argument, and nothing else.
+/// Calls whose first argument must be the channel.
 const ON_CHANNEL: &[c_long] = &[
     libc::SYS_recvmsg,
     libc::SYS_sendmsg,
@@ -61,13 +60,13 @@ const ON_CHANNEL: &[c_long] = &[
     libc::SYS_writev,
 ];
 
-/// Whether the argument at `place` is `value`. The kernel looks at 32 bits of
-/// a descriptor or a flag, and so must we.
+/// Compares the argument at `place` with `value`: 32 bits, as many as the kernel
+/// reads of a descriptor or a flag.
 fn is(place: u8, value: c_int) -> Result<SeccompCondition, BackendError> {
     compare(place, SeccompCmpOp::Eq, value)
 }
 
-/// Whether those bits of the argument that `mask` has are `value`.
+/// Compares the bits of `mask` in the argument at `place` with `value`.
 fn masked(place: u8, mask: c_int, value: c_int) -> Result<SeccompCondition, BackendError> {
     compare(place, SeccompCmpOp::MaskedEq(word(mask)), value)
 }
@@ -84,7 +83,7 @@ fn compare(
     SeccompCondition::new(place, SeccompCmpArgLen::Dword, operator, word(value))
 }
 
-/// All that is allowed to the process `own`.
+/// Returns all calls that are allowed to the process `own`.
 fn allowed(own: c_int) -> Result<Calls, BackendError> {
     let mut calls: Calls = FREE.iter().map(|call| (*call, Vec::new())).collect();
     let mut allow = |call, conditions: Vec<SeccompCondition>| {
@@ -93,10 +92,10 @@ fn allowed(own: c_int) -> Result<Calls, BackendError> {
     for call in ON_CHANNEL {
         allow(*call, vec![is(0, libc::STDIN_FILENO)?])?;
     }
-    // Were the channel's number free, a capture descriptor could take it, and
-    // send.
+    // If the channel's number were free, a capture descriptor could get it, and
+    // could then send.
     allow(libc::SYS_close, vec![compare(0, SeccompCmpOp::Ne, libc::STDIN_FILENO)?])?;
-    // A library may look whether a descriptor that it closes is open.
+    // A library may check whether a descriptor that it closes is open.
     allow(libc::SYS_fcntl, vec![is(1, libc::F_GETFD)?])?;
     let anonymous = masked(3, libc::MAP_ANONYMOUS, libc::MAP_ANONYMOUS)?;
     allow(libc::SYS_mmap, vec![masked(2, libc::PROT_EXEC, 0)?, anonymous])?;
@@ -106,7 +105,7 @@ fn allowed(own: c_int) -> Result<Calls, BackendError> {
     Ok(calls)
 }
 
-/// Takes all other calls from every thread of the process, for good; sets
+/// Denies all other calls to every thread of the process, for good. Sets
 /// `no_new_privs`.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! What identifies a boot.
+//! The identity of a boot.
 
 use std::ffi::CStr;
 use std::io;
@@ -7,7 +7,7 @@ use std::ptr;
 
 use nix::libc;
 
-/// Random at each boot (`kern.bootsessionuuid`).
+/// Returns bytes that are random at each boot (`kern.bootsessionuuid`).
 ///
 /// # Errors
 /// The system's.
@@ -15,7 +15,7 @@ pub fn boot(_run: &Path) -> io::Result<Vec<u8>> {
     by_name(c"kern.bootsessionuuid")
 }
 
-/// The bytes of the value called `name`, at most 64.
+/// Returns the bytes of the value called `name`, at most 64.
 ///
 /// # Errors
 /// The system's.

@@ -1,6 +1,6 @@
-//! macOS: a sandbox(7) profile that denies everything. pf asks for root at each
-//! ioctl, so keeper and parent stay root; a profile of theirs would have to
-//! name what launchd, syslogd and the directory service need of each release.
+//! macOS: a sandbox(7) profile that denies everything. pf checks for root at each
+//! ioctl, so keeper and parent stay root. A profile for them would have to name
+//! what launchd, syslogd and the directory service need in each release.
 
 use nix::unistd::{getegid, geteuid, getgid, getuid, setgid, setuid};
 
@@ -11,10 +11,10 @@ pub use crate::sys::shared::confine::{
     empty_directory, keeper, limit_capture, lock_memory, parent, restore_memory_limit, runner,
 };
 
-/// What is open already may be used; nothing else may be done.
+/// Open descriptors can be used. Everything else is denied.
 const PROFILE: &std::ffi::CStr = c"(version 1) (deny default)";
 
-/// The library would not be found under another root directory.
+/// Loads the library, which would not be found in another root directory.
 pub fn prepare() {
     load_sandbox();
 }
@@ -23,7 +23,7 @@ pub fn sandbox() -> Result<(), Error> {
     super::sandbox::sandbox(PROFILE).map_err(Error::at("enter the sandbox"))
 }
 
-/// For root, setuid(2) and setgid(2) set the saved ids, too.
+/// Becomes the user. For root, setuid(2) and setgid(2) set the saved ids, too.
 pub fn become_user(account: &Account) -> Result<(), Error> {
     let Account { uid, gid } = *account;
     set_group(gid.as_raw()).map_err(Error::at("give up groups"))?;
@@ -31,8 +31,8 @@ pub fn become_user(account: &Account) -> Result<(), Error> {
     setuid(uid).map_err(Error::at(format_args!("become user {uid}")))
 }
 
-/// Whether the process has no other user and group than these, as far as can
-/// be asked; a saved one would have shown as a way back.
+/// Whether the process has no other user and group than these. The saved ones cannot
+/// be asked for; `way_back` tries to become them.
 pub fn is_only(account: &Account) -> Result<bool, Error> {
     let more = groups().map_err(Error::at("ask for groups"))?;
     Ok([getuid(), geteuid()].iter().all(|uid| *uid == account.uid)

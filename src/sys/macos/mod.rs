@@ -11,7 +11,7 @@ mod sandbox;
 
 use super::System;
 
-/// Its words and paths.
+/// The words and paths of the system.
 pub static SYSTEM: System = System {
     name: "macOS",
     config: "/usr/local/etc/knockd.ron",

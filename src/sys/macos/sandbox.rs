@@ -7,8 +7,8 @@ use std::ptr;
 use nix::libc;
 
 unsafe extern "C" {
-    /// sandbox_init(3). Deprecated in its manual, and what browsers still
-    /// confine themselves with. Flags 0: the profile is source text.
+    /// sandbox_init(3). Its manual calls it deprecated, but browsers still use it.
+    /// Flags 0: the profile is source text.
     fn sandbox_init(profile: *const c_char, flags: u64, error: *mut *mut c_char) -> c_int;
     /// sandbox_free_error(3)
     fn sandbox_free_error(error: *mut c_char);
@@ -18,18 +18,19 @@ unsafe extern "C" {
 /// sys/syslimits.h).
 const OPEN_MAX: c_int = 10240;
 
-/// Closes all from `first` on.
+/// Closes all descriptors from `first` on.
 ///
 /// # Safety
-/// Nobody else owns one of them.
+/// Nothing owns one of them.
 pub unsafe fn closefrom(first: c_int) {
     for number in first..OPEN_MAX {
-        // SAFETY: nobody else owns it, as the caller promises.
+        // SAFETY: nothing owns it, as the caller promises.
         unsafe { libc::close(number) };
     }
 }
 
-/// Sets `RLIMIT_NPROC`, setrlimit(2), to none. Does not bind root.
+/// Forbids new processes (`RLIMIT_NPROC` of setrlimit(2)). The limit does not apply
+/// to root.
 ///
 /// # Errors
 /// None are expected.
@@ -40,9 +41,9 @@ pub fn forbid_processes() -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Loads the library that knows profiles, while its file can be seen.
+/// Loads the library of the sandbox, while its file is visible.
 pub fn load_sandbox() {
-    // SAFETY: it is a library of the system's, loaded for what it does anyway.
+    // SAFETY: a library of the system may run its own code.
     let _ = unsafe { libc::dlopen(c"/usr/lib/libsandbox.1.dylib".as_ptr(), libc::RTLD_NOW) };
 }
 
@@ -52,7 +53,7 @@ pub fn load_sandbox() {
 /// What is wrong with the profile.
 pub fn sandbox(profile: &CStr) -> io::Result<()> {
     let mut error: *mut c_char = ptr::null_mut();
-    // SAFETY: `profile` ends; `error` has room for one pointer.
+    // SAFETY: `profile` ends with a zero byte; `error` has room for one pointer.
     let result = unsafe { sandbox_init(profile.as_ptr(), 0, &raw mut error) };
     if result == 0 {
         return Ok(());
@@ -60,14 +61,14 @@ pub fn sandbox(profile: &CStr) -> io::Result<()> {
     if error.is_null() {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: it is not null, so it points to a string that ends.
+    // SAFETY: it is not null, so it points to a string that ends with a zero byte.
     let text = unsafe { CStr::from_ptr(error) }.to_string_lossy().into_owned();
-    // SAFETY: it is what sandbox_init gave, and nobody uses it any more.
+    // SAFETY: it is what sandbox_init returned, and it is not used any more.
     unsafe { sandbox_free_error(error) };
     Err(io::Error::other(text))
 }
 
-/// Sets the only group beside the user's own, setgroups(2).
+/// Sets the only additional group (setgroups(2)).
 ///
 /// # Errors
 /// `EPERM` without root's rights.
@@ -77,7 +78,7 @@ pub fn set_group(group: libc::gid_t) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// All groups of the process, getgroups(2).
+/// Returns all groups of the process (getgroups(2)).
 ///
 /// # Errors
 /// None are expected.

@@ -1,7 +1,7 @@
 //! OpenBSD: pledge(2) for the engine, unveil(2) for root.
 //!
-//! keeper and parent make no pledge: "pf" forbids the ioctls that add and
-//! delete single addresses, and ends who makes them (pledge(2), kern_pledge.c).
+//! keeper and parent do not pledge: "pf" does not allow the ioctls that add and
+//! delete single addresses, and kills a process that makes them (kern_pledge.c).
 
 use std::path::Path;
 
@@ -13,8 +13,8 @@ pub use crate::sys::shared::confine::{
 };
 pub use crate::sys::shared::ids::{become_user, forbid_processes, is_only};
 
-/// What root's processes open by themselves: to say something, to look up
-/// users and groups, to reach the packet filter.
+/// What root's processes open besides their own files: to log, to look up users and
+/// groups, and to reach the packet filter.
 const SYSTEM: &[(&str, &std::ffi::CStr)] = &[
     ("/dev/log", c"rw"),
     ("/dev/null", c"rw"),
@@ -23,20 +23,19 @@ const SYSTEM: &[(&str, &std::ffi::CStr)] = &[
     ("/etc/pwd.db", c"r"),
 ];
 
-/// Nothing to do: where the root directory is the engine's, only descriptors
-/// are left, which is what it promises.
+/// Does nothing: the engine needs no files.
 pub fn prepare() {}
 
 pub fn sandbox() -> Result<(), Error> {
     pledge(c"stdio recvfd").map_err(Error::at("enter the sandbox"))
 }
 
-/// What it starts begins without promises.
+/// Pledges. The programs that it starts have no promises.
 pub fn runner() -> Result<(), Error> {
     pledge(c"stdio proc exec").map_err(Error::at("enter the sandbox"))
 }
 
-fn see(paths: &[(&Path, &std::ffi::CStr)]) -> Result<(), Error> {
+fn unveil_all(paths: &[(&Path, &std::ffi::CStr)]) -> Result<(), Error> {
     let system = SYSTEM.iter().map(|(path, permissions)| (Path::new(path), *permissions));
     for (path, permissions) in system.chain(paths.iter().copied()) {
         let step = format_args!("limit files to {}", path.display()).to_string();
@@ -46,9 +45,9 @@ fn see(paths: &[(&Path, &std::ffi::CStr)]) -> Result<(), Error> {
 }
 
 pub fn keeper(paths: &KeeperPaths<'_>) -> Result<(), Error> {
-    see(&[
+    unveil_all(&[
         (paths.config, c"r"),
-        // Lines of lists are struck out there.
+        // Used lines of lists are marked there.
         (paths.secrets, c"rw"),
         (paths.state, c"rwc"),
         (paths.run, c"rwc"),
@@ -58,8 +57,8 @@ pub fn keeper(paths: &KeeperPaths<'_>) -> Result<(), Error> {
     ])
 }
 
-/// What it execs begins with all paths in sight again (execve(2) forgets what
-/// was unveiled), and confines itself.
+/// Limits files. The children that it starts see all paths again, because execve(2)
+/// forgets what was unveiled, and confine themselves.
 pub fn parent(paths: &ParentPaths<'_>) -> Result<(), Error> {
     let mut seen = vec![
         (paths.config, c"r"),
@@ -68,5 +67,5 @@ pub fn parent(paths: &ParentPaths<'_>) -> Result<(), Error> {
         (paths.program, c"rx"),
     ];
     seen.extend(paths.pidfile.map(|path| (path, c"rwc")));
-    see(&seen)
+    unveil_all(&seen)
 }

@@ -9,7 +9,7 @@ mod pledge;
 
 use super::System;
 
-/// Its words and paths.
+/// The words and paths of the system.
 pub static SYSTEM: System = System {
     name: "OpenBSD",
     config: "/etc/knockd.ron",

@@ -1,4 +1,4 @@
-//! What OpenBSD does its own way.
+//! What OpenBSD does in its own way.
 
 use std::env;
 use std::io;
@@ -14,16 +14,16 @@ pub use crate::sys::shared::peer::peer;
 use crate::sys::shared::process;
 pub use crate::sys::shared::process::{forbid_dumps, name_process};
 
-/// How descriptors are received: none outlives an exec.
+/// How descriptors are received: they are closed on exec.
 pub const RECEIVE: MsgFlags = MsgFlags::MSG_DONTWAIT.union(MsgFlags::MSG_CMSG_CLOEXEC);
 
-/// Closes every descriptor but the three standard ones. To be called before
-/// anything is opened: what is found was left open by whoever started us.
+/// Closes every descriptor but the three standard ones. Call it before anything is
+/// opened: these descriptors were inherited.
 ///
 /// # Errors
 /// None are expected.
 pub fn close_inherited() -> io::Result<()> {
-    // SAFETY: it takes a number only; nobody owns a descriptor yet.
+    // SAFETY: it takes a number only; nothing owns a descriptor yet.
     unsafe { pledge::closefrom(3) };
     Ok(())
 }

@@ -17,33 +17,31 @@ fn check(result: c_int) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Promises to make no other calls than these.
+/// Promises to make only these system calls.
 ///
 /// # Errors
 /// `EINVAL` for an unknown promise.
 pub fn pledge(promises: &CStr) -> io::Result<()> {
-    // SAFETY: the kernel reads a string that ends; null leaves what comes
-    // after an exec as it is.
+    // SAFETY: the kernel reads a string that ends with a zero byte; null leaves the
+    // promises after an exec as they are.
     check(unsafe { libc::pledge(promises.as_ptr(), ptr::null()) })
 }
 
-/// Lets `path` be seen, and all below it; once this was called, nothing else
-/// is.
+/// Makes `path` and all below it visible. After the first call, nothing else is.
 ///
 /// # Errors
-/// `ENOENT` when the directory that it is in is not there, `E2BIG` when there
-/// are too many.
+/// `ENOENT` when its directory does not exist, `E2BIG` when there are too many.
 pub fn unveil(path: &Path, permissions: &CStr) -> io::Result<()> {
     let path = CString::new(path.as_os_str().as_bytes())?;
-    // SAFETY: the kernel reads two strings that end.
+    // SAFETY: the kernel reads two strings that end with a zero byte.
     check(unsafe { libc::unveil(path.as_ptr(), permissions.as_ptr()) })
 }
 
-/// Lets no more paths be seen.
+/// Forbids further calls of [`unveil`].
 ///
 /// # Errors
 /// None are expected.
 pub fn lock_unveil() -> io::Result<()> {
-    // SAFETY: two nulls are how to say so.
+    // SAFETY: two nulls mean that, by unveil(2).
     check(unsafe { libc::unveil(ptr::null(), ptr::null()) })
 }

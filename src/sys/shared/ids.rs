@@ -1,5 +1,5 @@
-//! What all systems but macOS have: setresuid(2), which sets real, effective
-//! and saved ids, and a limit of processes with a safe wrapper.
+//! setresuid(2), which sets real, effective and saved ids, and a limit of processes
+//! with a safe wrapper. macOS has neither.
 
 use std::io;
 
@@ -8,12 +8,12 @@ use nix::unistd::{getgroups, getresgid, getresuid, setgroups, setresgid, setresu
 
 use crate::sys::confine::{Account, Error};
 
-/// Does not bind root.
+/// Forbids new processes. The limit does not apply to root.
 pub fn forbid_processes() -> io::Result<()> {
     Ok(setrlimit(Resource::RLIMIT_NPROC, 0, 0)?)
 }
 
-/// Groups first: without root's uid nobody can change them.
+/// Becomes the user. Groups come first, because only root can change them.
 pub fn become_user(account: &Account) -> Result<(), Error> {
     let Account { uid, gid } = *account;
     setgroups(&[gid]).map_err(Error::at("give up groups"))?;

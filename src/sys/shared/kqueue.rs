@@ -1,5 +1,5 @@
-//! kqueue(2), as OpenBSD, FreeBSD and macOS have it. poll(2) of macOS knows
-//! no devices, so bpf descriptors need this one.
+//! kqueue(2) of OpenBSD, FreeBSD and macOS. poll(2) of macOS does not work with
+//! devices such as bpf.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -19,32 +19,32 @@ use crate::sys::wait::{Ready, Wish};
 /// on the BSDs as far as their suspend keeps the timecounter.
 pub const SPANS: ClockId = ClockId::CLOCK_MONOTONIC;
 
-/// The longest sleep towards a deadline. The kernel's timers stand still
-/// while the machine is suspended; this is how late a deadline that passed
-/// meanwhile is noticed. Without a deadline the sleep has no end.
+/// The longest sleep before a deadline. The kernel's timers stop while the machine
+/// is suspended, so a deadline that passed meanwhile is noticed this much later.
+/// Without a deadline, the sleep has no limit.
 const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 
-/// The one place where the daemon sleeps.
+/// Waits for descriptors and deadlines. The daemon sleeps nowhere else.
 #[derive(Debug)]
 pub struct Waiter {
     queue: Kqueue,
 }
 
 impl Waiter {
-    /// A waiter with a queue of its own.
+    /// Creates a waiter with a queue of its own.
     pub fn new() -> io::Result<Self> {
         Ok(Self { queue: Kqueue::new()? })
     }
 
-    /// Sleeps until one of `wishes` comes true or `deadline` has come. Returns
-    /// those that did, in their order.
+    /// Sleeps until one of `wishes` is ready or `deadline` has passed. Returns those
+    /// that are ready, in their order.
     pub fn wait<W: Copy>(
         &mut self,
         wishes: &[Wish<'_, W>],
         deadline: Option<Monotonic>,
     ) -> io::Result<Vec<Ready<W>>> {
-        // One shot: nothing of this call is left in the queue for a
-        // descriptor that is closed and its number used again.
+        // One shot: nothing remains in the queue for a descriptor that is closed
+        // and whose number is used again.
         let flags = EvFlags::EV_ADD | EvFlags::EV_ONESHOT;
         let mut changes = Vec::with_capacity(2 * wishes.len());
         for (place, wish) in (0..).zip(wishes) {

@@ -1,4 +1,4 @@
-//! What several systems have in common.
+//! What several systems do alike.
 
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 pub mod boot;

@@ -1,11 +1,11 @@
-//! getpeereid(3): who connected, as it was then.
+//! getpeereid(3): the user and group at the time of the connection.
 
 use std::io;
 use std::os::unix::net::UnixStream;
 
 use nix::unistd::{Gid, Uid, getpeereid};
 
-/// User and group of the process at the other end.
+/// Returns user and group of the process at the other end.
 ///
 /// # Errors
 /// The system's.

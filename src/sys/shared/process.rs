@@ -1,9 +1,9 @@
-//! What the BSDs and macOS need not be asked for.
+//! What BSDs and macOS do by themselves, and the path of the program.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Nothing: the limit of core files is enough.
+/// Does nothing: the limit of core files is enough.
 ///
 /// # Errors
 /// None.
@@ -11,13 +11,13 @@ pub const fn forbid_dumps() -> io::Result<()> {
     Ok(())
 }
 
-/// Nothing: a process has the name of its program.
+/// Does nothing: a process has the name of its program.
 pub const fn name_process() {}
 
-/// The program that runs.
+/// Returns the path of the running program.
 ///
 /// # Errors
-/// When the system does not know.
+/// When the system does not know it.
 pub fn program() -> io::Result<PathBuf> {
     // Where it really is: unveil(2) and a later start go by this path.
     std::env::current_exe()?.canonicalize()

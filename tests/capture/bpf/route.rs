@@ -1,6 +1,7 @@
-//! The question for the default route, and what counts as its answer.
+//! The question for a default route, and its answer.
 
-use knockd::capture::bpf::route::{Asker, Family, answer, is_question, question};
+use knockd::capture::bpf::route::{Asker, answer, is_question, question};
+use knockd::core::address::Family;
 use proptest::prelude::*;
 
 use super::abi;

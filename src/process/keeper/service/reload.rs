@@ -56,7 +56,7 @@ impl Service {
         // Beside the old one: from here on packets come to both.
         let (capture, mut changes) = self
             .capture
-            .beside(config.interfaces.clone(), interest::of(&config.policy))
+            .reopen(config.interfaces.clone(), interest::of(&config.policy))
             .map_err(|error| one(error.to_string()))?;
 
         // Nothing can go wrong any more that would call for the old one.
