@@ -128,14 +128,18 @@ fn transport(asm: &mut Assembler, labels: &Labels) -> (Label, Label) {
 
 /// Accepts what `interest` covers. Other packets go on to the next instruction.
 fn accept(asm: &mut Assembler, interest: &Interest) {
-    let blocks: Vec<&[u16]> = match &interest.ports {
-        Ports::Any => vec![&[]],
-        Ports::Of(ports) => ports.chunks(BLOCK).collect(),
+    let blocks = match &interest.ports {
+        Ports::Of(ports) => {
+            ports.chunks(BLOCK).map(|ports| Ports::Of(ports.to_vec())).collect()
+        }
+        other => vec![other.clone()],
     };
-    for ports in blocks {
+    for ports in &blocks {
         match (&interest.packets, interest.protocol) {
             (Packets::All, _) => block(asm, ports, |_, _| ()),
-            (Packets::InitialSyn, Protocol::Tcp) => block(asm, ports, initial_syn),
+            (Packets::Flags(mask), Protocol::Tcp) => {
+                block(asm, ports, |asm, other| flags(asm, *mask, other));
+            }
             (Packets::Lengths(lengths), Protocol::Udp) => {
                 let lengths: Vec<_> = lengths
                     .iter()
@@ -154,17 +158,28 @@ fn accept(asm: &mut Assembler, interest: &Interest) {
                 });
             }
             // No packet can be both.
-            (Packets::InitialSyn, Protocol::Udp)
+            (Packets::Flags(_), Protocol::Udp)
             | (Packets::Lengths(_) | Packets::Between(..), Protocol::Tcp) => {}
         }
     }
 }
 
-/// Accepts a packet to one of `ports` (none means any) that passes `test`,
-/// which jumps to the label it is given when it does not hold.
-fn block(asm: &mut Assembler, ports: &[u16], test: impl FnOnce(&mut Assembler, Label)) {
+/// Accepts a packet to one of `ports` that passes `test`, which jumps to the
+/// label it is given when it does not hold.
+fn block(asm: &mut Assembler, ports: &Ports, test: impl FnOnce(&mut Assembler, Label)) {
     let other = asm.label();
-    one_of(asm, 2, ports, other);
+    match ports {
+        Ports::Any => {}
+        Ports::Of(ports) => one_of(asm, 2, ports, other),
+        Ports::Within { first, last, except } => {
+            asm.emit(op::LD_HALF_AT_X, 2);
+            asm.branch(op::JGE, (*first).into(), Label::NEXT, other);
+            asm.branch(op::JGE, u32::from(*last) + 1, other, Label::NEXT);
+            for port in except {
+                asm.branch(op::JEQ, (*port).into(), other, Label::NEXT);
+            }
+        }
+    }
     test(asm, other);
     asm.emit(op::RET, ACCEPT);
     asm.place(other);
@@ -184,8 +199,7 @@ fn one_of(asm: &mut Assembler, at: u32, values: &[u16], other: Label) {
     asm.place(found);
 }
 
-fn initial_syn(asm: &mut Assembler, other: Label) {
-    let FlagMask { set, clear } = FlagMask::INITIAL_SYN;
+fn flags(asm: &mut Assembler, FlagMask { set, clear }: FlagMask, other: Label) {
     asm.emit(op::LD_BYTE_AT_X, 13);
     asm.emit(op::AND, set.union(clear).0.into());
     asm.branch(op::JEQ, set.0.into(), Label::NEXT, other);

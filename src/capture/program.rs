@@ -51,7 +51,7 @@ impl fmt::Display for TooLong {
         write!(
             f,
             "the capture filter would need more than {MAX_INSTRUCTIONS} instructions, \
-             use fewer ports"
+             use fewer ports or flags"
         )
     }
 }

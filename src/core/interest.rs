@@ -3,8 +3,8 @@
 #[cfg(feature = "legacy")]
 use super::legacy::{Format, fwknop, pyknock};
 use super::policy::Policy;
-use super::sequence::{Sequence, Steps};
-use super::sighting::{FlagMask, Protocol, Segment, Sighting};
+use super::sequence::{self, Sequence, Steps};
+use super::sighting::{FlagMask, Port, Protocol, Segment, Sighting};
 
 /// Packets of one protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,15 @@ pub enum Ports {
     Any,
     /// These, in rising order, each once.
     Of(Vec<u16>),
+    /// From `first` to `last`.
+    Within {
+        /// The lowest.
+        first: u16,
+        /// The highest.
+        last: u16,
+        /// Those between that are left out.
+        except: Vec<u16>,
+    },
 }
 
 /// Which packets to these ports.
@@ -31,12 +40,17 @@ pub enum Ports {
 pub enum Packets {
     /// All.
     All,
-    /// The first segments of TCP connections.
-    InitialSyn,
+    /// TCP segments with these flags.
+    Flags(FlagMask),
     /// UDP payloads of one of these lengths, in rising order.
     Lengths(Vec<usize>),
     /// UDP payloads from the first to the second length.
     Between(usize, usize),
+}
+
+impl Packets {
+    /// The first segments of TCP connections.
+    pub const INITIAL_SYN: Self = Self::Flags(FlagMask::INITIAL_SYN);
 }
 
 impl Interest {
@@ -47,10 +61,13 @@ impl Interest {
         let port_fits = match &self.ports {
             Ports::Any => true,
             Ports::Of(ports) => ports.binary_search(&port.number).is_ok(),
+            Ports::Within { first, last, except } => {
+                (*first..=*last).contains(&port.number) && !except.contains(&port.number)
+            }
         };
         let packet_fits = match (&self.packets, sighting.segment) {
             (Packets::All, _) => true,
-            (Packets::InitialSyn, Segment::Tcp { .. }) => sighting.is_initial_syn(),
+            (Packets::Flags(mask), Segment::Tcp { flags, .. }) => mask.matches(flags),
             (Packets::Lengths(lengths), Segment::Udp { payload, .. }) => {
                 lengths.binary_search(&payload.len()).is_ok()
             }
@@ -79,7 +96,8 @@ pub fn of(policy: &Policy) -> Vec<Interest> {
             },
         }
     }));
-    interests.extend(knocks(&policy.sequences));
+    interests.extend(segments(&policy.sequences));
+    interests.extend(datagrams(policy));
     interests
 }
 
@@ -94,31 +112,57 @@ fn tokens(policy: &Policy) -> Option<Interest> {
     })
 }
 
-/// Packets that may be a knock or may end an attempt.
-fn knocks(sequences: &[Sequence]) -> impl Iterator<Item = Interest> {
-    let ports = |protocol, counts: fn(&Sequence) -> bool| {
-        let counting = sequences.iter().filter(move |sequence| counts(sequence));
-        let steps = counting.flat_map(|sequence| sequence.steps.ports());
-        let to = steps.filter(|step| step.protocol == protocol).map(|step| step.number);
-        Ports::Of(in_order(to))
+/// TCP segments that may be a knock or may end an attempt.
+fn segments(sequences: &[Sequence]) -> Vec<Interest> {
+    // Those to other ports end an attempt at a strict sequence, and a rolling one
+    // may go on at any port.
+    let mut masks = Vec::new();
+    for sequence in sequences {
+        let rolls = matches!(sequence.steps, Steps::Rolling(_));
+        let is_watched = sequence.strict && sequence.steps.ports().any(Port::is_tcp);
+        if (rolls || is_watched) && !masks.contains(&sequence.flags) {
+            masks.push(sequence.flags);
+        }
+    }
+    let to = |is_syn: bool| {
+        let rest = sequences.iter().filter(|sequence| !masks.contains(&sequence.flags));
+        let rest = rest.filter(|sequence| is_syn == (sequence.flags == FlagMask::INITIAL_SYN));
+        in_order(rest.flat_map(|it| it.steps.ports()).filter(|step| step.is_tcp()).map(number))
     };
-    let by_syn = |sequence: &Sequence| sequence.flags == FlagMask::INITIAL_SYN;
-    // An initial SYN to any other port ends an attempt at a strict sequence, and
-    // a rolling one may go on at any port.
-    let sees_all =
-        |sequence: &Sequence| sequence.strict || matches!(sequence.steps, Steps::Rolling(_));
-    let syns =
-        if sequences.iter().any(sees_all) { Ports::Any } else { ports(Protocol::Tcp, by_syn) };
-    let others = ports(Protocol::Tcp, |sequence| sequence.flags != FlagMask::INITIAL_SYN);
-    let interests = [
-        (Protocol::Tcp, syns, Packets::InitialSyn),
-        (Protocol::Tcp, others, Packets::All),
-        (Protocol::Udp, ports(Protocol::Udp, |_| true), Packets::All),
-    ];
+    let of = |ports, packets| Interest { protocol: Protocol::Tcp, ports, packets };
+    let (syns, others) = (to(true), to(false));
+    let everywhere = masks.iter().map(|mask| of(Ports::Any, Packets::Flags(*mask)));
+    let mut interests: Vec<Interest> = everywhere.collect();
+    interests.extend(any(syns).map(|ports| of(ports, Packets::INITIAL_SYN)));
+    interests.extend(any(others).map(|ports| of(ports, Packets::All)));
     interests
-        .into_iter()
-        .filter(|(_, ports, _)| *ports != Ports::Of(Vec::new()))
-        .map(|(protocol, ports, packets)| Interest { protocol, ports, packets })
+}
+
+/// Datagrams that may be a knock or may end an attempt.
+fn datagrams(policy: &Policy) -> impl Iterator<Item = Interest> {
+    let steps = |strict: bool| {
+        let sequences = policy.sequences.iter().filter(move |it| it.strict == strict);
+        sequences.flat_map(|sequence| sequence.steps.ports()).filter(|step| !step.is_tcp())
+    };
+    let watched = sequence::watched(steps(true));
+    let is_watched = |number: &u16| watched.as_ref().is_some_and(|it| it.contains(number));
+    let rest = in_order(steps(false).map(number).filter(|number| !is_watched(number)));
+    let within = watched.as_ref().map(|ports| Ports::Within {
+        first: *ports.start(),
+        last: *ports.end(),
+        except: in_order(policy.token_ports().into_iter().filter(is_watched)),
+    });
+    let all = |ports| Interest { protocol: Protocol::Udp, ports, packets: Packets::All };
+    any(rest).into_iter().chain(within).map(all)
+}
+
+const fn number(port: &Port) -> u16 {
+    port.number
+}
+
+/// These ports, if there are some.
+fn any(ports: Vec<u16>) -> Option<Ports> {
+    (!ports.is_empty()).then_some(Ports::Of(ports))
 }
 
 fn in_order<T: Ord>(all: impl Iterator<Item = T>) -> Vec<T> {

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::address;
@@ -13,7 +14,7 @@ use super::door::DoorIndex;
 use super::one_time::OneTime;
 use super::reason::Reason;
 use super::rolling::Rolling;
-use super::sighting::{FlagMask, Port, Protocol, Segment, Sighting};
+use super::sighting::{FlagMask, Port, Segment, Sighting};
 use super::time::Monotonic;
 
 /// The most steps that a sequence may have.
@@ -38,7 +39,8 @@ pub struct Sequence {
     pub within: Duration,
     /// Which TCP segments count as knocks.
     pub flags: FlagMask,
-    /// Whether an initial SYN to a port that is no step ends the attempt.
+    /// Whether packets that are no steps end the attempt: TCP segments with
+    /// these flags if a step is TCP, datagrams as [`watched`] if one is UDP.
     pub strict: bool,
     /// The doors that the last knock opens.
     pub doors: Vec<DoorIndex>,
@@ -89,6 +91,20 @@ impl Sequence {
     }
 }
 
+/// The UDP ports at which a datagram may be of a scan that goes through `steps`;
+/// `None` if no step is UDP. The ports below 1024 and above 32767 are left to
+/// services and to answers unless a step is there too.
+#[must_use]
+pub fn watched<'a>(steps: impl Iterator<Item = &'a Port>) -> Option<RangeInclusive<u16>> {
+    let numbers = steps.filter(|step| !step.is_tcp()).map(|step| step.number);
+    let (lowest, highest) = numbers.fold(None, |bounds, number| {
+        let (lowest, highest) = bounds.unwrap_or((number, number));
+        Some((number.min(lowest), number.max(highest)))
+    })?;
+    let first = if lowest < 1_024 { 1 } else { 1_024 };
+    Some(first..=if highest < 32_768 { 32_767 } else { u16::MAX })
+}
+
 /// What a sighting did to one source's attempt at one sequence.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +141,8 @@ fn mark(sighting: &Sighting<'_>) -> Mark {
 struct Attempt {
     /// Steps done: at least one, never all.
     advanced: u8,
+    /// The only watched UDP port besides the steps that a datagram went to.
+    other: Option<u16>,
     /// The interface of the first knock.
     interface: u32,
     started: Monotonic,
@@ -140,8 +158,7 @@ impl Attempt {
     /// counts as a copy.
     fn has_seen(&self, steps: &[Port], sighting: &Sighting<'_>) -> bool {
         let (port, mark) = (sighting.port(), mark(sighting));
-        let may_be_copy =
-            port.protocol == Protocol::Tcp || sighting.interface != self.interface;
+        let may_be_copy = port.is_tcp() || sighting.interface != self.interface;
         let mut done = steps.iter().zip(&self.marks).take(self.advanced.into());
         may_be_copy && done.any(|step| step == (&port, &mark))
     }
@@ -212,11 +229,25 @@ impl Attempts {
                 begun => begun,
             };
         }
-        if sequence.strict && !is_any_step && sighting.is_initial_syn() {
+        if sequence.strict && is_knock && self.is_scan(key, steps, port) {
             self.forget(key);
             return Progress::Not(Reason::Reset);
         }
         Progress::Not(Reason::Idle)
+    }
+
+    /// Whether a packet to `port`, which is no step, shows that the attempt is
+    /// part of a scan. Datagrams to one other port are not: a tunnel or another
+    /// connection of the source goes on.
+    fn is_scan(&mut self, key: Key, steps: &[Port], port: Port) -> bool {
+        if port.is_tcp() {
+            return steps.iter().any(Port::is_tcp);
+        }
+        if !watched(steps.iter()).is_some_and(|ports| ports.contains(&port.number)) {
+            return false;
+        }
+        let attempt = self.by_key.get_mut(&key);
+        attempt.is_some_and(|it| *it.other.get_or_insert(port.number) != port.number)
     }
 
     /// The attempt of `key`, unless its time is over.
@@ -248,6 +279,7 @@ impl Attempts {
         marks[0] = mark(sighting);
         let attempt = Attempt {
             advanced: 1,
+            other: None,
             interface: sighting.interface,
             started: now,
             deadline: now + sequence.within,

@@ -21,6 +21,14 @@ pub struct Port {
     pub number: u16,
 }
 
+impl Port {
+    /// Whether it is a TCP port.
+    #[must_use]
+    pub const fn is_tcp(&self) -> bool {
+        matches!(self.protocol, Protocol::Tcp)
+    }
+}
+
 impl fmt::Display for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let protocol = match self.protocol {
@@ -88,6 +96,12 @@ impl FlagMask {
     #[must_use]
     pub const fn matches(self, flags: TcpFlags) -> bool {
         flags.contains(self.set) && !flags.intersects(self.clear)
+    }
+
+    /// Whether segments with data, or that acknowledge it, satisfy the mask.
+    #[must_use]
+    pub const fn matches_data(self) -> bool {
+        self.matches(TcpFlags::ACK) || self.matches(TcpFlags::ACK.union(TcpFlags::PSH))
     }
 }
 

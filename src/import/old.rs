@@ -7,7 +7,7 @@
 use std::fmt::{self, Display};
 
 use crate::core::sequence::MAX_STEPS;
-use crate::core::sighting::{Port, Protocol, TcpFlags};
+use crate::core::sighting::{FlagMask, Port, Protocol, TcpFlags};
 use crate::core::text::unmarked;
 
 /// The most sequences of our configuration.
@@ -88,6 +88,21 @@ pub struct Section {
 }
 
 impl Section {
+    /// Whether a step is TCP, or may be.
+    #[must_use]
+    pub fn has_tcp(&self) -> bool {
+        self.one_time.is_some() || self.steps.iter().any(Port::is_tcp)
+    }
+
+    /// Which segments are knocks; `None` if the default, an initial SYN, will do.
+    #[must_use]
+    pub fn mask(&self) -> Option<FlagMask> {
+        let Self { set, clear, .. } = *self;
+        let is_any = set == TcpFlags::default() && clear == TcpFlags::default();
+        let is_syn = set == TcpFlags::SYN && FlagMask::INITIAL_SYN.clear.contains(clear);
+        (!is_any && !is_syn).then_some(FlagMask { set, clear })
+    }
+
     fn new(line: usize, name: &str) -> Self {
         Self {
             line,

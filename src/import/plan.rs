@@ -10,7 +10,7 @@ use super::old::{Quoted, Section};
 use super::page::shown;
 use super::rules::Access;
 use super::words::{self, Command};
-use crate::config;
+use crate::config::weakness;
 use crate::core::address::{self, Family, Loopback};
 use crate::core::gate::MAX_CLAIMS;
 use crate::core::printable::is_unprintable;
@@ -233,6 +233,12 @@ fn fixed(old: &Section) -> Option<&[Port]> {
     old.one_time.is_none().then_some(&old.steps)
 }
 
+/// Why a scan, or a guess, would find the sequence.
+fn weakness(old: &Section) -> Option<&'static str> {
+    let by_flags = || weakness::of_flags(old.has_tcp(), old.mask()?);
+    fixed(old).and_then(weakness::of_steps).or_else(by_flags)
+}
+
 /// The title of a section, for comments.
 #[must_use]
 pub fn title(old: &Section) -> String {
@@ -292,7 +298,7 @@ fn propose(
         max_open_for,
         kills: kills && can_kill,
         within,
-        weakness: fixed(old).and_then(config::weakness),
+        weakness: weakness(old),
         target: old.target.as_deref().and_then(host),
         on_open: start.others.clone(),
         on_close: stop.others,

@@ -10,7 +10,7 @@ use super::old::{FLAGS, Quoted, Section};
 use super::page::{Page, shown};
 use super::plan::{Proposal, title};
 use crate::core::duration::Text;
-use crate::core::sighting::{Port, Protocol, TcpFlags};
+use crate::core::sighting::{FlagMask, Port, Protocol, TcpFlags};
 use crate::firewall::Dialect;
 
 /// Writes the field `firewall` and those that belong to it.
@@ -132,16 +132,14 @@ fn door_fields(door: &Proposal) -> Vec<(&'static str, String)> {
 
 /// Writes a sequence, after comments on what differs.
 pub fn sequence(page: &mut Page, old: &Section, door: &Proposal) {
-    let flags = flags(old.set, old.clear);
-    let is_udp = |step: &Port| step.protocol == Protocol::Udp;
-    let has_tcp = old.one_time.is_some() || !old.steps.iter().all(is_udp);
+    let flags = old.mask().filter(|_| old.has_tcp());
     for note in &door.sequence_notes {
         page.comment(note);
     }
     if let Some(weakness) = door.weakness {
         page.comment(&format!("weak: {weakness}."));
     }
-    if has_tcp && flags.is_none() {
+    if old.has_tcp() && flags.is_none() {
         page.comment(if old.set == TcpFlags::default() {
             "Any TCP segment was a knock; now only an initial SYN is, as clients send it."
         } else {
@@ -163,7 +161,7 @@ pub fn sequence(page: &mut Page, old: &Section, door: &Proposal) {
         }
     }
     fields.push(("within", span(door.within)));
-    fields.extend(flags.filter(|_| has_tcp).map(|flags| ("flags", flags)));
+    fields.extend(flags.map(|mask| ("flags", shown_flags(mask))));
     fields.extend(door.weakness.map(|_| ("weak", "Allowed".into())));
     fields.push(("opens", format!("[{:?}]", door.name)));
     stanza(page, &door.name, &fields);
@@ -193,13 +191,8 @@ fn ports(ports: &[Port]) -> String {
     format!("[{}]", ports.iter().map(show).collect::<Vec<_>>().join(", "))
 }
 
-/// Returns the field `flags`; `None` if the default, an initial SYN, will do.
-fn flags(set: TcpFlags, clear: TcpFlags) -> Option<String> {
-    let initial = TcpFlags::ACK.union(TcpFlags::RST).union(TcpFlags::FIN);
-    let is_any = set == TcpFlags::default() && clear == TcpFlags::default();
-    if is_any || (set == TcpFlags::SYN && clear.0 & !initial.0 == 0) {
-        return None;
-    }
+/// The field `flags`.
+fn shown_flags(FlagMask { set, clear }: FlagMask) -> String {
     let list = |name: &str, flags: TcpFlags| {
         let names = FLAGS.iter().filter(|(_, flag)| flags.intersects(*flag));
         let names: Vec<&str> = names.map(|(name, _)| *name).collect();
@@ -207,5 +200,5 @@ fn flags(set: TcpFlags, clear: TcpFlags) -> Option<String> {
     };
     let lists: Vec<String> =
         [list("set", set), list("clear", clear)].into_iter().flatten().collect();
-    Some(format!("({})", lists.join(", ")))
+    format!("({})", lists.join(", "))
 }

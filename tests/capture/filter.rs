@@ -102,7 +102,7 @@ fn hundreds_of_ports_fit_and_thousands_are_refused() {
         [Interest {
             protocol: Protocol::Tcp,
             ports: Ports::Of((1..=count).collect()),
-            packets: Packets::InitialSyn,
+            packets: Packets::INITIAL_SYN,
         }]
     };
     let program = compile(Link::Ethernet, &of(350), Direction::Incoming).unwrap();

@@ -2,7 +2,7 @@
 
 use knockd::core::interest::{Interest, Packets, Ports};
 use knockd::core::link::Link;
-use knockd::core::sighting::Protocol;
+use knockd::core::sighting::{FlagMask, Protocol, TcpFlags};
 use proptest::prelude::*;
 
 /// What a frame is made of. Lengths are right unless `lie` changes them.
@@ -273,10 +273,23 @@ pub fn interests() -> impl Strategy<Value = Vec<Interest>> {
         prop::sample::subsequence(PORTS.to_vec(), 0..=4),
         (1..60_000_u16, 100..250_u16).prop_map(|(from, count)| (from..from + count).collect()),
     ];
-    let ports = prop_oneof![1 => Just(Ports::Any), 4 => some_ports.prop_map(Ports::Of)];
+    let bounds = (prop::sample::select(PORTS.to_vec()), any::<u16>());
+    let except = prop::sample::subsequence(PORTS.to_vec(), 0..=3);
+    let within = (bounds, except).prop_map(|((one, other), except)| Ports::Within {
+        first: one.min(other),
+        last: one.max(other),
+        except,
+    });
+    let ports =
+        prop_oneof![1 => Just(Ports::Any), 1 => within, 4 => some_ports.prop_map(Ports::Of)];
+    let masks = (any::<u8>(), any::<u8>()).prop_map(|(set, clear)| FlagMask {
+        set: TcpFlags(set & 0x15),
+        clear: TcpFlags(clear & 0xea),
+    });
     let packets = prop_oneof![
         Just(Packets::All),
-        Just(Packets::InitialSyn),
+        Just(Packets::INITIAL_SYN),
+        masks.prop_map(Packets::Flags),
         prop::sample::subsequence(LENGTHS.to_vec(), 0..=4).prop_map(Packets::Lengths),
         Just(Packets::Lengths(vec![168, usize::MAX])),
         (0..300_usize, 0..300_usize).prop_map(|(least, most)| Packets::Between(least, most)),

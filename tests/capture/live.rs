@@ -31,7 +31,7 @@ fn of(protocol: Protocol, ports: &[u16], packets: Packets) -> Interest {
 
 fn knocks() -> Vec<Interest> {
     vec![
-        of(Protocol::Tcp, &[MARK_PORT, 22, 443, 7000], Packets::InitialSyn),
+        of(Protocol::Tcp, &[MARK_PORT, 22, 443, 7000], Packets::INITIAL_SYN),
         of(Protocol::Tcp, &[8000], Packets::All),
         of(Protocol::Udp, &[53], Packets::All),
         of(Protocol::Udp, &[9000], Packets::Lengths(vec![8, 168, 423])),

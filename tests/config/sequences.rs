@@ -14,11 +14,13 @@ fn sequences_have_steps_that_a_scan_does_not_find() {
         ("Tcp(1), Udp(5), Tcp(5), Tcp(9)", "its ports only rise, as in a scan"),
         ("Tcp(9), Udp(5), Tcp(1)", "its ports only fall, as in a scan"),
         ("Tcp(9), Tcp(4), Tcp(5)", "two consecutive ports are neighbours"),
+        ("Udp(9), Udp(4), Udp(6)", "only one port lies between two consecutive UDP ports"),
     ] {
         let expected = format!("7:26: weak sequence: {why}; change it or write weak: Allowed");
         assert_problems(&[&steps(weak_steps, "Refused")], &[&expected]);
         assert!(House::new().parse(&conf(&[&steps(weak_steps, "Allowed")])).is_ok());
     }
+    assert!(House::new().parse(&conf(&[&steps("Tcp(9), Tcp(4), Udp(6)", "Refused")])).is_ok());
     let many = vec!["Tcp(1)"; 33].join(", ");
     for wrong in ["", &many] {
         assert_problems(
@@ -33,6 +35,48 @@ fn sequences_have_steps_that_a_scan_does_not_find() {
             "7:47: invalid port 0, use 1 to 65535",
         ],
     );
+}
+
+#[test]
+fn a_sequence_that_a_scan_cannot_reset_is_weak() {
+    let mut house = House::new();
+    house.add_key("rolling.key", knockd::keyfile::KeyKind::Secret, 9);
+    let with = |steps: &str, rest: &str| {
+        format!("sequences: {{\"a\": ({steps}, opens: [\"ssh\"], {rest})}}")
+    };
+    let lax = "weak sequence: without strict a scan is not noticed";
+    let open =
+        "weak sequence: segments of open connections have its flags, so a scan is not noticed";
+    let tcp = "steps: [Tcp(9), Tcp(1), Tcp(5)]";
+    let udp = "steps: [Udp(9), Udp(1), Udp(5)]";
+    let rolling = "changing: Rolling(secret: \"rolling.key\")";
+    for (steps, rest, expected) in [
+        (tcp, "strict: false", Some(lax)),
+        (udp, "strict: false", Some(lax)),
+        (rolling, "strict: false", Some(lax)),
+        (tcp, "flags: (set: [Ack])", Some(open)),
+        (tcp, "flags: ()", Some(open)),
+        (tcp, "flags: (set: [Psh], clear: [Syn]), strict: false", Some(open)),
+        ("steps: [Udp(9), Tcp(1), Udp(5)]", "flags: (clear: [Syn])", Some(open)),
+        (udp, "flags: (set: [Ack])", None),
+        (tcp, "flags: (set: [Fin])", None),
+        (tcp, "flags: (set: [Syn, Ack])", None),
+        (tcp, "flags: (clear: [Fin, Syn, Rst, Psh, Ack, Urg])", None),
+        (tcp, "flags: (set: [Fin, Psh, Urg])", None),
+    ] {
+        let text = conf(&[&with(steps, rest)]);
+        if let Some(why) = expected {
+            let problems = house.problems(&text);
+            assert_eq!(problems.len(), 1, "{rest}: {problems:?}");
+            let expected = format!(": {why}; change it or write weak: Allowed");
+            assert!(problems[0].ends_with(&expected), "{rest}: {problems:?}");
+        } else {
+            assert!(house.parse(&text).is_ok(), "{rest}");
+        }
+        let allowed = with(steps, &format!("{rest}, weak: Allowed"));
+        let config = house.parse(&conf(&[&allowed])).unwrap();
+        assert_eq!(config.policy.sequences[0].strict, expected.is_none(), "{rest}");
+    }
 }
 
 #[test]

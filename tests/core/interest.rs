@@ -16,7 +16,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 fn ports() -> impl Strategy<Value = Port> {
-    select(vec![tcp(1), tcp(2), tcp(3), udp(1), udp(2), udp(3), udp(SPA_PORT), tcp(SPA_PORT)])
+    let udp = [1, 2, 3, 2_000, 40_000, SPA_PORT].map(udp);
+    select([&[tcp(1), tcp(2), tcp(3), tcp(SPA_PORT)][..], &udp].concat())
 }
 
 fn masks() -> impl Strategy<Value = FlagMask> {
@@ -72,7 +73,8 @@ fn packets() -> impl Strategy<Value = Packet> {
     });
     let payload = prop_oneof![token, vec(any::<u8>(), 0..500)];
     let flags = prop_oneof![2 => Just(TcpFlags::SYN), 1 => any::<u8>().prop_map(TcpFlags)];
-    let ports = prop_oneof![8 => ports(), 1 => Just(tcp(9)), 1 => Just(udp(9))];
+    let others = select(vec![udp(9), udp(2_001), udp(2_002), udp(40_001)]);
+    let ports = prop_oneof![8 => ports(), 1 => Just(tcp(9)), 1 => others];
     (ports, flags, 0..4_u32, payload).prop_map(|(port, flags, number, payload)| Packet {
         port,
         flags,
@@ -91,7 +93,9 @@ proptest! {
     ) {
         let policy = parts.policy();
         let interests = interest::of(&policy);
-        let mut gate = Gate::new(policy, Wall::default());
+        let mut gate = Gate::new(policy.clone(), Wall::default());
+        // It does as well without the other packets.
+        let mut filtered = Gate::new(policy, Wall::default());
         for (millis, packet) in (0..).zip(&packets) {
             let sighting = packet.sighting();
             let heard = outcome(gate.judge(&sighting, at(millis)));
@@ -100,6 +104,9 @@ proptest! {
                 .is_err_and(|it| matches!(it.reason, Reason::Idle | Reason::Length));
             let asked_for = interests.iter().any(|interest| interest.covers(&sighting));
             prop_assert!(idle || asked_for, "{:?} by {:?}: {:?}", heard, interests, packet);
+            if asked_for {
+                prop_assert_eq!(outcome(filtered.judge(&sighting, at(millis))), heard);
+            }
         }
     }
 }
@@ -124,19 +131,42 @@ fn tokens_are_asked_for_by_port_and_length() {
 fn a_lax_sequence_asks_for_its_own_ports_alone() {
     let lax = Sequence { strict: false, ..sequence(&[tcp(3), udp(9), tcp(1), tcp(3)]) };
     let rest = [
-        interest(Protocol::Tcp, Ports::Of(vec![1, 3]), Packets::InitialSyn),
+        interest(Protocol::Tcp, Ports::Of(vec![1, 3]), Packets::INITIAL_SYN),
         interest(Protocol::Udp, Ports::Of(vec![9]), Packets::All),
     ];
     assert_eq!(asked(vec![lax])[1..], rest);
 }
 
 #[test]
-fn a_strict_sequence_asks_for_every_initial_syn() {
+fn a_strict_sequence_asks_for_its_kind_of_segment_at_every_port() {
     let flags = FlagMask { set: TcpFlags::FIN, clear: TcpFlags::ACK };
-    let strict = Sequence { flags, ..sequence(&[tcp(3), tcp(1)]) };
+    let odd = Sequence { flags, ..sequence(&[tcp(3), tcp(1)]) };
+    let lax = Sequence { strict: false, ..sequence(&[tcp(9), tcp(8)]) };
     let rest = [
-        interest(Protocol::Tcp, Ports::Any, Packets::InitialSyn),
-        interest(Protocol::Tcp, Ports::Of(vec![1, 3]), Packets::All),
+        interest(Protocol::Tcp, Ports::Any, Packets::Flags(flags)),
+        interest(Protocol::Tcp, Ports::Of(vec![8, 9]), Packets::INITIAL_SYN),
     ];
-    assert_eq!(asked(vec![strict])[1..], rest);
+    assert_eq!(asked(vec![odd, lax.clone()])[1..], rest);
+    let rest = [interest(Protocol::Tcp, Ports::Any, Packets::INITIAL_SYN)];
+    assert_eq!(asked(vec![sequence(&[tcp(3), tcp(1)]), lax])[1..], rest);
+}
+
+#[test]
+fn a_strict_sequence_with_udp_steps_asks_for_the_ports_that_a_scan_goes_through() {
+    let within = |first, last, except| {
+        interest(Protocol::Udp, Ports::Within { first, last, except }, Packets::All)
+    };
+    for (steps, rest) in [
+        ([2_000, 3_000], within(1_024, 32_767, vec![])),
+        ([1_023, 3_000], within(1, 32_767, vec![])),
+        ([1_024, 32_767], within(1_024, 32_767, vec![])),
+        ([40_000, 3_000], within(1_024, 65_535, vec![SPA_PORT])),
+        ([40_000, 30], within(1, 65_535, vec![SPA_PORT])),
+    ] {
+        assert_eq!(asked(vec![sequence(&steps.map(udp))])[1..], [rest]);
+    }
+    let lax = Sequence { strict: false, ..sequence(&[udp(2_000), udp(50_000), udp(5)]) };
+    let lax_ports = interest(Protocol::Udp, Ports::Of(vec![5, 50_000]), Packets::All);
+    let both = asked(vec![sequence(&[udp(2_000), udp(3_000)]), lax]);
+    assert_eq!(both[1..], [lax_ports, within(1_024, 32_767, vec![])]);
 }

@@ -25,6 +25,7 @@ mod lease_reload;
 mod one_time;
 mod rights;
 mod rolling;
+mod scans;
 mod sequence;
 mod sequence_model;
 mod targets;

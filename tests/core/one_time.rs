@@ -189,7 +189,7 @@ mod live {
     fn start(lab: &Lab) -> (Daemon, std::path::PathBuf) {
         let sequences = format!(
             r#"{}
-        "list": (changing: OneTime("list"), opens: ["ssh"], strict: false),"#,
+        "list": (changing: OneTime("list"), opens: ["ssh"]),"#,
             furnish::MARK
         );
         let list = lab.write("list", LINES);

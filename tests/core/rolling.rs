@@ -156,7 +156,7 @@ fn every_initial_syn_may_be_a_step() {
     }
     let interests = interest::of(&parts.policy());
     assert!(interests.iter().any(|interest| {
-        interest.ports == Ports::Any && interest.packets == Packets::InitialSyn
+        interest.ports == Ports::Any && interest.packets == Packets::INITIAL_SYN
     }));
 }
 

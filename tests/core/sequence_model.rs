@@ -17,6 +17,8 @@ struct Try {
     source: IpAddr,
     place: usize,
     knocks: Vec<Sighting<'static>>,
+    /// Other ports that datagrams went to.
+    others: Vec<u16>,
     started: Monotonic,
     deadline: Monotonic,
 }
@@ -79,9 +81,20 @@ impl Model {
             }
             return Progress::Not(Reason::Reset);
         }
-        if sequence.strict && !is_step && packet.is_initial_syn() {
-            self.tries.remove(found);
-            return Progress::Not(Reason::Reset);
+        if sequence.strict && is_knock {
+            let is_scan = match packet.port() {
+                Port { protocol: Protocol::Tcp, .. } => is_tcp(sequence),
+                Port { protocol: Protocol::Udp, number } => {
+                    if is_watched(sequence, number) && !it.others.contains(&number) {
+                        it.others.push(number);
+                    }
+                    it.others.len() > 1
+                }
+            };
+            if is_scan {
+                self.tries.remove(found);
+                return Progress::Not(Reason::Reset);
+            }
         }
         Progress::Not(Reason::Idle)
     }
@@ -110,10 +123,25 @@ impl Model {
             source: packet.source.to_canonical(),
             place,
             knocks: vec![*packet],
+            others: Vec::new(),
             started: now,
             deadline: now + sequence.within,
         });
         Progress::Not(Reason::Step)
+    }
+}
+
+fn is_tcp(sequence: &Sequence) -> bool {
+    steps(sequence).iter().any(|step| step.protocol == Protocol::Tcp)
+}
+
+fn is_watched(sequence: &Sequence, number: u16) -> bool {
+    let steps = steps(sequence).iter().filter(|step| step.protocol == Protocol::Udp);
+    let numbers: Vec<u16> = steps.map(|step| step.number).collect();
+    match number {
+        ..1_024 => numbers.iter().any(|step| *step < 1_024),
+        1_024..32_768 => !numbers.is_empty(),
+        _ => numbers.iter().any(|step| *step > 32_767),
     }
 }
 
@@ -132,7 +160,7 @@ fn is_copy(packet: &Sighting<'_>, knock: &Sighting<'_>, first: &Sighting<'_>) ->
 }
 
 fn ports() -> impl Strategy<Value = Port> {
-    select(vec![tcp(1), tcp(2), tcp(3), udp(1), udp(2)])
+    select(vec![tcp(1), tcp(2), tcp(3), udp(1_500), udp(2), udp(40_000)])
 }
 
 fn sequences() -> impl Strategy<Value = Vec<Sequence>> {
@@ -160,7 +188,8 @@ fn sequences() -> impl Strategy<Value = Vec<Sequence>> {
 fn packets() -> impl Strategy<Value = (Sighting<'static>, u64)> {
     let sources = select(vec!["192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2", "2001:db8::1"]);
     let flags = select(vec![TcpFlags::SYN, TcpFlags::SYN, TcpFlags::ACK, TcpFlags(0x14)]);
-    let ports = prop_oneof![9 => ports(), 1 => Just(tcp(9)), 1 => Just(udp(9))];
+    let others = select(vec![udp(9), udp(1_600), udp(1_601), udp(50_000)]);
+    let ports = prop_oneof![9 => ports(), 1 => Just(tcp(9)), 1 => others];
     let gaps = prop_oneof![9 => 1_u64..60, 1 => select(vec![299, 300, 600, 900, 1_500])];
     (sources, ports, flags, 0_u16..2, 0_u32..3, 0_u32..2, gaps).prop_map(
         |(source, port, flags, source_port, sequence, interface, gap)| {

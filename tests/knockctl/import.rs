@@ -292,6 +292,32 @@ fn whatever_the_old_daemon_accepts_is_read() {
 }
 
 #[test]
+fn flags_that_data_has_make_a_weak_sequence() {
+    let old = |steps: &str, flags: &str| {
+        let text = format!(
+            "[a]\n{steps}\ntcpflags={flags}\ncommand=iptables -A INPUT -s %IP% -j ACCEPT"
+        );
+        import(text)
+    };
+    let comment =
+        "weak: segments of open connections have its flags, so a scan is not noticed.";
+    for (steps, flags, is_weak) in [
+        ("sequence=7000,9000,8000", "ack", true),
+        ("sequence=7000,9000:udp,8000", "!syn", true),
+        ("one_time_sequences=/etc/list", "psh,ack", true),
+        ("sequence=7000,9000,8000", "fin", false),
+        ("sequence=7000:udp,9000:udp,8000:udp", "ack", false),
+    ] {
+        let text = old(steps, flags);
+        assert_eq!(text.contains("weak: Allowed,"), is_weak, "{text}");
+        if is_weak {
+            assert_says(&text, &[comment]);
+        }
+        assert_eq!(checked(&text).policy.sequences[0].strict, !is_weak);
+    }
+}
+
+#[test]
 fn lines_that_it_cannot_read_are_reported_with_their_number() {
     let long = format!("[a]\ncommand = {}", "x".repeat(5000));
     let many = "[a]\nsequence=1\n".repeat(257);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::keys::Keys;
 use super::shape;
-use super::weakness::weakness;
+use super::weakness;
 use crate::config::files::KeyContent;
 use crate::config::one_time;
 use crate::config::position::Spot;
@@ -44,7 +44,7 @@ pub fn exclusions(raw: &raw::Sequence, at: Spot<'_>, report: &mut Report) {
 /// Reports the first weak sequence of a list.
 pub fn weak_lines(list: &OneTime, raw: &raw::Sequence, at: Spot<'_>, report: &mut Report) {
     let mut lines = list.lines.iter().filter(|_| raw.weak == Permission::Refused);
-    let found = lines.find_map(|line| Some((line, weakness(&line.steps)?)));
+    let found = lines.find_map(|line| Some((line, weakness::of_steps(&line.steps)?)));
     if let Some((line, weakness)) = found {
         // Not shown: the sequence is a secret.
         let line = line.number;

@@ -27,12 +27,10 @@ mod sequences;
 mod shape;
 mod spa;
 mod users;
-mod weakness;
+pub mod weakness;
 
 #[cfg(not(feature = "legacy"))]
 use no_legacy as legacy;
-
-pub use weakness::weakness;
 
 /// Checks the whole configuration.
 pub(super) fn configuration(

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use super::doors::CheckedDoors;
 use super::keys::Keys;
-use super::weakness::weakness;
-use super::{changing, legacy, shape};
+use super::{changing, legacy, shape, weakness};
 use crate::config::position::Spot;
 use crate::config::problem::Report;
 use crate::config::raw::{self, Configuration, Flag, Permission};
@@ -86,10 +85,8 @@ fn sequence(
         }
     } else if !(1..=MAX_STEPS).contains(&steps.len()) {
         report.error(at.field("steps"), format!("a sequence must have 1 to {MAX_STEPS} steps"));
-    } else if let Some(weakness) = weakness(&steps).filter(|_| raw.weak == Permission::Refused)
-    {
-        let text = format!("weak sequence: {weakness}; change it or write weak: Allowed");
-        report.error(at.field("steps"), text);
+    } else if let Some(weakness) = weakness::of_steps(&steps) {
+        weak(weakness, raw, at.field("steps"), report);
     }
     if raw.opens.is_empty() {
         report.error(at.field("opens"), "the sequence opens no door, name one");
@@ -102,14 +99,30 @@ fn sequence(
     {
         report.error(at.field("within"), "within is longer than the period, shorten it");
     }
+    let flags = flags(raw.flags.as_ref(), &steps, at.field("flags"), report);
+    let steps = changing.unwrap_or(Steps::Fixed(steps));
+    let blind = weakness::of_flags(steps.ports().any(Port::is_tcp), flags);
+    if let Some(weakness) = blind {
+        weak(weakness, raw, at.field("flags"), report);
+    } else if !raw.strict {
+        weak(weakness::LAX, raw, at.field("strict"), report);
+    }
     Sequence {
         name: name.to_owned(),
         within,
-        flags: flags(raw.flags.as_ref(), &steps, at.field("flags"), report),
-        strict: raw.strict,
+        flags,
+        strict: raw.strict && blind.is_none(),
         targets: targets(&opened, doors, at.field("opens"), report),
         doors: opened,
-        steps: changing.unwrap_or(Steps::Fixed(steps)),
+        steps,
+    }
+}
+
+/// Refuses a weak sequence, unless the configuration allows it.
+fn weak(weakness: &str, raw: &raw::Sequence, at: Spot<'_>, report: &mut Report) {
+    if raw.weak == Permission::Refused {
+        let text = format!("weak sequence: {weakness}; change it or write weak: Allowed");
+        report.error(at, text);
     }
 }
 

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, weakness};
 use crate::core::finding::{Finding, Grade};
 use crate::review::{self, machine};
 use crate::sys;
@@ -79,7 +79,11 @@ fn configuration(path: &Path, config: &Result<Config, config::Problems>) -> Vec<
         policy.sequences.len()
     );
     let warnings = config.warnings.lines().map(|line| Finding::warning(subject, line));
-    std::iter::once(Finding::ok(subject, text)).chain(warnings).collect()
+    let weak = policy.sequences.iter().filter_map(|sequence| {
+        let text = format!("weak, {}: change it, or use tokens", weakness::of(sequence)?);
+        Some(Finding::warning(format!("sequence {}", sequence.name), text))
+    });
+    std::iter::once(Finding::ok(subject, text)).chain(warnings).chain(weak).collect()
 }
 
 fn directories(config: &Config) -> Vec<Finding> {

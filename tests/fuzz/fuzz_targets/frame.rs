@@ -18,7 +18,7 @@ use libfuzzer_sys::fuzz_target;
 static INTERESTS: LazyLock<[Interest; 2]> = LazyLock::new(|| {
     let ports = || Ports::Of((0..=255).collect());
     [
-        Interest { protocol: Protocol::Tcp, ports: Ports::Any, packets: Packets::InitialSyn },
+        Interest { protocol: Protocol::Tcp, ports: Ports::Any, packets: Packets::INITIAL_SYN },
         Interest { protocol: Protocol::Udp, ports: ports(), packets: Packets::All },
     ]
 });

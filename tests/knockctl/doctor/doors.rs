@@ -256,6 +256,26 @@ fn a_whole_check_names_everything_in_order_and_shows_no_key() {
 }
 
 #[test]
+fn a_sequence_that_a_scan_may_open_is_a_warning_although_it_is_allowed() {
+    let house = House::new();
+    let file = house.directory.path().join("knockd.ron");
+    let sequences = r#"sequences: {
+        "good": (steps: [Udp(7000), Udp(9000), Udp(8000)], opens: ["ssh"], weak: Allowed),
+        "lax": (steps: [Tcp(7001), Tcp(9001), Tcp(8001)], opens: ["ssh"], weak: Allowed, strict: false),
+        "up": (steps: [Tcp(1), Tcp(5), Tcp(9)], opens: ["ssh"], weak: Allowed)}"#;
+    fs::write(&file, conf(&[sequences])).unwrap();
+    let mut out = Vec::new();
+    doctor::run(&file, &mut || Err("not running".to_owned()), &mut out);
+    let report = String::from_utf8(out).unwrap();
+    let lines: Vec<_> = report.lines().filter(|line| line.contains(" sequence ")).collect();
+    let expected = [
+        "warning  sequence lax: weak, without strict a scan is not noticed: change it, or use tokens",
+        "warning  sequence up: weak, its ports only rise, as in a scan: change it, or use tokens",
+    ];
+    assert_eq!(lines, expected, "{report}");
+}
+
+#[test]
 fn every_mistake_in_the_configuration_is_an_error_and_the_rest_is_checked() {
     let house = House::new();
     let file = house.directory.path().join("knockd.ron");
