@@ -60,8 +60,9 @@ impl Service {
         self.is_ready = true;
         let interfaces = self.capture.names().len();
         let doors = self.config.policy.doors.len();
-        self.log.write(&Event::Ready { interfaces, doors });
+        // Before the line: a keeper that dies after it is to be replaced.
         self.parent.notify(&FromKeeper::Ready);
+        self.log.write(&Event::Ready { interfaces, doors });
         if !self.foreground {
             // The terminal may be closed now.
             drop(sys::silence(sys::Silence::Errors));
