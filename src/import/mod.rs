@@ -1,4 +1,4 @@
-//! The configuration of another daemon as one of ours, for `knockctl import`.
+//! Translates the configuration of another daemon into ours, for `knockctl import`.
 //!
 //! `old` reads the old file, `plan` decides on each section, `text` writes ours.
 //! `words` and `change` parse its commands; `rules` proposes rules for the packet

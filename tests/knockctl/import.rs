@@ -84,10 +84,10 @@ fn flat(text: &str) -> String {
 }
 
 #[track_caller]
-fn assert_says(text: &str, wanted: &[&str]) {
+fn assert_contains(text: &str, wanted: &[&str]) {
     let flat = flat(text);
     for wanted in wanted {
-        assert!(flat.contains(wanted), "not said: {wanted}\n{text}");
+        assert!(flat.contains(wanted), "missing: {wanted}\n{text}");
     }
 }
 
@@ -119,7 +119,7 @@ fn what_debian_ships_becomes_two_doors() {
     assert_eq!(text.matches("weak: Allowed").count(), 1);
     let refused = House::new().problems(&text.replace("weak: Allowed,", ""));
     assert!(refused[0].contains("weak sequence"), "{refused:?}");
-    assert_says(
+    assert_contains(
         &text,
         &[
             "Made by knockctl import knockd from old.conf.",
@@ -136,7 +136,7 @@ fn what_debian_ships_becomes_two_doors() {
 #[test]
 fn the_rules_are_those_of_the_packet_filter() {
     let text = import_for(NFT, DEBIAN).unwrap().text;
-    assert_says(
+    assert_contains(
         &text,
         &[
             "firewall: Nft(table: \"knockd\")",
@@ -146,7 +146,10 @@ fn the_rules_are_those_of_the_packet_filter() {
         ],
     );
     let text = import_for(&MACOS, DEBIAN).unwrap().text;
-    assert_says(&text, &["enable_pf: true", "anchor: \"org.knockd\"", "table <knock_openssh>"]);
+    assert_contains(
+        &text,
+        &["enable_pf: true", "anchor: \"org.knockd\"", "table <knock_openssh>"],
+    );
 }
 
 #[test]
@@ -155,7 +158,7 @@ fn the_examples_of_the_manual_keep_what_they_mean() {
     let config = checked(&first);
     assert_eq!(door(&config, "openssh").ports, [tcp(22)]);
     assert_eq!(sequence(&config, "openssh").within, Duration::from_secs(10));
-    assert_says(&first, &["LogFile /var/log/knockd.log"]);
+    assert_contains(&first, &["LogFile /var/log/knockd.log"]);
 
     let config = checked(&second);
     let both = door(&config, "openclosessh");
@@ -165,10 +168,10 @@ fn the_examples_of_the_manual_keep_what_they_mean() {
     assert_eq!(knock.steps.fixed().unwrap(), [udp(2222), tcp(3333), udp(4444)]);
     let set = TcpFlags::SYN.union(TcpFlags::ACK);
     assert_eq!(knock.flags, FlagMask { set, clear: TcpFlags::default() });
-    assert_says(&second, &["pass in on egress proto tcp from <knock_openclosessh>"]);
+    assert_contains(&second, &["pass in on egress proto tcp from <knock_openclosessh>"]);
 
     for text in [&third, &fourth] {
-        assert_says(
+        assert_contains(
             text,
             &[
                 "changing: OneTime(\"smtp_sequences\"),",
@@ -180,7 +183,7 @@ fn the_examples_of_the_manual_keep_what_they_mean() {
         );
         assert!(!text.contains("weak: Allowed,") && !text.contains("steps: "), "{text}");
     }
-    assert_says(&fourth, &["start_command_6 /usr/sbin/ip6tables -A INPUT"]);
+    assert_contains(&fourth, &["start_command_6 /usr/sbin/ip6tables -A INPUT"]);
 }
 
 #[test]
@@ -200,7 +203,7 @@ fn tables_targets_and_times_are_taken_over() {
     );
     assert_eq!(web.ports, [tcp(80), tcp(443)]);
     assert_eq!(sequence(&config, "office_vpn_2").within, Duration::from_secs(1));
-    assert_says(
+    assert_contains(
         &text,
         &[
             "interfaces: [\"em0\"],",
@@ -227,11 +230,11 @@ fn what_several_commands_let_in_is_one_door() {
     assert!(!text.contains("let in to more"));
     let text = import(old("-p tcp --dport 22", "-p udp --dport 53"));
     assert_eq!(door(&checked(&text), "a").ports, [tcp(22)]);
-    assert_says(&text, &["The old rules let in to more: add rules for it."]);
+    assert_contains(&text, &["The old rules let in to more: add rules for it."]);
     // Deleting first, so as not to add twice, is no other door's work.
     let twice = "[a]\nsequence=9,3,7\ncommand=iptables -D INPUT -s %IP% -j ACCEPT; \
                  iptables -A INPUT -s %IP% -j ACCEPT\n";
-    assert_says(
+    assert_contains(
         &import(twice),
         &["It stayed open for ever", "pass in on egress from <knock_a>"],
     );
@@ -240,7 +243,7 @@ fn what_several_commands_let_in_is_one_door() {
 #[test]
 fn commands_that_open_nothing_are_shown_as_ours_would_be() {
     let text = import(ROUTER);
-    assert_says(
+    assert_contains(
         &text,
         &[
             r#"commands: (on_open: ["/usr/local/sbin/wake", "--for", "{address}", "the lab"]),"#,
@@ -258,7 +261,7 @@ fn commands_that_open_nothing_are_shown_as_ours_would_be() {
 fn doors_that_cannot_be_ours_are_left_out_with_the_reason() {
     let Imported { text, taken, left } = import_for(&OPENBSD, ROUTER).unwrap();
     assert_eq!((taken, left), (4, 4));
-    assert_says(
+    assert_contains(
         &text,
         &[
             "[zero], line 34, is left out: its sequence has an invalid port",
@@ -280,7 +283,7 @@ fn whatever_the_old_daemon_accepts_is_read() {
     assert_eq!(knock.steps.fixed().unwrap(), [udp(900), tcp(40), tcp(70)]);
     assert_eq!(knock.within, Duration::from_secs(7));
     assert_eq!(sequence(&config, "a_2").within, Duration::from_secs(25));
-    assert_says(
+    assert_contains(
         &text,
         &[
             "interfaces: [\"em1\"],",
@@ -311,7 +314,7 @@ fn flags_that_data_has_make_a_weak_sequence() {
         let text = old(steps, flags);
         assert_eq!(text.contains("weak: Allowed,"), is_weak, "{text}");
         if is_weak {
-            assert_says(&text, &[comment]);
+            assert_contains(&text, &[comment]);
         }
         assert_eq!(checked(&text).policy.sequences[0].strict, !is_weak);
     }
@@ -466,9 +469,9 @@ fn knockctl(arguments: &[&str], input: &str) -> Output {
 fn knockd_takes_what_knockctl_prints() {
     let old = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/knockd/debian.conf");
     let printed = knockctl(&["knockd", old.to_str().unwrap()], "");
-    let told = String::from_utf8(printed.stderr).unwrap();
-    assert!(printed.status.success(), "{told}");
-    assert!(told.starts_with("2 doors imported, 1 not"), "{told}");
+    let stderr = String::from_utf8(printed.stderr).unwrap();
+    assert!(printed.status.success(), "{stderr}");
+    assert!(stderr.starts_with("2 doors imported, 1 not"), "{stderr}");
     let piped = knockctl(&["knockd", "-"], DEBIAN);
     assert!(String::from_utf8(piped.stdout).unwrap().contains("from standard input."));
 
@@ -497,14 +500,14 @@ fn what_cannot_be_translated_prints_nothing_but_the_reason() {
         (&["fwknop", "-"], "", 2, "error: "),
     ] {
         let output = knockctl(arguments, input);
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(code), "{told}");
-        assert!(told.starts_with(why), "{told}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{stderr}");
+        assert!(stderr.starts_with(why), "{stderr}");
         assert!(output.stdout.is_empty());
     }
     let large = "#".repeat((1 << 20) + 1);
-    let told = String::from_utf8(knockctl(&["knockd", "-"], &large).stderr).unwrap();
-    assert_eq!(told, "knockctl: standard input exceeds 1048576 bytes, name another\n");
+    let stderr = String::from_utf8(knockctl(&["knockd", "-"], &large).stderr).unwrap();
+    assert_eq!(stderr, "knockctl: standard input exceeds 1048576 bytes, name another\n");
 }
 
 /// What a door's first command becomes for nftables.
@@ -561,9 +564,9 @@ fn commands_that_differ_between_the_families_are_to_be_compared() {
              start_command_6 = ip6tables -A INPUT -s %IP% -p tcp --dport {port} -j ACCEPT\n"
         )
     };
-    let told = "Its IPv6 commands do something else: compare.";
-    assert!(!flat(&import(old(22))).contains(told));
-    assert_says(&import(old(2222)), &[told]);
+    let stderr = "Its IPv6 commands do something else: compare.";
+    assert!(!flat(&import(old(22))).contains(stderr));
+    assert_contains(&import(old(2222)), &[stderr]);
 }
 
 #[test]
@@ -571,6 +574,9 @@ fn what_ran_as_root_is_said_to_run_as_another_and_shells_become_scripts() {
     let old =
         "[web]\nsequence = 1,5,3\nstart_command = ipset add x %IP%; /bin/sh -c 'logger %IP%'\n";
     let text = import(old);
-    assert_says(&text, &["They ran as root; here they run as that user", "There is no shell"]);
+    assert_contains(
+        &text,
+        &["They ran as root; here they run as that user", "There is no shell"],
+    );
     assert!(!text.contains("\"/bin/sh\""), "{text}");
 }

@@ -204,8 +204,8 @@ fn what_cannot_be_read_is_named() {
     assert_eq!(
         found.iter().filter(|line| line.starts_with("warning  rules: ")).collect::<Vec<_>>(),
         [
-            "warning  rules: cannot read what is behind `anchor \"gone\" all`: look at it yourself",
-            "warning  rules: cannot read what is behind `anchor out all`: look at it yourself",
+            "warning  rules: cannot read the rules of `anchor \"gone\" all`: look at it yourself",
+            "warning  rules: cannot read the rules of `anchor out all`: look at it yourself",
             "warning  rules: \"wibble\" is not understood in `block wibble out all`: look at it \
              yourself",
         ]

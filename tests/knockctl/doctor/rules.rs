@@ -47,7 +47,7 @@ fn ends(rules: &str, port: Port, family: Family, sender: Sender<'_>) -> Vec<Stri
         .iter()
         .map(|fate| {
             let mark = if fate.doubt.is_some() { "?" } else { "" };
-            format!("{:?}{mark}", fate.end)
+            format!("{:?}{mark}", fate.outcome)
         })
         .collect();
     ends.sort_unstable();

@@ -1,12 +1,12 @@
 //! A section becomes a door only if its command lets in the address that
 //! knocked. One that closes, or that is not understood, becomes a comment.
 
-use super::{OPENBSD, assert_says, checked, door, flat, import, import_for, tcp};
+use super::{OPENBSD, assert_contains, checked, door, flat, import, import_for, tcp};
 use knockd::import::Imported;
 use std::time::Duration;
 
 /// A section that becomes a door in any case, and one with `command`.
-fn beside(command: &str) -> String {
+fn sections(command: &str) -> String {
     format!(
         "[sure]\nsequence=9,3,7\ncommand=/sbin/pfctl -t sure -T add %IP%\n\
          [asked]\nsequence=8,2,6\ncommand={command}\n"
@@ -16,7 +16,7 @@ fn beside(command: &str) -> String {
 /// Returns the comments on the section with `command`, which must be no door.
 #[track_caller]
 fn left(command: &str) -> String {
-    let Imported { text, taken, left } = import_for(&OPENBSD, beside(command)).unwrap();
+    let Imported { text, taken, left } = import_for(&OPENBSD, sections(command)).unwrap();
     assert_eq!((taken, left), (1, 1), "{command}\n{text}");
     let config = checked(&text);
     assert!(config.policy.door_by_name("asked").is_none(), "{command}\n{text}");
@@ -27,7 +27,7 @@ fn left(command: &str) -> String {
 /// Returns the configuration in which the section with `command` is a door.
 #[track_caller]
 fn taken(command: &str) -> String {
-    let Imported { text, taken, .. } = import_for(&OPENBSD, beside(command)).unwrap();
+    let Imported { text, taken, .. } = import_for(&OPENBSD, sections(command)).unwrap();
     assert_eq!(taken, 2, "{command}\n{text}");
     checked(&text);
     text
@@ -154,14 +154,14 @@ fn what_firewalld_and_sets_let_in_is_taken_over() {
         assert!(lines.contains(rule), "{command}\n{text}");
         assert!(!text.contains("everybody:"), "{command}\n{text}");
     }
-    assert_says(
+    assert_contains(
         &taken(
             "firewall-cmd --add-rich-rule='rule source address=%IP% log service name=ssh accept'",
         ),
         &["Not all of the old rule was understood"],
     );
     // A service without a port that is known here lets in to some, not to all.
-    assert_says(
+    assert_contains(
         &taken("firewall-cmd --add-rich-rule='rule source address=%IP% service name=x accept'"),
         &["to port PORT", "Not all of the old rule was understood"],
     );
@@ -186,7 +186,7 @@ fn a_rule_that_let_in_everybody_is_named() {
         ("ipfw add 7 allow tcp from any to me 22", &[tcp(22)]),
     ] {
         let text = taken(command);
-        assert_says(&text, &[everybody]);
+        assert_contains(&text, &[everybody]);
         assert!(!text.contains("Not all of the old rule"), "{command}\n{text}");
         assert_eq!(door(&checked(&text), "asked").ports, ports, "{command}");
     }
@@ -204,7 +204,7 @@ fn a_service_that_is_started_is_to_go_on() {
     assert_eq!(config.policy.doors.len(), 2);
     assert_eq!(door(&config, "openssh").ports, [tcp(22)]);
     assert_eq!(door(&config, "web").ports, [tcp(80), tcp(443)]);
-    assert_says(
+    assert_contains(
         &text,
         &[
             "The old command started a service, which let in everybody. Leave it running: the \
@@ -238,7 +238,7 @@ fn sections_that_close_name_the_one_that_opens() {
         let old = format!(
             "[in]\nsequence=9,3,7\ncommand={open}\n[out]\nsequence=7,3,9\ncommand={close}\n"
         );
-        assert_says(&import(old), &["it removes what [in] lets in.", "until [out]"]);
+        assert_contains(&import(old), &["it removes what [in] lets in.", "until [out]"]);
     }
 }
 
@@ -258,7 +258,7 @@ fn the_time_that_a_firewall_counts_is_the_door_s() {
 }
 
 #[test]
-fn what_the_stop_command_leaves_or_nobody_understands_is_said() {
+fn a_stop_command_that_differs_or_is_not_understood_is_reported() {
     let old = |stop: &str| {
         format!(
             "[a]\nsequence=9,3,7\ncmd_timeout=30\nstop_command={stop}\n\
@@ -267,11 +267,11 @@ fn what_the_stop_command_leaves_or_nobody_understands_is_said() {
     };
     let unknown = "Not understood, and left out: nft flush chain inet filter input";
     let text = import(old("nft flush chain inet filter input"));
-    assert_says(&text, &[unknown]);
+    assert_contains(&text, &[unknown]);
     assert!(!text.contains("commands:") && !text.contains("Not all of"), "{text}");
     let other = "The stop_command names another rule than the one that was added: the old door \
                  may have stayed open. Here it closes.";
-    assert_says(&import(old("iptables -D INPUT -s %IP% -j ACCEPT")), &[other]);
+    assert_contains(&import(old("iptables -D INPUT -s %IP% -j ACCEPT")), &[other]);
     let same = "nft delete rule inet filter input ip saddr %IP% tcp dport 22 accept comment x";
     assert!(!flat(&import(old(same))).contains(other));
 }

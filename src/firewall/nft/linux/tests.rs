@@ -303,7 +303,7 @@ fn a_lost_answer_is_an_error_and_the_next_one_is_heard() {
 }
 
 #[test]
-fn a_list_in_which_something_comes_twice_is_asked_for_anew() {
+fn a_list_in_which_something_comes_twice_is_requested_again() {
     with_socket(|mut ours| {
         let asked = Cell::new(0);
         let build = |sequence| {
@@ -320,7 +320,7 @@ fn a_list_in_which_something_comes_twice_is_asked_for_anew() {
 }
 
 #[test]
-fn a_list_told_while_the_ruleset_changes_is_asked_for_anew() {
+fn a_list_that_changes_meanwhile_is_requested_again() {
     with_socket(|mut ours| {
         let set = Set::new("knockd", "knock_ssh", Family::V4).unwrap();
         let other = Set::new("knockd", "knock_web", Family::V4).unwrap();

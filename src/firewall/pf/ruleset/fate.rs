@@ -1,49 +1,51 @@
-//! What becomes of packets on their way through the ruleset.
+//! Follows packets through the ruleset.
 #![forbid(unsafe_code)]
 
 use super::line::{Action, Answer, Line};
 use super::share::{Packets, Share};
 use crate::core::sighting::Protocol;
 
-/// The end of the way.
+/// What happens to a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum End {
+pub enum Outcome {
     /// No line matched: pf passes it.
     Untouched,
     /// It passed.
     Passed,
-    /// It was dropped without a word.
+    /// It was dropped without an answer.
     Dropped,
-    /// It was dropped, and the kernel answers.
+    /// It was dropped with an answer.
     Answered,
-    /// It cannot be told.
+    /// Unknown.
     Unknown,
 }
 
-/// What becomes of some of the packets.
+/// What happens to some of the packets.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fate<'a> {
-    /// The end of their way.
-    pub end: End,
+    /// What happens.
+    pub outcome: Outcome,
     /// The line that decided, if any did.
     pub by: Option<&'a Line>,
     /// A line that could have changed it, but was not understood.
     pub doubt: Option<&'a Line>,
 }
 
-/// The most fates of one end that are followed; each can be told by one.
+/// The most fates of one outcome that are followed; each can be reported by one.
 const MAX_ALIKE: usize = 8;
 
-/// Fates without doubles, bounded.
+/// Fates without duplicates, at most `MAX_ALIKE` of an outcome.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fates<'a>(Vec<Fate<'a>>);
 
 impl<'a> Fates<'a> {
     fn add(&mut self, fate: Fate<'a>) {
         let is_sure = fate.doubt.is_none();
-        let alike =
-            self.0.iter().filter(|it| it.end == fate.end && it.doubt.is_none() == is_sure);
+        let alike = self
+            .0
+            .iter()
+            .filter(|it| it.outcome == fate.outcome && it.doubt.is_none() == is_sure);
         let is_there = self.0.iter().any(|it| same(it, &fate));
         if !is_there && alike.count() < MAX_ALIKE {
             self.0.push(fate);
@@ -54,7 +56,7 @@ impl<'a> Fates<'a> {
         fates.into_iter().for_each(|fate| self.add(fate));
     }
 
-    /// Puts in doubt what is not doubted yet.
+    /// Records `line` as the doubt of those that have none.
     fn doubt(&mut self, line: &'a Line) {
         for fate in &mut self.0 {
             fate.doubt.get_or_insert(line);
@@ -62,111 +64,111 @@ impl<'a> Fates<'a> {
     }
 }
 
-/// Whether two are told by the same lines; those are compared by their place.
+/// Whether two come from the same lines, which are compared by their place.
 fn same(one: &Fate<'_>, other: &Fate<'_>) -> bool {
     let place = |line: Option<&Line>| line.map(std::ptr::from_ref);
-    one.end == other.end
+    one.outcome == other.outcome
         && place(one.by) == place(other.by)
         && place(one.doubt) == place(other.doubt)
 }
 
-/// How far the packets came.
+/// The fates after some of the lines.
 #[derive(Debug, Default)]
-struct Way<'a> {
-    /// Decided for good.
-    settled: Fates<'a>,
-    /// Decided unless a later line matches.
+struct Progress<'a> {
+    /// Those that no later line changes.
+    finished: Fates<'a>,
+    /// Those that a later line may change.
     open: Fates<'a>,
-    /// A line that was not understood and may have been the last for all.
+    /// A line that was not understood and may have decided for all.
     doubt: Option<&'a Line>,
 }
 
-/// What can become of `packets` in the ruleset of `lines`.
+/// Returns what can happen to `packets` in the ruleset of `lines`.
 #[must_use]
 pub fn follow<'a>(lines: &'a [Line], packets: &Packets<'_>) -> Vec<Fate<'a>> {
-    let Way { mut settled, open, .. } = walk(lines, packets);
-    settled.add_all(open.0);
-    settled.0
+    let Progress { mut finished, open, .. } = walk(lines, packets);
+    finished.add_all(open.0);
+    finished.0
 }
 
-fn walk<'a>(lines: &'a [Line], packets: &Packets<'_>) -> Way<'a> {
-    let mut way = Way::default();
-    way.open.add(Fate { end: End::Untouched, by: None, doubt: None });
+fn walk<'a>(lines: &'a [Line], packets: &Packets<'_>) -> Progress<'a> {
+    let mut progress = Progress::default();
+    progress.open.add(Fate { outcome: Outcome::Untouched, by: None, doubt: None });
     for line in lines {
-        if way.open.0.is_empty() {
+        if progress.open.0.is_empty() {
             break;
         }
         let share = packets.share(line);
         if share != Share::None {
-            way.meet(line, share, packets);
+            progress.apply(line, share, packets);
         }
     }
-    way
+    progress
 }
 
-impl<'a> Way<'a> {
-    /// Goes past a line that `share` of the packets match.
-    fn meet(&mut self, line: &'a Line, share: Share, packets: &Packets<'_>) {
-        let fate = |end| Fate { end, by: Some(line), doubt: None };
+impl<'a> Progress<'a> {
+    /// Applies a line that `share` of the packets match.
+    fn apply(&mut self, line: &'a Line, share: Share, packets: &Packets<'_>) {
+        let fate = |outcome| Fate { outcome, by: Some(line), doubt: None };
         let mut inner = match &line.action {
             Action::Match if !line.rewrites => return,
-            // Where the packet goes from here on, other ports may count.
+            // The packet may go to another port from here on.
             Action::Match => {
-                let fate = Fate { doubt: Some(line), ..fate(End::Unknown) };
-                return self.settled.add(fate);
+                let fate = Fate { doubt: Some(line), ..fate(Outcome::Unknown) };
+                return self.finished.add(fate);
             }
-            Action::Pass => decided(fate(End::Passed)),
-            Action::Drop => decided(fate(End::Dropped)),
-            Action::Answer(answer) => decided(fate(ended(*answer, packets))),
-            Action::Unread => decided(fate(End::Unknown)),
+            Action::Pass => decided(fate(Outcome::Passed)),
+            Action::Drop => decided(fate(Outcome::Dropped)),
+            Action::Answer(answer) => decided(fate(blocked(*answer, packets))),
+            Action::Unread => decided(fate(Outcome::Unknown)),
             Action::Anchor(anchor) => match &anchor.lines {
                 Some(lines) => walk(lines, packets),
                 None => {
-                    let mut way = walk(&[], packets);
-                    way.open.add(fate(End::Unknown));
-                    way.open.doubt(line);
-                    way
+                    let mut progress = walk(&[], packets);
+                    progress.open.add(fate(Outcome::Unknown));
+                    progress.open.doubt(line);
+                    progress
                 }
             },
         };
         if line.is_quick {
-            inner.settle();
+            inner.finish();
         }
         if share == Share::Unclear {
             self.open.doubt(line);
-            inner.settled.doubt(line);
+            inner.finished.doubt(line);
             inner.open.doubt(line);
-            if !inner.settled.0.is_empty() {
+            if !inner.finished.0.is_empty() {
                 self.doubt.get_or_insert(line);
             }
         }
         self.take(inner, share);
     }
 
-    /// Nothing can change any more what a line has decided.
-    fn settle(&mut self) {
+    /// Makes what is decided final, because evaluation ends.
+    fn finish(&mut self) {
         let open = std::mem::take(&mut self.open);
         for fate in open.0 {
-            if fate.end == End::Untouched {
+            if fate.outcome == Outcome::Untouched {
                 self.open.add(fate);
             } else {
-                self.settled.add(fate);
+                self.finished.add(fate);
             }
         }
     }
 
-    /// Goes on where `inner` ends. What it left untouched is as it was before,
-    /// but not without the doubt that came up meanwhile.
-    fn take(&mut self, mut inner: Way<'a>, share: Share) {
+    /// Continues where `inner` ended. What it left untouched is as before, with the
+    /// doubt that came up in it.
+    fn take(&mut self, mut inner: Progress<'a>, share: Share) {
         self.doubt = self.doubt.or(inner.doubt);
         if let Some(line) = self.doubt {
-            inner.settled.doubt(line);
+            inner.finished.doubt(line);
             inner.open.doubt(line);
         }
         let before = std::mem::take(&mut self.open);
-        self.settled.add_all(inner.settled.0);
+        self.finished.add_all(inner.finished.0);
         for fate in inner.open.0 {
-            if fate.end == End::Untouched {
+            if fate.outcome == Outcome::Untouched {
                 let kept = before.0.iter();
                 self.open
                     .add_all(kept.map(|it| Fate { doubt: it.doubt.or(fate.doubt), ..*it }));
@@ -180,16 +182,16 @@ impl<'a> Way<'a> {
     }
 }
 
-/// Behind a line that decides about all.
-fn decided(fate: Fate<'_>) -> Way<'_> {
-    let mut way = Way::default();
-    way.open.add(fate);
-    way
+/// The progress after a line that decides for all.
+fn decided(fate: Fate<'_>) -> Progress<'_> {
+    let mut progress = Progress::default();
+    progress.open.add(fate);
+    progress
 }
 
-const fn ended(answer: Answer, packets: &Packets<'_>) -> End {
+const fn blocked(answer: Answer, packets: &Packets<'_>) -> Outcome {
     match (answer, packets.port.protocol) {
-        (Answer::Reset, Protocol::Udp) => End::Dropped,
-        (Answer::All | Answer::Reset, _) => End::Answered,
+        (Answer::Reset, Protocol::Udp) => Outcome::Dropped,
+        (Answer::All | Answer::Reset, _) => Outcome::Answered,
     }
 }

@@ -1,33 +1,33 @@
 //! One line of the ruleset, as pfctl(8) of OpenBSD 7, FreeBSD 12 to 15 and
 //! macOS prints it.
 //!
-//! What decides whether a packet matches is kept. What only decides what else
-//! happens to it (states, queues, labels, routes) is known and left out.
+//! Only what decides whether a packet matches is kept. Words about states, queues,
+//! labels and routes are known and skipped.
 #![forbid(unsafe_code)]
 
 use super::options::{ASIDE, PLAIN, WITH_ARGUMENT};
-use super::parts::End;
+use super::parts::Endpoint;
 use super::services::Services;
 use super::words::Words;
 
-/// What becomes of a packet that the line decides about.
+/// What a line does with a packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// It passes.
+    /// Pass it.
     Pass,
-    /// It is dropped, and nobody hears of it.
+    /// Drop it without an answer.
     Drop,
-    /// It is dropped, and the kernel answers.
+    /// Drop it with an answer.
     Answer(Answer),
-    /// Nothing is decided.
+    /// Decide nothing.
     Match,
-    /// The lines of an anchor decide.
+    /// Let the lines of an anchor decide.
     Anchor(Anchor),
-    /// It cannot be told.
+    /// Unknown.
     Unread,
 }
 
-/// What the kernel answers to a packet that is blocked.
+/// The answer of the kernel to a packet that is blocked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     /// A reset to TCP, ICMP to the rest (`return`), or ICMP to all
@@ -37,53 +37,53 @@ pub enum Answer {
     Reset,
 }
 
-/// A call of other lines.
+/// A call of the lines of an anchor.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Anchor {
-    /// Its name as the line has it; `None` when pfctl hides it.
+    /// The name in the line; `None` when pfctl hides it.
     pub name: Option<String>,
-    /// Its lines, once they are read; `None` when they could not be.
+    /// The lines; `None` until they are read, or when they cannot be.
     pub lines: Option<Vec<Line>>,
 }
 
-/// A line.
+/// A line of a ruleset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// As pfctl prints it.
+    /// The text that pfctl prints.
     pub text: String,
-    /// The path of the anchor that it stands in; `None` is the main ruleset.
+    /// The path of its anchor; `None` is the main ruleset.
     pub anchor: Option<String>,
-    /// What becomes of the packet.
+    /// What it does.
     pub action: Action,
-    /// Whether it is the last to be asked.
+    /// Whether evaluation ends with it.
     pub is_quick: bool,
-    /// Whether only packets that leave are meant.
+    /// Whether it matches only packets that leave.
     pub is_outward: bool,
-    /// On which interface or group, and whether all but that are meant.
+    /// Whether it is negated, and the interface or group.
     pub interface: Option<(bool, String)>,
     /// `inet` or `inet6`.
     pub family: Option<String>,
-    /// As `tcp`.
+    /// Such as `tcp`.
     pub protocol: Option<String>,
-    /// Where from.
-    pub source: End,
-    /// Where to.
-    pub target: End,
-    /// TCP flags that must be set, and those that are looked at.
+    /// After `from`.
+    pub source: Endpoint,
+    /// After `to`.
+    pub target: Endpoint,
+    /// The TCP flags that must be set, and those that are tested.
     pub flags: Option<(String, String)>,
-    /// Whether no first packet to a port can match: it is for fragments or
-    /// ICMP.
+    /// Whether no first packet to a port can match, because the line is for
+    /// fragments or ICMP.
     pub is_aside: bool,
-    /// Whether it matches only now and then: by chance, rate or sender.
+    /// Whether it matches only sometimes: by chance, rate or sender.
     pub is_partial: bool,
     /// Whether it changes where the packet goes.
     pub rewrites: bool,
-    /// The first word that is not known.
+    /// The first unknown word.
     pub unread: Option<String>,
 }
 
 impl Line {
-    /// From a line of `anchor`; `None` when no packet is filtered by it.
+    /// Parses a line of `anchor`. `None` when it filters no packet.
     #[must_use]
     pub fn parse(text: &str, anchor: Option<&str>, services: &Services) -> Option<Self> {
         let text = text.trim();
@@ -121,8 +121,8 @@ impl Line {
             interface: None,
             family: None,
             protocol: None,
-            source: End::ANY,
-            target: End::ANY,
+            source: Endpoint::ANY,
+            target: Endpoint::ANY,
             flags: None,
             is_aside: false,
             is_partial: false,
@@ -131,7 +131,7 @@ impl Line {
         }
     }
 
-    /// What stands before the addresses.
+    /// Parses what comes before the addresses.
     fn head(&mut self, words: &mut Words<'_>) {
         if words.skip("out") {
             self.is_outward = true;
@@ -164,25 +164,25 @@ impl Line {
         }
     }
 
-    /// `all`, or where from and where to.
+    /// Parses `all`, or source and destination.
     fn ends(&mut self, words: &mut Words<'_>, services: &Services) {
         if words.skip("all") {
             return;
         }
         let protocol = self.protocol.as_deref();
         if words.skip("from") {
-            self.source = End::parse(words, protocol, services);
+            self.source = Endpoint::parse(words, protocol, services);
             if words.skip("os") {
                 words.take();
                 self.is_partial = true;
             }
         }
         if words.skip("to") {
-            self.target = End::parse(words, protocol, services);
+            self.target = Endpoint::parse(words, protocol, services);
         }
     }
 
-    /// One option; `word` is its name.
+    /// Parses the option `word`.
     fn option(&mut self, word: &str, words: &mut Words<'_>) {
         match word {
             "flags" => self.flags = words.take().and_then(flags),
@@ -250,7 +250,7 @@ fn block(words: &mut Words<'_>) -> Action {
     Action::Answer(answer)
 }
 
-/// Takes the destination of a route: `(em0 192.0.2.1)`, `192.0.2.1@em0` or
+/// Skips the destination of a route: `(em0 192.0.2.1)`, `192.0.2.1@em0` or
 /// a list in braces.
 fn route(words: &mut Words<'_>) {
     words.take();

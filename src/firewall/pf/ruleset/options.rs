@@ -1,7 +1,7 @@
-//! Words of pf.conf(5) that have no say in whether a packet passes.
+//! Words of pf.conf(5) that do not decide whether a packet passes.
 #![forbid(unsafe_code)]
 
-/// Words of lines that no packet is filtered by: translation, normalisation
+/// First words of lines that filter no packet: translation, normalisation
 /// and traffic shaping, which some systems print among the rest.
 pub const ASIDE: [&str; 12] = [
     "scrub",

@@ -1,4 +1,4 @@
-//! The parts of a line that say which packets it is about.
+//! The hosts and ports that a line matches.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
@@ -7,43 +7,43 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::services::Services;
 use super::words::Words;
 
-/// A host as a line names it.
+/// The hosts of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Host {
     /// Every address.
     Any,
-    /// Those in the table.
+    /// Those in a table.
     Table(String),
-    /// Those in the network.
+    /// Those in a network.
     Net(IpAddr, u8),
     /// From one address to another.
     Range,
-    /// The addresses of an interface, whatever they are now.
+    /// The current addresses of an interface.
     Interface,
     /// Neighbours: the network or the peer of an interface.
     Near,
     /// Sources that no honest packet has: `no-route` and `urpf-failed`.
     Spoofed,
-    /// Something else.
+    /// Unknown.
     Unread,
 }
 
-/// One end of a packet's way, as a line names it.
+/// The source or the destination of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct End {
-    /// Whether all but the host are meant.
+pub struct Endpoint {
+    /// Whether it is all but `host`.
     pub negated: bool,
-    /// Which addresses.
+    /// The hosts.
     pub host: Host,
-    /// Which ports; `None` for all.
+    /// `None` for all.
     pub ports: Option<Ports>,
 }
 
-impl End {
+impl Endpoint {
     /// Every address and port.
     pub const ANY: Self = Self { negated: false, host: Host::Any, ports: None };
 
-    /// From what follows `from` or `to`.
+    /// Parses what follows `from` or `to`.
     #[must_use]
     pub fn parse(words: &mut Words<'_>, protocol: Option<&str>, services: &Services) -> Self {
         let negated = words.skip("!");
@@ -76,7 +76,7 @@ fn host(word: &str) -> Host {
     net(word).unwrap_or(Host::Unread)
 }
 
-/// An address, with its prefix and scope if they are written. pfctl leaves
+/// Parses an address, with its prefix and scope if there are any. pfctl leaves
 /// out zero bytes at the end of an IPv4 network only in pf.conf.
 fn net(word: &str) -> Option<Host> {
     let (address, prefix) = match word.split_once('/') {
@@ -117,7 +117,7 @@ fn bits6(address: Ipv6Addr) -> u128 {
     u128::from(address)
 }
 
-/// Ports as a line names them, with the operators of pf.conf(5).
+/// The ports of a line, with the operators of pf.conf(5).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ports {
     /// From the first to the second, both included.
@@ -128,14 +128,14 @@ pub enum Ports {
     OneOf(BTreeSet<u16>),
     /// All but one port, which may be any of these.
     NotOneOf(BTreeSet<u16>),
-    /// None at all.
+    /// None.
     Nothing,
     /// Something else.
     Unread,
 }
 
 impl Ports {
-    /// From what follows `port`. pfctl prints names after `=` and `!=` only.
+    /// Parses what follows `port`. pfctl prints names after `=` and `!=` only.
     #[must_use]
     pub fn parse(words: &mut Words<'_>, protocol: Option<&str>, services: &Services) -> Self {
         let Some(first) = words.take() else { return Self::Unread };
@@ -178,7 +178,7 @@ impl Ports {
         port.checked_add(1).map_or(Self::Nothing, |first| Self::Within(first, u16::MAX))
     }
 
-    /// Whether `port` is one of them; `None` when that cannot be told.
+    /// Whether `port` is one of them; `None` when that is unknown.
     #[must_use]
     pub fn contain(&self, port: u16) -> Option<bool> {
         match self {

@@ -1,4 +1,4 @@
-//! Asks pfctl(8), which alone can print a ruleset.
+//! Runs pfctl(8), the only program that prints a ruleset.
 #![forbid(unsafe_code)]
 
 use std::io::Read;
@@ -8,15 +8,15 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Where it is on every system that has it.
+/// Its path on every system that has it.
 pub const PROGRAM: &str = "/sbin/pfctl";
 /// The longest output that is read, in bytes.
 pub const MAX_OUTPUT: u64 = 1 << 20;
-/// How long one question may take.
+/// How long one call may take.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Runs `program` with `arguments`, with nothing in its environment, and
-/// gives what it prints.
+/// Runs `program` with `arguments` and an empty environment. Returns what it
+/// prints.
 ///
 /// # Errors
 /// In one line, when it does not start, fails, prints more than
@@ -32,9 +32,9 @@ pub fn ask(program: &Path, arguments: &[&str], patience: Duration) -> Result<Str
         .stderr(Stdio::null())
         .spawn()
         .map_err(|error| fail(error.to_string()))?;
-    let answered = listen(&mut child, Instant::now() + patience);
+    let answered = read_output(&mut child, Instant::now() + patience);
     if answered.is_err() {
-        // It is of no use any more; that it may have ended is no error.
+        // That it may have ended already is no error.
         let _ = child.kill();
         let _ = child.wait();
     }
@@ -45,7 +45,10 @@ pub fn ask(program: &Path, arguments: &[&str], patience: Duration) -> Result<Str
     Ok(String::from_utf8_lossy(&output).into_owned())
 }
 
-fn listen(child: &mut Child, deadline: Instant) -> Result<(Vec<u8>, ExitStatus), &'static str> {
+fn read_output(
+    child: &mut Child,
+    deadline: Instant,
+) -> Result<(Vec<u8>, ExitStatus), &'static str> {
     let late = "it does not end";
     let output = child.stdout.take().ok_or("it has no output")?;
     let (sender, receiver) = mpsc::channel();
@@ -53,7 +56,7 @@ fn listen(child: &mut Child, deadline: Instant) -> Result<(Vec<u8>, ExitStatus),
     let reader = thread::Builder::new().spawn(move || {
         let mut bytes = Vec::new();
         let read = output.take(MAX_OUTPUT + 1).read_to_end(&mut bytes);
-        // Nobody listens any more when it is late.
+        // Nobody receives it when it is late.
         let _ = sender.send(read.map(|_| bytes));
     });
     reader.map_err(|_| "there is no room for a thread")?;

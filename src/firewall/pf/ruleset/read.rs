@@ -1,4 +1,4 @@
-//! The whole ruleset, with the lines of anchors where they are called.
+//! Reads the whole ruleset, with the lines of anchors where they are called.
 #![forbid(unsafe_code)]
 
 use super::line::{Action, Line};
@@ -6,10 +6,10 @@ use super::services::Services;
 
 /// Anchors within anchors that are followed; pf's own limit is 64.
 const MAX_DEPTH: usize = 8;
-/// Calls of pfctl for one look at a ruleset.
+/// The most calls of pfctl to read a ruleset.
 const MAX_CALLS: usize = 64;
 
-/// Runs pfctl with these arguments and gives its output, or why there is none.
+/// Runs pfctl with these arguments. Returns its output, or why there is none.
 pub type Ask<'a> = dyn FnMut(&[&str]) -> Result<String, String> + 'a;
 
 /// Reads the main ruleset and those that it calls, through `ask`. An anchor
@@ -24,25 +24,25 @@ pub fn read(ask: &mut Ask<'_>, services: &Services) -> Result<Vec<Line>, String>
         Ok(text) => (&["-P", "-sr"][..], text),
         Err(_) => (&["-sr"][..], ask(&["-sr"])?),
     };
-    let mut reader = Reader { ask, services, rules, calls: 2 };
+    let mut reader = RulesetReader { ask, services, rules, calls: 2 };
     Ok(reader.lines(&text, None, 0))
 }
 
-/// The lines of one ruleset as printed, without those of its anchors.
+/// Parses the lines of one ruleset, without those of its anchors.
 #[must_use]
 pub fn parse(text: &str, anchor: Option<&str>, services: &Services) -> Vec<Line> {
     text.lines().filter_map(|line| Line::parse(line, anchor, services)).collect()
 }
 
-struct Reader<'a, 'b> {
+struct RulesetReader<'a, 'b> {
     ask: &'a mut Ask<'b>,
     services: &'a Services,
-    /// What makes pfctl print the rules.
+    /// The arguments that make pfctl print the rules.
     rules: &'static [&'static str],
     calls: usize,
 }
 
-impl Reader<'_, '_> {
+impl RulesetReader<'_, '_> {
     fn lines(&mut self, text: &str, anchor: Option<&str>, depth: usize) -> Vec<Line> {
         let mut lines = parse(text, anchor, self.services);
         for line in &mut lines {
@@ -54,8 +54,8 @@ impl Reader<'_, '_> {
         lines
     }
 
-    /// The lines behind a call; those of `name/*` in alphabetical order, as pf
-    /// evaluates them.
+    /// Returns the lines of an anchor; those of `name/*` in alphabetical order, as
+    /// pf evaluates them.
     fn called(&mut self, path: &str, depth: usize) -> Option<Vec<Line>> {
         if depth > MAX_DEPTH {
             return None;
@@ -89,7 +89,7 @@ impl Reader<'_, '_> {
     }
 }
 
-/// The path of an anchor that is called `name` within `anchor`.
+/// Returns the path of the anchor `name` within `anchor`.
 fn path(anchor: Option<&str>, name: &str) -> Option<String> {
     if name.is_empty() || name.starts_with('-') || name.contains("..") {
         return None;

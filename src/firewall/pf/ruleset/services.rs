@@ -1,4 +1,4 @@
-//! Names of ports: pfctl of FreeBSD and macOS prints them instead of numbers.
+//! Names of ports, which pfctl of FreeBSD and macOS prints instead of numbers.
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Services(BTreeMap<(String, String), BTreeSet<u16>>);
 
 impl Services {
-    /// From the text of `/etc/services`; lines without a service are skipped.
+    /// Parses the text of `/etc/services`. Skips lines without a service.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let mut services: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
@@ -29,8 +29,8 @@ impl Services {
         Self(services)
     }
 
-    /// The numbers that a port's name may mean: those of the protocol, or of the
-    /// other protocol where this one has no such name.
+    /// Returns the numbers of a name for the protocol, or for the other protocol if
+    /// it has none for this one.
     #[must_use]
     pub fn numbers(&self, name: &str, protocol: Option<&str>) -> Option<&BTreeSet<u16>> {
         let named = |protocol: &str| self.0.get(&(name.to_owned(), protocol.to_owned()));

@@ -1,21 +1,21 @@
-//! How many of the packets that are asked about match a line.
+//! Decides how many of some packets match a line.
 #![forbid(unsafe_code)]
 
 use std::net::IpAddr;
 
 use super::line::Line;
-use super::parts::{self, End, Host};
+use super::parts::{self, Endpoint, Host};
 use crate::core::address::Family;
 use crate::core::door::Table;
 use crate::core::sighting::{Port, Protocol};
 use crate::firewall::Machine;
 
-/// How many of them. The least of a line's parts is the line's.
+/// How many packets match. That of a line is the least of its parts'.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Share {
     /// None.
     None,
-    /// It cannot be told.
+    /// Unknown.
     Unclear,
     /// Some.
     Some,
@@ -30,7 +30,7 @@ impl From<bool> for Share {
 }
 
 impl Share {
-    /// What remains when all but these are meant.
+    /// The share of a negated part.
     const fn inverted(self) -> Self {
         match self {
             Self::None => Self::All,
@@ -40,21 +40,20 @@ impl Share {
     }
 }
 
-/// Where packets come in.
+/// An interface where packets come in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Entrance {
-    /// The interface; empty when it is not known.
+    /// Its name; empty when it is unknown.
     pub name: String,
     /// The interface groups that it is known to be in.
     pub groups: Vec<String>,
 }
 
-/// The most entrances that packets are followed from.
+/// The most entrances that are followed.
 const MAX_ENTRANCES: usize = 32;
 
 impl Entrance {
-    /// The interfaces called `names`; one of no name when there are none, of
-    /// which nothing is known.
+    /// Returns one for each of `names`; an unknown one when there are none.
     #[must_use]
     pub fn all(names: &[String], machine: &Machine) -> Vec<Self> {
         if names.is_empty() {
@@ -74,10 +73,10 @@ impl Entrance {
     }
 }
 
-/// Who sends the packets.
+/// The sender of packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sender<'a> {
-    /// Somebody of whom nothing is known: any address, any port.
+    /// Any address and port.
     Stranger,
     /// An address in this table.
     Listed(&'a Table),
@@ -88,18 +87,18 @@ pub enum Sender<'a> {
 pub struct Packets<'a> {
     /// Where they come in.
     pub entrance: &'a Entrance,
-    /// Over which family.
+    /// Of addresses.
     pub family: Family,
-    /// To which port.
+    /// Where they go.
     pub port: Port,
-    /// From whom.
+    /// Their sender.
     pub sender: Sender<'a>,
-    /// To which machine.
+    /// The machine that receives them.
     pub machine: &'a Machine,
 }
 
 impl Packets<'_> {
-    /// How many of them match `line`.
+    /// Returns how many of them match `line`.
     #[must_use]
     pub fn share(&self, line: &Line) -> Share {
         if line.is_outward || line.is_aside {
@@ -151,7 +150,7 @@ impl Packets<'_> {
     }
 
     fn source(&self, line: &Line) -> Share {
-        let End { negated, host, ports } = &line.source;
+        let Endpoint { negated, host, ports } = &line.source;
         let share = match (host, self.sender) {
             (Host::Any, _) => Share::All,
             (Host::Table(name), Sender::Listed(table)) => listed(line, name, table),
@@ -168,8 +167,7 @@ impl Packets<'_> {
         }
     }
 
-    /// Nothing says that the sender is in a network, unless it is so large
-    /// that it is no network of anybody's.
+    /// A stranger is in no network, unless it is too large to be anybody's.
     fn net(&self, address: IpAddr, prefix: u8) -> Share {
         let (family, least) = match address {
             IpAddr::V4(_) => (Family::V4, 8),
@@ -182,7 +180,7 @@ impl Packets<'_> {
         }
     }
 
-    fn target(&self, end: &End) -> Share {
+    fn target(&self, end: &Endpoint) -> Share {
         let share = match &end.host {
             Host::Any | Host::Interface => Share::All,
             Host::Net(address, prefix) => self.destination(*address, *prefix),
@@ -197,8 +195,8 @@ impl Packets<'_> {
         share.min(port)
     }
 
-    /// Whether it is one of our own addresses. If not, it may be that of a
-    /// machine behind us which the door protects.
+    /// Whether it is one of our addresses. If not, it may belong to a machine that
+    /// we route to and the door protects.
     fn destination(&self, address: IpAddr, prefix: u8) -> Share {
         if Family::of(address) != self.family {
             return Share::None;
@@ -211,8 +209,8 @@ impl Packets<'_> {
         }
     }
 
-    /// The first packet of a TCP connection has SYN alone, and the bits of
-    /// ECN if it likes.
+    /// The first packet of a TCP connection has SYN alone, and perhaps the bits of
+    /// ECN.
     fn flags(&self, line: &Line) -> Share {
         match &line.flags {
             Some((set, looked_at)) if self.port.protocol == Protocol::Tcp => {

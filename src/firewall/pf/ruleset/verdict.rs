@@ -1,9 +1,9 @@
-//! What the ruleset means for the doors, and for the port of tokens.
+//! Judges what the ruleset means for the doors and the SPA port.
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::fate::{self, End, Fate};
+use super::fate::{self, Fate, Outcome};
 use super::line::{Action, Line};
 use super::parts::Host;
 use super::share::{Entrance, Packets, Sender};
@@ -13,27 +13,27 @@ use crate::core::finding::Finding;
 use crate::core::sighting::{Port, Protocol};
 use crate::firewall::Machine;
 
-/// The most lines that are named because they were not understood.
+/// The most lines that are reported as not understood.
 pub const MAX_UNREAD: usize = 16;
-/// The most characters of a line that are shown.
+/// The most characters of a line that are printed.
 const MAX_SHOWN: usize = 160;
 
-/// What is judged.
+/// The ruleset of a machine.
 #[derive(Debug, Clone, Copy)]
 pub struct Site<'a> {
-    /// The ruleset.
+    /// Its lines.
     pub lines: &'a [Line],
-    /// Where packets come in; at least one.
+    /// The interfaces where packets come in; at least one.
     pub entrances: &'a [Entrance],
-    /// The machine behind them.
+    /// The machine.
     pub machine: &'a Machine,
 }
 
-/// What can become of packets, each with where it can.
-type Fates<'a> = Vec<(Family, Fate<'a>)>;
+/// What can happen to packets of each family.
+type FamilyFates<'a> = Vec<(Family, Fate<'a>)>;
 
 impl<'a> Site<'a> {
-    /// What the rules mean for everything that they must guard.
+    /// Judges the rules for all doors and SPA ports.
     #[must_use]
     pub fn judge(&self, doors: &[Door], token_ports: &[u16]) -> Vec<Finding> {
         let doors = doors.iter().flat_map(|door| self.door(door));
@@ -41,7 +41,7 @@ impl<'a> Site<'a> {
         doors.chain(spa).chain(self.unread()).collect()
     }
 
-    fn fates(&self, port: Port, sender: Sender<'_>) -> Fates<'a> {
+    fn fates(&self, port: Port, sender: Sender<'_>) -> FamilyFates<'a> {
         let mut fates = Vec::new();
         for entrance in self.entrances {
             for family in Family::BOTH {
@@ -53,20 +53,20 @@ impl<'a> Site<'a> {
         fates
     }
 
-    /// Whether `door` is shut to strangers, without a sign of it, and open to
-    /// the addresses in its table.
+    /// Judges whether `door` drops packets of strangers without an answer, and is
+    /// open to the addresses in its table.
     #[must_use]
     pub fn door(&self, door: &Door) -> Vec<Finding> {
         let subject = format!("door {}", door.name);
         let mut findings = Vec::new();
         for port in &door.ports {
-            let told = tell(&self.fates(*port, Sender::Stranger));
-            if told.is_empty() {
+            let leaks = leaks(&self.fates(*port, Sender::Stranger));
+            if leaks.is_empty() {
                 let text = format!("{port} is dropped for strangers");
                 findings.push(Finding::ok(&subject, text));
             }
-            for ((sign, line), families) in told {
-                findings.push(sign.at_door(&subject, *port, &line, &over(&families)));
+            for ((leak, line), families) in leaks {
+                findings.push(leak.at_door(&subject, *port, &line, &over(&families)));
             }
             let listed = self.fates(*port, Sender::Listed(&door.table));
             findings.push(admission(&subject, *port, &door.table, &listed));
@@ -77,7 +77,7 @@ impl<'a> Site<'a> {
         findings
     }
 
-    /// A door that names no ports is judged by whether its table is named.
+    /// Judges a door without ports by whether a rule refers to its table.
     fn reference(&self, subject: &str, table: &Table) -> Finding {
         if is_named(self.lines, table) {
             let text = format!("a rule passes addresses in {table}, ports are not configured");
@@ -90,21 +90,22 @@ impl<'a> Site<'a> {
         Finding::warning(subject, text)
     }
 
-    /// Whether the kernel keeps quiet about the port that tokens go to.
+    /// Judges whether the kernel drops packets to an SPA port without an answer.
     #[must_use]
     pub fn spa(&self, number: u16) -> Vec<Finding> {
         let subject = "SPA port";
         let port = Port { protocol: Protocol::Udp, number };
-        let told = tell(&self.fates(port, Sender::Stranger));
-        if told.is_empty() {
+        let leaks = leaks(&self.fates(port, Sender::Stranger));
+        if leaks.is_empty() {
             return vec![Finding::ok(subject, format!("{port} is dropped without an answer"))];
         }
-        let told = told.into_iter();
-        told.map(|((sign, line), families)| sign.at_spa(subject, port, &line, &over(&families)))
+        let leaks = leaks.into_iter();
+        leaks
+            .map(|((leak, line), families)| leak.at_spa(subject, port, &line, &over(&families)))
             .collect()
     }
 
-    /// The lines with a word that is not known.
+    /// Reports the lines with an unknown word.
     #[must_use]
     pub fn unread(&self) -> Vec<Finding> {
         let mut unread = Vec::new();
@@ -120,22 +121,22 @@ impl<'a> Site<'a> {
 
 /// What a stranger can learn, from the worst to the least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Sign {
+enum Leak {
     Open,
     Unblocked,
     Answered,
     Unclear,
 }
 
-impl Sign {
-    /// `None` for what is dropped, whatever else may be in doubt.
+impl Leak {
+    /// `None` for what is dropped, even if in doubt.
     const fn of(fate: &Fate<'_>) -> Option<Self> {
-        match (fate.end, fate.doubt) {
-            (End::Dropped, _) => None,
-            (_, Some(_)) | (End::Unknown, None) => Some(Self::Unclear),
-            (End::Passed, None) => Some(Self::Open),
-            (End::Untouched, None) => Some(Self::Unblocked),
-            (End::Answered, None) => Some(Self::Answered),
+        match (fate.outcome, fate.doubt) {
+            (Outcome::Dropped, _) => None,
+            (_, Some(_)) | (Outcome::Unknown, None) => Some(Self::Unclear),
+            (Outcome::Passed, None) => Some(Self::Open),
+            (Outcome::Untouched, None) => Some(Self::Unblocked),
+            (Outcome::Answered, None) => Some(Self::Answered),
         }
     }
 
@@ -187,21 +188,22 @@ impl Sign {
     }
 }
 
-/// Sums up what strangers can learn, and by which line.
-fn tell(fates: &Fates<'_>) -> BTreeMap<(Sign, String), BTreeSet<Family>> {
-    let mut told: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+/// Returns what strangers can learn, and from which line.
+fn leaks(fates: &FamilyFates<'_>) -> BTreeMap<(Leak, String), BTreeSet<Family>> {
+    let mut leaks: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for (family, fate) in fates {
-        let Some(sign) = Sign::of(fate) else { continue };
+        let Some(leak) = Leak::of(fate) else { continue };
         let line = fate.doubt.or(fate.by).map(shown).unwrap_or_default();
-        told.entry((sign, line)).or_default().insert(*family);
+        leaks.entry((leak, line)).or_default().insert(*family);
     }
-    told
+    leaks
 }
 
-/// Whether the addresses in the door's table get through to `port`.
-fn admission(subject: &str, port: Port, table: &Table, fates: &Fates<'_>) -> Finding {
-    let passes =
-        |(_, fate): &&(Family, Fate<'_>)| matches!(fate.end, End::Passed | End::Untouched);
+/// Judges whether the addresses in the door's table reach `port`.
+fn admission(subject: &str, port: Port, table: &Table, fates: &FamilyFates<'_>) -> Finding {
+    let passes = |(_, fate): &&(Family, Fate<'_>)| {
+        matches!(fate.outcome, Outcome::Passed | Outcome::Untouched)
+    };
     let sure: BTreeSet<_> = fates
         .iter()
         .filter(passes)
@@ -235,7 +237,7 @@ fn admission(subject: &str, port: Port, table: &Table, fates: &Fates<'_>) -> Fin
     Finding::error(subject, text)
 }
 
-/// Whether some line passes what comes from `table`.
+/// Whether a line passes packets from `table`.
 fn is_named(lines: &[Line], table: &Table) -> bool {
     lines.iter().any(|line| match (&line.action, &line.source.host) {
         (Action::Anchor(anchor), _) => {
@@ -255,7 +257,7 @@ fn collect_unread(lines: &[Line], unread: &mut Vec<String>) {
             match &anchor.lines {
                 Some(lines) => collect_unread(lines, unread),
                 None => unread.push(format!(
-                    "cannot read what is behind {}: look at it yourself",
+                    "cannot read the rules of {}: look at it yourself",
                     shown(line)
                 )),
             }
@@ -267,7 +269,7 @@ fn collect_unread(lines: &[Line], unread: &mut Vec<String>) {
     }
 }
 
-/// A line as it is shown: in quotes, with its anchor, and not too long.
+/// Quotes a line for a message, with its anchor, and cuts it.
 fn shown(line: &Line) -> String {
     let mut text: String = line.text.chars().take(MAX_SHOWN).collect();
     if text.len() < line.text.len() {

@@ -1,7 +1,7 @@
-//! A line of `pfctl -sr` as words.
+//! Splits a line of `pfctl -sr` into words.
 #![forbid(unsafe_code)]
 
-/// Cuts at blanks, but not within quotes, parentheses or braces: `(em0:0)`
+/// Splits at blanks, but not within quotes, parentheses or braces: `(em0:0)`
 /// and `(max 10, if-bound)` are one word each.
 #[must_use]
 pub fn cut(line: &str) -> Vec<&str> {
@@ -15,7 +15,7 @@ pub fn cut(line: &str) -> Vec<&str> {
     words
 }
 
-/// How many bytes the first word has. A bracket that nobody closes takes all.
+/// Returns the length of the first word. An open bracket takes the rest.
 fn length(text: &str) -> usize {
     let (mut depth, mut quoted) = (0_u32, false);
     for (place, character) in text.char_indices() {
@@ -31,14 +31,14 @@ fn length(text: &str) -> usize {
     text.len()
 }
 
-/// Words that are taken one after another.
+/// An iterator over words.
 #[derive(Debug)]
 pub struct Words<'a> {
     rest: std::iter::Peekable<std::vec::IntoIter<&'a str>>,
 }
 
 impl<'a> Words<'a> {
-    /// The words of `line`.
+    /// Splits `line`.
     #[must_use]
     pub fn of(line: &'a str) -> Self {
         Self { rest: cut(line).into_iter().peekable() }
@@ -59,7 +59,7 @@ impl<'a> Words<'a> {
         self.rest.next_if(|next| next.starts_with('('))
     }
 
-    /// The next word, left where it is.
+    /// Returns the next word without taking it.
     pub fn peek(&mut self) -> Option<&'a str> {
         self.rest.peek().copied()
     }
