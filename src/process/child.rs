@@ -10,7 +10,7 @@ use crate::log::Log;
 use crate::log::event::Event;
 use crate::message::channel::Broken;
 use crate::sys;
-use crate::sys::confine::{Account, Error};
+use crate::sys::confine::{Account, ConfineError};
 
 /// Connects standard output and standard error to /dev/null, and confines the
 /// process by `confine`, which receives the account to become.
@@ -20,7 +20,7 @@ use crate::sys::confine::{Account, Error};
 pub fn confine(
     foreground: bool,
     account: Option<(u32, u32)>,
-    confine: impl FnOnce(Option<&Account>) -> Result<(), Error>,
+    confine: impl FnOnce(Option<&Account>) -> Result<(), ConfineError>,
 ) -> Result<(), Broken> {
     // A copy that can be closed. In the background the engine's is the terminal until
     // the daemon is ready, and the runner's is /dev/null.

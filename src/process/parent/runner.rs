@@ -18,7 +18,7 @@ use crate::process::Role;
 use crate::process::backoff::Backoff;
 use crate::process::runner::{GRACE, UNREPORTED};
 use crate::sys;
-use crate::sys::confine::{Account, Error};
+use crate::sys::confine::{Account, ConfineError};
 use crate::sys::wait::Wish;
 
 /// How long a runner may live without a keeper before it is killed. Unless it is
@@ -47,7 +47,7 @@ impl Runner {
     ///
     /// # Errors
     /// When its account is missing, or has root's rights.
-    pub fn of(config: &Config, foreground: bool) -> Result<Option<Self>, Error> {
+    pub fn of(config: &Config, foreground: bool) -> Result<Option<Self>, ConfineError> {
         let Some(config::RunnerConfig { user, .. }) = &config.runner else { return Ok(None) };
         // Only root can become another account.
         let is_trial = !config.firewall.backend().enforces && !nix::unistd::geteuid().is_root();
@@ -147,13 +147,13 @@ impl Runner {
 
 /// Fails unless runner and engine are two accounts: a command could send signals
 /// to the engine, and worse. Two names may be one account.
-fn check_other(runner: (&str, Account), engine: (&str, Account)) -> Result<(), Error> {
+fn check_other(runner: (&str, Account), engine: (&str, Account)) -> Result<(), ConfineError> {
     let ((runner, one), (engine, other)) = (runner, engine);
     if one.uid != other.uid {
         return Ok(());
     }
     let text = format_args!("{runner} and {engine} are one account, name another in runner");
-    Err(Error::because(text))
+    Err(ConfineError::because(text))
 }
 
 impl Parent {

@@ -2,7 +2,7 @@
 
 use nix::unistd::{Gid, Uid, User};
 
-use super::Error;
+use super::ConfineError;
 use crate::sys::SYSTEM;
 
 /// An ordinary user.
@@ -19,17 +19,17 @@ impl Account {
     ///
     /// # Errors
     /// When there is no such user, or when it or its group is root's.
-    pub fn named(name: &str) -> Result<Self, Error> {
+    pub fn named(name: &str) -> Result<Self, ConfineError> {
         let user = User::from_name(name)
-            .map_err(|error| Error::new(format_args!("look up user {name}"), error))?;
+            .map_err(|error| ConfineError::new(format_args!("look up user {name}"), error))?;
         let Some(User { uid, gid, .. }) = user else {
             let command = SYSTEM.add_user;
-            return Err(Error::because(format_args!(
+            return Err(ConfineError::because(format_args!(
                 "no user {name}, create it with `{command} {name}`"
             )));
         };
         if uid.is_root() || gid.as_raw() == 0 {
-            return Err(Error::because(format_args!(
+            return Err(ConfineError::because(format_args!(
                 "user {name} has root's rights, create one that has none"
             )));
         }

@@ -39,9 +39,9 @@ const DESCRIPTORS: rlim_t = 256;
 
 /// Why a process could not be confined. Names the step.
 #[derive(Debug)]
-pub struct Error(String);
+pub struct ConfineError(String);
 
-impl Error {
+impl ConfineError {
     pub(super) fn new(step: impl Display, error: impl Into<io::Error>) -> Self {
         Self(format!("cannot {step}: {}", error.into()))
     }
@@ -57,13 +57,13 @@ impl Error {
     }
 }
 
-impl Display for Error {
+impl Display for ConfineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for ConfineError {}
 
 /// The root directory and the user of the engine.
 #[derive(Debug)]
@@ -109,12 +109,12 @@ pub struct ParentPaths<'a> {
 ///
 /// # Errors
 /// The first step that fails. The process is then confined in part, and must end.
-pub fn engine(cell: &Cell<'_>) -> Result<(), Error> {
+pub fn engine(cell: &Cell<'_>) -> Result<(), ConfineError> {
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
-        .map_err(Error::at("unblock signals"))?;
+        .map_err(ConfineError::at("unblock signals"))?;
     limit()?;
     if cell.account.is_some() && !geteuid().is_root() {
-        return Err(Error::because("cannot confine the engine, start knockd as root"));
+        return Err(ConfineError::because("cannot confine the engine, start knockd as root"));
     }
     system::prepare();
     if geteuid().is_root() {
@@ -125,14 +125,14 @@ pub fn engine(cell: &Cell<'_>) -> Result<(), Error> {
         way_back::is_closed(account)?;
     }
     // On Linux, a process that changed its user can be traced and dumped again.
-    forbid_core_files().map_err(Error::at("forbid core files"))?;
+    forbid_core_files().map_err(ConfineError::at("forbid core files"))?;
     system::sandbox()
 }
 
 /// Forbids core files, files that grow and new processes, and limits descriptors.
-fn limit() -> Result<(), Error> {
-    forbid_core_files().map_err(Error::at("forbid core files"))?;
-    system::forbid_processes().map_err(Error::at("forbid processes"))?;
+fn limit() -> Result<(), ConfineError> {
+    forbid_core_files().map_err(ConfineError::at("forbid core files"))?;
+    system::forbid_processes().map_err(ConfineError::at("forbid processes"))?;
     for (resource, name, most) in [
         (Resource::RLIMIT_FSIZE, "the size of files", 0),
         (Resource::RLIMIT_NOFILE, "the number of descriptors", DESCRIPTORS),
@@ -140,24 +140,26 @@ fn limit() -> Result<(), Error> {
         // A lower limit is as good, and only root can raise it.
         let most = getrlimit(resource).map_or(most, |(_, hard)| hard.min(most));
         setrlimit(resource, most, most)
-            .map_err(Error::at(format_args!("limit {name} to {most}")))?;
+            .map_err(ConfineError::at(format_args!("limit {name} to {most}")))?;
     }
     Ok(())
 }
 
 /// Makes `directory` the root directory.
-fn enter(directory: &Path) -> Result<(), Error> {
+fn enter(directory: &Path) -> Result<(), ConfineError> {
     let shown = directory.display();
     is_bare(directory).map_err(|error| {
-        Error::because(format_args!("cannot use {shown} as root directory: {error}"))
+        ConfineError::because(format_args!("cannot use {shown} as root directory: {error}"))
     })?;
-    chroot(directory).map_err(Error::at(format_args!("change the root to {shown}")))?;
-    std::env::set_current_dir("/").map_err(Error::at(format_args!("enter {shown}")))?;
+    chroot(directory).map_err(ConfineError::at(format_args!("change the root to {shown}")))?;
+    std::env::set_current_dir("/").map_err(ConfineError::at(format_args!("enter {shown}")))?;
     // Every system has this file in its real root directory.
     for path in ["/etc/passwd", "../etc/passwd", "../../../../etc/passwd"] {
         match fs::symlink_metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            _ => return Err(Error::because(format_args!("{path} is seen from {shown}"))),
+            _ => {
+                return Err(ConfineError::because(format_args!("{path} is seen from {shown}")));
+            }
         }
     }
     Ok(())
@@ -186,21 +188,21 @@ fn is_bare(directory: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// The first step that fails; the process must end.
-pub fn runner(account: Option<&Account>) -> Result<(), Error> {
+pub fn runner(account: Option<&Account>) -> Result<(), ConfineError> {
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
-        .map_err(Error::at("unblock signals"))?;
+        .map_err(ConfineError::at("unblock signals"))?;
     if account.is_none() && geteuid().is_root() {
-        return Err(Error::because("cannot run commands as root, name another user"));
+        return Err(ConfineError::because("cannot run commands as root, name another user"));
     }
-    system::restore_memory_limit().map_err(Error::at("limit locked memory"))?;
+    system::restore_memory_limit().map_err(ConfineError::at("limit locked memory"))?;
     if let Some(account) = account {
         system::become_user(account)?;
         way_back::is_closed(account)?;
     }
     umask(Mode::from_bits_truncate(0o022));
-    std::env::set_current_dir("/").map_err(Error::at("enter /"))?;
+    std::env::set_current_dir("/").map_err(ConfineError::at("enter /"))?;
     // On Linux, that user could trace a process that changed its user.
-    forbid_core_files().map_err(Error::at("forbid core files"))?;
+    forbid_core_files().map_err(ConfineError::at("forbid core files"))?;
     system::runner()
 }
 
@@ -209,8 +211,8 @@ pub fn runner(account: Option<&Account>) -> Result<(), Error> {
 ///
 /// # Errors
 /// The first step that fails; the process must end.
-pub fn keeper(paths: &KeeperPaths<'_>) -> Result<(), Error> {
-    forbid_core_files().map_err(Error::at("forbid core files"))?;
+pub fn keeper(paths: &KeeperPaths<'_>) -> Result<(), ConfineError> {
+    forbid_core_files().map_err(ConfineError::at("forbid core files"))?;
     system::keeper(paths)
 }
 
@@ -219,8 +221,8 @@ pub fn keeper(paths: &KeeperPaths<'_>) -> Result<(), Error> {
 ///
 /// # Errors
 /// The first step that fails; the process must end.
-pub fn parent(paths: &ParentPaths<'_>) -> Result<(), Error> {
-    forbid_core_files().map_err(Error::at("forbid core files"))?;
+pub fn parent(paths: &ParentPaths<'_>) -> Result<(), ConfineError> {
+    forbid_core_files().map_err(ConfineError::at("forbid core files"))?;
     system::parent(paths)
 }
 

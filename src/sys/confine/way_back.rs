@@ -2,14 +2,14 @@
 
 use nix::unistd::{Gid, Uid, setegid, seteuid, setgid, setuid};
 
-use super::{Account, Error};
+use super::{Account, ConfineError};
 use crate::sys::here::confine as system;
 
 /// Tries every way to become root again, and checks the ids that remain.
 ///
 /// # Errors
 /// When a way is open, or another user or group remains.
-pub fn is_closed(account: &Account) -> Result<(), Error> {
+pub fn is_closed(account: &Account) -> Result<(), ConfineError> {
     let (root, wheel) = (Uid::from_raw(0), Gid::from_raw(0));
     for (way, refused) in [
         ("setuid", setuid(root).is_err()),
@@ -18,12 +18,12 @@ pub fn is_closed(account: &Account) -> Result<(), Error> {
         ("setegid", setegid(wheel).is_err()),
     ] {
         if !refused {
-            return Err(Error::because(format_args!("{way} leads back to root")));
+            return Err(ConfineError::because(format_args!("{way} leads back to root")));
         }
     }
     if system::is_only(account)? {
         Ok(())
     } else {
-        Err(Error::because("another user or group is left in the process"))
+        Err(ConfineError::because("another user or group is left in the process"))
     }
 }

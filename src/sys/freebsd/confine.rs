@@ -11,7 +11,7 @@ use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 
 use super::capsicum::{enter_capability_mode, limit};
-use crate::sys::confine::Error;
+use crate::sys::confine::ConfineError;
 pub use crate::sys::shared::confine::{
     empty_directory, keeper, parent, restore_memory_limit, runner,
 };
@@ -27,12 +27,15 @@ const BIOCGSTATS: c_ulong = 0x4008_426f;
 pub fn prepare() {}
 
 /// Enters capability mode. Standard output and error keep no rights.
-pub fn sandbox() -> Result<(), Error> {
+pub fn sandbox() -> Result<(), ConfineError> {
     let channel = [libc::CAP_READ, libc::CAP_WRITE, libc::CAP_EVENT];
-    limit(io::stdin().as_fd(), (&channel, None)).map_err(Error::at("limit the channel"))?;
-    limit(io::stdout().as_fd(), (&[], None)).map_err(Error::at("limit standard output"))?;
-    limit(io::stderr().as_fd(), (&[], None)).map_err(Error::at("limit standard error"))?;
-    enter_capability_mode().map_err(Error::at("enter the sandbox"))
+    limit(io::stdin().as_fd(), (&channel, None))
+        .map_err(ConfineError::at("limit the channel"))?;
+    limit(io::stdout().as_fd(), (&[], None))
+        .map_err(ConfineError::at("limit standard output"))?;
+    limit(io::stderr().as_fd(), (&[], None))
+        .map_err(ConfineError::at("limit standard error"))?;
+    enter_capability_mode().map_err(ConfineError::at("enter the sandbox"))
 }
 
 pub fn limit_capture(descriptor: BorrowedFd<'_>) -> io::Result<()> {

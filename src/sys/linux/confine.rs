@@ -12,27 +12,27 @@ use nix::sys::prctl::set_no_new_privs;
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 
 use super::seccomp;
-use crate::sys::confine::{Error, KeeperPaths, ParentPaths};
+use crate::sys::confine::{ConfineError, KeeperPaths, ParentPaths};
 pub use crate::sys::shared::confine::{limit_capture, restore_memory_limit};
 pub use crate::sys::shared::ids::{become_user, forbid_processes, is_only};
 
 /// Does nothing: the filter is compiled in memory.
 pub fn prepare() {}
 
-pub fn sandbox() -> Result<(), Error> {
-    seccomp::install().map_err(Error::at("enter the sandbox"))
+pub fn sandbox() -> Result<(), ConfineError> {
+    seccomp::install().map_err(ConfineError::at("enter the sandbox"))
 }
 
-pub fn runner() -> Result<(), Error> {
-    set_no_new_privs().map_err(Error::at("give up new rights"))
+pub fn runner() -> Result<(), ConfineError> {
+    set_no_new_privs().map_err(ConfineError::at("give up new rights"))
 }
 
-pub fn keeper(_: &KeeperPaths<'_>) -> Result<(), Error> {
-    set_no_new_privs().map_err(Error::at("give up new rights"))
+pub fn keeper(_: &KeeperPaths<'_>) -> Result<(), ConfineError> {
+    set_no_new_privs().map_err(ConfineError::at("give up new rights"))
 }
 
-pub fn parent(_: &ParentPaths<'_>) -> Result<(), Error> {
-    set_no_new_privs().map_err(Error::at("give up new rights"))
+pub fn parent(_: &ParentPaths<'_>) -> Result<(), ConfineError> {
+    set_no_new_privs().map_err(ConfineError::at("give up new rights"))
 }
 
 pub fn empty_directory(run: &Path) -> io::Result<PathBuf> {

@@ -6,7 +6,7 @@ use nix::unistd::{getegid, geteuid, getgid, getuid, setgid, setuid};
 
 pub use super::sandbox::forbid_processes;
 use super::sandbox::{groups, load_sandbox, set_group};
-use crate::sys::confine::{Account, Error};
+use crate::sys::confine::{Account, ConfineError};
 pub use crate::sys::shared::confine::{
     empty_directory, keeper, limit_capture, lock_memory, parent, restore_memory_limit, runner,
 };
@@ -19,22 +19,22 @@ pub fn prepare() {
     load_sandbox();
 }
 
-pub fn sandbox() -> Result<(), Error> {
-    super::sandbox::sandbox(PROFILE).map_err(Error::at("enter the sandbox"))
+pub fn sandbox() -> Result<(), ConfineError> {
+    super::sandbox::sandbox(PROFILE).map_err(ConfineError::at("enter the sandbox"))
 }
 
 /// Becomes the user. For root, setuid(2) and setgid(2) set the saved ids, too.
-pub fn become_user(account: &Account) -> Result<(), Error> {
+pub fn become_user(account: &Account) -> Result<(), ConfineError> {
     let Account { uid, gid } = *account;
-    set_group(gid.as_raw()).map_err(Error::at("give up groups"))?;
-    setgid(gid).map_err(Error::at(format_args!("become group {gid}")))?;
-    setuid(uid).map_err(Error::at(format_args!("become user {uid}")))
+    set_group(gid.as_raw()).map_err(ConfineError::at("give up groups"))?;
+    setgid(gid).map_err(ConfineError::at(format_args!("become group {gid}")))?;
+    setuid(uid).map_err(ConfineError::at(format_args!("become user {uid}")))
 }
 
 /// Whether the process has no other user and group than these. The saved ones cannot
 /// be asked for; `way_back` tries to become them.
-pub fn is_only(account: &Account) -> Result<bool, Error> {
-    let more = groups().map_err(Error::at("ask for groups"))?;
+pub fn is_only(account: &Account) -> Result<bool, ConfineError> {
+    let more = groups().map_err(ConfineError::at("ask for groups"))?;
     Ok([getuid(), geteuid()].iter().all(|uid| *uid == account.uid)
         && [getgid(), getegid()].iter().all(|gid| *gid == account.gid)
         && more.iter().all(|gid| *gid == account.gid.as_raw()))

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use super::pledge::{lock_unveil, pledge, unveil};
-use crate::sys::confine::{Error, KeeperPaths, ParentPaths};
+use crate::sys::confine::{ConfineError, KeeperPaths, ParentPaths};
 use crate::sys::shared::confine::EMPTY;
 pub use crate::sys::shared::confine::{
     empty_directory, limit_capture, lock_memory, restore_memory_limit,
@@ -26,25 +26,25 @@ const SYSTEM: &[(&str, &std::ffi::CStr)] = &[
 /// Does nothing: the engine needs no files.
 pub fn prepare() {}
 
-pub fn sandbox() -> Result<(), Error> {
-    pledge(c"stdio recvfd").map_err(Error::at("enter the sandbox"))
+pub fn sandbox() -> Result<(), ConfineError> {
+    pledge(c"stdio recvfd").map_err(ConfineError::at("enter the sandbox"))
 }
 
 /// Pledges. The programs that it starts have no promises.
-pub fn runner() -> Result<(), Error> {
-    pledge(c"stdio proc exec").map_err(Error::at("enter the sandbox"))
+pub fn runner() -> Result<(), ConfineError> {
+    pledge(c"stdio proc exec").map_err(ConfineError::at("enter the sandbox"))
 }
 
-fn unveil_all(paths: &[(&Path, &std::ffi::CStr)]) -> Result<(), Error> {
+fn unveil_all(paths: &[(&Path, &std::ffi::CStr)]) -> Result<(), ConfineError> {
     let system = SYSTEM.iter().map(|(path, permissions)| (Path::new(path), *permissions));
     for (path, permissions) in system.chain(paths.iter().copied()) {
         let step = format_args!("limit files to {}", path.display()).to_string();
-        unveil(path, permissions).map_err(Error::at(step))?;
+        unveil(path, permissions).map_err(ConfineError::at(step))?;
     }
-    lock_unveil().map_err(Error::at("limit files"))
+    lock_unveil().map_err(ConfineError::at("limit files"))
 }
 
-pub fn keeper(paths: &KeeperPaths<'_>) -> Result<(), Error> {
+pub fn keeper(paths: &KeeperPaths<'_>) -> Result<(), ConfineError> {
     unveil_all(&[
         (paths.config, c"r"),
         // Used lines of lists are marked there.
@@ -59,7 +59,7 @@ pub fn keeper(paths: &KeeperPaths<'_>) -> Result<(), Error> {
 
 /// Limits files. The children that it starts see all paths again, because execve(2)
 /// forgets what was unveiled, and confine themselves.
-pub fn parent(paths: &ParentPaths<'_>) -> Result<(), Error> {
+pub fn parent(paths: &ParentPaths<'_>) -> Result<(), ConfineError> {
     let mut seen = vec![
         (paths.config, c"r"),
         (paths.secrets, c"r"),

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 #[cfg(any(target_os = "freebsd", target_os = "macos"))]
-use crate::sys::confine::{Error, KeeperPaths, ParentPaths};
+use crate::sys::confine::{ConfineError, KeeperPaths, ParentPaths};
 
 /// The directory that the system keeps empty.
 #[cfg(not(target_os = "linux"))]
@@ -32,19 +32,19 @@ pub fn limit_capture(_: BorrowedFd<'_>) -> io::Result<()> {
 /// Does nothing: the runner has given up root. The programs that it starts must
 /// not be confined.
 #[cfg(any(target_os = "freebsd", target_os = "macos"))]
-pub fn runner() -> Result<(), Error> {
+pub fn runner() -> Result<(), ConfineError> {
     Ok(())
 }
 
 /// Does nothing: the keeper opens files by name.
 #[cfg(any(target_os = "freebsd", target_os = "macos"))]
-pub fn keeper(_: &KeeperPaths<'_>) -> Result<(), Error> {
+pub fn keeper(_: &KeeperPaths<'_>) -> Result<(), ConfineError> {
     Ok(())
 }
 
 /// Does nothing: the parent opens files by name.
 #[cfg(any(target_os = "freebsd", target_os = "macos"))]
-pub fn parent(_: &ParentPaths<'_>) -> Result<(), Error> {
+pub fn parent(_: &ParentPaths<'_>) -> Result<(), ConfineError> {
     Ok(())
 }
 
