@@ -38,18 +38,24 @@ pub fn is_gone(pid: impl Display) -> bool {
 
 /// The processes that a daemon started, by their names: keeper, engine, runner.
 pub fn children(daemon: Pid, name: &str) -> Vec<Pid> {
-    let path = format!("/proc/{daemon}/task/{daemon}/children");
-    let all = fs::read_to_string(path).unwrap_or_default();
-    let is_named = |pid: &&str| {
+    // The kernel's own list of children leaves some out while others end.
+    let all = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        entry.ok()?.file_name().to_str()?.parse::<i32>().ok().map(Pid::from_raw)
+    });
+    let is_child = |pid: &Pid| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // "pid (name) state parent ...", where the name may have anything in it.
+        let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1));
+        parent == Some(daemon.to_string().as_str())
+    };
+    let is_named = |pid: &Pid| {
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         line.starts_with(format!("knockd: {name}").as_bytes())
     };
-    let found = all.split_ascii_whitespace().filter(is_named);
-    found.map(|pid| Pid::from_raw(pid.parse().unwrap())).collect()
+    all.filter(is_child).filter(is_named).collect()
 }
 
-/// The one child with this name. The kernel may leave it out of the list while
-/// a sibling ends, and another may be about to follow it.
+/// The one child with this name. Another may be about to follow it.
 pub fn child(daemon: Pid, name: &str) -> Pid {
     let mut found = Vec::new();
     super::until(name, || {
