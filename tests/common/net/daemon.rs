@@ -92,8 +92,10 @@ impl Daemon {
         if !all {
             doomed.truncate(1);
         }
+        // The parent last: its end lets the stopped others go on, as members of
+        // orphaned process groups.
         for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
-            for pid in &doomed {
+            for pid in doomed.iter().rev() {
                 let _ = kill(*pid, signal);
             }
         }
