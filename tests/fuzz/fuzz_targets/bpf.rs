@@ -1,10 +1,10 @@
 //! Read buffers of bpf, as each system lays them out, and what is in them.
 #![no_main]
 
-use knockd::core::link::Link;
 use knockd::capture::bpf::records::Records;
 use knockd::capture::bpf::{freebsd, freebsd_i386, freebsd32, macos, openbsd};
 use knockd::capture::frame::sight;
+use knockd::core::link::Link;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

@@ -2,7 +2,7 @@
 #![no_main]
 
 use knockd::control::answer::Answer;
-use knockd::control::record::{Joiner, MAX_MESSAGE, ControlRecord};
+use knockd::control::record::{ControlRecord, Joiner, MAX_MESSAGE};
 use knockd::control::request::ControlRequest;
 use libfuzzer_sys::fuzz_target;
 

@@ -7,10 +7,10 @@ mod bpf_vm;
 
 use std::sync::LazyLock;
 
-use knockd::core::link::Link;
 use knockd::capture::filter::{Direction, Program, compile};
 use knockd::capture::frame::sight;
 use knockd::core::interest::{Interest, Packets, Ports};
+use knockd::core::link::Link;
 use knockd::core::reason::Reason;
 use knockd::core::sighting::Protocol;
 use libfuzzer_sys::fuzz_target;
