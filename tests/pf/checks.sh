@@ -15,6 +15,7 @@ run_checks() {
     check_processes
     check_control
     check_stop
+    check_topics
     case $system in
     Darwin)
         skip skipped-interface-is-told "it would be lo0, which others need"
@@ -103,15 +104,17 @@ HOSTS
     done
 }
 
-# configure FILE DOORS [MORE]
+# configure FILE DOORS [MORE]. It captures on $captured, the names as in the
+# file, or on $interface.
 configure() {
     loopback=Refused
     [ "$interface" != lo0 ] || loopback=Allowed
+    quoted="\"$interface\""
     cat >"$work/$1" <<CONFIG
 (
     name: "pf.example.org",
-    interfaces: ["$interface"],
-    required_interfaces: ["$interface"],
+    interfaces: [${captured:-$quoted}],
+    required_interfaces: [${required-$quoted}],
     firewall: Pf,
     loopback: $loopback,
     user: "nobody",
@@ -129,10 +132,11 @@ logged() {
     grep -qF -- "$1" "$work/daemon.log"
 }
 
-# Starts the daemon and waits until it serves.
+# Starts the daemon and waits until it serves: daemon FILE [INTERFACES]
+# shellcheck disable=SC2086 # inside is a command and its arguments
 daemon() {
-    launch daemon "$knockd" -d -v -f "$work/$1"
-    within 10 logged "ready, capturing on 1 interfaces" || {
+    launch daemon ${inside:-} "$knockd" -d -v -f "$work/$1"
+    within 10 logged "ready, capturing on ${2:-1} interfaces" || {
         tail -n 1 "$work/daemon.log"
         return 1
     }
