@@ -26,11 +26,11 @@ impl Frames {
     /// Reads from copies of all descriptors of `capture`.
     ///
     /// # Errors
-    /// When there are too many descriptors.
+    /// When there are too many descriptors, or when there is no room to read.
     pub fn of(capture: &Capture) -> io::Result<Self> {
         let mut frames = Self::default();
         for Handout { id, index, link, buffer, fd } in capture.attached() {
-            frames.adopt(id, fd.try_clone_to_owned()?, index, link, buffer);
+            frames.adopt(id, fd.try_clone_to_owned()?, index, link, buffer)?;
         }
         Ok(frames)
     }
@@ -38,8 +38,20 @@ impl Frames {
     /// Adds the descriptor `fd` with the number `id`. It is attached to the interface
     /// `index`, its frames have the link type `link`, and the kernel's buffer has
     /// `buffer` bytes.
-    pub fn adopt(&mut self, id: u32, fd: OwnedFd, index: u32, link: Link, buffer: u32) {
-        self.sources.push(Source { id, index, link, reader: Reader::adopt(fd, buffer) });
+    ///
+    /// # Errors
+    /// When there is no room to read.
+    pub fn adopt(
+        &mut self,
+        id: u32,
+        fd: OwnedFd,
+        index: u32,
+        link: Link,
+        buffer: u32,
+    ) -> io::Result<()> {
+        let reader = Reader::adopt(fd, buffer)?;
+        self.sources.push(Source { id, index, link, reader });
+        Ok(())
     }
 
     /// Closes the descriptor with the number `id`.

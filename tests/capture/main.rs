@@ -19,5 +19,7 @@ mod live;
 mod namespace;
 #[cfg(target_os = "linux")]
 mod network;
+#[cfg(target_os = "linux")]
+mod ring;
 mod savefile;
 mod sight;

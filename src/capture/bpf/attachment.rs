@@ -76,9 +76,11 @@ pub struct Reader(device::Reader);
 impl Reader {
     /// Reads from a copy of an attachment's descriptor, whose kernel buffer has
     /// `buffer` bytes.
-    #[must_use]
-    pub fn adopt(fd: OwnedFd, buffer: u32) -> Self {
-        Self(device::Reader::new(&ABI, fd, buffer))
+    ///
+    /// # Errors
+    /// None.
+    pub fn adopt(fd: OwnedFd, buffer: u32) -> io::Result<Self> {
+        Ok(Self(device::Reader::new(&ABI, fd, buffer)))
     }
 
     /// Returns the descriptor, to wait on.

@@ -8,22 +8,19 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::socket::sockopt::RcvBufForce;
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, setsockopt, socket};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, socket};
 
 use super::filter::{Direction, compile};
 use crate::core::interest::Interest;
 use crate::core::interface::Interface;
 use crate::core::link::Link;
+use crate::sys::linux::packet_ring::{self, Ring};
 use crate::sys::linux::packet_socket;
 
 pub use routes::{egress, is_change, watch_socket};
 
 /// Room for the largest IP packet and its link header.
 const FRAME: usize = 65536 + 64;
-
-/// Bytes that may wait to be read: some thousand small frames in one burst.
-const BUFFER: usize = 4 << 20;
 
 /// A socket that delivers the incoming frames of one interface that the filter
 /// accepts. A process with a copy of its descriptor can read them.
@@ -34,11 +31,13 @@ pub struct Attachment {
 }
 
 impl Attachment {
-    /// Opens a socket, sets and locks its filter, and only then binds it.
+    /// Opens a socket, sets and locks its filter, gives it a ring, and only then
+    /// binds it.
     ///
     /// # Errors
     /// When the interface has an unknown link type, when the filter gets too
-    /// long, or when a system call fails (`CAP_NET_RAW` is needed).
+    /// long, when the kernel has no memory for the ring, or when a system call
+    /// fails (`CAP_NET_RAW` is needed).
     pub fn open(interface: &Interface, interests: &[Interest]) -> io::Result<Self> {
         // Protocol 0 receives nothing: no frame is queued before the filter.
         let flags = SockFlag::SOCK_CLOEXEC;
@@ -51,10 +50,9 @@ impl Attachment {
             .iter()
             .map(|i| libc::sock_filter { code: i.code, jt: i.jt, jf: i.jf, k: i.k })
             .collect();
-        // Needs root. Otherwise the system's default stays.
-        let _ = setsockopt(&fd, RcvBufForce, &BUFFER);
         packet_socket::attach_filter(fd.as_fd(), &program)?;
         packet_socket::lock_filter(fd.as_fd())?;
+        packet_ring::create(fd.as_fd())?;
         packet_socket::bind(fd.as_fd(), interface.index)?;
         Ok(Self { link, fd, dropped: 0 })
     }
@@ -90,14 +88,19 @@ impl Attachment {
 /// Reads what a copy of an attachment's descriptor delivers.
 pub struct Reader {
     fd: OwnedFd,
-    buffer: Vec<u8>,
+    ring: Ring,
+    /// For frames that are longer than a slot.
+    long: Vec<u8>,
 }
 
 impl Reader {
     /// Reads from a copy of an attachment's descriptor.
-    #[must_use]
-    pub fn adopt(fd: OwnedFd, _buffer: u32) -> Self {
-        Self { fd, buffer: vec![0; FRAME] }
+    ///
+    /// # Errors
+    /// When the process has no room for the ring.
+    pub fn adopt(fd: OwnedFd, _buffer: u32) -> io::Result<Self> {
+        let ring = Ring::map(fd.as_fd())?;
+        Ok(Self { fd, ring, long: vec![0; FRAME] })
     }
 
     /// Returns the descriptor, to wait on.
@@ -113,10 +116,17 @@ impl Reader {
     /// expected.
     pub fn read(&mut self, budget: usize, mut each: impl FnMut(&[u8])) -> io::Result<usize> {
         let mut frames = 0;
+        while frames < budget
+            && let Some(frame) = self.ring.take()
+        {
+            each(frame);
+            frames += 1;
+        }
+        // Frames that are longer than a slot are in the queue. So are errors.
         while frames < budget {
-            match recv(self.fd.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_DONTWAIT) {
+            match recv(self.fd.as_raw_fd(), &mut self.long, MsgFlags::MSG_DONTWAIT) {
                 Ok(length) => {
-                    each(self.buffer.get(..length).unwrap_or_default());
+                    each(self.long.get(..length).unwrap_or_default());
                     frames += 1;
                 }
                 Err(Errno::EINTR) => {}

@@ -2,6 +2,7 @@
 //! socket.
 
 mod decide;
+mod pace;
 
 use std::io::Stdin;
 use std::path::Path;
@@ -24,6 +25,7 @@ use crate::sys::wait::{Waiter, Wish};
 use crate::{faults, sys};
 
 pub use decide::{Decision, decide};
+use pace::Pace;
 
 /// Frames read from one interface before other work is done.
 const FRAME_BUDGET: usize = 256;
@@ -91,6 +93,7 @@ struct Engine {
     gate: Gate,
     /// Packets that the keeper does not know of yet.
     tally: Tally,
+    pace: Pace,
     verbose: bool,
     is_retired: bool,
 }
@@ -106,6 +109,7 @@ impl Engine {
             frames: Frames::default(),
             gate: Gate::with_barrier(config.policy, barrier),
             tally: Tally::default(),
+            pace: Pace::default(),
             verbose,
             is_retired: false,
         })
@@ -127,7 +131,8 @@ impl Engine {
             let ready = self.waiter.wait(&wishes, None)?;
             let is_ready = |who| ready.iter().any(|ready| ready.who == who);
             if is_ready(Who::Packets) {
-                self.read_frames(FRAME_BUDGET)?;
+                let has_opened = self.read_frames(FRAME_BUDGET)?;
+                self.pause(has_opened)?;
             }
             if is_ready(Who::Keeper) {
                 self.dispatch()?;
@@ -140,6 +145,14 @@ impl Engine {
         }
     }
 
+    /// In a flood, waits a moment so that more frames come at once.
+    fn pause(&mut self, has_opened: bool) -> Result<(), Broken> {
+        if let Some(end) = self.pace.turn(sys::now()?.monotonic, has_opened) {
+            self.waiter.wait(&[Wish::read(Who::Keeper, &self.channel)], Some(end))?;
+        }
+        Ok(())
+    }
+
     /// Dispatches messages of the keeper.
     fn dispatch(&mut self) -> Result<(), Broken> {
         while let Some(message) = self.channel.recv()? {
@@ -147,7 +160,7 @@ impl Engine {
                 ToEngine::Start { .. } => return Err(Broken::Senseless),
                 ToEngine::Capture { id, index, link, buffer } => {
                     let fd = self.channel.descriptor().ok_or(Broken::Senseless)?;
-                    self.frames.adopt(id, fd, index, link, buffer);
+                    self.frames.adopt(id, fd, index, link, buffer)?;
                 }
                 ToEngine::Release { id } => self.frames.release(id),
                 ToEngine::Retire => self.is_retired = true,
@@ -158,15 +171,18 @@ impl Engine {
     }
 
     /// Reads frames of every interface, and sends the keeper what comes of them.
-    fn read_frames(&mut self, budget: usize) -> Result<(), Broken> {
+    /// Returns whether one of them may open a door.
+    fn read_frames(&mut self, budget: usize) -> Result<bool, Broken> {
         let mut now = sys::now()?;
         let mut sent = Ok(());
+        let mut has_opened = false;
         let Self { channel, gate, tally, verbose, .. } = self;
         let failed = self.frames.read(budget, |frame, link, interface| {
             // Each frame has its own time: otherwise all attempts of one batch
             // would begin at once. A clock that worked before works now.
             now = sys::now().unwrap_or(now);
             let decision = decide(gate, link, frame, interface, now);
+            has_opened |= matches!(decision, Decision::Open { .. });
             if sent.is_ok() {
                 sent = send(channel, decision, now.monotonic, *verbose, tally);
             }
@@ -179,7 +195,7 @@ impl Engine {
             let times = u32::try_from(times).unwrap_or(u32::MAX);
             self.channel.queue(&FromEngine::Count { reason, times }, None)?;
         }
-        Ok(())
+        Ok(has_opened)
     }
 }
 

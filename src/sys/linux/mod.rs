@@ -7,6 +7,8 @@ pub(super) mod native;
 #[cfg(all(target_os = "linux", not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
 mod no_seccomp;
 #[cfg(target_os = "linux")]
+pub mod packet_ring;
+#[cfg(target_os = "linux")]
 pub mod packet_socket;
 #[cfg(target_os = "linux")]
 mod peer;

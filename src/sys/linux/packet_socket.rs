@@ -14,15 +14,18 @@ struct Statistics {
     drops: u32,
 }
 
-/// Sets `option` of `SOL_SOCKET` to the bytes of `value`.
-fn set<T>(socket: BorrowedFd<'_>, option: c_int, value: &T) -> io::Result<()> {
+/// Sets `option` of `level` to the bytes of `value`.
+pub(super) fn set<T>(
+    socket: BorrowedFd<'_>,
+    level: c_int,
+    option: c_int,
+    value: &T,
+) -> io::Result<()> {
     let length = libc::socklen_t::try_from(size_of::<T>()).unwrap_or(0);
     let value: *const c_void = std::ptr::from_ref(value).cast();
     // SAFETY: `value` points to `length` readable bytes that outlive the
     // call, and the kernel only reads them.
-    let result = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, value, length)
-    };
+    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, value, length) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
@@ -36,7 +39,7 @@ pub fn attach_filter(socket: BorrowedFd<'_>, program: &[libc::sock_filter]) -> i
         u16::try_from(program.len()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
     // The kernel copies the program; it writes nothing, in spite of `mut`.
     let program = libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut() };
-    set(socket, libc::SO_ATTACH_FILTER, &program)
+    set(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)
 }
 
 /// Locks the filter: even root can neither change nor remove it
@@ -45,7 +48,7 @@ pub fn attach_filter(socket: BorrowedFd<'_>, program: &[libc::sock_filter]) -> i
 /// # Errors
 /// None are expected.
 pub fn lock_filter(socket: BorrowedFd<'_>) -> io::Result<()> {
-    set::<c_int>(socket, libc::SO_LOCK_FILTER, &1)
+    set::<c_int>(socket, libc::SOL_SOCKET, libc::SO_LOCK_FILTER, &1)
 }
 
 /// Makes the socket receive every packet of one interface (packet(7)).

@@ -14,6 +14,8 @@ use seccompiler::{
     SeccompFilter, SeccompRule, TargetArch, apply_filter_all_threads,
 };
 
+use super::packet_ring::RING;
+
 /// For each call, the conditions on its arguments: all those of one entry must hold.
 /// Without entries, any arguments are allowed.
 type Calls = BTreeMap<c_long, Vec<SeccompRule>>;
@@ -99,6 +101,10 @@ fn allowed(own: c_int) -> Result<Calls, BackendError> {
     allow(libc::SYS_fcntl, vec![is(1, libc::F_GETFD)?])?;
     let anonymous = masked(3, libc::MAP_ANONYMOUS, libc::MAP_ANONYMOUS)?;
     allow(libc::SYS_mmap, vec![masked(2, libc::PROT_EXEC, 0)?, anonymous])?;
+    // The ring of a capture descriptor: no other descriptor can be mapped.
+    let ring = c_int::try_from(RING).unwrap_or(0);
+    let both = libc::PROT_READ | libc::PROT_WRITE;
+    allow(libc::SYS_mmap, vec![is(1, ring)?, is(2, both)?, is(3, libc::MAP_SHARED)?])?;
     allow(libc::SYS_mprotect, vec![masked(2, libc::PROT_EXEC, 0)?])?;
     // abort(3)
     allow(libc::SYS_tgkill, vec![is(0, own)?, is(2, libc::SIGABRT)?])?;

@@ -97,7 +97,7 @@ fn wait(fd: impl AsFd) {
 /// All that an engine does.
 fn work() {
     let fd = take();
-    let mut capture = Reader::adopt(fd, 0);
+    let mut capture = Reader::adopt(fd, 0).unwrap();
     say("capturing");
     wait(capture.fd());
     let mut met = None;
