@@ -20,6 +20,7 @@ mod commands;
 #[cfg(feature = "demo")]
 mod demo;
 mod end_to_end;
+mod engines;
 mod first_steps;
 mod frames;
 mod idle;

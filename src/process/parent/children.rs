@@ -106,11 +106,15 @@ impl Children {
         sent
     }
 
-    /// Starts an engine; its channel came with the keeper's last message.
+    /// Starts an engine; its channel came with the keeper's last message. Those
+    /// that were killed are gone by then.
     ///
     /// # Errors
     /// The system's.
     pub fn start_engine(&mut self, id: u32) -> io::Result<()> {
+        for engine in self.engines.values_mut().filter(|engine| engine.is_killed) {
+            drop(engine.child.wait());
+        }
         let channel = self.keeper.as_mut().and_then(|(_, channel)| channel.descriptor());
         let channel = channel.ok_or(io::ErrorKind::InvalidInput)?;
         // It reports to the terminal until it is confined; once the daemon is ready,

@@ -80,19 +80,14 @@ impl Service {
         }
     }
 
-    /// Ends engines that are late, and starts one where one died.
+    /// Ends engines that are late, and starts one after a reload or a death.
     pub(super) fn replace_engines(&mut self, now: Now) {
         for id in self.engines.overdue(now.monotonic) {
             self.lose_engine(id, &Broken::Stuck, now.monotonic);
         }
-        if self.engines.is_wanted(now.monotonic) {
-            self.try_start_engine(now);
-        }
-    }
-
-    /// Starts an engine; after a failure, tries again later.
-    pub(super) fn try_start_engine(&mut self, now: Now) {
-        if let Err(error) = self.start_engine(now) {
+        if self.engines.is_wanted(now.monotonic)
+            && let Err(error) = self.start_engine(now)
+        {
             self.log.write(&Event::CannotStart { what: "an engine", error: &error });
             self.engines.put_off(now.monotonic);
         }

@@ -14,8 +14,12 @@ use crate::message::channel::{Broken, Channel};
 use crate::message::engine::{FromEngine, ToEngine};
 use crate::process::backoff::Backoff;
 
-/// How long an engine may take to serve, or to end when it is retired.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long an engine may take to serve.
+const START_PATIENCE: Duration = Duration::from_secs(20);
+/// How long a retired engine may take for the packets that it has, and to end.
+const END_PATIENCE: Duration = Duration::from_secs(2);
+/// The most engines at one time: one that serves, and the one before or after it.
+const MOST: usize = 2;
 
 /// The stage of an engine's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +99,7 @@ pub struct Engines {
     next_id: u32,
     all: Vec<Engine>,
     backoff: Backoff,
-    /// When to start one in place of one that died.
+    /// When to start another, if there is room.
     restart: Option<Monotonic>,
 }
 
@@ -120,7 +124,12 @@ impl Engines {
         let id = self.next_id;
         self.next_id = self.next_id.wrapping_add(1);
         self.restart = None;
-        self.all.push(Engine { id, channel, policy, stage: Stage::Starting(now + PATIENCE) });
+        self.all.push(Engine {
+            id,
+            channel,
+            policy,
+            stage: Stage::Starting(now + START_PATIENCE),
+        });
         Ok((id, theirs))
     }
 
@@ -152,7 +161,7 @@ impl Engines {
         }
         engine.stage = Stage::Serving;
         for engine in old.iter_mut().filter(|old| !matches!(old.stage, Stage::Retiring(_))) {
-            engine.stage = Stage::Retiring(now + PATIENCE);
+            engine.stage = Stage::Retiring(now + END_PATIENCE);
             // One that cannot be reached is ended when it is late.
             drop(engine.channel.queue(&ToEngine::Retire, None));
             drop(engine.channel.flush());
@@ -196,9 +205,18 @@ impl Engines {
         self.all.iter().filter(is_late).map(|engine| engine.id).collect()
     }
 
-    /// Whether another engine is due.
+    /// Whether another engine is due, and there is room for it.
     pub fn is_wanted(&self, now: Monotonic) -> bool {
-        self.restart.is_some_and(|due| due <= now)
+        self.has_room() && self.restart.is_some_and(|due| due <= now)
+    }
+
+    /// Has another start as soon as there is room.
+    pub fn want(&mut self) {
+        self.restart = Some(Monotonic::default());
+    }
+
+    fn has_room(&self) -> bool {
+        self.all.len() < MOST
     }
 
     /// Tries again later.
@@ -212,6 +230,6 @@ impl Engines {
             Stage::Starting(end) | Stage::Retiring(end) => Some(end),
             Stage::Serving => None,
         });
-        ends.chain(self.restart).min()
+        ends.chain(self.restart.filter(|_| self.has_room())).min()
     }
 }

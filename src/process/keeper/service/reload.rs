@@ -72,7 +72,7 @@ impl Service {
         self.follow(now);
         self.log_changes(&changes);
         self.parent.notify(&FromKeeper::Keep { files: self.config.files.encode() });
-        self.try_start_engine(now);
+        self.engines.want();
         Ok(())
     }
 
