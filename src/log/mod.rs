@@ -20,6 +20,7 @@ use syslog::{Facility, Formatter3164, Logger, LoggerBackend};
 
 use crate::core::gate::Refusal;
 use crate::core::rate::Rate;
+use crate::core::reason::Reason;
 use crate::core::time::Monotonic;
 use event::Event;
 use summary::Summary;
@@ -149,6 +150,14 @@ impl Log {
                 Some(user) => Event::Refused { user, source, refusal },
                 None => Event::Ignored { source, refusal },
             });
+        }
+    }
+
+    /// Logs refusals whose sources are not known, at the end of the minute.
+    pub fn refuse_many(&self, reason: Reason, times: u64, now: Monotonic) {
+        let mut log = self.0.borrow_mut();
+        if log.verbose || !reason.is_noise() {
+            log.summary.note_others(reason, times, now);
         }
     }
 

@@ -33,7 +33,8 @@ pub struct Summary {
     pub known: BTreeMap<IpAddr, Tally>,
     /// Later refusals of sources without one.
     pub strangers: BTreeMap<IpAddr, Tally>,
-    /// Refusals of sources beyond [`MAX_KNOWN`] and [`MAX_STRANGERS`].
+    /// Refusals of sources beyond [`MAX_KNOWN`] and [`MAX_STRANGERS`], and those
+    /// that came too fast to be followed.
     pub others: Tally,
     /// Packets that the kernel dropped.
     pub dropped: u64,
@@ -69,6 +70,12 @@ impl Summary {
             tally.count(reason);
         }
         is_first
+    }
+
+    /// Notes refusals whose sources are not known.
+    pub fn note_others(&mut self, reason: Reason, times: u64, now: Monotonic) {
+        self.begin(now);
+        self.others.add(reason, times);
     }
 
     /// Notes packets that the kernel dropped.

@@ -3,6 +3,7 @@
 
 mod decide;
 mod pace;
+mod reports;
 
 use std::io::Stdin;
 use std::path::Path;
@@ -13,8 +14,8 @@ use nix::poll::PollTimeout;
 use super::{child, signals};
 use crate::capture::Frames;
 use crate::config::{self, Files};
-use crate::core::gate::{Gate, Refusal};
-use crate::core::reason::{Reason, Tally};
+use crate::core::gate::Gate;
+use crate::core::reason::Reason;
 use crate::core::replay::Barrier;
 use crate::core::time::Monotonic;
 use crate::message::channel::{Broken, Channel};
@@ -26,6 +27,7 @@ use crate::{faults, sys};
 
 pub use decide::{Decision, decide};
 use pace::Pace;
+use reports::Reports;
 
 /// Frames read from one interface before other work is done.
 const FRAME_BUDGET: usize = 256;
@@ -91,8 +93,7 @@ struct Engine {
     waiter: Waiter,
     frames: Frames,
     gate: Gate,
-    /// Packets that the keeper does not know of yet.
-    tally: Tally,
+    reports: Reports,
     pace: Pace,
     verbose: bool,
     is_retired: bool,
@@ -108,7 +109,7 @@ impl Engine {
             waiter,
             frames: Frames::default(),
             gate: Gate::with_barrier(config.policy, barrier),
-            tally: Tally::default(),
+            reports: Reports::default(),
             pace: Pace::default(),
             verbose,
             is_retired: false,
@@ -128,18 +129,20 @@ impl Engine {
                 fd,
                 write: false,
             }));
-            let ready = self.waiter.wait(&wishes, None)?;
+            let ready = self.waiter.wait(&wishes, self.reports.due())?;
             let is_ready = |who| ready.iter().any(|ready| ready.who == who);
             if is_ready(Who::Packets) {
                 let has_opened = self.read_frames(FRAME_BUDGET)?;
                 self.pause(has_opened)?;
             }
+            self.send_numbers(false)?;
             if is_ready(Who::Keeper) {
                 self.dispatch()?;
             }
             if self.is_retired {
                 // Its successor does not see packets that came before it.
                 self.read_frames(LAST_BUDGET)?;
+                self.send_numbers(true)?;
                 return self.channel.finish(PollTimeout::NONE);
             }
         }
@@ -176,7 +179,7 @@ impl Engine {
         let mut now = sys::now()?;
         let mut sent = Ok(());
         let mut has_opened = false;
-        let Self { channel, gate, tally, verbose, .. } = self;
+        let Self { channel, gate, reports, verbose, .. } = self;
         let failed = self.frames.read(budget, |frame, link, interface| {
             // Each frame has its own time: otherwise all attempts of one batch
             // would begin at once. A clock that worked before works now.
@@ -184,18 +187,26 @@ impl Engine {
             let decision = decide(gate, link, frame, interface, now);
             has_opened |= matches!(decision, Decision::Open { .. });
             if sent.is_ok() {
-                sent = send(channel, decision, now.monotonic, *verbose, tally);
+                sent = send(channel, decision, now.monotonic, *verbose, reports);
             }
         });
         sent?;
         for capture in failed {
             self.channel.queue(&FromEngine::Failed { capture }, None)?;
         }
-        for (reason, times) in std::mem::take(&mut self.tally).counted() {
+        Ok(has_opened)
+    }
+
+    /// Sends how many packets opened nothing.
+    fn send_numbers(&mut self, is_last: bool) -> Result<(), Broken> {
+        if self.reports.due().is_none() {
+            return Ok(());
+        }
+        for (reason, times) in self.reports.take(sys::now()?.monotonic, is_last).counted() {
             let times = u32::try_from(times).unwrap_or(u32::MAX);
             self.channel.queue(&FromEngine::Count { reason, times }, None)?;
         }
-        Ok(has_opened)
+        Ok(())
     }
 }
 
@@ -205,7 +216,7 @@ fn send(
     decision: Decision,
     seen: Monotonic,
     verbose: bool,
-    tally: &mut Tally,
+    reports: &mut Reports,
 ) -> Result<(), Broken> {
     let is_logged = |reason: Reason| verbose || !reason.is_noise();
     match decision {
@@ -217,10 +228,17 @@ fn send(
             channel.finish(PollTimeout::NONE)
         }
         Decision::Refuse { source, refusal } if is_logged(refusal.reason) => {
-            channel.queue(&FromEngine::Refused { source, refusal }, None)
+            if reports.is_single(&refusal, seen) {
+                channel.queue(&FromEngine::Refused { source, refusal }, None)?;
+            }
+            Ok(())
         }
-        Decision::Refuse { refusal: Refusal { reason, .. }, .. } | Decision::Drop(reason) => {
-            tally.count(reason);
+        Decision::Refuse { refusal, .. } => {
+            reports.count(refusal.reason);
+            Ok(())
+        }
+        Decision::Drop(reason) => {
+            reports.count(reason);
             Ok(())
         }
     }

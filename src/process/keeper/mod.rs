@@ -95,6 +95,12 @@ impl Keeper {
         self.log.refuse(source, refusal, name, now);
     }
 
+    /// Counts packets that were refused and whose sources are not known.
+    pub fn refuse_many(&mut self, reason: Reason, times: u64, now: Monotonic) {
+        self.stats.refused.add(reason, times);
+        self.log.refuse_many(reason, times, now);
+    }
+
     fn try_open(&mut self, claim: &Claim, origin: &Origin, now: Now) -> Result<(), Reason> {
         let policy = self.doors.policy();
         let Permit { span, once } = permit::permit(&policy, claim, origin.source, now.wall)?;

@@ -43,7 +43,7 @@ impl Service {
                     self.keeper.refuse(source, refusal, now.monotonic);
                 }
                 FromEngine::Count { reason, times } => {
-                    self.keeper.stats.refused.add(reason, times.into());
+                    self.keeper.refuse_many(reason, times.into(), now.monotonic);
                 }
                 FromEngine::Failed { capture } => self.recapture(capture, now.monotonic),
             }
