@@ -104,9 +104,10 @@ HOSTS
     done
 }
 
-# configure FILE DOORS [MORE]. It captures on $captured, the names as in the
-# file, or on $interface.
+# configure FILE DOORS [MORE] [SEQUENCES]. It captures on $captured, the names as
+# in the file, or on $interface; $required is the same for those that must be there.
 configure() {
+    front='"front": (steps: [Tcp(47001), Udp(47030), Tcp(47010)], opens: ["web"]),'
     loopback=Refused
     [ "$interface" != lo0 ] || loopback=Allowed
     quoted="\"$interface\""
@@ -120,7 +121,7 @@ configure() {
     user: "nobody",
     doors: { $2 },
     sequences: {
-        "front": (steps: [Tcp(47001), Udp(47030), Tcp(47010)], opens: ["web"]),
+        ${4-$front}
     },
     directories: (secrets: "$work", state: "$work/state", run: "$work/run"),
     ${3:-}
