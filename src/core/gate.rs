@@ -11,8 +11,8 @@ use super::credential::{Credential, Proven};
 use super::policy::{Policy, Spa};
 use super::rate::Rate;
 use super::reason::Reason;
-use super::replay::{Barrier, Replay, ReplayId};
-use super::sequence::Attempts;
+use super::replay::{Barrier, Honoured, Replay, ReplayId};
+use super::sequence::{Attempts, SequenceIndex};
 use super::sighting::{Segment, Sighting};
 use super::time::{Monotonic, Now, Wall};
 use super::token::{Body, ServerId, Statement, UserId, Wanted};
@@ -95,6 +95,7 @@ impl From<Reason> for Verdict {
 /// Where a token was seen first.
 #[derive(Debug, Clone, Copy)]
 struct FirstSeen {
+    /// No interface has the number `u32::MAX`, of tokens that another gate saw.
     interface: u32,
     at: Monotonic,
 }
@@ -144,6 +145,20 @@ impl Gate {
                 .map(|user| Rate::per_second(PROOF_BURST, user.proofs_per_second))
                 .collect(),
             policy,
+        }
+    }
+
+    /// Treats these tokens, and the lines of these lists up to these offsets, as
+    /// used: another gate accepted them.
+    pub fn remember(&mut self, tokens: &[Honoured], lines: &[(SequenceIndex, u32)]) {
+        for Honoured { user, token, at } in tokens {
+            if self.replay.seen(user, &token.id).is_none() {
+                let first = FirstSeen { interface: u32::MAX, at: *at };
+                self.replay.restore(*user, *token, first);
+            }
+        }
+        for (index, offset) in lines {
+            self.skip_lines(*index, *offset);
         }
     }
 

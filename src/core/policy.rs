@@ -13,6 +13,7 @@ use super::credential::Credential;
 use super::door::{self, Door, DoorId, DoorIndex};
 #[cfg(feature = "legacy")]
 use super::legacy::{Legacy, Way};
+use super::one_time::Line;
 use super::sequence::{Sequence, SequenceIndex, Steps};
 use super::token::{GateKey, ServerId, UserId};
 use super::user::{CredentialIndex, User, UserIndex};
@@ -200,6 +201,18 @@ impl Policy {
     #[must_use]
     pub fn sequence(&self, index: SequenceIndex) -> Option<&Sequence> {
         self.sequences.get(usize::from(index.0))
+    }
+
+    /// The first unused line of a list that `is_wanted`.
+    pub fn line(
+        &self,
+        index: SequenceIndex,
+        is_wanted: impl Fn(&Line) -> bool,
+    ) -> Option<&Line> {
+        match &self.sequence(index)?.steps {
+            Steps::OneTime(list) => list.lines.iter().find(|line| is_wanted(line)),
+            Steps::Fixed(_) | Steps::Rolling(_) => None,
+        }
     }
 
     /// The sequence called `name`.

@@ -16,6 +16,8 @@ use super::token::UserId;
 /// The most tokens remembered for one user: two a second during the default
 /// window of twice 30 s.
 pub const SHARE: usize = 128;
+/// The most tokens that are remembered across a restart.
+pub const MAX_CAPACITY: usize = 65_536;
 
 /// A token as it is remembered, so that it opens nothing twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +30,17 @@ pub struct ReplayId {
     pub expires: Wall,
     /// The counter of the security key that signed it; 0 if it has none.
     pub counter: u32,
+}
+
+/// A token that was honoured, for a store that did not see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Honoured {
+    /// The user, or what else it was recorded for.
+    pub user: UserId,
+    /// The token.
+    pub token: ReplayId,
+    /// When it was honoured.
+    pub at: Monotonic,
 }
 
 #[derive(Debug)]
@@ -159,6 +172,14 @@ impl<N> Replay<N> {
     pub fn seen(&self, user: &UserId, id: &[u8; 16]) -> Option<&N> {
         let used = self.users.get(user)?;
         used.iter().find(|seen| seen.token.id == *id).map(|seen| &seen.note)
+    }
+
+    /// The tokens that are not stale, with their users and notes.
+    pub fn live(&self, now: Wall) -> impl Iterator<Item = (UserId, ReplayId, &N)> {
+        let all =
+            self.users.iter().flat_map(|(user, used)| used.iter().map(|seen| (*user, seen)));
+        let live = all.filter(move |(_, seen)| seen.token.expires >= now);
+        live.map(|(user, seen)| (user, seen.token, &seen.note))
     }
 
     /// Whether the share of `user` is used up.

@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::journal_file::{EMPTY, Found, Head, Line, find};
-pub use super::journal_file::{Loss, MAX_CAPACITY, NAME};
+pub use super::journal_file::{Loss, NAME};
 use super::slots::{self, Durable, SlotFile};
 use crate::core::reason::Reason;
+pub use crate::core::replay::MAX_CAPACITY;
 use crate::core::replay::{Barrier, Replay, ReplayId, SHARE};
 use crate::core::time::{BootId, Now, Wall};
 use crate::core::token::UserId;
@@ -192,6 +193,11 @@ impl<N> Journal<N> {
     #[must_use]
     pub fn seen(&self, user: &UserId, id: &[u8; 16]) -> Option<&N> {
         self.replay.seen(user, id)
+    }
+
+    /// The tokens that are not stale, with their users and notes.
+    pub fn live(&self, now: Wall) -> impl Iterator<Item = (UserId, ReplayId, &N)> {
+        self.replay.live(now)
     }
 
     /// Whether every token used since `begin` is known.

@@ -7,14 +7,12 @@ use std::time::Duration;
 
 use super::slots::{self, Content, SLOT};
 use crate::core::bytes::{Malformed, Reader, Writer};
-use crate::core::replay::ReplayId;
+use crate::core::replay::{MAX_CAPACITY, ReplayId};
 use crate::core::time::{BootId, Monotonic, Wall};
 use crate::core::token::UserId;
 
 /// The file's name.
 pub const NAME: &str = "journal";
-/// The most tokens that a journal holds.
-pub const MAX_CAPACITY: usize = 65_536;
 
 const MAGIC: &[u8; 8] = b"knockdJ1";
 

@@ -13,7 +13,7 @@ use crate::core::door::DoorIndex;
 use crate::core::gate::Refusal;
 use crate::core::link::Link;
 use crate::core::reason::Reason;
-use crate::core::replay::{Barrier, ReplayId};
+use crate::core::replay::{Barrier, Honoured, MAX_CAPACITY, ReplayId};
 use crate::core::sequence::SequenceIndex;
 use crate::core::time::Monotonic;
 use crate::core::user::{CredentialIndex, UserIndex};
@@ -72,6 +72,13 @@ pub enum ToEngine {
         files: Zeroizing<Vec<u8>>,
         /// The directory for chroot(2).
         cell: String,
+    },
+    /// What was used already, also by other engines.
+    Used {
+        /// Tokens that are not stale; at most [`MAX_CAPACITY`].
+        tokens: Vec<Honoured>,
+        /// The offset of the last used line of each list that has one.
+        lines: Vec<(SequenceIndex, u32)>,
     },
     /// Capture with the descriptor that comes with this.
     Capture {
@@ -161,6 +168,15 @@ impl Message for ToEngine {
             Self::Release { id } => Packet::new(3, &fields.u32(*id)),
             Self::Retire => Packet::new(4, &fields),
             Self::Verbose(verbose) => Packet::new(5, &fields.flag(*verbose)),
+            Self::Used { tokens, lines } => {
+                let count = u32::try_from(tokens.len()).unwrap_or(u32::MAX);
+                let blob = tokens.iter().fold(Writer::new(), write_honoured);
+                let write = |blob: Writer, (index, offset): &(SequenceIndex, u32)| {
+                    blob.u16(index.0).u32(*offset)
+                };
+                let blob = lines.iter().fold(blob, write).end();
+                Packet::new(6, &fields.u32(count)).with(&blob)
+            }
         }
     }
 
@@ -186,9 +202,36 @@ impl Message for ToEngine {
             3 => Self::Release { id: fields.u32()? },
             4 => Self::Retire,
             5 => Self::Verbose(fields.flag()?),
+            6 => {
+                let count = usize::try_from(fields.u32()?).map_err(|_| Malformed)?;
+                if count > MAX_CAPACITY {
+                    return Err(Malformed);
+                }
+                let mut blob = Reader::new(&packet.blob);
+                let tokens = (0..count).map(|_| read_honoured(&mut blob));
+                let tokens = tokens.collect::<Result<_, _>>()?;
+                let mut lines = Vec::new();
+                while blob.end().is_err() {
+                    lines.push((SequenceIndex(blob.u16()?), blob.u32()?));
+                }
+                Self::Used { tokens, lines }
+            }
             _ => return Err(Malformed),
         })
     }
+}
+
+fn write_honoured(blob: Writer, honoured: &Honoured) -> Writer {
+    let Honoured { user, token: ReplayId { id, issued, expires, counter }, at } = honoured;
+    let blob = blob.bytes(user).bytes(id).wall(*issued).wall(*expires);
+    blob.u32(*counter).moment(*at)
+}
+
+fn read_honoured(blob: &mut Reader<'_>) -> Result<Honoured, Malformed> {
+    let (user, id) = (blob.array()?, blob.array()?);
+    let (issued, expires, counter) = (blob.wall()?, blob.wall()?, blob.u32()?);
+    let token = ReplayId { id, issued, expires, counter };
+    Ok(Honoured { user, token, at: blob.moment()? })
 }
 
 /// A tag and the fields of that ground.

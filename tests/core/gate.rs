@@ -8,11 +8,11 @@ use crate::policy::{
     Draft, EPOCH, Key, Parts, SPA_PORT, WEB, at, datagram, ip, mono, on, outcome, syn, user,
 };
 use knockd::core::address::Loopback;
-use knockd::core::claim::Claim;
+use knockd::core::claim::{Claim, Ground};
 use knockd::core::door;
 use knockd::core::gate::{Gate, PROOF_BURST, Refusal};
 use knockd::core::reason::Reason;
-use knockd::core::replay::SHARE;
+use knockd::core::replay::{Honoured, SHARE};
 use knockd::core::sighting::Sighting;
 use knockd::core::time::{Now, Wall};
 use knockd::core::token::{GateKey, Wanted};
@@ -225,6 +225,30 @@ fn the_same_packet_seen_by_a_second_interface_is_a_duplicate() {
     assert_eq!(hear(on(2, packet), 1_000), Some(Reason::Duplicate));
     assert_eq!(hear(packet, 1), Some(Reason::Replayed));
     assert_eq!(hear(on(1, packet), 1_001), Some(Reason::Replayed));
+}
+
+#[test]
+fn what_another_gate_honoured_costs_no_proof() {
+    let (mut old, mut new) = (gate(), gate());
+    let draft = |number| alice().salted(number);
+    let burst = u64::from(PROOF_BURST);
+    let owner = user("alice", &Key::alice()).id();
+    let mut honoured = Vec::new();
+    for number in 0..burst {
+        let claim = knock(&mut old, &draft(number), at(0)).unwrap();
+        let Ground::Token(claimed) = claim.ground else { panic!("{claim:?}") };
+        honoured.push(Honoured { user: owner, token: claimed.replay, at: mono(0) });
+    }
+    new.remember(&honoured, &[]);
+    // Twice is as good as once.
+    new.remember(&honoured, &[]);
+    for number in 0..burst {
+        assert_eq!(reason(&mut new, &draft(number), at(1_000)), Some(Reason::Duplicate));
+        assert_eq!(reason(&mut new, &draft(number), at(1_001)), Some(Reason::Replayed));
+    }
+    for number in burst..2 * burst {
+        assert_eq!(reason(&mut new, &draft(number), at(1_001)), None);
+    }
 }
 
 #[test]

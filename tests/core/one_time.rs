@@ -57,6 +57,19 @@ fn lines_open_in_order_and_each_but_once() {
 }
 
 #[test]
+fn lines_that_another_gate_used_are_behind_it() {
+    let mut gate = parts().gate();
+    gate.remember(&[], &[(SequenceIndex(0), 40), (SequenceIndex(1), 0)]);
+    // Late news, of an earlier line.
+    gate.remember(&[], &[(SequenceIndex(0), 0)]);
+    assert!(knock(&mut gate, [7, 1, 9], 10).is_err());
+    assert!(knock(&mut gate, [8, 2, 6], 20).is_err());
+    assert_eq!(knock(&mut gate, [9, 3, 5], 30), Ok(90));
+    gate.remember(&[], &[(SequenceIndex(0), u32::MAX)]);
+    assert!(knock(&mut gate, [9, 3, 5], 40).is_err());
+}
+
+#[test]
 fn steps_of_one_line_do_not_go_on_as_those_of_the_next() {
     let mut gate = parts().gate();
     let see = |gate: &mut Gate, source, port, number| {
@@ -181,8 +194,11 @@ fn a_list_that_is_used_up_or_short_is_doubtful() {
 mod live {
     use std::fs;
 
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
+
     use crate::modes;
-    use crate::net::{Daemon, Lab, Plan, SERVER4, furnish};
+    use crate::net::{Daemon, Lab, Plan, SERVER4, furnish, until};
 
     const LINES: &str = " 7001,9001:udp,8001\n 7002,9002:udp,8002\n 7003,9003:udp,8003\n";
 
@@ -248,6 +264,65 @@ mod live {
         assert_eq!(struck(&list), [true, true, true]);
         daemon.expect("door ssh closed");
         is_shut_to(3, 3);
+    }
+
+    /// Has the engine read the knocks of `line` only after the next engine was
+    /// started, which does not see them. Returns the engine.
+    fn knock_before_reload(lab: &Lab, daemon: &Daemon, line: u16, edit: impl Fn()) -> Pid {
+        let old = daemon.one("engine");
+        kill(old, Signal::SIGSTOP).unwrap();
+        knock(lab, line);
+        edit();
+        daemon.signal(Signal::SIGHUP);
+        daemon.expect("configuration reloaded, ");
+        until("the next engine", || daemon.children("engine").len() == 2);
+        kill(old, Signal::SIGCONT).unwrap();
+        old
+    }
+
+    fn await_end(daemon: &Daemon, old: Pid) {
+        until("its end", || !daemon.children("engine").contains(&old));
+    }
+
+    #[test]
+    fn a_reload_in_the_middle_of_a_knock_leaves_the_list_where_it_is() {
+        needs!(root);
+        let lab = Lab::new();
+        let (daemon, list) = start(&lab);
+        let old = knock_before_reload(&lab, &daemon, 1, || ());
+        daemon.expect("door ssh opened for 192.0.2.100 by a sequence");
+        await_end(&daemon, old);
+        assert_eq!(struck(&list), [true, false, false]);
+        daemon.expect("door ssh closed");
+        knock(&lab, 2);
+        daemon.expect("door ssh opened for 192.0.2.100 by a sequence");
+        daemon.expect("door ssh closed");
+        knock(&lab, 1);
+        lab.mark(&daemon);
+        assert_eq!(daemon.count("door ssh opened"), 2, "it was used");
+        assert_eq!(struck(&list), [true, true, false]);
+    }
+
+    #[test]
+    fn a_line_knocked_before_a_reload_uses_up_no_other_line() {
+        needs!(root);
+        let lab = Lab::new();
+        let (daemon, list) = start(&lab);
+        let other = LINES.replace("00", "01");
+        let old = knock_before_reload(&lab, &daemon, 1, || fs::write(&list, &other).unwrap());
+        await_end(&daemon, old);
+        lab.mark(&daemon);
+        assert_eq!(struck(&list), [false, false, false]);
+        assert_eq!(daemon.count("door ssh"), 0);
+        knock(&lab, 11);
+        daemon.expect("door ssh opened for 192.0.2.100 by a sequence");
+        // A line that moved is the same line.
+        let moved = format!("# one more\n{}", fs::read_to_string(&list).unwrap());
+        daemon.expect("door ssh closed");
+        let old = knock_before_reload(&lab, &daemon, 12, || fs::write(&list, &moved).unwrap());
+        daemon.expect("door ssh opened for 192.0.2.100 by a sequence");
+        await_end(&daemon, old);
+        assert_eq!(struck(&list), [true, true, true, false]);
     }
 
     #[test]

@@ -4,9 +4,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::net::furnish::edit;
 use crate::net::*;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+
+const BOB: &str = r#""bob": (credential: Secret("bob.key"), doors: ["ssh"]"#;
+/// As many proofs as are checked at once.
+const BURST: usize = 32;
 
 /// The only engine, once it is another than `old`.
 fn successor(daemon: &Daemon, old: Pid) -> Pid {
@@ -64,4 +69,30 @@ fn a_retired_engine_that_does_not_end_is_ended_soon() {
     successor(&daemon, old);
     assert!(reloaded.elapsed() < Duration::from_secs(10), "{:?}", reloaded.elapsed());
     daemon.stop();
+}
+
+#[test]
+fn a_token_that_another_engine_honoured_costs_no_proof() {
+    needs!(root);
+    for reloads in [true, false] {
+        let lab = Lab::new();
+        let config = Plan { span: "60s", ..Plan::default() }.furnish(&lab);
+        edit(&config, BOB, &format!("{BOB}, proofs_per_second: 1"));
+        let daemon = lab.daemon(&config);
+        let old = daemon.one("engine");
+        let tokens: Vec<_> = (0..BURST).map(|_| lab.token("bob", CLIENT4)).collect();
+        tokens.iter().for_each(|token| lab.send(CLIENT4, token));
+        until("all of them honoured", || daemon.count("for 192.0.2.100 by bob") == BURST);
+        if reloads {
+            reload(&lab);
+        } else {
+            kill(old, Signal::SIGKILL).unwrap();
+        }
+        successor(&daemon, old);
+        tokens.iter().for_each(|token| lab.send(CLIENT4, token));
+        lab.send(CLIENT6, &lab.token("bob", CLIENT6));
+        daemon.expect("door ssh opened for 2001:db8::100 by bob");
+        assert_eq!(daemon.count("for 192.0.2.100 by bob"), BURST, "none counts twice");
+        daemon.stop();
+    }
 }

@@ -15,7 +15,7 @@ use knockd::core::door::{DoorIndex, Table};
 use knockd::core::gate::Refusal;
 use knockd::core::link::Link;
 use knockd::core::reason::Reason;
-use knockd::core::replay::{Barrier, ReplayId};
+use knockd::core::replay::{Barrier, Honoured, MAX_CAPACITY, ReplayId};
 use knockd::core::sequence::SequenceIndex;
 use knockd::core::slot::{Slot, TableIndex};
 use knockd::core::time::{Monotonic, Wall};
@@ -32,7 +32,7 @@ use zeroize::Zeroizing;
 /// Its packet, through a record, and back.
 fn again<M: Message>(message: &M) -> Result<M, Malformed> {
     let packet = message.encode();
-    let (mut read, length) = Packet::begin(&packet.record(), 1 << 20)?;
+    let (mut read, length) = Packet::begin(&packet.record(), 1 << 22)?;
     assert_eq!(length, packet.blob.len());
     read.blob = packet.blob.clone();
     assert!(read == packet);
@@ -80,6 +80,11 @@ fn every_message_is_understood_as_it_was_meant() {
         assert_eq!(again(&message).as_ref(), Ok(&message));
     }
     let loss = Some((Monotonic::from_nanos(u64::MAX), Duration::from_millis(30_000)));
+    let last = SequenceIndex(u16::MAX);
+    let (issued, expires) = (Wall::from_millis(1), Wall::from_millis(u64::MAX));
+    let token = ReplayId { id: [7; 16], issued, expires, counter: u32::MAX };
+    let at = Monotonic::from_nanos(u64::MAX);
+    let honoured = Honoured { user: [8; 8], token, at };
     let start = |account, loss| ToEngine::Start {
         foreground: true,
         verbose: false,
@@ -95,6 +100,8 @@ fn every_message_is_understood_as_it_was_meant() {
         ToEngine::Release { id: 1 },
         ToEngine::Retire,
         ToEngine::Verbose(true),
+        ToEngine::Used { tokens: vec![honoured; 3], lines: vec![(last, u32::MAX), (last, 0)] },
+        ToEngine::Used { tokens: Vec::new(), lines: Vec::new() },
     ] {
         assert!(again(&message).is_ok_and(|other| other == message));
     }
@@ -184,6 +191,20 @@ fn a_command_that_no_program_could_be_given_is_none() {
         packet.blob.extend_from_slice(rest);
         assert_eq!(ToRunner::decode(&packet), Err(Malformed));
     }
+}
+
+#[test]
+fn more_tokens_than_are_remembered_are_not_accepted() {
+    let at = Monotonic::default();
+    let (issued, expires) = (Wall::default(), Wall::default());
+    let token = ReplayId { id: [0; 16], issued, expires, counter: 0 };
+    let tokens = vec![Honoured { user: [0; 8], token, at }; MAX_CAPACITY];
+    let mut most = ToEngine::Used { tokens, lines: Vec::new() };
+    assert!(again(&most).is_ok());
+    if let ToEngine::Used { tokens, .. } = &mut most {
+        tokens.push(tokens[0]);
+    }
+    assert!(again(&most).is_err());
 }
 
 fn stable<M: Message>(packet: &Packet) -> bool {

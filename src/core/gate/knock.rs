@@ -103,6 +103,15 @@ impl Gate {
         if claims.is_empty() { reason.into() } else { Verdict::Open(claims) }
     }
 
+    /// Awaits a line after the one at `offset`.
+    pub(super) fn skip_lines(&mut self, index: SequenceIndex, offset: u32) {
+        let steps = self.policy.sequence(index).map(|sequence| &sequence.steps);
+        let awaited = self.awaited.get_mut(usize::from(index.0));
+        if let (Some(Steps::OneTime(list)), Some(Awaited::Line(next))) = (steps, awaited) {
+            *next = (*next).max(list.lines.partition_point(|line| line.offset <= offset));
+        }
+    }
+
     /// Follows a knock through its sequence. Returns the ground of the claims
     /// after the last step.
     fn follow(&mut self, policy: &Policy, knock: &Knock<'_>) -> Result<Ground, Reason> {

@@ -165,6 +165,7 @@ impl Engine {
                     let fd = self.channel.descriptor().ok_or(Broken::Senseless)?;
                     self.frames.adopt(id, fd, index, link, buffer)?;
                 }
+                ToEngine::Used { tokens, lines } => self.gate.remember(&tokens, &lines),
                 ToEngine::Release { id } => self.frames.release(id),
                 ToEngine::Retire => self.is_retired = true,
                 ToEngine::Verbose(verbose) => self.verbose = verbose,

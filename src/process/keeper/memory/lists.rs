@@ -21,6 +21,8 @@ struct List {
     path: PathBuf,
     /// The first line that was not used.
     next: usize,
+    /// The offset of the last line that was.
+    used: Option<u32>,
     /// The source and the engine that used the line before, and when.
     last: Option<(IpAddr, u32, Monotonic)>,
 }
@@ -75,6 +77,7 @@ impl Lists {
             sequence: *sequence,
             path: path.clone(),
             next: 0,
+            used: None,
             last: None,
         };
         self.all = lists.iter().map(fresh).collect();
@@ -83,6 +86,11 @@ impl Lists {
     /// The lines that were struck out since the last call.
     pub fn take_struck(&mut self) -> Vec<Struck> {
         std::mem::take(&mut self.struck)
+    }
+
+    /// The offset of the last used line of each list that has one.
+    pub fn used(&self) -> Vec<(SequenceIndex, u32)> {
+        self.all.iter().filter_map(|list| Some((list.sequence, list.used?))).collect()
     }
 
     /// Strikes out the line at `place`, and those before it, which were knocked
@@ -112,6 +120,7 @@ impl Lists {
         let lines = list.lines.get(used.next..=place).unwrap_or_default();
         let path = used.path.clone();
         used.next = place + 1;
+        used.used = lines.last().map(|line| line.offset);
         used.last = Some((origin.source, origin.engine, now));
         let left = list.lines.len() - used.next;
         self.strike_lines(&path, lines, now)?;

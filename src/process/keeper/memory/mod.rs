@@ -14,7 +14,7 @@ use crate::core::gate::MAX_CLAIMS;
 use crate::core::permit::Once;
 use crate::core::policy::Policy;
 use crate::core::reason::Reason;
-use crate::core::replay::{Barrier, ReplayId};
+use crate::core::replay::{Barrier, Honoured, MAX_CAPACITY, ReplayId};
 use crate::core::sequence::SequenceIndex;
 use crate::core::time::{Monotonic, Now};
 use crate::core::token::UserId;
@@ -23,6 +23,7 @@ use crate::keep::journal::{self, Journal};
 use crate::keep::slots::SLOT;
 use crate::log::Log;
 use crate::log::event::Event;
+use crate::message::engine::ToEngine;
 use lists::Lists;
 use rates::Rates;
 
@@ -184,6 +185,14 @@ impl Memory {
     /// The lines that were struck out since the last call.
     pub fn take_struck(&mut self) -> Vec<Struck> {
         self.lists.take_struck()
+    }
+
+    /// What is used up, for an engine that did not see it.
+    #[must_use]
+    pub fn used(&self, now: Now) -> ToEngine {
+        let live = self.journal.live(now.wall).take(MAX_CAPACITY);
+        let tokens = live.map(|(user, token, first)| Honoured { user, token, at: first.at });
+        ToEngine::Used { tokens: tokens.collect(), lines: self.lists.used() }
     }
 
     /// Which tokens are too old to be accepted.

@@ -18,7 +18,7 @@ impl Service {
     pub(super) fn dispatch_engine(&mut self, id: u32, write: bool, now: Now) {
         let done = if write { self.engines.flush(id) } else { self.dispatch(id, now) };
         if let Err(error) = done {
-            self.lose_engine(id, &error, now.monotonic);
+            self.lose_engine(id, &error, now);
         }
     }
 
@@ -69,21 +69,24 @@ impl Service {
         }
     }
 
-    /// Ends an engine that died or misbehaved.
-    fn lose_engine(&mut self, id: u32, why: &Broken, now: Monotonic) {
+    /// Ends an engine that died or misbehaved, or was retired.
+    fn lose_engine(&mut self, id: u32, why: &Broken, now: Now) {
         self.parent.notify(&FromKeeper::End { id });
-        if self.engines.remove(id, now) {
+        if self.engines.remove(id, now.monotonic) {
             self.engine_restarts += 1;
             self.log.write(&Event::EngineLost { why });
             // What makes the first one fail would make every other one fail.
             self.has_failed = !self.is_ready && self.deaths == 0;
+        } else if self.engines.follows(&self.config.policy) {
+            // What the old one still let in.
+            self.engines.send(&self.keeper.memory.used(now), None);
         }
     }
 
     /// Ends engines that are late, and starts one after a reload or a death.
     pub(super) fn replace_engines(&mut self, now: Now) {
         for id in self.engines.overdue(now.monotonic) {
-            self.lose_engine(id, &Broken::Stuck, now.monotonic);
+            self.lose_engine(id, &Broken::Stuck, now);
         }
         if self.engines.is_wanted(now.monotonic)
             && let Err(error) = self.start_engine(now)
@@ -106,7 +109,7 @@ impl Service {
             files: self.config.files.encode(),
             cell: directory.display().to_string(),
         };
-        let mut messages = vec![(start, None)];
+        let mut messages = vec![(start, None), (self.keeper.memory.used(now), None)];
         for handout in self.capture.attached() {
             messages.push(hand_out(&handout)?);
         }

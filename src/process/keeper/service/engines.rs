@@ -73,7 +73,13 @@ impl Engine {
             Ground::Older(said) => Ground::Older(author(said)?),
             Ground::Fixed(index) => Ground::Fixed(sequence(index)?),
             Ground::Rolling(index, period) => Ground::Rolling(sequence(index)?, period),
-            Ground::Line(index, offset) => Ground::Line(sequence(index)?, offset),
+            Ground::Line(index, offset) => {
+                // It may lie elsewhere in a list that was changed.
+                let line = self.policy.line(index, |line| line.offset == offset)?;
+                let index = sequence(index)?;
+                let line = policy.line(index, |other| other.steps == line.steps)?;
+                Ground::Line(index, line.offset)
+            }
         };
         Some(Claim { door, ground, ..claim })
     }
@@ -167,6 +173,11 @@ impl Engines {
             drop(engine.channel.flush());
         }
         true
+    }
+
+    /// Whether the newest decides by `policy`.
+    pub fn follows(&self, policy: &Arc<Policy>) -> bool {
+        self.all.last().is_some_and(|engine| Arc::ptr_eq(&engine.policy, policy))
     }
 
     /// Sends the newest a message. One that does not read is found later.
