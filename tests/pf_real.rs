@@ -2,9 +2,12 @@
 //! with what pfctl says. tests/pf/run makes the set-up and runs this.
 #![allow(clippy::unwrap_used, reason = "tests may")]
 
+use std::fs;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::path::PathBuf;
 use std::process::Command;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use knockd::capture::{Capture, Frames};
@@ -18,6 +21,10 @@ use knockd::firewall::{
 };
 use nix::sys::select::{FdSet, select};
 use nix::sys::time::{TimeVal, TimeValLike};
+use security_key::SecurityKey;
+
+#[path = "common/security_key.rs"]
+mod security_key;
 
 /// In the main ruleset and in the anchor; rules refer to both.
 const USED: &str = "knockd_test";
@@ -33,6 +40,8 @@ const MISSING: &str = "knockd_none";
 
 /// How long something that was asked for may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the agent of the security key lives at most.
+const LIFE: Duration = Duration::from_secs(300);
 
 /// pf, where the set-up was made.
 fn open() -> Option<Box<dyn Firewall>> {
@@ -318,4 +327,21 @@ fn capture_on_loopback_sees_what_its_filter_lets_through_and_nothing_else() {
     }
     assert_eq!(seen, ["this is the one!", "and the last one"]);
     assert_eq!(capture.dropped(), 0);
+}
+
+/// The agent of a security key, at the socket KNOCKD_PF_AGENT, for five minutes or
+/// until the socket is removed. Its line goes to the same path with `.pub`. The
+/// counter rises until there is one with `.stuck`.
+#[test]
+#[ignore = "no test: tests/pf/topics/security_key.sh runs it"]
+fn a_security_key_is_plugged_in() {
+    let Some(socket) = std::env::var_os("KNOCKD_PF_AGENT").map(PathBuf::from) else { return };
+    let key = SecurityKey::plug_in(&socket, "ssh:");
+    fs::write(socket.with_extension("pub"), key.line()).unwrap();
+    let (stuck, end) = (socket.with_extension("stuck"), Instant::now() + LIFE);
+    while socket.exists() && Instant::now() < end {
+        let signed = u32::try_from(key.asked().len()).unwrap();
+        key.set(|mood| mood.counter = if stuck.exists() { 1 } else { signed + 1 });
+        sleep(Duration::from_millis(50));
+    }
 }

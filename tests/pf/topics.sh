@@ -11,9 +11,8 @@ $undone"
 
 # Does what was remembered, the last first.
 undo_topic() {
-    for each in daemon held; do
-        halt $each
-    done
+    halt held
+    halt daemon
     while [ -n "$undone" ]; do
         last=${undone%%"
 "*}
@@ -24,7 +23,7 @@ undo_topic() {
 } >/dev/null 2>&1
 
 run_topic() {
-    # shellcheck source=/dev/null
+    # shellcheck disable=SC1090 # tests/run checks each by itself
     . "$here/topics/$1.sh"
     "topic_$1"
     undo_topic
@@ -39,6 +38,8 @@ check_topics() {
 
 # Only these topics: run_topics NAME...
 run_topics() {
+    # shellcheck disable=SC2034 # a topic reads it
+    alone=yes
     must furnish furnish
     must a-service-for-the-knock serve web 47080
     must a-service-for-the-token serve ssh 47022
@@ -71,7 +72,7 @@ knock_at() {
 # Asks for the door "ssh" as another host, at an address: ask_at ADDRESS
 # shellcheck disable=SC2086 # away is a command and its arguments
 ask_at() {
-    sed "s/$server/$1/" "$work/hosts.ron" >"$work/at.ron"
+    sed "s/address: \"[^\"]*\"/address: \"$1\"/" "$work/hosts.ron" >"$work/at.ron"
     bounded 10 $away "$knock" -c "$work/at.ron" here ssh &&
         within 1 logged "door ssh opened"
 }
@@ -79,6 +80,16 @@ ask_at() {
 # How often the log has a text: logged_times COUNT TEXT
 logged_times() {
     test "$(grep -cF -- "$2" "$work/daemon.log")" -eq "$1"
+}
+
+# Loads the rules of the tests with more, until the topic ends: more_rules LINES
+more_rules() {
+    later load "$work/pf.conf"
+    {
+        cat "$work/pf.conf"
+        echo "$1"
+    } >"$work/more.conf"
+    load "$work/more.conf"
 }
 
 # A second way to the other host: a vlan on the link. Sets

@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154,SC2034
 # Sourced by tests/pf/run: another host floods, for seconds that are counted.
 
 # The longest flood, and the most memory of one process, in kilobytes.

@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154,SC2034
 # Sourced by tests/pf/run: while nothing happens, no process wakes.
 
 # Prints process ids and context switches of the parent and its children.

@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154,SC2034
 # Sourced by tests/pf/run: several interfaces, one that comes later, and rules
 # that name an interface by a group of its own.
 

@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154,SC2034
 # Sourced by tests/pf/run: knockd in a jail that guards itself, by the pf and the
 # bpf of its own network stack.
 

@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154,SC2034
 # Sourced by tests/pf/run: sequences that change.
 
 # Sequences of a secret and the time, and of a list.
