@@ -31,8 +31,8 @@ pub fn send(
 
 /// Receives bytes, without waiting, from a peer that may send no descriptors. The
 /// kernel closes any that it sends. Returns the number of bytes, and whether there
-/// were descriptors, where the kernel reports that. No bytes: the other end is
-/// closed.
+/// were descriptors: OpenBSD does not report that, but there pledge(2) lets none of
+/// our children send any. No bytes: the other end is closed.
 ///
 /// # Errors
 /// `EAGAIN` when nothing has arrived.

@@ -135,13 +135,14 @@ fn an_interface_is_in_the_group_of_its_driver() {
 
 #[test]
 fn a_program_is_asked_with_nothing_in_its_environment() {
+    assert_eq!(pfctl::ask(Path::new("/usr/bin/env"), &[], LONG).unwrap(), "");
+}
+
+#[test]
+fn what_a_program_says_is_its_output_alone() {
     let shell = Path::new("/bin/sh");
-    let output = pfctl::ask(shell, &["-c", "echo one; export -p; echo bad >&2"], LONG).unwrap();
-    assert!(output.starts_with("one\n"), "{output}");
-    for name in ["HOME", "PATH=", "CARGO"] {
-        assert!(!output.contains(&format!("export {name}")), "{output}");
-    }
-    assert!(!output.contains("bad"), "{output}");
+    let output = pfctl::ask(shell, &["-c", "echo one; echo bad >&2"], LONG).unwrap();
+    assert_eq!(output, "one\n");
 }
 
 #[test]
