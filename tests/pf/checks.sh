@@ -138,7 +138,7 @@ logged() {
 # shellcheck disable=SC2086 # inside is a command and its arguments
 daemon() {
     launch daemon $inside "$knockd" -d -v -f "$work/$1"
-    within 10 logged "ready, capturing on ${2:-1} interfaces" || {
+    within 30 logged "ready, capturing on ${2:-1} interfaces" || {
         tail -n 1 "$work/daemon.log"
         return 1
     }

@@ -7,7 +7,9 @@ topic_security_key() {
     later halt key
     later rm -f "$agent" "$agent.stuck"
     check security-key-is-plugged-in start_key
-    configure key.ron "\"ssh\": (table: \"knockd_token\", open_for: \"3s\")," "
+    configure key.ron '
+        "web": (table: "knockd_knock", anchor: "knockd_test"),
+        "ssh": (table: "knockd_token", open_for: "3s"),' "
     spa: (port: 47040, gate_keys: [\"gate.key\"], max_skew: \"1s\"),
     users: { \"alice\": (
         credential: AuthorizedKey(\"$(cat "$agent.pub")\"), doors: [\"ssh\"],
