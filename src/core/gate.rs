@@ -216,7 +216,7 @@ impl Gate {
             return Err(refuse(Reason::Network));
         }
         // Else each copy of a token that finds no room would cost a proof.
-        if self.replay.is_full(&request.user, now) {
+        if self.replay.is_full(&request.user, request.issued, now) {
             return Err(refuse(Reason::Full));
         }
         let statement = Statement::new(server, &body.salt, body.claim());

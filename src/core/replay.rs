@@ -182,21 +182,26 @@ impl<N> Replay<N> {
         live.map(|(user, seen)| (user, seen.token, &seen.note))
     }
 
-    /// Whether the share of `user` is used up.
+    /// Whether `user` has no room for another token issued at `issued`.
+    ///
+    /// Tokens with one time of issue take at most half of what others leave of the
+    /// share. The openings of a period of a rolling sequence have one: whoever
+    /// repeats it from forged addresses leaves room for the next period.
     #[must_use]
-    pub fn is_full(&self, user: &UserId, now: Now) -> bool {
+    pub fn is_full(&self, user: &UserId, issued: Wall, now: Now) -> bool {
         let used = self.users.get(user).map_or(&[][..], Vec::as_slice);
-        used.len() >= SHARE && used.iter().all(|seen| seen.token.expires >= now.wall)
+        let live = used.iter().filter(|seen| seen.token.expires >= now.wall);
+        live.map(|seen| 1 + usize::from(seen.token.issued == issued)).sum::<usize>() >= SHARE
     }
 
     /// Remembers that `user` used `token`. Forgets the stale tokens of `user`.
     ///
     /// # Errors
     /// [`Reason::Uncertain`] at or before the barrier, [`Reason::Replayed`] for
-    /// a used token, [`Reason::Full`] when the user's share is used up,
-    /// [`Reason::Counter`] when the counter of the security key did not rise. The
-    /// door must stay closed then. A token whose counter did not rise is remembered:
-    /// its proof need not be checked again.
+    /// a used token, [`Reason::Full`] by [`Self::is_full`], [`Reason::Counter`]
+    /// when the counter of the security key did not rise. The door must stay closed
+    /// then. A token whose counter did not rise is remembered: its proof need not be
+    /// checked again.
     pub fn record(
         &mut self,
         user: UserId,
@@ -207,10 +212,11 @@ impl<N> Replay<N> {
         if !self.is_certain(token.issued, now) {
             return Err(Reason::Uncertain);
         }
-        let used = self.users.entry(user).or_default();
-        if used.iter().any(|seen| seen.token.id == token.id) {
+        if self.seen(&user, &token.id).is_some() {
             return Err(Reason::Replayed);
         }
+        let is_full = self.is_full(&user, token.issued, now);
+        let used = self.users.entry(user).or_default();
         let barrier = &mut self.barrier;
         used.retain(|seen| {
             let keep = seen.token.expires >= now.wall;
@@ -219,7 +225,7 @@ impl<N> Replay<N> {
             }
             keep
         });
-        if used.len() >= SHARE {
+        if is_full {
             return Err(Reason::Full);
         }
         used.push(Seen { token, note });
@@ -267,13 +273,15 @@ mod tests {
     fn one_user_cannot_use_up_the_share_of_another() {
         let mut replay = Replay::new(Wall::default());
         for id in 0..SHARE {
-            let mut token = token(0, 1_000);
+            let mut token = token(0, 1_000 + id as u64);
             token.id[..8].copy_from_slice(&(id as u64).to_be_bytes());
             assert_eq!(replay.record(ALICE, token, (), at(1_000)), Ok(()));
         }
         assert_eq!(replay.record(ALICE, token(255, 1_000), (), at(1_000)), Err(Reason::Full));
-        assert!(replay.is_full(&ALICE, at(1_000)) && !replay.is_full(&BOB, at(1_000)));
-        assert!(!replay.is_full(&ALICE, at(40_000)), "they are stale then");
+        let issued = Wall::from_millis(1_000);
+        assert!(replay.is_full(&ALICE, issued, at(1_000)));
+        assert!(!replay.is_full(&BOB, issued, at(1_000)));
+        assert!(!replay.is_full(&ALICE, issued, at(40_000)), "they are stale then");
         assert_eq!(replay.record(BOB, token(255, 1_000), (), at(1_000)), Ok(()));
         assert_eq!(replay.record(ALICE, token(255, 40_000), (), at(40_000)), Ok(()));
     }

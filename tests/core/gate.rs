@@ -313,12 +313,12 @@ fn a_full_share_is_its_users_alone_and_frees_itself() {
     let paced = |number: u64| Now { monotonic: mono(50 * number), ..at(0) };
     let share = SHARE as u64;
     for number in 0..share {
-        assert_eq!(reason(&mut gate, &alice().salted(number), paced(number)), None);
+        assert_eq!(reason(&mut gate, &issued(number, number), paced(number)), None);
     }
     let one_more = alice().salted(share);
     assert_eq!(reason(&mut gate, &one_more, paced(share)), Some(Reason::Full));
     assert_eq!(reason(&mut gate, &Draft::new(&Key::bob()), paced(share)), None);
-    assert_eq!(reason(&mut gate, &issued(30_001, share), at(30_001)), None);
+    assert_eq!(reason(&mut gate, &issued(60_000, share), at(60_000)), None);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use knockd::core::claim::{Claim, Ground};
 use knockd::core::gate::Gate;
 use knockd::core::interest::{self, Packets, Ports};
 use knockd::core::reason::Reason;
+use knockd::core::replay::SHARE;
 use knockd::core::rolling::{PERIOD, PORTS, Rolling, STEPS};
 use knockd::core::sequence::{Sequence, SequenceIndex, Steps};
 use knockd::core::sighting::Port;
@@ -115,6 +116,24 @@ fn an_attempt_goes_on_across_the_end_of_its_period_but_with_its_own_steps() {
         let now = within(period * 60_000);
         let mixed = knock(&mut gate, client(), &steps_at(now)[4..], now);
         assert!(mixed.is_err(), "{period}: {mixed:?}");
+    }
+}
+
+#[test]
+fn whoever_repeats_a_sequence_from_other_addresses_leaves_room_for_later_ones() {
+    let mut gate = gate();
+    for period in 0..3 {
+        let now = within(period * 60_000);
+        let steps = steps_at(now);
+        assert!(knock(&mut gate, client(), &steps, now).is_ok(), "period {period}");
+        for host in 0..SHARE {
+            let forged = ip(&format!("198.51.100.{host}"));
+            let judged = knock(&mut gate, forged, &steps, now);
+            // One place is the client's.
+            let is_taken = period > 0 || host < SHARE / 2 - 1;
+            assert!(judged.is_ok() && is_taken || judged == Err(Reason::Full), "{host}");
+        }
+        assert_eq!(knock(&mut gate, client(), &steps, now), Err(Reason::Replayed));
     }
 }
 
