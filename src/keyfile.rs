@@ -149,7 +149,7 @@ impl KeyFileError {
 /// Reads a key file.
 ///
 /// It must be a regular file of at most [`MAX_LENGTH`] bytes, belong to root or
-/// to us, and have mode 0640 or stricter. The opened file is checked, not the
+/// to us, and have mode 0600 or stricter. The opened file is checked, not the
 /// name, so a symbolic link is allowed and nothing can change in between.
 ///
 /// # Errors
@@ -160,7 +160,7 @@ pub fn read(path: &Path) -> Result<KeyFile, KeyFileError> {
 
 /// The bytes of a key file, checked as by [`read`] but not parsed.
 pub(crate) fn read_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
-    read_guarded(path, 0o640, "600", MAX_LENGTH).map(without_mark)
+    read_guarded(path, 0o600, "600", MAX_LENGTH).map(without_mark)
 }
 
 /// The bytes of a file of public keys: as [`read`], but others may read it.
@@ -171,7 +171,7 @@ pub(crate) fn read_public_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFi
 /// The bytes of a list of sequences, which others may not read. Keeps a byte order
 /// mark, since lines are found by their offsets.
 pub(crate) fn read_list_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
-    read_guarded(path, 0o640, "600", MAX_PUBLIC_LENGTH)
+    read_guarded(path, 0o600, "600", MAX_PUBLIC_LENGTH)
 }
 
 fn without_mark(bytes: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {

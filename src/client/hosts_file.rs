@@ -87,12 +87,17 @@ fn insertions(text: &str, entry: &str) -> Vec<String> {
     found
 }
 
-/// Replaces the file by `text`, whole or not at all.
+/// Replaces the file by `text`, whole or not at all. It keeps its mode.
 fn replace(file: &Path, text: &str) -> io::Result<()> {
     let put = Put::replacing(file)?;
     let mut options = OpenOptions::new();
     let mut new = options.write(true).create_new(true).mode(0o600).open(&put.new)?;
     new.write_all(text.as_bytes())?;
+    match fs::metadata(&put.old) {
+        Ok(old) => fs::set_permissions(&put.new, old.permissions())?,
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
     put.replace()
 }
 
@@ -122,16 +127,11 @@ impl Put {
         Ok(Self { new: old.with_file_name(name), old })
     }
 
-    /// Replaces the old file, and keeps its mode.
+    /// Replaces the old file.
     ///
     /// # Errors
     /// When the system refuses.
     pub fn replace(self) -> io::Result<()> {
-        match fs::metadata(&self.old) {
-            Ok(old) => fs::set_permissions(&self.new, old.permissions())?,
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
         File::open(&self.new)?.sync_all()?;
         fs::rename(&self.new, &self.old)?;
         File::open(self.old.parent().unwrap_or(Path::new("/")))?.sync_all()

@@ -2,8 +2,10 @@
 #![forbid(unsafe_code)]
 
 use std::env;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use nix::unistd::geteuid;
 use zeroize::Zeroizing;
 
 use super::ClientError;
@@ -50,16 +52,22 @@ pub fn read_user(file: &Path) -> Result<Box<dyn UserKey>, ClientError> {
     }
 }
 
-/// Reads the file of a user's key. Others must not be able to read it, unless it
-/// is a public key.
+/// Reads the file of a user's key. Only its owner may be able to read it, unless it
+/// is a public key. As ssh does, this leaves a private key of ssh that belongs to
+/// root, not to us, to root.
 ///
 /// # Errors
 /// When others can read or replace it, or the system refuses.
 pub fn read_bytes(file: &Path) -> Result<Zeroizing<Vec<u8>>, ClientError> {
     keyfile::read_bytes(file).or_else(|error| match keyfile::read_public_bytes(file) {
         Ok(bytes) if openssh::is_public(&bytes) => Ok(bytes),
+        Ok(bytes) if openssh::is_private(&bytes) && !is_own(file) => Ok(bytes),
         _ => Err(ClientError::new(error.to_string())),
     })
+}
+
+fn is_own(file: &Path) -> bool {
+    file.metadata().is_ok_and(|found| found.uid() == geteuid().as_raw())
 }
 
 fn read(file: &Path) -> Result<keyfile::KeyFile, ClientError> {

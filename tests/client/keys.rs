@@ -2,13 +2,20 @@
 #![forbid(unsafe_code)]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 
 use base64ct::{Base64, Encoding};
 use knockd::client::key::ed25519::Ed25519;
 use knockd::core::token::MAX_LENGTH;
 use knockd::keyfile::{self, KeyKind};
+
+use ssh_key::LineEnding;
+use ssh_key::private::{Ed25519Keypair, PrivateKey};
+
+use crate::{modes, programs};
 
 use super::home::{GATE, Home, SECRET, SEED, key_line, opened, udp};
 
@@ -106,11 +113,12 @@ fn key_files_that_others_can_read_are_refused() {
     for (name, kind, bytes) in
         [("id.key", "knockd-ed25519", &SEED), ("gw1.gate", "knockd-gate", &GATE)]
     {
-        for mode in [0o604, 0o602, 0o660, 0o644] {
+        for mode in [0o604, 0o602, 0o640, 0o440, 0o644] {
             home.write(name, &key_line(kind, bytes), mode);
             let said = home.knock("-v gw1 ssh");
             assert_eq!((said.code, &*said.out), (Some(1), ""), "{name} {mode:o}");
-            assert!(said.err.contains(name), "{}", said.err);
+            let todo = format!("run chmod 600 {}\n", home.file(name).display());
+            assert!(said.err.ends_with(&todo), "{}", said.err);
         }
         home.write(name, &key_line(kind, bytes), 0o600);
     }
@@ -121,6 +129,62 @@ fn key_files_that_others_can_read_are_refused() {
     let length = socket.recv(&mut buffer).unwrap();
     let request = opened(&buffer[..length], &Ed25519::new(&SEED)).decode().unwrap();
     assert_eq!(request.door, knockd::core::door::wire_id("last"));
+}
+
+/// A private key of OpenSSH.
+fn ssh_key() -> String {
+    let both = [SEED, Ed25519::new(&SEED).public()].concat();
+    let pair = Ed25519Keypair::from_bytes(&both.try_into().unwrap()).unwrap();
+    let key = PrivateKey::new(pair.into(), "").unwrap();
+    key.to_openssh(LineEnding::LF).unwrap().to_string()
+}
+
+#[test]
+fn secrets_of_sequences_and_ssh_keys_that_the_group_can_read_are_refused() {
+    let home = Home::with_keys();
+    home.write("rolling.key", &key_line("knockd-secret", &SECRET), 0o640);
+    let ssh = ssh_key();
+    home.write("id_ed25519", &ssh, 0o640);
+    home.write_host("127.0.0.1", udp("127.0.0.1").1, "key: \"id_ed25519\"");
+    for (line, name) in [
+        ("--rolling config/knock/rolling.key -d 0 127.0.0.1", "rolling.key"),
+        ("gw1 ssh", "id_ed25519"),
+    ] {
+        let said = home.knock(line);
+        assert_eq!(said.code, Some(1), "{}", said.err);
+        assert!(
+            said.err.contains("is open to others, mode 0640, run chmod 600 "),
+            "{}",
+            said.err
+        );
+        modes::set_mode(&home.file(name), 0o600);
+        home.knock(line).nothing();
+    }
+}
+
+#[test]
+fn a_private_key_of_ssh_that_belongs_to_root_is_left_to_root() {
+    needs!(root);
+    const NOBODY: u32 = 65_534;
+    let home = Home::with_keys();
+    let ssh = ssh_key();
+    home.write_host("127.0.0.1", udp("127.0.0.1").1, "key: \"id_ed25519\"");
+    for (owner, code) in [(0, Some(0)), (NOBODY, Some(1))] {
+        home.write("id_ed25519", &ssh, 0o640);
+        let command = home.command("gw1 ssh");
+        let program = home.file("knock");
+        programs::copy(env!("CARGO_BIN_EXE_knock"), &program);
+        for name in ["../..", "..", "", "gw1.gate", "hosts.ron", "id_ed25519", "knock"] {
+            chown(home.file(name), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        chown(home.file("id_ed25519"), Some(owner), Some(NOBODY)).unwrap();
+        let mut other = Command::new(&program);
+        other
+            .args(command.get_args())
+            .envs(command.get_envs().filter_map(|(k, v)| Some((k, v?))));
+        let output = other.current_dir("/").uid(NOBODY).gid(NOBODY).output().unwrap();
+        assert_eq!(output.status.code(), code, "{owner}: {output:?}");
+    }
 }
 
 #[test]

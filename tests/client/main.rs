@@ -9,6 +9,8 @@ mod needs;
 mod modes;
 #[path = "../common/policy.rs"]
 mod policy;
+#[path = "../common/programs.rs"]
+mod programs;
 #[path = "../common/security_key.rs"]
 mod security_key;
 

@@ -76,20 +76,20 @@ fn a_comment_is_one_short_line() {
 }
 
 #[test]
-fn only_files_of_mode_0640_or_stricter_are_read() {
+fn only_files_of_mode_0600_or_stricter_are_read() {
     let directory = tempfile::tempdir().unwrap();
     let line = format!("knockd-gate {}\n", keyfile::public_to_text(&key()));
     let path = file(&directory, line);
     for mode in 0..=0o777 {
         modes::set_mode(&path, mode);
-        if mode & !0o640 != 0 && mode & 0o400 != 0 {
+        if mode & !0o600 != 0 && mode & 0o400 != 0 {
             let error = refusal(&path);
             let advice = format!("run chmod 600 {}", path.display());
             assert!(error.contains(&format!("mode {mode:04o}")), "{error}");
             assert!(error.ends_with(&advice), "{error}");
         }
     }
-    for mode in [0o400, 0o440, 0o600, 0o640] {
+    for mode in [0o400, 0o600] {
         modes::set_mode(&path, mode);
         assert!(keyfile::read(&path).is_ok(), "{mode:o}");
     }

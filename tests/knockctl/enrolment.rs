@@ -387,11 +387,11 @@ fn what_is_replaced_keeps_its_link_and_mode_and_its_neighbours() {
 
     fs::rename(directory.join("gw.gate"), client.path("dotfiles/gw.gate")).unwrap();
     let gate = link("gw.gate");
-    modes::set_mode(&gate, 0o400);
+    modes::set_mode(&gate, 0o644);
     let before = fs::metadata(&gate).unwrap().ino();
     stdout(&client.knock(&["--enroll"], &line));
     assert_ne!(fs::metadata(&gate).unwrap().ino(), before);
-    assert_eq!(mode(&gate), 0o400);
+    assert_eq!(mode(&gate), 0o600);
     for name in ["hosts.ron", "gw.gate"] {
         assert!(directory.join(name).is_symlink(), "{name}");
     }

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::core::finding::Finding;
+use crate::sys::confine::ConfineError;
 use crate::sys::ours::{self, Fault};
 
 /// The most key files that are checked.
@@ -42,6 +43,14 @@ pub fn directory(
     }
 }
 
+/// Judges the directory that becomes the engine's root directory.
+pub fn root_of_engine(examined: &Result<PathBuf, ConfineError>) -> Finding {
+    match examined {
+        Ok(directory) => Finding::ok("empty", format!("{} can be used", directory.display())),
+        Err(error) => Finding::error("empty", error.to_string()),
+    }
+}
+
 /// Returns the files in a directory, sorted by name. Skips files that disappear
 /// meanwhile.
 ///
@@ -65,7 +74,7 @@ pub fn files(directory: &Path) -> io::Result<Vec<(PathBuf, Metadata)>> {
 pub fn secrets(files: &[(PathBuf, Metadata)]) -> Vec<Finding> {
     let files = files.iter().filter(|(_, metadata)| !metadata.is_dir());
     let faults = files.filter_map(|(path, metadata)| {
-        let fault = ours::check(metadata, 0o640).err()?;
+        let fault = ours::check(metadata, 0o600).err()?;
         Some(format!("{}, and replace the key", advice(path, fault, 0o600)))
     });
     faults.map(|text| Finding::error("secrets", text)).collect()

@@ -68,7 +68,7 @@ fn a_directory_or_key_of_another_user_is_an_error() {
 #[test]
 fn a_key_that_others_can_read_is_found_even_if_nothing_names_it() {
     let directory = tempfile::tempdir().unwrap();
-    for (name, mode) in [("b.key", 0o644), ("a.key", 0o600), ("c.key", 0o660), ("d", 0o640)] {
+    for (name, mode) in [("b.key", 0o644), ("a.key", 0o600), ("c.key", 0o640), ("d", 0o400)] {
         let path = directory.path().join(name);
         fs::write(&path, "not shown").unwrap();
         modes::set_mode(&path, mode);
@@ -80,7 +80,7 @@ fn a_key_that_others_can_read_is_found_even_if_nothing_names_it() {
     let path = directory.path().display();
     assert_eq!(
         found,
-        [("b.key", "0644"), ("c.key", "0660")].map(|(name, mode)| format!(
+        [("b.key", "0644"), ("c.key", "0640")].map(|(name, mode)| format!(
             "error    secrets: {path}/{name} is open to others, mode {mode}: run `chmod 600 \
              {path}/{name}`, and replace the key"
         ))
