@@ -175,6 +175,13 @@ impl Policy {
         (self.own_doors..self.doors.len()).contains(&usize::from(index.0))
     }
 
+    /// The retired door called `name`.
+    #[must_use]
+    pub fn retired_by_name(&self, name: &str) -> Option<DoorIndex> {
+        let mut doors = (0..).map(DoorIndex).zip(&self.doors).skip(self.own_doors);
+        doors.find(|(_, door)| door.name == name).map(|(index, _)| index)
+    }
+
     /// The door called `name`, unless it is retired.
     #[must_use]
     pub fn door_by_name(&self, name: &str) -> Option<(DoorIndex, &Door)> {

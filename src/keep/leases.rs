@@ -7,22 +7,22 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
 use std::path::Path;
 
 use super::slots::{self, Content, Durable, SLOT, SlotFile, UNUSED};
-use crate::core::address::Entry;
 use crate::core::bytes::{Malformed, Reader, Writer};
-use crate::core::door::{Door, DoorIndex, Table};
+use crate::core::command::Commands;
+use crate::core::door::{Door, DoorIndex, OnClose, Table};
 use crate::core::hash;
 use crate::core::lease::LeaseKey;
+use crate::core::sighting::{Port, Protocol};
 use crate::core::time::{BootId, Monotonic};
 use crate::core::token::UserId;
 
 /// The file's name.
 pub const NAME: &str = "leases";
 
-const MAGIC: &[u8; 8] = b"knockdL2";
+const MAGIC: &[u8; 8] = b"knockdL3";
 /// Slots beyond the limit of leases, for leases that are closing.
 const SLACK: u32 = 1024;
 /// More doors than any configuration has.
@@ -71,34 +71,14 @@ pub struct Record {
     pub foreign: bool,
 }
 
-/// A door in the file: all that its entries need.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Site {
-    /// The door's name.
-    pub name: String,
-    /// Its table.
-    pub table: Table,
-    /// See [`Door::v4_prefix`].
-    pub v4_prefix: u8,
-    /// See [`Door::v6_prefix`].
-    pub v6_prefix: u8,
-}
-
-impl Site {
-    /// The entry in the table for `address`.
-    #[must_use]
-    pub fn entry(&self, address: IpAddr) -> Entry {
-        Entry::around(address, self.v4_prefix, self.v6_prefix)
-    }
-}
-
 /// What an earlier run left.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
     /// Whether the run was of this boot. Else its leases are over.
     pub is_this_boot: bool,
-    /// The doors, by index.
-    pub doors: Vec<Site>,
+    /// The doors, by index, as far as leases that go on need them: nobody can open
+    /// them, and they have no commands.
+    pub doors: Vec<Door>,
     /// All leases, in no order.
     pub records: Vec<Record>,
 }
@@ -106,7 +86,7 @@ pub struct Recovered {
 impl Recovered {
     /// The door of a lease.
     #[must_use]
-    pub fn site(&self, record: &Record) -> Option<&Site> {
+    pub fn door(&self, record: &Record) -> Option<&Door> {
         self.doors.get(usize::from(record.key.door.0))
     }
 }
@@ -159,21 +139,25 @@ fn understand(bytes: &[u8], boot: BootId) -> Result<Recovered, Malformed> {
     Ok(Recovered { is_this_boot, doors, records })
 }
 
-/// Doors as bytes: name, table and anchor, each after its length, and the two
-/// prefixes.
+/// Doors as bytes: name, table and anchor, each after its length, the two
+/// prefixes, the longest lifetime, and what is needed to kill states.
 fn write_doors(doors: &[Door]) -> Vec<u8> {
     let write = |writer: Writer, door: &Door| {
         // No door has an empty anchor.
         let anchor = door.table.anchor.as_deref().unwrap_or_default();
         let writer = writer.text(&door.name).text(&door.table.name).text(anchor);
-        writer.u8(door.v4_prefix).u8(door.v6_prefix)
+        let writer = writer.u8(door.v4_prefix).u8(door.v6_prefix).span(door.max_open_for);
+        let writer = writer.flag(door.on_close == OnClose::KillStates).u16(door.rdomain);
+        let count = u32::try_from(door.ports.len()).unwrap_or(u32::MAX);
+        let write = |writer: Writer, port: &Port| writer.flag(port.is_tcp()).u16(port.number);
+        door.ports.iter().fold(writer.u32(count), write)
     };
     let mut bytes = doors.iter().fold(Writer::new(), write).end().to_vec();
     bytes.resize(bytes.len().next_multiple_of(SLOT), 0);
     bytes
 }
 
-fn read_doors(bytes: &[u8]) -> Result<Vec<Site>, Malformed> {
+fn read_doors(bytes: &[u8]) -> Result<Vec<Door>, Malformed> {
     let mut bytes = Reader::new(bytes);
     let mut doors = Vec::new();
     // After the last door there is nothing but zeros.
@@ -181,13 +165,36 @@ fn read_doors(bytes: &[u8]) -> Result<Vec<Site>, Malformed> {
         if doors.len() == MAX_DOORS {
             return Err(Malformed);
         }
-        let mut text = || bytes.text().map(str::to_owned);
-        let (name, table, anchor) = (text()?, text()?, text()?);
-        let anchor = (!anchor.is_empty()).then_some(anchor);
-        let table = Table { anchor, name: table };
-        doors.push(Site { name, table, v4_prefix: bytes.u8()?, v6_prefix: bytes.u8()? });
+        doors.push(read_door(&mut bytes)?);
     }
     Ok(doors)
+}
+
+fn read_door(bytes: &mut Reader<'_>) -> Result<Door, Malformed> {
+    let mut text = || bytes.text().map(str::to_owned);
+    let (name, table, anchor) = (text()?, text()?, text()?);
+    let anchor = (!anchor.is_empty()).then_some(anchor);
+    let (v4_prefix, v6_prefix, max_open_for) = (bytes.u8()?, bytes.u8()?, bytes.span()?);
+    let on_close = if bytes.flag()? { OnClose::KillStates } else { OnClose::KeepStates };
+    let (rdomain, count) = (bytes.u16()?, bytes.u32()?);
+    let mut port = || {
+        let protocol = if bytes.flag()? { Protocol::Tcp } else { Protocol::Udp };
+        Ok(Port { protocol, number: bytes.u16()? })
+    };
+    Ok(Door {
+        name,
+        table: Table { anchor, name: table },
+        ports: (0..count).map(|_| port()).collect::<Result<_, _>>()?,
+        open_for: max_open_for,
+        max_open_for,
+        max_leases: 0,
+        on_close,
+        v4_prefix,
+        v6_prefix,
+        rdomain,
+        targets: Vec::new(),
+        commands: Commands::default(),
+    })
 }
 
 /// The lease file of this run.

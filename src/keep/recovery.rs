@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::leases::{Holder, Record, Recovered, Site, State};
+use super::leases::{Holder, Record, Recovered, State};
 use crate::core::address::Entry;
-use crate::core::door::Table;
+use crate::core::door::{Door, Table};
+use crate::core::policy::Policy;
 use crate::core::time::Monotonic;
 
 /// A lease of an earlier run.
@@ -56,23 +57,23 @@ pub fn plan(left: &Recovered, now: Monotonic) -> Plan {
     if !left.is_this_boot || left.records.iter().any(|record| record.opened > now) {
         let ours = left.records.iter().filter(|record| !record.foreign);
         let ours = ours.filter(|record| record.state != State::Suspended);
-        let sites = ours.filter_map(|record| Some((record, left.site(record)?)));
+        let doors = ours.filter_map(|record| Some((record, left.door(record)?)));
         let entries =
-            sites.map(|(record, site)| (site.table.clone(), site.entry(record.key.address)));
+            doors.map(|(record, door)| (door.table.clone(), door.entry(record.key.address)));
         return Plan { delete: entries.collect(), ..Plan::default() };
     }
     let mut plan = Plan::default();
     let mut held = BTreeSet::new();
     for record in &left.records {
-        let Some(site) = left.site(record) else { continue };
-        let slot = (site.table.clone(), site.entry(record.key.address));
+        let Some(door) = left.door(record) else { continue };
+        let slot = (door.table.clone(), door.entry(record.key.address));
         let lives = record.deadline > now;
         match record.state {
             State::Live | State::Suspended if lives => {
                 if record.state == State::Live {
                     held.insert(slot);
                 }
-                plan.restore.push(restore(site, record));
+                plan.restore.push(restore(door, record));
             }
             // Its entry was deleted already.
             State::Suspended => {}
@@ -81,7 +82,7 @@ pub fn plan(left: &Recovered, now: Monotonic) -> Plan {
                     plan.delete.insert(slot);
                 }
                 if record.state != State::Intended {
-                    plan.over.push(restore(site, record));
+                    plan.over.push(restore(door, record));
                 }
             }
         }
@@ -91,11 +92,23 @@ pub fn plan(left: &Recovered, now: Monotonic) -> Plan {
     plan
 }
 
-fn restore(site: &Site, record: &Record) -> Restore {
+/// The doors with leases to restore that `policy` does not have, for
+/// [`Policy::with_retired`].
+#[must_use]
+pub fn doors_gone_from(left: &Recovered, policy: &Policy, now: Monotonic) -> Vec<Door> {
+    let restored: BTreeSet<_> =
+        plan(left, now).restore.into_iter().map(|lease| lease.door).collect();
+    let gone = left.doors.iter().filter(|door| {
+        restored.contains(&door.name) && policy.door_by_name(&door.name).is_none()
+    });
+    gone.cloned().collect()
+}
+
+fn restore(door: &Door, record: &Record) -> Restore {
     Restore {
-        door: site.name.clone(),
-        table: site.table.clone(),
-        entry: site.entry(record.key.address),
+        door: door.name.clone(),
+        table: door.table.clone(),
+        entry: door.entry(record.key.address),
         address: record.key.address,
         holder: record.holder,
         opened: record.opened,

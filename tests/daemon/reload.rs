@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use crate::modes;
 use crate::net::daemon::Detached;
 use crate::net::furnish::edit;
+use crate::net::survival::assert_remaining;
 use crate::net::*;
 use nix::sys::signal::{Signal, kill};
 
@@ -118,6 +120,41 @@ fn leases_end_with_their_door_or_user_unless_they_are_to_be_kept() {
         lab.send(CLIENT4, &lab.token("carol", CLIENT4));
         daemon.expect("for 192.0.2.100 by carol");
         assert_eq!(daemon.count("by bob"), 1);
+        daemon.stop();
+        assert_eq!(lab.set("knock_web_v4"), "");
+    }
+}
+
+#[test]
+fn a_start_keeps_or_closes_what_a_removed_door_left_as_a_reload_does() {
+    needs!(root);
+    for keep in [false, true] {
+        let lab = Lab::new();
+        let config = Plan { span: "60s", ..Plan::default() }.furnish(&lab);
+        if keep {
+            edit(&config, "    firewall:", "    on_remove: Keep,\n    firewall:");
+        }
+        let daemon = lab.daemon(&config);
+        assert!(lab.knock(&["-4", SERVER4, "7000", "9000:udp", "8000"]).status.success());
+        daemon.expect("door web opened");
+        let opened = Instant::now();
+        daemon.stop();
+        edit(&config, r#"opens: ["web"]"#, r#"opens: ["ssh"]"#);
+        edit(&config, r#""web": (table: "knock_web", ports: [Tcp(80)], open_for: "60s"),"#, "");
+        let daemon = lab.start(&config, &[]);
+        if keep {
+            let (_, line) =
+                daemon.expect("door web open again for 192.0.2.100 by a sequence, ");
+            assert_remaining(&line, opened);
+            daemon.ready();
+            assert_eq!(lab.set("knock_web_v4"), CLIENT4);
+            // So does a keeper that takes over.
+            daemon.kill("keeper");
+            daemon.expect("door web open again for 192.0.2.100 by a sequence, ");
+        } else {
+            daemon.ready();
+            assert_eq!(daemon.count("open again"), 0);
+        }
         daemon.stop();
         assert_eq!(lab.set("knock_web_v4"), "");
     }

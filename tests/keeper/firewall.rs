@@ -26,6 +26,7 @@ use knockd::firewall::{
 };
 use knockd::keep::journal::Journal;
 use knockd::keep::leases::recover;
+use knockd::keep::recovery::doors_gone_from;
 use knockd::log::{LINE_BURST, Log};
 use knockd::process::keeper::doors::{Books, CHECK_INTERVAL, Doors};
 use knockd::process::keeper::memory::{Brought, Memory};
@@ -748,11 +749,54 @@ fn a_restart_treats_leases_as_a_reload_does() {
         ]
     );
     for (on_remove, expected) in [
-        (OnRemove::Keep, "door web open again for 192.0.2.8 by a former user, 50s left"),
+        (OnRemove::Keep, "door web open again for 192.0.2.8 by a sequence, 50s left"),
         (OnRemove::Close, "removed 192.0.2.8 from <knock>, an earlier run had left it"),
     ] {
         let (lines, _) = next_run([1; 16], on_remove, |policy| policy.sequences.clear());
         assert!(lines.contains(&expected.to_owned()), "{lines:?}");
+    }
+}
+
+#[test]
+fn a_restart_keeps_leases_of_a_removed_door_as_a_reload_does() {
+    let run = tempfile::tempdir().unwrap();
+    let mut killed = Scene::with(OnClose::KillStates);
+    let nothing = recover(run.path(), [1; 16]);
+    killed.keeper.doors.restore(run.path(), [1; 16], nothing, OnRemove::Keep, at(0).monotonic);
+    killed.open(SSH, "192.0.2.7", 0);
+    killed.open(WEB, "192.0.2.8", 0);
+    // Each start writes the file anew; the second finds a retired door in it.
+    for start in [10, 20] {
+        let left = recover(run.path(), [1; 16]).unwrap();
+        let without = |policy: &mut Policy| {
+            let limits = Limits { max_leases: 100, max_attempts: 100 };
+            let (doors, users, sequences) = (Vec::new(), Vec::new(), Vec::new());
+            let fresh = Policy::new(None, doors, users, sequences, Loopback::Refused, limits);
+            let gone = doors_gone_from(&left, &fresh, at(start).monotonic);
+            assert_eq!(gone.len(), 2);
+            *policy = fresh.with_retired(gone);
+        };
+        let mut next = Scene::of(Books::default(), killed.kernel.clone(), without);
+        let left = Ok(recover(run.path(), [1; 16]).unwrap());
+        let now = at(start).monotonic;
+        next.keeper.doors.restore(run.path(), [1; 16], left, OnRemove::Keep, now);
+        let remaining = 60 - start;
+        assert_eq!(
+            next.lines.take(),
+            [
+                format!(
+                    "door ssh open again for 192.0.2.7 by a former user, {remaining}s left"
+                ),
+                format!("door web open again for 192.0.2.8 by a sequence, {remaining}s left"),
+            ]
+        );
+        assert_eq!(next.kernel.entries(), ["192.0.2.7", "192.0.2.8"]);
+        if start == 20 {
+            let lines = next.tick(60);
+            assert_eq!(lines[0], "door ssh closed for 192.0.2.7 after 60s, expired");
+            assert!(next.kernel.entries().is_empty());
+            assert!(next.kernel.with(|kernel| kernel.kills.len()) >= 2, "states are killed");
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{CHECK_INTERVAL, Doors, record};
+use crate::core::address;
 use crate::core::door::DoorIndex;
 use crate::core::lease::{ADMIN_RESERVE, Holder, Lease, LeaseKey};
 use crate::core::policy::OnRemove;
@@ -99,7 +100,7 @@ impl Doors {
     }
 
     /// The door and the holder of a lease of an earlier run, if the configuration
-    /// still allows it. A removed holder is treated as at a reload.
+    /// still allows it. A removed door or holder is treated as at a reload.
     fn allowed(
         &self,
         left: &Restore,
@@ -107,21 +108,28 @@ impl Doors {
         on_remove: OnRemove,
     ) -> Option<(DoorIndex, Holder)> {
         let policy = self.leases.policy();
-        let (door, _) = policy.door_by_name(&left.door)?;
+        let own = policy.door_by_name(&left.door).map(|(door, _)| door);
+        let door = own.or_else(|| policy.retired_by_name(&left.door))?;
+        if address::host(left.address, policy.loopback) != Some(left.address) {
+            return None;
+        }
         if self.leases.slot(&LeaseKey { door, address: left.address }) != Some(slot) {
             return None;
         }
-        let removed = (on_remove == OnRemove::Keep).then_some(Holder::Removed);
+        let is_kept = on_remove == OnRemove::Keep;
+        let removed = is_kept.then_some(Holder::Removed);
         let holder = match left.holder {
             leases::Holder::User(id) => match policy.user_by_id(&id) {
                 Some((index, user)) => {
-                    let may = user.may_open(door) && user.networks.allow(left.address);
-                    may.then_some(Holder::User(index))
+                    let may = own.is_none() || user.may_open(door);
+                    (may && user.networks.allow(left.address)).then_some(Holder::User(index))
                 }
                 None => removed,
             },
-            leases::Holder::Sequence if policy.has_sequence_to(door) => Some(Holder::Sequence),
-            leases::Holder::Sequence | leases::Holder::Former => removed,
+            leases::Holder::Sequence => {
+                (is_kept || policy.has_sequence_to(door)).then_some(Holder::Sequence)
+            }
+            leases::Holder::Former => removed,
             leases::Holder::Administrator => Some(Holder::Administrator),
         };
         Some((door, holder?))

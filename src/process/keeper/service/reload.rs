@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use super::start::account;
+use super::start::{account, retire};
 use super::{Keeper, Service};
 use crate::capture::{Change, filter};
 use crate::config::{self, Config};
-use crate::core::door::Door;
 use crate::core::interest;
-use crate::core::policy::{OnRemove, Policy};
+use crate::core::policy::OnRemove;
 use crate::core::time::Now;
 use crate::log::event::Event;
 use crate::message::parent::FromKeeper;
@@ -105,12 +104,4 @@ fn check_fixed(old: &Config, new: &Config) -> Result<(), String> {
         return Ok(());
     };
     Err(format!("a reload cannot change {changed}, restart knockd"))
-}
-
-/// `policy` with doors for leases that outlive them. Nobody else has it yet.
-fn retire(policy: Arc<Policy>, gone: Vec<Door>) -> Arc<Policy> {
-    match Arc::try_unwrap(policy) {
-        Ok(policy) => Arc::new(policy.with_retired(gone)),
-        Err(policy) => policy,
-    }
 }

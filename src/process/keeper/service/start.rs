@@ -13,11 +13,14 @@ use super::engines::Engines;
 use crate::capture::{Capture, Change};
 use crate::config::{Config, Files};
 use crate::control::server::Server;
+use crate::core::door::Door;
 use crate::core::interest;
+use crate::core::policy::{OnRemove, Policy};
 use crate::core::time::{BootId, Now};
 use crate::firewall::Firewall;
 use crate::keep::journal::{self, Journal};
 use crate::keep::leases::{self, Nothing, Recovered};
+use crate::keep::recovery;
 use crate::log::Log;
 use crate::message::channel::Channel;
 use crate::process::keeper::Keeper;
@@ -60,7 +63,7 @@ impl Acquired {
         let now = sys::now().map_err(cannot("cannot read the clock"))?;
         let files = Files::decode(&begin.files)
             .map_err(|_| Failure::Because("the parent sent no configuration".into()))?;
-        let config = memory::understand(files)
+        let mut config = memory::understand(files)
             .map_err(|problems| Failure::Because(problems.to_string()))?;
         let account = account(&config)?;
         let firewall = config
@@ -73,9 +76,16 @@ impl Acquired {
         let waiter = Waiter::new().map_err(cannot("cannot wait"))?;
         let boot = sys::boot::identity(&config.directories.run)
             .map_err(cannot("cannot tell this boot from another"))?;
+        let left = leases::recover(&config.directories.run, boot);
+        if config.on_remove == OnRemove::Keep
+            && let Ok(left) = &left
+        {
+            let gone = recovery::doors_gone_from(left, &config.policy, now.monotonic);
+            config.policy = retire(config.policy, gone);
+        }
         Ok(Self {
             journal: open_journal(&config, boot, now),
-            left: leases::recover(&config.directories.run, boot),
+            left,
             now,
             config,
             account,
@@ -200,4 +210,12 @@ fn capture(config: &Config, again: bool) -> Result<(Capture, Vec<Change>), Failu
     }
     Capture::new(wanted, interest::of(&config.policy))
         .map_err(|error| Failure::Because(error.to_string()))
+}
+
+/// `policy` with doors for leases that outlive them. Nobody else has it yet.
+pub(super) fn retire(policy: Arc<Policy>, gone: Vec<Door>) -> Arc<Policy> {
+    match Arc::try_unwrap(policy) {
+        Ok(policy) => Arc::new(policy.with_retired(gone)),
+        Err(policy) => policy,
+    }
 }
