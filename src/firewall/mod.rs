@@ -208,6 +208,21 @@ pub enum Warning {
     Skipped(String),
 }
 
+impl Warning {
+    /// The line when it is over.
+    #[must_use]
+    pub fn over(&self) -> String {
+        match self {
+            Self::Disabled(_) => "the firewall is enabled again".to_owned(),
+            Self::Idle { .. } => "packets meet the rules of doors again".to_owned(),
+            Self::Unreferenced(table) => format!("a rule refers to table {table} again"),
+            Self::Skipped(interface) => {
+                format!("the firewall does not skip interface {interface} any more")
+            }
+        }
+    }
+}
+
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -281,6 +296,7 @@ pub enum FirewallErrorKind {
 pub struct FirewallError {
     /// For the caller to decide what to do.
     pub kind: FirewallErrorKind,
+    request: String,
     advice: String,
     source: Option<io::Error>,
 }
@@ -294,16 +310,33 @@ impl FirewallError {
         advice: impl Into<String>,
         source: Option<io::Error>,
     ) -> Self {
-        Self { kind, advice: advice.into(), source }
+        Self { kind, request: String::new(), advice: advice.into(), source }
+    }
+
+    /// Names what failed, such as "cannot add 192.0.2.7 to table <knock>". The advice
+    /// comes after it.
+    #[must_use]
+    pub fn of(self, request: impl Into<String>) -> Self {
+        Self { request: request.into(), ..self }
+    }
+
+    /// The error without what failed, for a message that has named it.
+    #[must_use]
+    pub fn why(&self) -> impl fmt::Display {
+        match &self.source {
+            Some(source) if self.advice.is_empty() => source.to_string(),
+            Some(source) => format!("{}: {source}", self.advice),
+            None => self.advice.clone(),
+        }
     }
 }
 
 impl fmt::Display for FirewallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.source {
-            Some(source) if self.advice.is_empty() => write!(f, "{source}"),
-            Some(source) => write!(f, "{}: {source}", self.advice),
-            None => f.write_str(&self.advice),
+        match self.request.as_str() {
+            "" => write!(f, "{}", self.why()),
+            request if self.advice.is_empty() => write!(f, "{request}: {}", self.why()),
+            request => write!(f, "{request}, {}", self.why()),
         }
     }
 }

@@ -135,8 +135,12 @@ events! {
         "table {table} was missing, created";
     Warning Useless { warning: &'a dyn Display }
         "{warning}";
+    Notice Useful { over: &'a str }
+        "{over}";
     Warning CannotReview { error: &'a dyn Display }
         "cannot tell whether doors protect anything: {error}";
+    Notice CanReview
+        "can tell again whether doors protect anything";
     Notice Killed { door: &'a str, entry: Entry, states: u64 }
         "door {door} closed for {entry}, {states} states killed";
     Warning CannotKill { door: &'a str, error: &'a dyn Display }

@@ -8,6 +8,7 @@
 
 mod backoff;
 mod child;
+mod complaints;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod engine;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
+use super::complaints::Complaints;
 use super::reference::Reference;
 use crate::core::address::{Entry, Family};
 use crate::core::door::{Door, Table};
@@ -25,8 +26,7 @@ pub struct Tables {
     /// Those that could not be used when they were checked last, or that did not
     /// get all their entries again.
     unusable: BTreeSet<TableIndex>,
-    /// What a review found and what could not be listed, as it was logged.
-    complaints: BTreeSet<String>,
+    complaints: Complaints,
     /// Entries that could not be deleted, and when to try again.
     stuck: BTreeMap<Slot, Monotonic>,
     creates_missing: bool,
@@ -42,7 +42,7 @@ impl Tables {
             firewall,
             names: TableList::default(),
             unusable: BTreeSet::new(),
-            complaints: BTreeSet::new(),
+            complaints: Complaints::new(log.clone()),
             stuck: BTreeMap::new(),
             creates_missing: false,
             reference: None,
@@ -81,7 +81,7 @@ impl Tables {
         if let Some(reference) = self.reference.take()
             && let Err(error) = reference.give_back(self.firewall.as_mut())
         {
-            self.log.write(&Event::CannotRelease { error: &error });
+            self.log.write(&Event::CannotRelease { error: &error.why() });
         }
     }
 
@@ -104,32 +104,27 @@ impl Tables {
         if let Some(door) = killer
             && let Err(error) = self.firewall.kill(&Kill::nothing())
         {
-            self.log.write(&Event::CannotKill { door: &door.name, error: &error });
+            self.log.write(&Event::CannotKill { door: &door.name, error: &error.why() });
         }
         Ok(())
     }
 
-    /// Logs what makes `tables` or the rules on `interfaces` useless, each once
-    /// as long as it lasts.
+    /// Logs what makes `tables` or the rules on `interfaces` useless, and when that
+    /// is over.
     pub fn review(&mut self, tables: &BTreeSet<TableIndex>, interfaces: &[String]) {
-        let mut found = BTreeSet::new();
-        match self.firewall.review(&self.named(tables), interfaces) {
+        let tables = self.named(tables);
+        match self.firewall.review(&tables, interfaces) {
             Ok(warnings) => {
-                for warning in warnings {
-                    if !self.complaints.contains(&warning.to_string()) {
-                        self.log.write(&Event::Useless { warning: &warning });
-                    }
-                    found.insert(warning.to_string());
-                }
+                self.complaints.can_ask(None);
+                self.complaints.review(warnings, &tables, interfaces);
             }
-            Err(error) => {
-                if !self.complaints.contains(&error.to_string()) {
-                    self.log.write(&Event::CannotReview { error: &error });
-                }
-                found.insert(error.to_string());
-            }
+            Err(error) => self.complaints.cannot_ask(None, &error),
         }
-        self.complaints = found;
+    }
+
+    /// Whether something was logged that may be over later.
+    pub fn has_complaints(&self) -> bool {
+        !self.unusable.is_empty() || !self.complaints.is_empty()
     }
 
     fn named(&self, tables: &BTreeSet<TableIndex>) -> Vec<Table> {
@@ -232,10 +227,10 @@ impl Tables {
     fn report_not_added(&mut self, slot: Slot, error: &FirewallError, now: Monotonic) {
         let Some(table) = self.names.get(slot.table) else { return };
         if error.kind != FirewallErrorKind::Missing {
-            let event = Event::CannotAdd { entry: slot.entry, table, error };
+            let event = Event::CannotAdd { entry: slot.entry, table, error: &error.why() };
             self.log.write_limited(&event, now);
         } else if self.unusable.insert(slot.table) {
-            self.log.write(&Event::TableUnusable { table, error });
+            self.log.write(&Event::TableUnusable { table, error: &error.why() });
         }
     }
 
@@ -248,7 +243,8 @@ impl Tables {
             Err(error) if error.kind != FirewallErrorKind::Missing => {
                 if !self.stuck.keys().any(|other| other.table == slot.table) {
                     let entry = slot.entry;
-                    self.log.write(&Event::CannotDelete { entry, table, error: &error });
+                    let error = &error.why();
+                    self.log.write(&Event::CannotDelete { entry, table, error });
                 }
                 self.stuck.insert(slot, now + RETRY_INTERVAL);
                 None
@@ -299,7 +295,8 @@ impl Tables {
             Ok(0) => {}
             Ok(states) => self.log.write_limited(&Event::Killed { door, entry, states }, now),
             Err(error) => {
-                self.log.write_limited(&Event::CannotKill { door, error: &error }, now);
+                let event = Event::CannotKill { door, error: &error.why() };
+                self.log.write_limited(&event, now);
             }
         }
     }
@@ -318,7 +315,7 @@ impl Tables {
         match self.check_or_create(table, families) {
             Err(error) => {
                 if self.unusable.insert(index) {
-                    self.log.write(&Event::TableUnusable { table, error: &error });
+                    self.log.write(&Event::TableUnusable { table, error: &error.why() });
                 }
                 return Vec::new();
             }
@@ -333,12 +330,11 @@ impl Tables {
         let listed: BTreeSet<_> = match self.firewall.list(table) {
             Ok(listed) => listed.into_iter().collect(),
             Err(error) => {
-                if self.complaints.insert(error.to_string()) {
-                    self.log.write(&Event::CannotReview { error: &error });
-                }
+                self.complaints.cannot_ask(Some(index), &error);
                 return Vec::new();
             }
         };
+        self.complaints.can_ask(Some(index));
         let gone: Vec<_> =
             ours.iter().filter(|entry| !listed.contains(entry)).copied().collect();
         // Nobody deletes all one by one: the table was flushed or reloaded.
@@ -372,7 +368,8 @@ impl Tables {
         self.unusable.remove(&index);
         for (restored, entry) in ours.iter().enumerate() {
             if let Err(error) = self.firewall.add(table, *entry) {
-                self.log.write(&Event::CannotAdd { entry: *entry, table, error: &error });
+                let error = &error.why();
+                self.log.write(&Event::CannotAdd { entry: *entry, table, error });
                 self.unusable.insert(index);
                 return restored;
             }

@@ -539,9 +539,14 @@ fn what_makes_doors_useless_is_said_once_as_long_as_it_lasts() {
     scene.open(SSH, "192.0.2.7", 0);
     assert!(scene.tick(5).is_empty());
     scene.kernel.with(|kernel| kernel.is_off = false);
-    assert!(scene.tick(10).is_empty());
+    assert_eq!(scene.tick(10), ["the firewall is enabled again"]);
     scene.kernel.with(|kernel| kernel.is_off = true);
     assert!(scene.tick(15)[0].starts_with("the firewall is disabled"));
+    // Also while no lease lives.
+    assert_eq!(scene.tick(60), ["door ssh closed for 192.0.2.7 after 60s, expired"]);
+    scene.kernel.with(|kernel| kernel.is_off = false);
+    assert_eq!(scene.tick(65), ["the firewall is enabled again"]);
+    assert!(scene.keeper.doors.next_deadline().is_none(), "nothing is looked at any more");
 }
 
 #[test]

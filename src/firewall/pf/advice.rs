@@ -1,7 +1,6 @@
 //! Turns errors of the system into messages that state what to do.
 #![forbid(unsafe_code)]
 
-use std::fmt;
 use std::io;
 
 use nix::libc;
@@ -23,7 +22,7 @@ pub fn cannot_open(abi: &Abi, source: io::Error) -> FirewallError {
         }
         _ => (FirewallErrorKind::System, ""),
     };
-    FirewallError::new(kind, sentence("cannot open /dev/pf", todo), Some(source))
+    FirewallError::new(kind, todo, Some(source)).of("cannot open /dev/pf")
 }
 
 /// The error when a request about a table fails. `what` is the beginning of the
@@ -33,7 +32,7 @@ pub fn about_table(abi: &Abi, what: &str, table: &Table, source: io::Error) -> F
     let (kind, todo) = match source.raw_os_error() {
         // ENOENT: the anchor does not exist yet.
         Some(libc::ESRCH | libc::ENOENT) => (FirewallErrorKind::Missing, definition(table)),
-        Some(libc::EPERM) => (FirewallErrorKind::Denied, denied(abi, table)),
+        Some(libc::EPERM) => (FirewallErrorKind::Denied, denied(abi)),
         Some(libc::ENOMEM) => (
             FirewallErrorKind::Full,
             "raise `set limit table-entries` in pf.conf, or close doors".to_owned(),
@@ -41,7 +40,7 @@ pub fn about_table(abi: &Abi, what: &str, table: &Table, source: io::Error) -> F
         Some(libc::EEXIST) => (FirewallErrorKind::System, "it is there already".to_owned()),
         _ => general(abi, &source),
     };
-    FirewallError::new(kind, sentence(format!("{what} table {table}"), &todo), Some(source))
+    FirewallError::new(kind, todo, Some(source)).of(format!("{what} table {table}"))
 }
 
 /// The error when a request about pf itself fails.
@@ -51,7 +50,7 @@ pub fn about_pf(abi: &Abi, what: &str, source: io::Error) -> FirewallError {
         Some(libc::EPERM) => (FirewallErrorKind::Denied, abi.privilege.to_owned()),
         _ => general(abi, &source),
     };
-    FirewallError::new(kind, sentence(what, &todo), Some(source))
+    FirewallError::new(kind, todo, Some(source)).of(what)
 }
 
 /// The line that defines a table, and where to add it.
@@ -65,8 +64,8 @@ fn definition(table: &Table) -> String {
     }
 }
 
-fn denied(abi: &Abi, table: &Table) -> String {
-    format!("drop `const` from table <{}> if it has it, and {}", table.name, abi.privilege)
+fn denied(abi: &Abi) -> String {
+    format!("drop `const` from the table's line if it is there, and {}", abi.privilege)
 }
 
 fn general(abi: &Abi, source: &io::Error) -> (FirewallErrorKind, String) {
@@ -87,9 +86,4 @@ fn general(abi: &Abi, source: &io::Error) -> (FirewallErrorKind, String) {
         }
         _ => (FirewallErrorKind::System, String::new()),
     }
-}
-
-/// Joins the two to one line.
-fn sentence(what: impl fmt::Display, todo: &str) -> String {
-    if todo.is_empty() { what.to_string() } else { format!("{what}, {todo}") }
 }

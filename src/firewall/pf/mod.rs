@@ -129,11 +129,10 @@ impl<D: Device> Pf<D> {
         if room > 0 {
             return Ok(());
         }
-        let advice = format!(
-            "{what} table {table}, pf's tables are close to their limit: raise `set limit \
-             table-entries` in pf.conf"
-        );
-        Err(FirewallError::new(FirewallErrorKind::Full, advice, None))
+        let advice = "pf's tables are close to their limit: raise `set limit table-entries` in \
+                      pf.conf";
+        let error = FirewallError::new(FirewallErrorKind::Full, advice, None);
+        Err(error.of(format!("{what} table {table}")))
     }
 }
 
@@ -159,8 +158,9 @@ impl<D: Device> Firewall for Pf<D> {
             return Ok(Added::Added);
         }
         if self.abi.tables.entry.feedback.get(&element) == abi::PFR_FB_CONFLICT.into() {
-            let advice = format!("{what} table {table}, it holds !{entry}: delete that");
-            return Err(FirewallError::new(FirewallErrorKind::Denied, advice, None));
+            let advice = format!("it holds !{entry}: delete that");
+            let error = FirewallError::new(FirewallErrorKind::Denied, advice, None);
+            return Err(error.of(format!("{what} table {table}")));
         }
         Ok(Added::Present)
     }
@@ -204,8 +204,8 @@ impl<D: Device> Firewall for Pf<D> {
         });
         let listed = listed.map_err(|error| match error.raw_os_error() {
             Some(libc::EINVAL) if !abi.crowded.is_empty() => {
-                let advice = format!("cannot list table {table}, {}", abi.crowded);
-                FirewallError::new(FirewallErrorKind::Unsupported, advice, Some(error))
+                FirewallError::new(FirewallErrorKind::Unsupported, abi.crowded, Some(error))
+                    .of(format!("cannot list table {table}"))
             }
             _ => advice::about_table(abi, "cannot list", table, error),
         })?;

@@ -6,9 +6,40 @@ use knockd::firewall::{Added, Deleted, Firewall, FirewallErrorKind, Status};
 use knockd::ioctl::Device;
 use nix::libc;
 use std::io;
+use std::sync::{Arc, Mutex};
+
+use knockd::core::slot::Slot;
+use knockd::core::time::Monotonic;
+use knockd::log::Log;
+use knockd::process::tables::Tables;
 
 use super::fake::{Flags, System, key};
 use super::{abi, anchored, host, on_all, pf, ready, says, ssh};
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Lines {
+    /// Whether a line says this about an object, and names it once.
+    fn says(&self, line: usize, object: &str, todo: &str) -> bool {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let line = text.lines().nth(line).unwrap();
+        println!("{line}");
+        let is_once = |part: &str| line.matches(part).count() == 1;
+        is_once(object) && is_once("192.0.2.7") && is_once("table <") && line.contains(todo)
+    }
+}
 
 #[test]
 fn a_missing_table_is_said_with_the_line_that_makes_it() {
@@ -48,7 +79,8 @@ fn a_const_table_can_be_read_but_not_used() {
     on_all(|mut kernel| {
         kernel.tables.define("", "knock_ssh", Flags::CONST);
         let mut pf = pf(&mut kernel);
-        let advice = ["drop `const` from table <knock_ssh>", "Operation not permitted"];
+        let advice =
+            ["<knock_ssh>, drop `const` from the table's line", "Operation not permitted"];
         says(&pf.probe(&ssh()).unwrap_err(), FirewallErrorKind::Denied, &advice);
         says(&pf.add(&ssh(), host("::1")).unwrap_err(), FirewallErrorKind::Denied, &advice);
         says(&pf.delete(&ssh(), host("::1")).unwrap_err(), FirewallErrorKind::Denied, &advice);
@@ -226,6 +258,28 @@ fn a_full_kernel_is_said_to_be_full_and_deleting_still_works() {
         let error = pf.add(&ssh(), host("192.0.2.7")).unwrap_err();
         says(&error, FirewallErrorKind::Full, &["set limit table-entries", "pf.conf"]);
         assert_eq!(pf.delete(&ssh(), host("10.0.0.1")).unwrap(), Deleted::Deleted);
+    });
+}
+
+#[test]
+fn a_line_of_the_log_names_an_entry_and_its_table_once() {
+    on_all(|mut kernel| {
+        kernel.tables.define("", "knock_web", Flags::CONST);
+        kernel.tables.limit = 1_000;
+        kernel.tables.fill("", "knock_ssh", 0, 1_000);
+        let lines = Lines::default();
+        let firewall = Box::new(pf(Box::leak(Box::new(kernel))));
+        let mut tables = Tables::new(firewall, Log::to_lines(lines.clone(), false));
+        let web = Table { name: "knock_web".to_owned(), ..ssh() };
+        let [full, fixed] = [ssh(), web].map(|table| Slot {
+            table: tables.names_mut().index(&table),
+            entry: host("192.0.2.7"),
+        });
+        let now = Monotonic::default();
+        tables.add(full, false, now).unwrap_err();
+        assert!(lines.says(0, "192.0.2.7 to table <knock_ssh>", "set limit table-entries"));
+        assert_eq!(tables.delete(fixed, now), None);
+        assert!(lines.says(1, "192.0.2.7 from table <knock_web>", "drop `const`"));
     });
 }
 

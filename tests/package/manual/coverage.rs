@@ -290,8 +290,9 @@ fn every_message_of_the_log_is_in_the_manual_at_its_level_and_no_other() {
     });
     let advice = |warning: &Warning| warning.to_string().rfind(": ").unwrap();
     let warnings = warnings().map(|it| (pieces(&it.to_string()[..advice(&it)]), "warning"));
+    let over = self::warnings().map(|it| (pieces(&it.over()), "notice"));
     let said: BTreeSet<_> =
-        events.chain(warnings).filter(|(pieces, _)| !pieces.is_empty()).collect();
+        events.chain(warnings).chain(over).filter(|(pieces, _)| !pieces.is_empty()).collect();
     assert_eq!(documented, said);
 }
 

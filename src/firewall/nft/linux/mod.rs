@@ -309,10 +309,9 @@ impl Firewall for Nft {
                 if self.holds(table, entry)? {
                     return Ok(Added::Present);
                 }
-                let advice = format!(
-                    "cannot add {entry} to {set}, another entry overlaps it: delete that entry"
-                );
-                Err(FirewallError::new(FirewallErrorKind::System, advice, None))
+                let advice = "another entry overlaps it: delete that entry";
+                let error = FirewallError::new(FirewallErrorKind::System, advice, None);
+                Err(error.of(format!("cannot add {entry} to {set}")))
             }
             Some(libc::EEXIST) => Ok(Added::Present),
             _ => Err(set.failed(&format!("cannot add {entry} to"), error)),

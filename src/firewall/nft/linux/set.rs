@@ -122,18 +122,19 @@ impl Set {
     /// The error when the kernel refuses to do `what` with the set, such as
     /// `cannot add 192.0.2.7 to`.
     pub fn failed(&self, what: &str, error: io::Error) -> FirewallError {
+        let request = format!("{what} {self}");
         match error.raw_os_error() {
             // The system's texts for these are about files and signals.
             Some(libc::ENOENT) => missing(&[self], false),
             Some(libc::ENFILE | libc::ENOSPC) => {
-                let advice = format!("{what} {self}, it is full, raise its size");
-                FirewallError::new(FirewallErrorKind::Full, advice, None)
+                let advice = "it is full, raise its size";
+                FirewallError::new(FirewallErrorKind::Full, advice, None).of(request)
             }
             Some(libc::EINTR) => {
-                let advice = format!("{what} {self}, it keeps changing, try again");
-                FirewallError::new(FirewallErrorKind::System, advice, None)
+                let advice = "it keeps changing, try again";
+                FirewallError::new(FirewallErrorKind::System, advice, None).of(request)
             }
-            _ => refused(&format!("{what} {self}"), error),
+            _ => refused(&request, error),
         }
     }
 }
@@ -141,14 +142,14 @@ impl Set {
 /// The error when the kernel refuses `what`.
 pub fn refused(what: &str, error: io::Error) -> FirewallError {
     if let Some(libc::EPERM | libc::EACCES) = error.raw_os_error() {
-        let advice = format!("{what}, run as root or with CAP_NET_ADMIN");
-        return FirewallError::new(FirewallErrorKind::Denied, advice, Some(error));
+        let advice = "run as root or with CAP_NET_ADMIN";
+        return FirewallError::new(FirewallErrorKind::Denied, advice, Some(error)).of(what);
     }
     let is_timeout = matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ETIMEDOUT))
         || error.kind() == io::ErrorKind::TimedOut;
     let kind =
         if is_timeout { FirewallErrorKind::Unanswered } else { FirewallErrorKind::System };
-    FirewallError::new(kind, what, Some(error))
+    FirewallError::new(kind, "", Some(error)).of(what)
 }
 
 impl fmt::Display for Set {

@@ -35,7 +35,7 @@ impl Doors {
     }
 
     pub(super) fn check_if_due(&mut self, now: Monotonic) {
-        if !self.has_something_to_lose() {
+        if !self.must_check() {
             self.next_check = None;
         }
         if self.next_check.is_some_and(|due| due <= now) {
@@ -57,7 +57,7 @@ impl Doors {
         }
         self.kill_states(&self.policy(), &gone, now);
         self.tables.review(&tables, &self.interfaces);
-        self.next_check = self.has_something_to_lose().then(|| now + CHECK_INTERVAL);
+        self.next_check = self.must_check().then(|| now + CHECK_INTERVAL);
     }
 
     /// The families of which a table holds networks.
@@ -66,7 +66,7 @@ impl Doors {
         table.map_or_else(Vec::new, |table| door::networks(&self.policy().doors, table))
     }
 
-    fn has_something_to_lose(&self) -> bool {
-        !self.leases.is_empty() || !self.tables.unusable().is_empty()
+    fn must_check(&self) -> bool {
+        !self.leases.is_empty() || self.tables.has_complaints()
     }
 }

@@ -35,7 +35,7 @@ pub use books::Books;
 pub use commands::MAX_COMMANDS;
 pub use orders::Whose;
 
-/// How often tables are checked while leases live or a table cannot be used.
+/// How often tables are checked while leases live or something is wrong.
 pub const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How many leases began, were extended and ended since the start.
