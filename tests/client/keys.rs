@@ -157,7 +157,7 @@ fn secrets_of_sequences_and_ssh_keys_that_the_group_can_read_are_refused() {
             "{}",
             said.err
         );
-        modes::set_mode(&home.file(name), 0o600);
+        modes::set_mode(home.file(name), 0o600);
         home.knock(line).nothing();
     }
 }

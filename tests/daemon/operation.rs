@@ -45,6 +45,28 @@ fn both_signals_close_all_doors_and_end_with_success() {
 }
 
 #[test]
+fn a_root_directory_that_the_engine_cannot_have_is_named_by_the_start_and_by_doctor() {
+    needs!(root);
+    let lab = Lab::new();
+    let config = Plan::default().furnish(&lab);
+    let run = lab.path("run");
+    fs::create_dir(&run).unwrap();
+    fs::write(run.join("empty"), "").unwrap();
+    let why = format!(
+        "cannot use {} as root directory: not a directory, remove it",
+        run.join("empty").display()
+    );
+    let output = start(&lab, &config);
+    assert!(!output.status.success());
+    let said = stderr(&output);
+    assert!(said.contains(&format!("cannot start an engine: {why}")), "{said}");
+    let mut doctor = lab.server.command(env!("CARGO_BIN_EXE_knockctl"));
+    let output = doctor.args(["doctor", "-f"]).arg(&config).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains(&format!("error    empty: {why}\n")), "{said}");
+}
+
+#[test]
 fn the_command_returns_when_the_daemon_captures_in_the_background() {
     needs!(root);
     let lab = Lab::new();

@@ -12,7 +12,7 @@ use std::path::Path;
 use crate::config::{self, Config, weakness};
 use crate::core::finding::{Finding, Grade};
 use crate::review::{self, machine};
-use crate::sys;
+use crate::sys::{self, confine};
 
 pub mod access;
 pub mod clock;
@@ -94,6 +94,7 @@ fn directories(config: &Config) -> Vec<Finding> {
     {
         findings.push(places::directory(subject, path, &path.metadata(), allowed));
     }
+    findings.push(places::root_of_engine(&confine::examine_empty_directory(run)));
     if let Ok(files) = places::files(secrets) {
         findings.extend(places::secrets(&files));
     }

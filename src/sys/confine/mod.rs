@@ -148,9 +148,7 @@ fn limit() -> Result<(), ConfineError> {
 /// Makes `directory` the root directory.
 fn enter(directory: &Path) -> Result<(), ConfineError> {
     let shown = directory.display();
-    is_bare(directory).map_err(|error| {
-        ConfineError::because(format_args!("cannot use {shown} as root directory: {error}"))
-    })?;
+    check_empty(directory)?;
     chroot(directory).map_err(ConfineError::at(format_args!("change the root to {shown}")))?;
     std::env::set_current_dir("/").map_err(ConfineError::at(format_args!("enter {shown}")))?;
     // Every system has this file in its real root directory.
@@ -166,18 +164,23 @@ fn enter(directory: &Path) -> Result<(), ConfineError> {
 }
 
 /// Checks that `directory` is empty, and that only root can create files in it.
-fn is_bare(directory: &Path) -> io::Result<()> {
-    let metadata = fs::symlink_metadata(directory)?;
+fn check_empty(directory: &Path) -> Result<(), ConfineError> {
+    let shown = directory.display();
+    let unfit = |why: &dyn Display| {
+        ConfineError::because(format_args!("cannot use {shown} as root directory: {why}"))
+    };
+    let metadata = fs::symlink_metadata(directory).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => unfit(&format_args!("run mkdir -m 755 {shown}: {error}")),
+        _ => unfit(&error),
+    })?;
     if !metadata.is_dir() {
-        return Err(io::Error::other("not a directory, remove it"));
+        return Err(unfit(&"not a directory, remove it"));
     }
     if !is_ours(&metadata) {
-        return Err(io::Error::other(
-            "others can write there, chown it to root and chmod it 755",
-        ));
+        return Err(unfit(&"others can write there, chown it to root and chmod it 755"));
     }
-    if fs::read_dir(directory)?.next().is_some() {
-        return Err(io::Error::other("not empty, remove what is in it"));
+    if fs::read_dir(directory).map_err(|error| unfit(&error))?.next().is_some() {
+        return Err(unfit(&"not empty, remove what is in it"));
     }
     Ok(())
 }
@@ -241,9 +244,25 @@ pub fn limit_capture(descriptor: BorrowedFd<'_>) -> io::Result<()> {
 ///
 /// # Errors
 /// When it cannot be created, or others can write there.
-pub fn empty_directory(run: &Path) -> io::Result<PathBuf> {
-    let directory = system::empty_directory(run)?;
-    is_bare(&directory)?;
+pub fn empty_directory(run: &Path) -> Result<PathBuf, ConfineError> {
+    let directory = system::empty_directory(run);
+    let step = format_args!("create the root directory {}", directory.display());
+    system::make_empty(&directory).map_err(ConfineError::at(step))?;
+    check_empty(&directory)?;
+    Ok(directory)
+}
+
+/// Examines the directory that [`empty_directory`] would return, and changes
+/// nothing.
+///
+/// # Errors
+/// Why it cannot be the root directory of the engine.
+pub fn examine_empty_directory(run: &Path) -> Result<PathBuf, ConfineError> {
+    let directory = system::empty_directory(run);
+    let is_made_at_start = directory.starts_with(run) && !directory.exists();
+    if !is_made_at_start {
+        check_empty(&directory)?;
+    }
     Ok(directory)
 }
 
@@ -251,4 +270,22 @@ pub fn empty_directory(run: &Path) -> io::Result<PathBuf> {
 /// root. A failure is ignored.
 pub fn lock_memory() {
     system::lock_memory();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_root_directory_is_named_with_the_command_that_makes_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let missing = directory.path().join("empty");
+        let text = check_empty(&missing).unwrap_err().to_string();
+        let shown = missing.display();
+        let todo = format!(
+            "cannot use {shown} as root directory: run mkdir -m 755 {shown}: No such file"
+        );
+        assert!(text.starts_with(&todo), "{text}");
+        assert!(examine_empty_directory(directory.path()).is_ok(), "it is made at the start");
+    }
 }

@@ -13,7 +13,7 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use super::capsicum::{enter_capability_mode, limit};
 use crate::sys::confine::ConfineError;
 pub use crate::sys::shared::confine::{
-    empty_directory, keeper, parent, restore_memory_limit, runner,
+    empty_directory, keeper, make_empty, parent, restore_memory_limit, runner,
 };
 pub use crate::sys::shared::ids::{become_user, forbid_processes, is_only};
 

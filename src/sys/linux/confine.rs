@@ -35,18 +35,21 @@ pub fn parent(_: &ParentPaths<'_>) -> Result<(), ConfineError> {
     set_no_new_privs().map_err(ConfineError::at("give up new rights"))
 }
 
-pub fn empty_directory(run: &Path) -> io::Result<PathBuf> {
-    let directory = run.join("empty");
-    match DirBuilder::new().mode(0o755).create(&directory) {
+pub fn empty_directory(run: &Path) -> PathBuf {
+    run.join("empty")
+}
+
+pub fn make_empty(directory: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o755).create(directory) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
     // A umask may have cleared bits. A symbolic link is not followed.
-    if fs::symlink_metadata(&directory)?.is_dir() {
+    if fs::symlink_metadata(directory)?.is_dir() {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        fs::set_permissions(&directory, mode)?;
+        fs::set_permissions(directory, mode)?;
     }
-    Ok(directory)
+    Ok(())
 }
 
 /// Locks pages once they are touched, so that memory does not grow. The limit is

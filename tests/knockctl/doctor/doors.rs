@@ -243,8 +243,12 @@ fn a_whole_check_names_everything_in_order_and_shows_no_key() {
     house.assert_discreet(&text);
     let subjects: Vec<_> =
         text.lines().filter_map(|line| line[9..].split(": ").next()).collect();
-    let (first, last) = subjects.split_at(5);
-    assert_eq!(first, ["configuration", "secrets", "state", "run", "daemon"], "{text}");
+    let (first, last) = subjects.split_at(6);
+    assert_eq!(
+        first,
+        ["configuration", "secrets", "state", "run", "empty", "daemon"],
+        "{text}"
+    );
     assert!(last.contains(&"clock") && last.contains(&"firewall"), "{text}");
     assert!(text.contains("error    daemon: knockd is not running, start it\n"), "{text}");
     assert!(

@@ -1,5 +1,6 @@
 //! Messages of engines, and how engines start and end.
 
+use std::io;
 use std::sync::Arc;
 
 use super::attachments::hand_out;
@@ -99,7 +100,8 @@ impl Service {
     /// Asks the parent to start an engine, which gets the configuration and every
     /// capture descriptor. Those that serve already go on until it serves.
     pub(super) fn start_engine(&mut self, now: Now) -> Result<(), Broken> {
-        let directory = confine::empty_directory(&self.config.directories.run)?;
+        let directory = confine::empty_directory(&self.config.directories.run)
+            .map_err(|error| Broken::System(io::Error::other(error.to_string())))?;
         let account = self.account.as_ref();
         let start = ToEngine::Start {
             foreground: self.foreground,
