@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::address;
 use super::claim::{Authorization, Claim, Ground};
+use super::copies::Copies;
 use super::credential::{Credential, Proven};
 use super::policy::{Policy, Spa};
 use super::rate::Rate;
@@ -100,6 +101,18 @@ struct FirstSeen {
     at: Monotonic,
 }
 
+impl FirstSeen {
+    /// Why `packet`, with the same token, opens nothing.
+    fn reason(self, packet: &Packet<'_>, now: Monotonic) -> Reason {
+        let is_near = now.since(self.at) <= COPY_WINDOW;
+        if is_near && self.interface != packet.interface {
+            Reason::Duplicate
+        } else {
+            Reason::Replayed
+        }
+    }
+}
+
 /// Judges packets by a policy and by what it remembers of earlier ones.
 #[derive(Debug)]
 pub struct Gate {
@@ -108,6 +121,8 @@ pub struct Gate {
     /// One for each sequence.
     awaited: Vec<Awaited>,
     replay: Replay<FirstSeen>,
+    /// Honoured datagrams, and whose they were.
+    copies: Copies<(UserIndex, FirstSeen)>,
     /// One for each user.
     proofs: Vec<Rate>,
 }
@@ -116,7 +131,7 @@ impl Gate {
     /// A gate that refuses tokens issued at or before `barrier`.
     #[must_use]
     pub fn new(policy: Arc<Policy>, barrier: Wall) -> Self {
-        Self::remembering(policy, Replay::new(barrier))
+        Self::remembering(policy, Replay::new(barrier), [0; 16])
     }
 
     /// A gate of a run that began at `started` and does not know which tokens
@@ -124,21 +139,23 @@ impl Gate {
     #[must_use]
     pub fn after_loss(policy: Arc<Policy>, started: Now) -> Self {
         let max_skew = policy.max_skew();
-        Self::remembering(policy, Replay::after_loss(started, max_skew))
+        Self::remembering(policy, Replay::after_loss(started, max_skew), [0; 16])
     }
 
-    /// A gate with the barrier of another store of tokens.
+    /// A gate with the barrier of another store of tokens. Copies of datagrams are
+    /// found by hashes with `copy_key`, which is random and of this process alone.
     #[must_use]
-    pub fn with_barrier(policy: Arc<Policy>, barrier: Barrier) -> Self {
-        Self::remembering(policy, Replay::with_barrier(barrier))
+    pub fn with_barrier(policy: Arc<Policy>, barrier: Barrier, copy_key: [u8; 16]) -> Self {
+        Self::remembering(policy, Replay::with_barrier(barrier), copy_key)
     }
 
-    fn remembering(policy: Arc<Policy>, replay: Replay<FirstSeen>) -> Self {
+    fn remembering(policy: Arc<Policy>, replay: Replay<FirstSeen>, copy_key: [u8; 16]) -> Self {
         let attempts = usize::try_from(policy.limits.max_attempts).unwrap_or(usize::MAX);
         Self {
             attempts: Attempts::new(attempts),
             awaited: Awaited::all(&policy),
             replay,
+            copies: Copies::new(copy_key),
             proofs: policy
                 .users
                 .iter()
@@ -164,7 +181,7 @@ impl Gate {
 
     /// Judges one sighting. A stranger's packet costs at most one HMAC for each
     /// gate key, or for each key of an older program's format. A replayed token
-    /// costs that and a look-up.
+    /// costs that and a look-up, or the look-up alone if not a bit was changed.
     pub fn judge(&mut self, sighting: &Sighting<'_>, now: Now) -> Verdict {
         let policy = Arc::clone(&self.policy);
         let Some(source) = address::host(sighting.source, policy.loopback) else {
@@ -193,6 +210,10 @@ impl Gate {
         packet: &Packet<'_>,
         now: Now,
     ) -> Result<Claim, Refusal> {
+        if let Some((user, first)) = self.copies.get(packet.payload) {
+            let reason = first.reason(packet, now.monotonic);
+            return Err(Refusal { reason, user: Some(*user), offset: None });
+        }
         let (body, server) = open(spa, packet.payload)?;
         let request = body.decode()?;
         let asker = Asker::find(policy, &request.user).ok_or(Reason::Unknown)?;
@@ -229,7 +250,11 @@ impl Gate {
             counter: proven.counter,
         };
         let first = FirstSeen { interface: packet.interface, at: now.monotonic };
-        self.replay.record(request.user, token, first, now).map_err(refuse)?;
+        let recorded = self.replay.record(request.user, token, first, now);
+        if matches!(recorded, Ok(()) | Err(Reason::Counter)) {
+            self.copies.remember(packet.payload, (index, first));
+        }
+        recorded.map_err(refuse)?;
         let ground = Ground::Token(Authorization {
             user: index,
             credential: place,
@@ -248,9 +273,7 @@ impl Gate {
         now: Now,
     ) -> Result<(), Reason> {
         if let Some(first) = self.replay.seen(user, id) {
-            let is_copy = first.interface != packet.interface
-                && now.monotonic.since(first.at) <= COPY_WINDOW;
-            return Err(if is_copy { Reason::Duplicate } else { Reason::Replayed });
+            return Err(first.reason(packet, now.monotonic));
         }
         if self.replay.is_certain(issued, now) { Ok(()) } else { Err(Reason::Uncertain) }
     }

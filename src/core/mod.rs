@@ -10,6 +10,7 @@ pub mod address;
 pub mod bytes;
 pub mod claim;
 pub mod command;
+mod copies;
 pub mod credential;
 pub mod door;
 pub mod duration;

@@ -5,7 +5,7 @@ mod decide;
 mod pace;
 mod reports;
 
-use std::io::Stdin;
+use std::io::{self, Stdin};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -104,11 +104,13 @@ impl Engine {
     fn start(confined: Confined) -> Result<Self, Broken> {
         let Confined { channel, files, waiter, barrier, verbose } = confined;
         let config = config::parse_files(&files).map_err(|_| Broken::Senseless)?;
+        let mut copy_key = [0; 16];
+        getrandom::fill(&mut copy_key).map_err(io::Error::other)?;
         Ok(Self {
             channel,
             waiter,
             frames: Frames::default(),
-            gate: Gate::with_barrier(config.policy, barrier),
+            gate: Gate::with_barrier(config.policy, barrier, copy_key),
             reports: Reports::default(),
             pace: Pace::default(),
             verbose,
