@@ -76,8 +76,8 @@ fn a_flood_of_half_done_attempts_stays_within_the_stated_memory() {
             );
             if number % 3 == 0 {
                 let second = syn(source(number), 9_000, number);
-                let heard = reason(&mut gate, &second, u64::from(number / 1_000));
-                assert_eq!(heard, Some(Reason::Step));
+                let judged = reason(&mut gate, &second, u64::from(number / 1_000));
+                assert_eq!(judged, Some(Reason::Step));
             }
         }
         let taken = (counting::peak() - before) / ROOM as usize;

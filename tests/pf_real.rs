@@ -190,7 +190,7 @@ fn a_const_table_can_be_read_and_says_why_it_cannot_be_changed() {
 }
 
 #[test]
-fn a_missing_table_is_told_with_the_line_that_makes_it() {
+fn a_missing_table_is_reported_with_the_line_that_makes_it() {
     let Some(mut pf) = open() else { return };
     for table in
         [main_table(MISSING), anchored(ANCHOR, MISSING), anchored("knockd_nowhere", MISSING)]

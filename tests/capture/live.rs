@@ -147,7 +147,7 @@ fn an_interface_that_goes_and_comes_back_is_lost_and_attached_again() {
         let (mut capture, changes) = Capture::new(on("far"), knocks()).unwrap();
         let attached = attached(0);
         assert_eq!(changes, std::slice::from_ref(&attached));
-        assert_eq!(capture.refresh(), [], "told once");
+        assert_eq!(capture.refresh(), [], "reported once");
 
         network.ip("link del near");
         let changes =

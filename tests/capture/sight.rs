@@ -110,7 +110,7 @@ fn a_frame_cut_anywhere_shows_nothing() {
 }
 
 #[test]
-fn fragments_of_either_family_are_told_apart() {
+fn fragments_of_either_family_are_distinguished() {
     for fragment in [0x2000, 1, 0x1fff] {
         assert_eq!(reason(&Shape { fragment, ..plain() }), Some(Reason::Fragment));
     }

@@ -22,7 +22,7 @@ impl Door {
     }
 
     pub fn address(&self) -> SocketAddr {
-        // What a shut and an open socket are bound to is told alike.
+        // What a shut and an open socket are bound to is reported alike.
         TcpListener::from(self.0.try_clone().unwrap()).local_addr().unwrap()
     }
 

@@ -114,7 +114,7 @@ fn a_named_address_is_asked_for() {
 }
 
 #[test]
-fn an_address_is_sent_over_its_own_family_unless_told_otherwise() {
+fn an_address_is_sent_over_its_own_family_by_default() {
     let home = Home::with_keys();
     home.write_host("127.0.0.1", 40123, "key: \"id.key\"");
     let said = home.knock("--address 2001:db8::7 gw1 ssh");

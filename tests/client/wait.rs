@@ -84,7 +84,7 @@ fn the_port_of_the_command_line_comes_first() {
 }
 
 #[test]
-fn a_door_without_a_port_is_told_before_anything_is_sent() {
+fn a_door_without_a_port_is_reported_before_anything_is_sent() {
     let (home, socket) = home(22);
     for way in ["--wait", "--proxy"] {
         let said = home.knock(&format!("{way} gw1 web"));

@@ -157,7 +157,7 @@ fn refusal(role: Role, lab: &Lab) -> String {
 }
 
 #[test]
-fn an_engine_without_root_is_told_so() {
+fn an_engine_without_root_is_refused() {
     needs!(root);
     let text = refusal(Role::Unprivileged, &Lab::new());
     assert_eq!(text, "cannot confine the engine, start knockd as root");

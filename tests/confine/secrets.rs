@@ -1,4 +1,4 @@
-//! Promise 7: no key is told, written down or left to be read by others.
+//! Promise 7: no key is logged, written down or left to be read by others.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -106,10 +106,10 @@ fn no_key_stands_in_what_the_daemon_says_shows_or_writes() {
     }
     let kept = || [files(&lab.path("run")), files(&lab.path("state"))].concat();
     assert_eq!(found(&lab, &kept()), None, "journal and leases");
-    let told = daemon.stop();
+    let log = daemon.stop();
     assert_eq!(found(&lab, &kept()), None, "journal and leases, after the end");
-    assert!(told.iter().any(|line| line.contains("refused, replayed")), "{told:#?}");
-    assert_eq!(found(&lab, told.join("\n").as_bytes()), None, "{told:#?}");
+    assert!(log.iter().any(|line| line.contains("refused, replayed")), "{log:#?}");
+    assert_eq!(found(&lab, log.join("\n").as_bytes()), None, "{log:#?}");
 }
 
 /// What a process has in its memory; only root may look.

@@ -39,7 +39,7 @@ fn reason(gate: &mut Gate, draft: &Draft, now: Now) -> Option<Reason> {
     knock(gate, draft, now).err().map(|refusal| refusal.reason)
 }
 
-/// A gate whose users are alice, changed as told, and bob.
+/// A gate whose users are alice, changed by `change`, and bob.
 fn gate_where_alice(change: impl FnOnce(&mut User)) -> Gate {
     let mut alice = user("alice", &Key::alice());
     change(&mut alice);
@@ -90,12 +90,12 @@ fn a_token_counts_up_to_the_allowed_skew_and_no_millisecond_beyond() {
         (0, None),
         (3_660_000, Some((Reason::Stale, -3_630_000))),
     ] {
-        let heard = knock(&mut gate(), &issued(30_000, 0), at(now)).err();
-        assert_eq!(heard.map(|it| (it.reason, it.offset.unwrap())), expected);
+        let judged = knock(&mut gate(), &issued(30_000, 0), at(now)).err();
+        assert_eq!(judged.map(|it| (it.reason, it.offset.unwrap())), expected);
     }
-    let heard = knock(&mut gate(), &issued(30_001, 0), at(0)).unwrap_err();
+    let judged = knock(&mut gate(), &issued(30_001, 0), at(0)).unwrap_err();
     assert_eq!(
-        (heard.reason, heard.user, heard.offset),
+        (judged.reason, judged.user, judged.offset),
         (Reason::Early, Some(ALICE), Some(30_001))
     );
     for end in [0, u64::MAX] {
@@ -133,11 +133,11 @@ fn each_source_policy_grants_its_own_addresses() {
             (Wanted::Source, unnamed),
         ] {
             let mut gate = gate_where_alice(|alice| alice.source = source);
-            let heard = knock(&mut gate, &wanting(wanted), at(0));
-            let heard = heard.map(|claim| claim.address).map_err(|refusal| refusal.reason);
+            let judged = knock(&mut gate, &wanting(wanted), at(0));
+            let judged = judged.map(|claim| claim.address).map_err(|refusal| refusal.reason);
             let refused =
                 if wanted == Wanted::Source { Reason::Unnamed } else { Reason::Address };
-            assert_eq!(heard, expected.ok_or(refused), "{source:?} {wanted:?}");
+            assert_eq!(judged, expected.ok_or(refused), "{source:?} {wanted:?}");
         }
     }
 }
@@ -158,8 +158,8 @@ fn nobody_opens_for_what_is_no_host() {
         let draft = wanting(Wanted::Address(address));
         assert_eq!(reason(&mut gate, &draft, at(0)), Some(Reason::Address), "{address}");
         let bytes = draft.bytes();
-        let heard = outcome(gate.judge(&from(address, &bytes), at(0))).unwrap_err();
-        assert_eq!(heard.reason, Reason::Source, "{address}");
+        let judged = outcome(gate.judge(&from(address, &bytes), at(0))).unwrap_err();
+        assert_eq!(judged.reason, Reason::Source, "{address}");
     }
 }
 
@@ -198,8 +198,8 @@ fn a_token_opens_once_wherever_it_comes_from() {
         let bytes = alice().bytes();
         assert!(outcome(gate.judge(&from(home(), &bytes), at(0))).is_ok());
         for (source, now) in [(home(), 0), (ip("203.0.113.9"), 10), (home(), 30_000)] {
-            let heard = outcome(gate.judge(&from(source, &bytes), at(now))).unwrap_err();
-            assert_eq!(heard, Refusal { user: Some(ALICE), ..Reason::Replayed.into() });
+            let judged = outcome(gate.judge(&from(source, &bytes), at(now))).unwrap_err();
+            assert_eq!(judged, Refusal { user: Some(ALICE), ..Reason::Replayed.into() });
         }
     }
 }
@@ -218,13 +218,13 @@ fn the_same_packet_seen_by_a_second_interface_is_a_duplicate() {
     let mut gate = gate();
     let bytes = alice().bytes();
     let packet = from(home(), &bytes);
-    let mut hear =
+    let mut judge =
         |packet, now| outcome(gate.judge(&packet, at(now))).err().map(|it| it.reason);
-    assert_eq!(hear(packet, 0), None);
-    assert_eq!(hear(on(1, packet), 1), Some(Reason::Duplicate));
-    assert_eq!(hear(on(2, packet), 1_000), Some(Reason::Duplicate));
-    assert_eq!(hear(packet, 1), Some(Reason::Replayed));
-    assert_eq!(hear(on(1, packet), 1_001), Some(Reason::Replayed));
+    assert_eq!(judge(packet, 0), None);
+    assert_eq!(judge(on(1, packet), 1), Some(Reason::Duplicate));
+    assert_eq!(judge(on(2, packet), 1_000), Some(Reason::Duplicate));
+    assert_eq!(judge(packet, 1), Some(Reason::Replayed));
+    assert_eq!(judge(on(1, packet), 1_001), Some(Reason::Replayed));
 }
 
 #[test]
@@ -346,8 +346,8 @@ fn what_the_cheap_checks_refuse_never_reaches_the_proof() {
     for (expected, draft) in cases {
         let bytes = draft.bytes();
         for _ in 0..100 {
-            let heard = outcome(gate.judge(&from(home(), &bytes), at(0))).unwrap_err();
-            assert_eq!(heard.reason, expected);
+            let judged = outcome(gate.judge(&from(home(), &bytes), at(0))).unwrap_err();
+            assert_eq!(judged.reason, expected);
         }
     }
     // Of the budget one proof is gone.
@@ -360,21 +360,21 @@ fn what_the_cheap_checks_refuse_never_reaches_the_proof() {
 #[test]
 fn only_a_datagram_to_the_spa_port_is_a_token() {
     let bytes = alice().bytes();
-    let hear = |packet: Sighting<'_>, parts: Parts| {
+    let judge = |packet: Sighting<'_>, parts: Parts| {
         outcome(parts.gate().judge(&packet, at(0))).unwrap_err().reason
     };
-    assert_eq!(hear(datagram(home(), SPA_PORT + 1, &bytes), Parts::default()), Reason::Idle);
-    assert_eq!(hear(syn(home(), SPA_PORT, 1), Parts::default()), Reason::Idle);
+    assert_eq!(judge(datagram(home(), SPA_PORT + 1, &bytes), Parts::default()), Reason::Idle);
+    assert_eq!(judge(syn(home(), SPA_PORT, 1), Parts::default()), Reason::Idle);
     let none = Parts { spa: None, ..Parts::default() };
-    assert_eq!(hear(from(home(), &bytes), none), Reason::Idle);
+    assert_eq!(judge(from(home(), &bytes), none), Reason::Idle);
 }
 
 #[test]
 fn no_key_shows_itself_in_debug_output() {
     let parts = Parts::default();
-    let told = format!("{:?} {:?}", parts.users, parts.spa);
+    let text = format!("{:?} {:?}", parts.users, parts.spa);
     for secret in ["161", "a1", "23,", "17"] {
-        assert!(!told.contains(&format!("{secret}, {secret}")), "{told}");
+        assert!(!text.contains(&format!("{secret}, {secret}")), "{text}");
     }
     assert_eq!(format!("{:?}", GateKey::new(zeroize::Zeroizing::new([1; 32]))), "GateKey");
 }

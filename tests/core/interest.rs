@@ -98,14 +98,14 @@ proptest! {
         let mut filtered = Gate::new(policy, Wall::default());
         for (millis, packet) in (0..).zip(&packets) {
             let sighting = packet.sighting();
-            let heard = outcome(gate.judge(&sighting, at(millis)));
-            let idle = heard
+            let judged = outcome(gate.judge(&sighting, at(millis)));
+            let idle = judged
                 .as_ref()
                 .is_err_and(|it| matches!(it.reason, Reason::Idle | Reason::Length));
             let asked_for = interests.iter().any(|interest| interest.covers(&sighting));
-            prop_assert!(idle || asked_for, "{:?} by {:?}: {:?}", heard, interests, packet);
+            prop_assert!(idle || asked_for, "{:?} by {:?}: {:?}", judged, interests, packet);
             if asked_for {
-                prop_assert_eq!(outcome(filtered.judge(&sighting, at(millis))), heard);
+                prop_assert_eq!(outcome(filtered.judge(&sighting, at(millis))), judged);
             }
         }
     }

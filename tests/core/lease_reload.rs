@@ -263,7 +263,7 @@ fn a_lease_ends_with_its_door() {
 }
 
 #[test]
-fn a_lease_that_is_kept_lives_on_under_a_door_that_nobody_can_open() {
+fn a_lease_that_is_kept_goes_on_under_a_door_that_nobody_can_open() {
     for holder in [ALICE, Holder::Sequence, Holder::Administrator] {
         let reloaded = under(one(holder, false), only_web(), OnRemove::Keep);
         let behind = key(DoorIndex(1), HOST);

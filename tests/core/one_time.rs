@@ -124,7 +124,7 @@ fn sequences(path: &str, rest: &str) -> String {
 }
 
 #[test]
-fn what_is_no_list_is_told_by_its_line() {
+fn what_is_no_list_is_reported_by_its_line() {
     for (text, expected) in [
         ("7,1,9\n", "1: the line must begin with a space, which a # replaces after use"),
         ("\n 7,1,0\n", "2: not a sequence of 1 to 32 ports like 7000,8000:udp,9000"),

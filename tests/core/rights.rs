@@ -41,11 +41,11 @@ fn networks(allowed: &[(&str, u8)]) -> Networks {
 
 /// What becomes of a token from 192.0.2.7, so many milliseconds after the
 /// tests' beginning.
-fn hear(gate: &mut Gate, draft: &Draft, millis: u64) -> Option<Reason> {
-    hear_from(gate, "192.0.2.7", draft, millis)
+fn judge(gate: &mut Gate, draft: &Draft, millis: u64) -> Option<Reason> {
+    judge_from(gate, "192.0.2.7", draft, millis)
 }
 
-fn hear_from(gate: &mut Gate, source: &str, draft: &Draft, millis: u64) -> Option<Reason> {
+fn judge_from(gate: &mut Gate, source: &str, draft: &Draft, millis: u64) -> Option<Reason> {
     let bytes = draft.bytes();
     let verdict = gate.judge(&datagram(ip(source), SPA_PORT, &bytes), at(millis));
     outcome(verdict).err().map(|refusal| refusal.reason)
@@ -78,12 +78,12 @@ fn a_user_may_only_be_in_its_networks_and_open_for_addresses_in_them() {
     ] {
         number += 1;
         let draft = wanting(address).salted(number);
-        assert_eq!(hear_from(&mut gate, source, &draft, 0), expected, "{source} {address}");
+        assert_eq!(judge_from(&mut gate, source, &draft, 0), expected, "{source} {address}");
     }
     let mut keyed = gate_where_alice(|alice| {
         alice.credentials[0].from.denied = vec![Entry::host(ip("192.0.2.7"))];
     });
-    assert_eq!(hear(&mut keyed, &alice(), 0), Some(Reason::Network));
+    assert_eq!(judge(&mut keyed, &alice(), 0), Some(Reason::Network));
 }
 
 #[test]
@@ -92,16 +92,16 @@ fn a_validity_has_a_begin_and_an_end() {
     let mut gate = gate_where_alice(|alice| alice.not_before = moment);
     let mut early = alice();
     early.request.issued = at(0).wall - Duration::from_millis(1);
-    let heard = {
+    let judged = {
         let bytes = early.bytes();
         let now = knockd::core::time::Now { wall: early.request.issued, ..at(0) };
         outcome(gate.judge(&datagram(ip("192.0.2.7"), SPA_PORT, &bytes), now))
     };
-    assert_eq!(heard.unwrap_err().reason, Reason::Pending);
-    assert_eq!(hear(&mut gate, &alice().salted(1), 0), None);
+    assert_eq!(judged.unwrap_err().reason, Reason::Pending);
+    assert_eq!(judge(&mut gate, &alice().salted(1), 0), None);
     let mut gate = gate_where_alice(|alice| alice.credentials[0].not_after = moment);
-    assert_eq!(hear(&mut gate, &alice(), 0), None);
-    assert_eq!(hear(&mut gate, &alice().salted(1), 1), Some(Reason::Expired));
+    assert_eq!(judge(&mut gate, &alice(), 0), None);
+    assert_eq!(judge(&mut gate, &alice().salted(1), 1), Some(Reason::Expired));
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn each_key_of_a_user_proves_it_by_itself_and_within_its_own_bounds() {
     two.credentials.push(second);
     let mut gate = Parts { users: vec![two], ..Parts::default() }.gate();
     let bob = Draft::new(&Key::bob());
-    assert_eq!(hear(&mut gate, &bob, 0), Some(Reason::Network));
+    assert_eq!(judge(&mut gate, &bob, 0), Some(Reason::Network));
     let bytes = alice().bytes();
     let verdict = gate.judge(&datagram(ip("192.0.2.7"), SPA_PORT, &bytes), at(0));
     assert_eq!(author(&outcome(verdict).unwrap()[0]), (UserIndex(0), CredentialIndex(0)));
@@ -128,11 +128,11 @@ fn each_key_of_a_user_proves_it_by_itself_and_within_its_own_bounds() {
 fn a_budget_of_proofs_refills_as_fast_as_the_user_may() {
     let mut gate = gate_where_alice(|alice| alice.proofs_per_second = 2);
     for number in 0..u64::from(PROOF_BURST) {
-        assert_eq!(hear(&mut gate, &alice().salted(number), 0), None);
+        assert_eq!(judge(&mut gate, &alice().salted(number), 0), None);
     }
-    assert_eq!(hear(&mut gate, &alice().salted(100), 499), Some(Reason::Throttled));
-    assert_eq!(hear(&mut gate, &alice().salted(101), 500), None);
-    assert_eq!(hear(&mut gate, &alice().salted(102), 501), Some(Reason::Throttled));
+    assert_eq!(judge(&mut gate, &alice().salted(100), 499), Some(Reason::Throttled));
+    assert_eq!(judge(&mut gate, &alice().salted(101), 500), None);
+    assert_eq!(judge(&mut gate, &alice().salted(102), 501), Some(Reason::Throttled));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn strangers_and_recorded_tokens_reach_no_signature_check() {
     let mut gate = Parts::default().gate();
     let bob = Draft::new(&Key::bob());
     let recorded = bob.bytes();
-    assert_eq!(hear(&mut gate, &bob, 0), None);
+    assert_eq!(judge(&mut gate, &bob, 0), None);
     let mut stranger = recorded.clone();
     *stranger.last_mut().unwrap() ^= 1;
     for _ in 0..10_000 {
@@ -152,9 +152,9 @@ fn strangers_and_recorded_tokens_reach_no_signature_check() {
     }
     // Each check takes one from the budget, and all but the first are left.
     for number in 1..u64::from(PROOF_BURST) {
-        assert_eq!(hear(&mut gate, &bob.clone().salted(number), 0), None);
+        assert_eq!(judge(&mut gate, &bob.clone().salted(number), 0), None);
     }
-    assert_eq!(hear(&mut gate, &bob.salted(99), 0), Some(Reason::Throttled));
+    assert_eq!(judge(&mut gate, &bob.salted(99), 0), Some(Reason::Throttled));
 }
 
 #[test]

@@ -229,7 +229,7 @@ proptest! {
 }
 
 #[test]
-fn mistakes_are_told_with_their_place() {
+fn mistakes_are_reported_with_their_place() {
     let mut house = House::new();
     house.add_key("rolling.key", knockd::keyfile::KeyKind::Secret, 9);
     let changing = |rest: &str| {

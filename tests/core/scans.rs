@@ -132,7 +132,7 @@ fn scans_use_up_no_line_of_a_list() {
     }
 }
 
-fn heard(gate: &mut Gate, packets: &[Sighting<'_>]) -> Vec<Result<usize, Reason>> {
+fn judged(gate: &mut Gate, packets: &[Sighting<'_>]) -> Vec<Result<usize, Reason>> {
     let judge = |(millis, packet)| {
         let judged = outcome(gate.judge(packet, at(millis)));
         judged.map(|claims| claims.len()).map_err(|refusal| refusal.reason)
@@ -149,7 +149,7 @@ fn datagrams_to_a_second_other_port_end_an_attempt() {
     let mut gate = gate(sequence(&[udp(7_000), udp(9_000), udp(8_000)]));
     let packets = datagrams(&[7_000, 4_500, 9_000, 4_500, 4_501, 8_000]);
     let expected = [Err(Step), Err(Idle), Err(Step), Err(Idle), Err(Reset), Err(Idle)];
-    assert_eq!(heard(&mut gate, &packets), expected);
+    assert_eq!(judged(&mut gate, &packets), expected);
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn a_tunnel_and_quic_and_answers_do_not_end_an_attempt() {
     let mut gate = gate(sequence(&[udp(7_000), udp(9_000), udp(8_000)]));
     let ports =
         [4_500, 7_000, 4_500, 53, 443, 123, 4_500, 9_000, 4_500, 32_768, 50_001, 443, 8_000];
-    let all = heard(&mut gate, &datagrams(&ports));
+    let all = judged(&mut gate, &datagrams(&ports));
     assert_eq!(all.last(), Some(&Ok(1)), "{all:?}");
 }
 
@@ -168,7 +168,7 @@ fn ports_that_a_scan_of_the_steps_goes_through_count_wherever_they_are() {
     {
         let mut gate = gate(sequence(&steps.map(udp)));
         let ports = [steps[0], others[0], others[1], 65_535, 2_000, steps[1], steps[2]];
-        assert!(heard(&mut gate, &datagrams(&ports)).iter().all(Result::is_err), "{steps:?}");
+        assert!(judged(&mut gate, &datagrams(&ports)).iter().all(Result::is_err), "{steps:?}");
     }
 }
 
@@ -179,12 +179,12 @@ fn packets_of_a_kind_that_is_no_step_end_nothing() {
     packets.push(segment(scanner(), 3_000, TcpFlags::FIN, 2));
     packets.extend([syn(scanner(), 9_000, 3), syn(scanner(), 8_000, 4)]);
     let mut all_tcp = gate(sequence(&[tcp(7_000), tcp(9_000), tcp(8_000)]));
-    assert_eq!(heard(&mut all_tcp, &packets).last(), Some(&Ok(1)));
+    assert_eq!(judged(&mut all_tcp, &packets).last(), Some(&Ok(1)));
     let mut packets = datagrams(&[7_000, 9_000]);
     packets.extend([syn(scanner(), 1, 1), syn(scanner(), 8_000, 2)]);
     packets.extend(datagrams(&[8_000]));
     let mut all_udp = gate(sequence(&[udp(7_000), udp(9_000), udp(8_000)]));
-    assert_eq!(heard(&mut all_udp, &packets).last(), Some(&Ok(1)));
+    assert_eq!(judged(&mut all_udp, &packets).last(), Some(&Ok(1)));
 }
 
 /// Steps of a few ports that a check of the configuration lets pass.

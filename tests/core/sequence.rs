@@ -67,8 +67,8 @@ fn knocks_in_order_open_the_door_to_their_source() {
 fn knocks_in_any_other_order_open_nothing() {
     let (a, b, c) = (7_000, 9_000, 8_000);
     for order in [[a, c, b], [b, a, c], [b, c, a], [c, a, b], [c, b, a], [a, a, c], [b, b, c]] {
-        let heard = play(&[three()], &syns(&order));
-        assert!(heard.iter().all(Result::is_err), "{order:?}: {heard:?}");
+        let judged = play(&[three()], &syns(&order));
+        assert!(judged.iter().all(Result::is_err), "{order:?}: {judged:?}");
     }
 }
 
@@ -109,7 +109,7 @@ fn the_current_step_again_is_tolerated_but_wins_no_time() {
 fn a_port_twice_in_a_row_takes_two_segments_not_one_seen_twice() {
     let twice = sequence(&[tcp(7_000), tcp(7_000), tcp(8_000)]);
     let first = syn(client(), 7_000, 1);
-    let heard = play(
+    let judged = play(
         &[twice],
         &[
             first,
@@ -122,18 +122,18 @@ fn a_port_twice_in_a_row_takes_two_segments_not_one_seen_twice() {
     );
     let expected =
         [Err(Step), Err(Duplicate), Err(Duplicate), Err(Step), Err(Duplicate), Ok(vec![0])];
-    assert_eq!(heard, expected);
+    assert_eq!(judged, expected);
 }
 
 #[test]
 fn a_datagram_seen_by_a_second_interface_is_no_second_knock() {
     let twice = sequence(&[udp(7_000), udp(7_000), udp(8_000)]);
     let knock = datagram(client(), 7_000, b"");
-    let heard = play(
+    let judged = play(
         &[twice],
         &[knock, on(1, knock), knock, on(1, knock), datagram(client(), 8_000, b"x")],
     );
-    assert_eq!(heard, [Err(Step), Err(Duplicate), Err(Step), Err(Duplicate), Ok(vec![0])]);
+    assert_eq!(judged, [Err(Step), Err(Duplicate), Err(Step), Err(Duplicate), Ok(vec![0])]);
 }
 
 #[test]
@@ -142,28 +142,28 @@ fn an_earlier_knock_seen_again_is_neither_a_new_one_nor_a_wrong_one() {
     let back = sequence(&[tcp(7_000), tcp(9_000), tcp(7_000)]);
     for (steps, last) in [(back, 7_000), (three(), 8_000)] {
         let last = syn(client(), last, 3);
-        let heard = play(&[steps], &[a, b, on(1, a), on(1, b), a, last]);
-        assert_eq!(heard[..2], [Err(Step), Err(Step)]);
-        assert!(heard[2..5].iter().all(|heard| *heard == Err(Duplicate)), "{heard:?}");
-        assert_eq!(heard[5], Ok(vec![0]));
+        let judged = play(&[steps], &[a, b, on(1, a), on(1, b), a, last]);
+        assert_eq!(judged[..2], [Err(Step), Err(Step)]);
+        assert!(judged[2..5].iter().all(|judged| *judged == Err(Duplicate)), "{judged:?}");
+        assert_eq!(judged[5], Ok(vec![0]));
     }
     let (a, b) = (datagram(client(), 7_000, b""), datagram(client(), 9_000, b""));
     let back = sequence(&[udp(7_000), udp(9_000), udp(7_000)]);
-    let heard = play(&[back], &[a, b, on(1, a), on(1, b), a]);
-    assert_eq!(heard, [Err(Step), Err(Step), Err(Duplicate), Err(Duplicate), Ok(vec![0])]);
+    let judged = play(&[back], &[a, b, on(1, a), on(1, b), a]);
+    assert_eq!(judged, [Err(Step), Err(Step), Err(Duplicate), Err(Duplicate), Ok(vec![0])]);
 }
 
 #[test]
 fn knocks_may_come_in_by_several_interfaces() {
     let packets = (0..).zip(syns(&[7_000, 9_000, 8_000])).map(|(number, it)| on(number, it));
-    let heard = play(&[three()], &packets.collect::<Vec<_>>());
-    assert_eq!(heard, [Err(Step), Err(Step), Ok(vec![0])]);
+    let judged = play(&[three()], &packets.collect::<Vec<_>>());
+    assert_eq!(judged, [Err(Step), Err(Step), Ok(vec![0])]);
 }
 
 #[test]
 fn a_strict_attempt_ends_with_an_initial_syn_to_a_port_that_is_no_step() {
-    let heard = play(&[three()], &syns(&[7_000, 9_000, 4_444, 8_000]));
-    assert_eq!(heard, [Err(Step), Err(Step), Err(Reset), Err(Idle)]);
+    let judged = play(&[three()], &syns(&[7_000, 9_000, 4_444, 8_000]));
+    assert_eq!(judged, [Err(Step), Err(Step), Err(Reset), Err(Idle)]);
 }
 
 #[test]
@@ -181,34 +181,34 @@ fn no_other_packet_ends_a_strict_attempt() {
         packets.push(datagram(client(), 4_444, b"not a step"));
         packets.push(datagram(client(), 8_000, b"a step's number, not its protocol"));
         packets.push(syn(client(), 8_000, 3));
-        let heard = play(&[three()], &packets);
-        assert_eq!(heard.last(), Some(&Ok(vec![0])), "{heard:?}");
-        assert!(heard[2..heard.len() - 1].iter().all(|heard| *heard == Err(Idle)));
+        let judged = play(&[three()], &packets);
+        assert_eq!(judged.last(), Some(&Ok(vec![0])), "{judged:?}");
+        assert!(judged[2..judged.len() - 1].iter().all(|judged| *judged == Err(Idle)));
     }
 }
 
 #[test]
 fn a_lax_attempt_lives_through_other_ports_but_not_through_a_wrong_step() {
     let lax = Sequence { strict: false, ..three() };
-    let heard = play(std::slice::from_ref(&lax), &syns(&[7_000, 4_444, 9_000, 4_445, 8_000]));
-    assert_eq!(heard, [Err(Step), Err(Idle), Err(Step), Err(Idle), Ok(vec![0])]);
-    let heard = play(&[lax], &syns(&[7_000, 8_000, 9_000, 8_000]));
-    assert_eq!(heard, [Err(Step), Err(Reset), Err(Idle), Err(Idle)]);
+    let judged = play(std::slice::from_ref(&lax), &syns(&[7_000, 4_444, 9_000, 4_445, 8_000]));
+    assert_eq!(judged, [Err(Step), Err(Idle), Err(Step), Err(Idle), Ok(vec![0])]);
+    let judged = play(&[lax], &syns(&[7_000, 8_000, 9_000, 8_000]));
+    assert_eq!(judged, [Err(Step), Err(Reset), Err(Idle), Err(Idle)]);
 }
 
 #[test]
 fn scans_open_nothing() {
     let rising = sequence(&[tcp(7_000), tcp(8_000), tcp(9_000)]);
     for ports in [(1..=u16::MAX).collect::<Vec<_>>(), (1..=u16::MAX).rev().collect()] {
-        let heard = play(&[rising.clone(), three()], &syns(&ports));
-        assert!(heard.iter().all(Result::is_err));
+        let judged = play(&[rising.clone(), three()], &syns(&ports));
+        assert!(judged.iter().all(Result::is_err));
     }
 }
 
 #[test]
 fn step_one_at_the_wrong_time_starts_the_attempt_again() {
     let mut gate = gate(vec![three()]);
-    for (millis, port, heard) in [
+    for (millis, port, judged) in [
         (0, 7_000, Err(Step)),
         (1_000, 9_000, Err(Step)),
         (4_000, 7_000, Err(Step)),
@@ -216,7 +216,7 @@ fn step_one_at_the_wrong_time_starts_the_attempt_again() {
         (9_000, 8_000, Ok(vec![SSH])),
     ] {
         let number = u32::try_from(millis).unwrap();
-        assert_eq!(see(&mut gate, at(millis), syn(client(), port, number)), heard);
+        assert_eq!(see(&mut gate, at(millis), syn(client(), port, number)), judged);
     }
 }
 
@@ -225,7 +225,7 @@ fn only_segments_that_fit_the_mask_are_knocks() {
     let flags = FlagMask { set: TcpFlags::FIN.union(TcpFlags::URG), clear: TcpFlags::ACK };
     let odd = Sequence { flags, ..three() };
     let fits = TcpFlags(0x29);
-    let heard = play(
+    let judged = play(
         &[odd],
         &[
             segment(client(), 7_000, fits, 1),
@@ -236,14 +236,14 @@ fn only_segments_that_fit_the_mask_are_knocks() {
             segment(client(), 8_000, fits, 3),
         ],
     );
-    assert_eq!(heard, [Err(Step), Err(Idle), Err(Idle), Err(Idle), Err(Step), Ok(vec![0])]);
+    assert_eq!(judged, [Err(Step), Err(Idle), Err(Idle), Err(Idle), Err(Step), Ok(vec![0])]);
 }
 
 #[test]
 fn a_step_is_a_protocol_and_a_number() {
     let mixed = sequence(&[tcp(7_000), udp(9_000), tcp(8_000)]);
     for source in ["192.0.2.7", "2001:db8::7"].map(ip) {
-        let heard = play(
+        let judged = play(
             std::slice::from_ref(&mixed),
             &[
                 datagram(source, 7_000, b""),
@@ -253,7 +253,7 @@ fn a_step_is_a_protocol_and_a_number() {
                 syn(source, 8_000, 2),
             ],
         );
-        assert_eq!(heard, [Err(Idle), Err(Step), Err(Step), Err(Idle), Ok(vec![0])]);
+        assert_eq!(judged, [Err(Idle), Err(Step), Err(Step), Err(Idle), Ok(vec![0])]);
     }
 }
 
@@ -271,8 +271,8 @@ fn a_mapped_address_is_the_ipv4_host_that_it_maps() {
 fn sequences_that_begin_alike_advance_side_by_side() {
     let long = Sequence { doors: vec![WEB], ..sequence(&[tcp(1), tcp(2), tcp(3), tcp(4)]) };
     let short = Sequence { strict: false, ..sequence(&[tcp(1), tcp(2), tcp(3)]) };
-    let heard = play(&[long, short], &syns(&[1, 2, 3, 4]));
-    assert_eq!(heard, [Err(Step), Err(Step), Ok(vec![0]), Ok(vec![1])]);
+    let judged = play(&[long, short], &syns(&[1, 2, 3, 4]));
+    assert_eq!(judged, [Err(Step), Err(Step), Ok(vec![0]), Ok(vec![1])]);
 }
 
 #[test]
@@ -280,25 +280,25 @@ fn one_packet_opens_every_door_it_is_the_last_knock_for_up_to_the_limit() {
     let both = Sequence { doors: vec![SSH, WEB], ..sequence(&[tcp(1), tcp(3)]) };
     let other = Sequence { doors: vec![DoorIndex(2)], ..sequence(&[tcp(2), tcp(3)]) };
     let lax = |sequence| Sequence { strict: false, ..sequence };
-    let heard = play(&[lax(both), lax(other)], &syns(&[1, 2, 3]));
-    assert_eq!(heard.last(), Some(&Ok(vec![0, 1, 2])));
+    let judged = play(&[lax(both), lax(other)], &syns(&[1, 2, 3]));
+    assert_eq!(judged.last(), Some(&Ok(vec![0, 1, 2])));
 
     let many = (0..40).map(|number| Sequence { doors: vec![DoorIndex(number)], ..three() });
     let doors = (0..40).map(|number| door(&format!("door{number}"))).collect();
     let mut gate = Parts { sequences: many.collect(), doors, ..Parts::default() }.gate();
-    let heard: Vec<_> = syns(&[7_000, 9_000, 8_000])
+    let judged: Vec<_> = syns(&[7_000, 9_000, 8_000])
         .into_iter()
         .map(|packet| see(&mut gate, at(0), packet))
         .collect();
-    assert_eq!(heard[2].as_ref().map(Vec::len), Ok(MAX_CLAIMS));
+    assert_eq!(judged[2].as_ref().map(Vec::len), Ok(MAX_CLAIMS));
 }
 
 #[test]
 fn a_source_that_is_no_host_opens_nothing() {
     for source in ["0.0.0.0", "224.0.0.1", "127.0.0.1", "fe80::1", "::ffff:127.0.0.1"].map(ip) {
         let packets = [7_000, 9_000, 8_000].map(|port| syn(source, port, u32::from(port)));
-        let heard = play(&[three()], &packets);
-        assert!(heard.iter().all(|heard| *heard == Err(Reason::Source)));
+        let judged = play(&[three()], &packets);
+        assert!(judged.iter().all(|judged| *judged == Err(Reason::Source)));
     }
 }
 

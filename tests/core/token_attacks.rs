@@ -69,9 +69,9 @@ fn one_changed_bit_under_a_right_tag_proves_nothing() {
             let (claim, proof) = rest.split_first_chunk().unwrap();
             let bytes = sealed.seal(salt, claim, proof.first_chunk().unwrap(), &[0; 255]);
             let now = Now { monotonic: mono(50 * bit as u64), ..at(0) };
-            let heard = judge(&mut gate, &bytes, now);
-            assert!(heard.is_err(), "bit {bit}");
-            assert_ne!(heard, Err(Reason::Throttled), "bit {bit} was judged at all");
+            let judged = judge(&mut gate, &bytes, now);
+            assert!(judged.is_err(), "bit {bit}");
+            assert_ne!(judged, Err(Reason::Throttled), "bit {bit} was judged at all");
         }
         let later = Now { monotonic: mono(100_000), ..at(0) };
         assert_eq!(judge(&mut gate, &draft.bytes(), later), Ok(SSH));

@@ -226,8 +226,8 @@ fn a_configuration_that_was_named_from_its_directory_is_found_again() {
         let keepers = proc::children(daemon.0, "keeper");
         !keepers.is_empty() && !keepers.contains(&keeper) && ask("show").status.success()
     });
-    let told = ask("reload");
-    assert!(told.status.success(), "{told:?}");
+    let reloaded = ask("reload");
+    assert!(reloaded.status.success(), "{reloaded:?}");
     kill(daemon.0, Signal::SIGTERM).unwrap();
     until("the end", || !lab.path("pid").exists());
 }

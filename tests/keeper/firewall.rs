@@ -874,8 +874,8 @@ fn an_engine_in_foreign_hands_opens_by_a_rolling_sequence_once_per_source_and_pe
         let lines = scene.lines.take();
         scene.tick(100 * number as u64 + 90);
         assert!(scene.kernel.entries().is_empty(), "{claim:?}");
-        let told = format!("packet from 192.0.2.7 ignored, {reason}");
-        assert!(lines.iter().any(|line| line.starts_with(&told)), "{claim:?}: {lines:?}");
+        let expected = format!("packet from 192.0.2.7 ignored, {reason}");
+        assert!(lines.iter().any(|line| line.starts_with(&expected)), "{claim:?}: {lines:?}");
     }
     // For an address that no packet came from.
     scene.keeper.open(&honest, &origin(other), at(1_000));

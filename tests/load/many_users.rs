@@ -63,6 +63,6 @@ fn the_last_of_ten_thousand_users_gets_in_before_and_after_a_reload() {
     daemon.signal(Signal::SIGHUP);
     daemon.expect("configuration reloaded");
     knock(0, CLIENT6);
-    let told = daemon.stop();
-    assert!(!told.iter().any(|line| line.contains("refused")), "{told:#?}");
+    let log = daemon.stop();
+    assert!(!log.iter().any(|line| line.contains("refused")), "{log:#?}");
 }

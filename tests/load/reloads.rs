@@ -49,10 +49,10 @@ fn no_token_is_lost_or_opens_twice_while_configurations_come_and_go() {
     }
     let sent = usize::try_from(TOKENS).unwrap();
     until("all of them open", || lab.set("knock_ssh_v4").split(',').count() == sent);
-    let told = daemon.stop();
-    let count = |part: &str| told.iter().filter(|line| line.contains(part)).count();
-    assert_eq!(count("extended") + count("replayed"), 0, "{told:#?}");
-    // Signals that come while one is obeyed are one.
+    let log = daemon.stop();
+    let count = |part: &str| log.iter().filter(|line| line.contains(part)).count();
+    assert_eq!(count("extended") + count("replayed"), 0, "{log:#?}");
+    // Signals that come while one is handled are one.
     let done = count("configuration reloaded");
     assert!(done > 2 && done <= reloads + 1, "{done} of {reloads}");
 }

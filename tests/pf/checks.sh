@@ -18,7 +18,7 @@ run_checks() {
     check_topics
     case $system in
     Darwin)
-        skip skipped-interface-is-told "it would be lo0, which others need"
+        skip skipped-interface-is-reported "it would be lo0, which others need"
         skip another-host-knocks "macOS has one network stack: the client knocks over lo0"
         skip capture-on-a-real-interface "nothing comes in there without another host"
         ;;
@@ -161,16 +161,16 @@ ends_saying() {
 }
 
 check_starts() {
-    check missing-table-is-told starts_saying none.ron "add \`table <knockd_none> persist\`"
-    check table-without-rule-is-told starts_saying idle.ron \
+    check missing-table-is-reported starts_saying none.ron "add \`table <knockd_none> persist\`"
+    check table-without-rule-is-reported starts_saying idle.ron \
         "no rule refers to table <knockd_idle>"
     # shellcheck disable=SC2016 # the message's own marks
     check const-table-ends-the-start ends_saying 'drop `const`' "$knockd" -d -f "$work/const.ron"
     case $system in
-    Darwin) skip disabled-pf-is-told "disabling it here takes it from others, too" ;;
+    Darwin) skip disabled-pf-is-reported "disabling it here takes it from others, too" ;;
     *)
         pfctl -q -d
-        check disabled-pf-is-told starts_saying test.ron "the firewall is disabled"
+        check disabled-pf-is-reported starts_saying test.ron "the firewall is disabled"
         check pf-is-enabled-again pfctl -q -e
         ;;
     esac
@@ -257,7 +257,7 @@ check_reload() {
     check reload load "$work/pf.conf"
     check lease-survives-a-reload holds knockd_token
     check table-goes-away pfctl -q -t knockd_token -T kill
-    check vanished-table-is-told within 10 logged "table <knockd_token> cannot be used"
+    check vanished-table-is-reported within 10 logged "table <knockd_token> cannot be used"
     check table-comes-back load "$work/pf.conf"
     check lease-is-put-back within 10 holds knockd_token
     check log-says-back within 1 logged "table <knockd_token> can be used again"
@@ -268,7 +268,7 @@ check_reload() {
 check_skip() {
     write_rules "set skip on $interface"
     check rules-with-skip-load load "$work/pf.conf"
-    check skipped-interface-is-told starts_saying test.ron "skips interface $interface"
+    check skipped-interface-is-reported starts_saying test.ron "skips interface $interface"
 }
 
 check_stop() {

@@ -32,14 +32,14 @@ check_processes() {
     check token-opens-for-longer within 15 ask --for 60s
     check knockctl-shows-the-lease shows
     check engine-dies murder engine
-    check dead-engine-is-told within 10 logged "starting another engine"
+    check dead-engine-is-reported within 10 logged "starting another engine"
     check lease-outlives-the-engine holds knockd_token
-    check another-engine-hears-tokens within 15 ask --for 60s
+    check another-engine-accepts-tokens within 15 ask --for 60s
     check keeper-dies murder keeper
-    check dead-keeper-is-told within 10 logged "the keeper died"
+    check dead-keeper-is-reported within 10 logged "the keeper died"
     check lease-outlives-the-keeper within 15 holds knockd_token
     check another-keeper-answers within 15 shows
-    check another-keeper-hears-tokens within 15 ask --for 60s
+    check another-keeper-accepts-tokens within 15 ask --for 60s
 }
 
 check_control() {
@@ -49,11 +49,11 @@ check_control() {
     check knockctl-opens ctl open ssh "$client" 60
     check opened-is-in-the-table holds knockd_token
     check knockctl-reloads ctl reload
-    check reload-is-told within 5 logged "configuration reloaded"
+    check reload-is-reported within 5 logged "configuration reloaded"
     check lease-outlives-the-reload holds knockd_token
     # It may well find something on such a machine.
     ctl doctor -f "$work/both.ron" >"$work/doctor"
     check doctor-reaches-the-daemon grep '^ok  *daemon' "$work/doctor"
     check doctor-follows-the-rules grep '^[a-z]*  *door ssh' "$work/doctor"
-    check metrics-are-told ctl metrics
+    check metrics-are-printed ctl metrics
 }

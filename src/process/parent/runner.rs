@@ -209,9 +209,9 @@ mod tests {
     #[test]
     fn two_names_of_one_account_are_refused() {
         let account = |uid, gid| Account { uid: Uid::from_raw(uid), gid: Gid::from_raw(gid) };
-        let told = check_other(("notify", account(7, 7)), ("_knockd", account(7, 8)));
-        let told = told.unwrap_err().to_string();
-        assert_eq!(told, "notify and _knockd are one account, name another in runner");
+        let refused = check_other(("notify", account(7, 7)), ("_knockd", account(7, 8)));
+        let refused = refused.unwrap_err().to_string();
+        assert_eq!(refused, "notify and _knockd are one account, name another in runner");
         assert!(check_other(("notify", account(7, 7)), ("_knockd", account(8, 7))).is_ok());
     }
 }

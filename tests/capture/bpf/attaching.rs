@@ -101,7 +101,7 @@ fn link_types_are_known_by_each_system_s_own_number() {
 }
 
 #[test]
-fn an_absent_interface_is_told_from_other_failures() {
+fn an_absent_interface_differs_from_other_failures() {
     for system in System::ALL {
         for name in ["em1", "a-name-that-no-interface-has", "em\0"] {
             let error = attach(&mut Bpf::new(system, 1), abi(system), name, false, program)

@@ -18,7 +18,7 @@ use super::{PATIENCE, proc, until};
 pub struct Daemon {
     pub child: Child,
     lines: Receiver<(Instant, String)>,
-    heard: RefCell<Vec<String>>,
+    seen: RefCell<Vec<String>>,
 }
 
 impl Daemon {
@@ -33,21 +33,21 @@ impl Daemon {
                 }
             }
         });
-        Self { child, lines, heard: RefCell::default() }
+        Self { child, lines, seen: RefCell::default() }
     }
 
     /// The next line, if one comes in time.
     fn next(&self, end: Instant) -> Result<(Instant, String), RecvTimeoutError> {
         let left = end.saturating_duration_since(Instant::now());
         let (at, line) = self.lines.recv_timeout(left)?;
-        self.heard.borrow_mut().push(line.clone());
+        self.seen.borrow_mut().push(line.clone());
         Ok((at, line))
     }
 
     /// Waits for a line with `part` in it; returns when it came and the line.
     pub fn expect(&self, part: &str) -> (Instant, String) {
         self.expect_within(part, PATIENCE)
-            .unwrap_or_else(|| panic!("no line with \"{part}\" in {:#?}", self.heard.borrow()))
+            .unwrap_or_else(|| panic!("no line with \"{part}\" in {:#?}", self.seen.borrow()))
     }
 
     /// Waits for a line with `part` in it, for so long.
@@ -66,10 +66,10 @@ impl Daemon {
         self.expect("ready, ");
     }
 
-    /// How many of the lines that were heard so far hold `part`.
+    /// How many of the lines that were read so far hold `part`.
     pub fn count(&self, part: &str) -> usize {
         while self.next(Instant::now()).is_ok() {}
-        self.heard.borrow().iter().filter(|line| line.contains(part)).count()
+        self.seen.borrow().iter().filter(|line| line.contains(part)).count()
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -102,9 +102,9 @@ impl Daemon {
         self.child.wait().unwrap();
         let end = Instant::now() + PATIENCE;
         while !matches!(self.next(end), Err(RecvTimeoutError::Disconnected)) {
-            assert!(Instant::now() < end, "still running after {:#?}", self.heard.borrow());
+            assert!(Instant::now() < end, "still running after {:#?}", self.seen.borrow());
         }
-        self.heard.take()
+        self.seen.take()
     }
 
     /// Sends SIGTERM and waits; returns all that it said since its start.
@@ -117,11 +117,11 @@ impl Daemon {
     pub fn end(mut self) -> Vec<String> {
         let end = Instant::now() + PATIENCE;
         while !matches!(self.next(end), Err(RecvTimeoutError::Disconnected)) {
-            assert!(Instant::now() < end, "still running after {:#?}", self.heard.borrow());
+            assert!(Instant::now() < end, "still running after {:#?}", self.seen.borrow());
         }
-        let heard = self.heard.take();
-        assert!(self.child.wait().unwrap().success(), "{heard:#?}");
-        heard
+        let seen = self.seen.take();
+        assert!(self.child.wait().unwrap().success(), "{seen:#?}");
+        seen
     }
 
     /// A file of the process in /proc.

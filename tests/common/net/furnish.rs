@@ -62,9 +62,9 @@ impl Plan<'_> {
     /// too, but may open for what the server observes and for others.
     pub fn furnish(&self, lab: &Lab) -> PathBuf {
         lab.keygen("gate.key", &["--gate"]);
-        let told = lab.keygen("alice.key", &[]);
+        let printed = lab.keygen("alice.key", &[]);
         let public =
-            told.split_once("Ed25519(\"").unwrap().1.split_once('"').unwrap().0.to_owned();
+            printed.split_once("Ed25519(\"").unwrap().1.split_once('"').unwrap().0.to_owned();
         let mut hosts = String::new();
         for (user, source) in
             [("alice", "Bound"), ("bob", "Bound"), ("carol", "Observed"), ("dave", "Bound")]

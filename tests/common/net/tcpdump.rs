@@ -12,7 +12,7 @@ use super::Namespace;
 /// Capturing until it is asked for what it saw.
 pub struct Tcpdump {
     child: Child,
-    told: BufReader<ChildStderr>,
+    stderr: BufReader<ChildStderr>,
     printed: BufReader<ChildStdout>,
 }
 
@@ -22,14 +22,14 @@ impl Tcpdump {
         let mut command = host.command("tcpdump");
         command.args(["-n", "-i", "eth0", "--immediate-mode"]).args(arguments);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut told = BufReader::new(child.stderr.take().unwrap());
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
         while !line.contains("listening on") {
             line.clear();
-            assert_ne!(told.read_line(&mut line).unwrap(), 0, "tcpdump ended");
+            assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "tcpdump ended");
         }
         let printed = BufReader::new(child.stdout.take().unwrap());
-        Self { child, told, printed }
+        Self { child, stderr, printed }
     }
 
     /// Writes packets that come in to a file, each at once.
@@ -48,9 +48,9 @@ impl Tcpdump {
     /// Ends it; returns what else it printed.
     pub fn stop(mut self) -> String {
         kill(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
-        let mut told = String::new();
-        self.told.read_to_string(&mut told).unwrap();
-        assert!(told.contains("0 packets dropped by kernel"), "{told}");
+        let mut stderr = String::new();
+        self.stderr.read_to_string(&mut stderr).unwrap();
+        assert!(stderr.contains("0 packets dropped by kernel"), "{stderr}");
         let mut printed = String::new();
         self.printed.read_to_string(&mut printed).unwrap();
         assert!(self.child.wait().unwrap().success());

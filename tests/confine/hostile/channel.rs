@@ -1,4 +1,4 @@
-//! Bytes that are no message: the one who sends them is not heard any more.
+//! Bytes that are no message: whoever sends them is cut off.
 
 use std::fs;
 
@@ -13,7 +13,7 @@ fn descriptors(attack: &Attack) -> usize {
 
 /// Such an engine is replaced, and nothing is left of it: neither what came
 /// behind, nor a descriptor.
-fn is_not_heard(deed: &str) {
+fn is_cut_off(deed: &str) {
     needs!(root);
     let attack = Attack::prepare(deed);
     let before = descriptors(&attack);
@@ -31,27 +31,27 @@ fn an_unknown_tag_ends_the_engine() {
     // Those on either side of the known, and the last: none closes, extends or
     // reloads.
     for tag in [0, 6, 255] {
-        is_not_heard(&format!("tag={tag}"));
+        is_cut_off(&format!("tag={tag}"));
     }
 }
 
 #[test]
 fn a_field_without_a_meaning_ends_the_engine() {
     for deed in ["ground", "flag", "reserved"] {
-        is_not_heard(deed);
+        is_cut_off(deed);
     }
 }
 
 #[test]
 fn a_blob_ends_the_engine() {
-    is_not_heard("blob");
+    is_cut_off("blob");
 }
 
 #[test]
 fn descriptors_end_the_engine_and_are_not_kept() {
     // As many as there could be room for, and as many as the kernel carries.
     for count in [1, 5, 253] {
-        is_not_heard(&format!("descriptors={count}"));
+        is_cut_off(&format!("descriptors={count}"));
     }
 }
 

@@ -7,9 +7,9 @@ fn no_door_and_no_user_that_is_not_configured() {
     needs!(root);
     let attack = Attack::done("strangers");
     assert_eq!((attack.table("ssh"), attack.table("web")), (hosts(&[]), hosts(&[])));
-    let told = attack.end();
-    assert_eq!(refusals(&told, "forbidden"), 4, "{told:#?}");
-    assert_eq!(refusals(&told, "unknown"), 2, "{told:#?}");
+    let log = attack.end();
+    assert_eq!(refusals(&log, "forbidden"), 4, "{log:#?}");
+    assert_eq!(refusals(&log, "unknown"), 2, "{log:#?}");
 }
 
 #[test]
@@ -17,10 +17,10 @@ fn nothing_that_a_user_or_a_sequence_has_no_right_to() {
     needs!(root);
     let attack = Attack::done("rights");
     assert_eq!((attack.table("ssh"), attack.table("web")), (hosts(&[]), hosts(&[])));
-    let told = attack.end();
-    assert_eq!(refusals(&told, "forbidden"), 5, "{told:#?}");
-    assert_eq!(refusals(&told, "expired"), 1, "{told:#?}");
-    assert_eq!(refusals(&told, "invalid"), 1, "{told:#?}");
+    let log = attack.end();
+    assert_eq!(refusals(&log, "forbidden"), 5, "{log:#?}");
+    assert_eq!(refusals(&log, "expired"), 1, "{log:#?}");
+    assert_eq!(refusals(&log, "invalid"), 1, "{log:#?}");
 }
 
 #[test]
@@ -28,17 +28,17 @@ fn no_address_that_is_not_a_hosts() {
     needs!(root);
     let attack = Attack::done("addresses");
     assert_eq!((attack.table("ssh"), attack.table("web")), (hosts(&[]), hosts(&[])));
-    let told = attack.end();
-    assert_eq!(refusals(&told, "address"), 2 * 13, "{told:#?}");
+    let log = attack.end();
+    assert_eq!(refusals(&log, "address"), 2 * 13, "{log:#?}");
 }
 
 #[test]
 fn no_lease_is_longer_than_the_door_allows() {
     needs!(root);
     let attack = Attack::done("lifetime");
-    let told = attack.end();
+    let log = attack.end();
     let opened: Vec<_> =
-        told.iter().filter(|line| line.contains("opened for 203.0.113.1 ")).collect();
+        log.iter().filter(|line| line.contains("opened for 203.0.113.1 ")).collect();
     assert_eq!(opened, ["knockd: door ssh opened for 203.0.113.1 by bob, 900s"]);
 }
 
@@ -47,9 +47,9 @@ fn no_more_leases_than_the_user_may_hold() {
     needs!(root);
     let attack = Attack::done("quota");
     assert_eq!(attack.table("ssh").len(), BOBS_LEASES);
-    let told = attack.end();
-    let full = told.iter().filter(|line| line.ends_with("by bob, full")).count();
-    assert_eq!(full, 60 - BOBS_LEASES, "{told:#?}");
+    let log = attack.end();
+    let full = log.iter().filter(|line| line.ends_with("by bob, full")).count();
+    assert_eq!(full, 60 - BOBS_LEASES, "{log:#?}");
 }
 
 #[test]
@@ -57,8 +57,8 @@ fn no_token_counts_twice() {
     needs!(root);
     let attack = Attack::done("replay");
     assert_eq!(attack.table("ssh"), hosts(&["203.0.113.1"]));
-    let told = attack.end();
-    assert_eq!(refusals(&told, "replayed"), 3, "{told:#?}");
+    let log = attack.end();
+    assert_eq!(refusals(&log, "replayed"), 3, "{log:#?}");
 }
 
 #[test]
@@ -67,9 +67,9 @@ fn no_token_of_another_day_and_no_packet_from_the_end_of_time() {
     let attack = Attack::done("times");
     // When a packet was read is believed, for nothing depends on it.
     assert_eq!(attack.table("ssh"), hosts(&["203.0.113.10", "203.0.113.11"]));
-    let told = attack.end();
-    assert_eq!(refusals(&told, "stale"), 2, "{told:#?}");
-    assert_eq!(refusals(&told, "early"), 2, "{told:#?}");
+    let log = attack.end();
+    assert_eq!(refusals(&log, "stale"), 2, "{log:#?}");
+    assert_eq!(refusals(&log, "early"), 2, "{log:#?}");
 }
 
 #[test]

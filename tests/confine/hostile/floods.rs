@@ -22,8 +22,8 @@ fn no_grants_faster_than_the_rate() {
     assert!((64..=most).contains(&granted), "{granted} of {most}");
     assert_eq!(attack.table("ssh"), hosts(&["203.0.113.1"]));
     assert_eq!(attack.files(), files);
-    let told = attack.end();
-    assert_eq!(refusals(&told, "throttled"), 2_000 - granted, "{told:#?}");
+    let log = attack.end();
+    assert_eq!(refusals(&log, "throttled"), 2_000 - granted, "{log:#?}");
 }
 
 #[test]
@@ -35,13 +35,13 @@ fn the_log_stays_within_its_bounds() {
     attack.daemon.expect("by dave");
     assert_eq!(attack.files(), files);
     assert_eq!((attack.table("ssh"), attack.table("web")), (hosts(&[]), hosts(&[])));
-    let told = attack.end();
+    let log = attack.end();
     let of_packets =
         |line: &&String| line.contains("token in the name") || line.contains("packet");
-    let lines = told.iter().filter(of_packets).count();
+    let lines = log.iter().filter(of_packets).count();
     // A slow machine sees the end of a minute.
     assert!((40..=2 * MAX_LINES).contains(&lines), "{lines}");
-    let all = ["stranger", "replayed", "stale"].map(|reason| refusals(&told, reason));
+    let all = ["stranger", "replayed", "stale"].map(|reason| refusals(&log, reason));
     assert_eq!(all.iter().sum::<usize>(), 100_000, "none is hidden");
 }
 
@@ -49,9 +49,9 @@ fn the_log_stays_within_its_bounds() {
 fn counters_have_no_end_and_who_serves_serves_once() {
     needs!(root);
     let attack = Attack::done("counts");
-    let told = attack.end();
-    let ready = told.iter().filter(|line| line.contains(" ready, ")).count();
-    assert_eq!(ready, 1, "{told:#?}");
+    let log = attack.end();
+    let ready = log.iter().filter(|line| line.contains(" ready, ")).count();
+    assert_eq!(ready, 1, "{log:#?}");
 }
 
 #[test]

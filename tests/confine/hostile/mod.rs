@@ -67,9 +67,9 @@ impl Attack {
     /// Stops the daemon, whose keeper is still the first; returns all that it
     /// said.
     fn end(self) -> Vec<String> {
-        let told = self.daemon.stop();
-        assert!(!told.iter().any(|line| line.contains("the keeper died")), "{told:#?}");
-        told
+        let log = self.daemon.stop();
+        assert!(!log.iter().any(|line| line.contains("the keeper died")), "{log:#?}");
+        log
     }
 
     /// What stands in the table of a door, without what dave was granted.
@@ -95,7 +95,7 @@ impl Attack {
 
 /// How often the log says that something was refused for `reason`, in the
 /// first lines and in the sums.
-fn refusals(told: &[String], reason: &str) -> usize {
+fn refusals(log: &[String], reason: &str) -> usize {
     let word = format!(" {reason}");
     let of_line = |line: &String| -> usize {
         let is_first = line.contains(" refused, ") || line.contains(" ignored, ");
@@ -105,7 +105,7 @@ fn refusals(told: &[String], reason: &str) -> usize {
         let sums = line.split(", ").skip(1).filter_map(|sum| sum.strip_suffix(&word));
         sums.filter_map(|sum| sum.parse::<usize>().ok()).sum()
     };
-    told.iter().map(of_line).sum()
+    log.iter().map(of_line).sum()
 }
 
 fn hosts(addresses: &[&str]) -> BTreeSet<String> {

@@ -110,7 +110,7 @@ fn states_of_a_whole_network_die_and_those_of_its_neighbours_go_on() {
 }
 
 #[test]
-fn openbsd_kills_in_the_routing_domain_that_it_is_told() {
+fn openbsd_kills_in_the_routing_domain_of_the_door() {
     let mut kernel = Kernel::new(System::OpenBsd);
     let here = state(System::OpenBsd, CLIENT, "198.51.100.1", SSH);
     let there = State { rdomain: 3, ..here };

@@ -1,4 +1,4 @@
-//! Configurations: any text is one, or a mistake that is told in full.
+//! Configurations: any text is one, or a mistake that is reported in full.
 #![no_main]
 
 use std::path::Path;

@@ -36,7 +36,7 @@ fn config() -> Config {
 
 type Review = fn(&[Table], &[String]) -> Result<Vec<Warning>, FirewallError>;
 
-/// A firewall that answers as it is told.
+/// A firewall with these answers.
 struct Stand {
     there: bool,
     warnings: Review,

@@ -1,4 +1,4 @@
-//! What becomes of a packet, told from what `pfctl -sr` prints.
+//! What becomes of a packet, by what `pfctl -sr` prints.
 #![forbid(unsafe_code)]
 
 use knockd::core::address::Family;

@@ -24,7 +24,7 @@ fn assert_says(plist: &str, values: &[(&str, &str)]) {
 }
 
 #[test]
-fn launchd_is_told_to_keep_knockd_running_in_the_foreground() {
+fn launchd_keeps_knockd_running_in_the_foreground() {
     assert_says(
         DAEMON,
         &[
@@ -42,7 +42,7 @@ fn launchd_is_told_to_keep_knockd_running_in_the_foreground() {
 }
 
 #[test]
-fn launchd_is_told_to_load_the_anchor_once_at_boot() {
+fn launchd_loads_the_anchor_once_at_boot() {
     assert_says(
         ANCHOR,
         &[

@@ -60,7 +60,7 @@ fn each_system_is_asked_in_its_own_words_and_left_as_it_was() {
 }
 
 #[test]
-fn a_service_that_does_not_stop_is_told() {
+fn a_service_that_does_not_stop_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     fs::create_dir(directory.path().join("up")).unwrap();
     let output = check("FreeBSD", directory.path());

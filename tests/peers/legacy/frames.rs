@@ -24,8 +24,8 @@ fn judge(name: &str) -> Vec<String> {
     let output =
         command.arg("-f").arg(config).arg("-r").arg(frames.join(name)).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let told = String::from_utf8(output.stdout).unwrap();
-    told.lines().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect()
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect()
 }
 
 #[test]

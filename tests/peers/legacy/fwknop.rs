@@ -215,7 +215,7 @@ fn a_changed_byte_anywhere_makes_a_stranger() {
 }
 
 #[test]
-fn a_packet_counts_only_around_its_time_and_the_offset_is_told() {
+fn a_packet_counts_only_around_its_time_and_the_offset_is_logged() {
     needs!(tool("fwknop"));
     let packet = Home::new().fwknop(SSH_ONLY);
     let span = Duration::from_secs(100);
@@ -261,7 +261,7 @@ fn nat_and_commands_are_refused_by_that_name() {
 }
 
 #[test]
-fn a_user_whose_time_is_over_or_who_may_not_be_there_is_told_so() {
+fn a_user_whose_time_is_over_or_who_may_not_be_there_is_refused_by_name() {
     needs!(tool("fwknop"));
     let packet = Home::new().fwknop(SSH_ONLY);
     let mut expired = parts(Digest::Sha256, SourcePolicy::Bound);

@@ -216,7 +216,7 @@ fn pyknock_opens_a_door_once_over_both_families() {
         assert_closes(&lab, set, opened, Duration::from_secs(2));
     }
     // Refusals are summed up by source, so each has one of its own.
-    for (source, command, psk, signed, told) in [
+    for (source, command, psk, signed, expected) in [
         ("192.0.2.151", "close", PSK, None, "refused, unsupported"),
         ("192.0.2.152", "open", PSK, Some("198.51.100.9"), "refused, address"),
         ("192.0.2.153", "open", "not the right horse", None, "ignored, stranger"),
@@ -225,7 +225,7 @@ fn pyknock_opens_a_door_once_over_both_families() {
         let mut options = vec!["-s", source];
         options.extend(signed.into_iter().flat_map(|signed| ["-S", signed]));
         knock(command, SERVER4, psk, &options);
-        daemon.expect(&format!("from {source} {told}"));
+        daemon.expect(&format!("from {source} {expected}"));
     }
 
     let recorded = super::clients::pyknock("open", PSK, &["-S", CLIENT4]);

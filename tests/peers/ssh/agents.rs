@@ -17,7 +17,7 @@ fn answered(answer: Vec<u8>) -> (Result<usize, String>, Result<(), String>) {
             let (mut stream, _) = listener.accept().unwrap();
             let mut request = [0; 5];
             stream.read_exact(&mut request).unwrap();
-            // One that has heard enough hangs up.
+            // One that has read enough hangs up.
             let _ = stream.write_all(&answer);
         }
     });
@@ -47,8 +47,8 @@ fn an_agent_that_says_nonsense_is_an_error_and_no_more() {
         (framed(&[12, 0, 0, 0, 1, 0, 0, 0, 4, 1]), "sent an unexpected answer"),
     ] {
         let (identities, signed) = answered(answer.clone());
-        for told in [identities.map(drop), signed] {
-            assert!(told.clone().unwrap_err().contains(why), "{answer:?}: {told:?}");
+        for result in [identities.map(drop), signed] {
+            assert!(result.clone().unwrap_err().contains(why), "{answer:?}: {result:?}");
         }
     }
     let (identities, signed) = answered(framed(&[5]));

@@ -35,11 +35,11 @@ fn ssh_reaches_sshd_through_proxycommand_with_no_step_before() {
         // More than any buffer on the way holds, there and back.
         let mut input = ssh.stdin.take().unwrap();
         let sent = std::thread::spawn(move || input.write_all(&vec![b'x'; 1 << 20]));
-        let mut told = String::new();
-        ssh.stdout.take().unwrap().read_to_string(&mut told).unwrap();
+        let mut text = String::new();
+        ssh.stdout.take().unwrap().read_to_string(&mut text).unwrap();
         sent.join().unwrap().unwrap();
         assert!(ssh.wait().unwrap().success());
-        assert_eq!((told.len(), &told[..4]), (3 + (1 << 20), "in\nx"));
+        assert_eq!((text.len(), &text[..4]), (3 + (1 << 20), "in\nx"));
         daemon.expect(&format!("door ssh opened for {} by laptop", client(host)));
     }
 }
@@ -56,14 +56,14 @@ fn ssh_reaches_sshd_by_match_exec() {
         let text = std::fs::read_to_string(&config).unwrap();
         let with = format!("Match originalhost {host} exec \"knock --wait %n ssh\"\n{text}");
         std::fs::write(&config, with).unwrap();
-        let told = ssh.output().unwrap();
-        assert_eq!(String::from_utf8_lossy(&told.stdout), "in\n", "{}", said(&told));
+        let output = ssh.output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "in\n", "{}", said(&output));
         daemon.expect(&format!("door ssh opened for {} by laptop", client(host)));
     }
 }
 
 #[test]
-fn a_door_that_does_not_answer_is_told_by_the_exit_code() {
+fn a_door_that_does_not_answer_is_reported_by_the_exit_code() {
     needs!(root);
     let mut lab = laptop();
     let stranger = lab.ssh_keygen("stranger", "");
@@ -105,7 +105,7 @@ fn a_key_with_a_passphrase_signs_from_the_agent_or_asks_on_the_terminal() {
     let gone = agent.socket().to_owned();
     drop(agent);
 
-    // One that is gone is told, and does not keep the passphrase from serving.
+    // One that is gone is reported, and does not keep the passphrase from serving.
     let (master, slave) = terminal();
     let mut typing = lab.lab.client.command("setsid");
     typing.args(["-c", "-w", KNOCK, "-v", "locked4", "ssh"]).env("SSH_AUTH_SOCK", gone);
@@ -116,10 +116,10 @@ fn a_key_with_a_passphrase_signs_from_the_agent_or_asks_on_the_terminal() {
     screen.write_all(b"wrong\n").unwrap();
     let seen = seen + &read_until(&mut screen, "passphrase of ");
     screen.write_all(b"open sesame\n").unwrap();
-    let mut told = String::new();
-    typing.stdout.take().unwrap().read_to_string(&mut told).unwrap();
+    let mut text = String::new();
+    typing.stdout.take().unwrap().read_to_string(&mut text).unwrap();
     assert!(typing.wait().unwrap().success());
-    assert!(told.starts_with("sent a token for door ssh"), "{told}");
+    assert!(text.starts_with("sent a token for door ssh"), "{text}");
     assert!(!seen.contains("wrong"), "what is typed is not shown: {seen}");
 }
 
@@ -147,13 +147,13 @@ fn a_forwarded_agent_signs_on_another_machine() {
     let knock = format!("{config} {KNOCK} forwarded4 ssh");
     let there = format!("root@{CLIENT4}");
     let mut ssh = lab.ssh(&lab.lab.server, &["-A", "-p", "2222", &there, &knock]);
-    let told = ssh.env("SSH_AUTH_SOCK", agent.socket()).output().unwrap();
-    assert!(told.status.success(), "{}", said(&told));
+    let output = ssh.env("SSH_AUTH_SOCK", agent.socket()).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
     daemon.expect(&format!("door ssh opened for {CLIENT4} by laptop"));
 }
 
 #[test]
-fn a_client_behind_nat_gets_in_or_is_told_at_once_why_not() {
+fn a_client_behind_nat_gets_in_or_learns_at_once_why_not() {
     needs!(root);
     let mut lab = SshLab::new();
     let (may, may_not) = (lab.ssh_keygen("roamer", ""), lab.ssh_keygen("settler", ""));
@@ -174,31 +174,31 @@ fn a_client_behind_nat_gets_in_or_is_told_at_once_why_not() {
         command.env("XDG_CONFIG_HOME", lab.lab.files.path()).args(arguments).output().unwrap()
     };
 
-    let told = knock(&["-4", "--wait", "roamer", "ssh"]);
-    assert!(told.status.success(), "{}", said(&told));
-    assert!(said(&told).contains("10.0.0.2 is not a global address"), "{}", said(&told));
+    let output = knock(&["-4", "--wait", "roamer", "ssh"]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("10.0.0.2 is not a global address"), "{}", said(&output));
     daemon.expect(&format!("door ssh opened for {CLIENT4} by roamer"));
 
-    // Who was enrolled as bound is told before anything is sent.
-    let told = knock(&["enrolled", "ssh"]);
-    assert_eq!(told.status.code(), Some(1));
-    assert!(said(&told).contains("source: Observed for the user on the server"));
+    // A client that was enrolled as bound is warned before anything is sent.
+    let output = knock(&["enrolled", "ssh"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("source: Observed for the user on the server"));
     // Who was not sees the door stay shut, and the server's log says why.
-    let told = knock(&["settler", "ssh"]);
-    assert!(told.status.success(), "{}", said(&told));
+    let output = knock(&["settler", "ssh"]);
+    assert!(output.status.success(), "{}", said(&output));
     let (_, line) = daemon.expect("in the name of settler");
     assert!(line.ends_with("unnamed, the user needs source: Observed"), "{line}");
     lab.lab.client.add_address("192.0.2.101", "eth0");
     lab.lab.client.nft("flush chain ip nat postrouting");
     lab.lab.client.nft("add rule ip nat postrouting oifname eth0 snat to 192.0.2.101");
-    let told = knock(&["--address", "10.0.0.2", "settler", "ssh"]);
-    assert!(told.status.success(), "{}", said(&told));
+    let output = knock(&["--address", "10.0.0.2", "settler", "ssh"]);
+    assert!(output.status.success(), "{}", said(&output));
     let (_, line) = daemon.expect("from 192.0.2.101 refused");
     assert!(line.ends_with("hosts.ron need source: Observed"), "{line}");
     // Who knows the address that the server sees can name it.
     for named in [["--address", "192.0.2.101"], ["--address-command", "echo 192.0.2.101"]] {
-        let told = knock(&[&named[..], &["settler", "ssh"]].concat());
-        assert!(told.status.success(), "{}", said(&told));
+        let output = knock(&[&named[..], &["settler", "ssh"]].concat());
+        assert!(output.status.success(), "{}", said(&output));
         daemon.expect("for 192.0.2.101 by settler");
     }
 }

@@ -49,8 +49,8 @@ fn a_security_key_opens_once_for_each_touch_and_what_it_says_of_itself_counts() 
         knock(&lab, &key);
         until(expected, || lab.refused(expected) == before + 1);
     }
-    let told = daemon.stop();
-    assert_eq!(told.iter().filter(|line| line.contains("door ssh opened")).count(), 1);
+    let log = daemon.stop();
+    assert_eq!(log.iter().filter(|line| line.contains("door ssh opened")).count(), 1);
 }
 
 #[test]

@@ -21,7 +21,7 @@ topic_egress() {
     check egress-is-the-first within 1 logged "capturing on $interface"
     check egress-token-opens within 15 ask_at "$server"
     check egress-route-goes route -q delete default
-    check egress-without-a-route-is-told within 5 logged "waiting for"
+    check egress-without-a-route-is-reported within 5 logged "waiting for"
     check egress-other-route-is-made route -q add default "$vlan_client"
     check egress-is-the-second within 5 logged "capturing on $vlan"
     check egress-token-opens-there within 15 ask_there

@@ -28,7 +28,7 @@ topic_idle() {
     # What came with the start is over.
     sleep 3
     check nobody-wakes-while-nothing-happens sleeps_for 10
-    check idle-daemon-hears-tokens within 15 ask
+    check idle-daemon-accepts-tokens within 15 ask
     check idle-daemon-closes within 10 lacks knockd_token
     sleep 3
     check nobody-wakes-after-a-lease sleeps_for 10

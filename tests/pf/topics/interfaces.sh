@@ -46,7 +46,7 @@ topic_interfaces() {
     captured="\"$interface\", \"$second\""
     configure_token several.ron 'ports: [Tcp(47022)]'
     check daemon-waits-for-an-interface daemon several.ron
-    check interface-that-is-down-is-told logged "cannot capture on $second, waiting for it"
+    check interface-that-is-down-is-reported logged "cannot capture on $second, waiting for it"
     check second-link-comes raise_second
     check second-link-is-captured-on within 10 logged "capturing on $second"
     check knock-at-the-second-link knock_at "$near"
@@ -55,7 +55,7 @@ topic_interfaces() {
     check knock-at-the-first-link-opens within 3 holds knockd_knock knockd_test
     check token-at-the-first-link within 15 ask
     check second-link-goes ifconfig "$second" down
-    check second-link-that-goes-is-told within 10 logged "interface $second is down or gone"
+    check second-link-that-goes-is-reported within 10 logged "interface $second is down or gone"
     check second-link-returns ifconfig "$second" up
     check second-link-is-captured-on-again within 10 logged_times 2 "capturing on $second"
     check lease-of-the-second-link-is-over within 10 logged "door web closed for $far"

@@ -24,7 +24,7 @@ topic_securelevel() {
     filter=stuck
     check securelevel-is-too-high sysctl "kern.securelevel=$((good + 1))"
     one_lease above "cannot kill states of $client"
-    check securelevel-is-told logged "lower kern.securelevel to $good"
+    check securelevel-is-reported logged "lower kern.securelevel to $good"
     check securelevel-daemon-stops halt daemon
     check securelevel-daemon-starts-there daemon level.ron
     check securelevel-token-opens-there within 15 ask_at "$server"

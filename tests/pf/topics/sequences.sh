@@ -62,6 +62,6 @@ topic_sequences() {
     check second-line-is-knocked knocks 47023 47034:udp 47014
     check second-line-opens within 3 holds knockd_token
     check lines-open-once logged_times 2 "door ssh opened"
-    check end-of-the-list-is-told within 3 logged "sequence listed is used up"
+    check end-of-the-list-is-reported within 3 logged "sequence listed is used up"
     check daemon-stops-after-sequences halt daemon
 }

@@ -15,7 +15,7 @@ topic_vlan() {
     check vlan-knock-is-sent knock_at "$vlan_server"
     check vlan-knock-opens within 3 logged "door web opened for $vlan_client by a sequence"
     check vlan-token-opens within 15 ask_at "$vlan_server"
-    check vlan-copy-is-told within 3 logged "refused, duplicate"
+    check vlan-copy-is-reported within 3 logged "refused, duplicate"
     check vlan-knock-opened-once logged_times 1 "door web opened"
     check vlan-token-opened-once logged_times 1 "door ssh opened"
     check vlan-doors-close within 10 logged_times 2 ", expired"

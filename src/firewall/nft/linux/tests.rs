@@ -289,7 +289,7 @@ fn an_answer_to_an_earlier_question_is_skipped() {
 }
 
 #[test]
-fn a_lost_answer_is_an_error_and_the_next_one_is_heard() {
+fn a_lost_answer_is_an_error_and_the_next_one_is_read() {
     with_socket(|mut ours| {
         let lost = ours.ask(|sequence| get_generation(sequence + 1000), |_| Ok(()));
         let lost = lost.unwrap_err();
