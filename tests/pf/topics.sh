@@ -25,6 +25,8 @@ undo_topic() {
 run_topic() {
     # shellcheck disable=SC1090 # tests/run checks each by itself
     . "$here/topics/$1.sh"
+    # Leases of before would be restored.
+    rm -rf "$work/run" "$work/state"
     "topic_$1"
     undo_topic
 }

@@ -81,7 +81,7 @@ topic_interfaces() {
 # How many interfaces there are is not ours to know.
 launch_any() {
     launch daemon "$knockd" -d -v -f "$work/any.ron"
-    within 10 logged "ready, capturing on" || return 1
+    within 30 logged "ready, capturing on" || return 1
 }
 
 # Loads rules that name a group, and no address, so that the doctor finds doors
