@@ -43,14 +43,18 @@ stop_hosts() {
 # FreeBSD: a jail with a network stack of its own.
 start_jail() {
     interface=$(ifconfig epair create) || return 1
+    join_jail "knockd_test_$$" && ifconfig "$interface" inet "$server/30" up
+}
+
+# The jail, and in it the other end of $interface: join_jail NAME
+join_jail() {
     peer=${interface%a}b
-    jail -c name="knockd_test_$$" vnet persist path=/ || return 1
-    jail=knockd_test_$$
+    jail -c name="$1" vnet persist path=/ || return 1
+    jail=$1
     away="jexec $jail"
     ifconfig "$peer" vnet "$jail" &&
         jexec "$jail" ifconfig lo0 inet 127.0.0.1/8 up &&
-        jexec "$jail" ifconfig "$peer" inet "$client/30" up &&
-        ifconfig "$interface" inet "$server/30" up
+        jexec "$jail" ifconfig "$peer" inet "$client/30" up
 }
 
 # OpenBSD: another routing domain. Its number is that of an interface which is
@@ -61,13 +65,19 @@ start_rdomain() {
         number=$((number + 2))
         [ "$number" -lt 250 ] || return 1
     done
-    peer=pair$((number + 1))
-    made="$peer pair$number lo$number"
     interface=pair$number
-    away="route -T$number exec"
+    made=$interface
     ifconfig "$interface" create &&
         ifconfig "$interface" inet "$server/30" up &&
-        ifconfig "$peer" create &&
+        join_rdomain
+}
+
+# The routing domain $number, and in it the other end of $interface.
+join_rdomain() {
+    peer=pair$((number + 1))
+    made="$peer $made lo$number"
+    away="route -T$number exec"
+    ifconfig "$peer" create &&
         ifconfig "$peer" rdomain "$number" &&
         ifconfig "$peer" inet "$client/30" patch "$interface" up
 }
