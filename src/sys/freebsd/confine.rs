@@ -43,6 +43,11 @@ pub fn limit_capture(descriptor: BorrowedFd<'_>) -> io::Result<()> {
     limit(descriptor, (&rights, Some(CAPTURE_IOCTLS)))
 }
 
+/// Leaves a kqueue the right to wait only. The descriptors in it need `CAP_EVENT`.
+pub fn limit_queue(descriptor: BorrowedFd<'_>) -> io::Result<()> {
+    limit(descriptor, (&[libc::CAP_KQUEUE], None))
+}
+
 /// Locks memory, because swap space may not be encrypted. The limit is raised first,
 /// or an allocation could fail after root is given up.
 pub fn lock_memory() {

@@ -8,7 +8,7 @@ pub use super::sandbox::forbid_processes;
 use super::sandbox::{groups, load_sandbox, set_group};
 use crate::sys::confine::{Account, ConfineError};
 pub use crate::sys::shared::confine::{
-    empty_directory, keeper, limit_capture, lock_memory, make_empty, parent,
+    empty_directory, keeper, limit_capture, limit_queue, lock_memory, make_empty, parent,
     restore_memory_limit, runner,
 };
 

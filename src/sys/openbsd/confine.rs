@@ -9,7 +9,7 @@ use super::pledge::{lock_unveil, pledge, unveil};
 use crate::sys::confine::{ConfineError, KeeperPaths, ParentPaths};
 use crate::sys::shared::confine::EMPTY;
 pub use crate::sys::shared::confine::{
-    empty_directory, limit_capture, lock_memory, make_empty, restore_memory_limit,
+    empty_directory, limit_capture, limit_queue, lock_memory, make_empty, restore_memory_limit,
 };
 pub use crate::sys::shared::ids::{become_user, forbid_processes, is_only};
 

@@ -35,6 +35,12 @@ pub fn limit_capture(_: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
+/// Does nothing: rights belong to processes.
+#[cfg(any(target_os = "macos", target_os = "openbsd"))]
+pub fn limit_queue(_: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(())
+}
+
 /// Does nothing: the runner has given up root. The programs that it starts must
 /// not be confined.
 #[cfg(any(target_os = "freebsd", target_os = "macos"))]

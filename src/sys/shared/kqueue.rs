@@ -2,7 +2,7 @@
 //! devices such as bpf.
 
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -13,6 +13,7 @@ use nix::time::ClockId;
 
 use crate::core::time::Monotonic;
 use crate::sys;
+use crate::sys::here::confine::limit_queue;
 use crate::sys::wait::{Ready, Wish};
 
 /// The clock for spans. `CLOCK_MONOTONIC` counts the time asleep on macOS, and
@@ -33,7 +34,9 @@ pub struct Waiter {
 impl Waiter {
     /// Creates a waiter with a queue of its own.
     pub fn new() -> io::Result<Self> {
-        Ok(Self { queue: Kqueue::new()? })
+        let queue = Kqueue::new()?;
+        limit_queue(queue.as_fd())?;
+        Ok(Self { queue })
     }
 
     /// Sleeps until one of `wishes` is ready or `deadline` has passed. Returns those
