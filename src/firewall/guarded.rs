@@ -24,6 +24,4 @@ pub struct Machine {
     pub interfaces: Vec<String>,
     /// Its addresses.
     pub addresses: Vec<IpAddr>,
-    /// Names of the interfaces in the group `egress`, where the kernel keeps one.
-    pub egress: Vec<String>,
 }

@@ -9,7 +9,6 @@ use crate::capture::interfaces;
 use crate::capture::system;
 use crate::core::interface::{Interface, Selection, Selector};
 use crate::firewall::Machine;
-use crate::sys::SYSTEM;
 
 /// Returns what the system reports of itself. What it does not report is empty.
 #[must_use]
@@ -24,7 +23,6 @@ pub fn look() -> Machine {
     Machine {
         interfaces: interfaces.into_iter().map(|interface| interface.name).collect(),
         addresses: addresses.iter().filter_map(address).collect(),
-        egress: if SYSTEM.has_egress_group { egress() } else { Vec::new() },
     }
 }
 

@@ -12,7 +12,4 @@ pub struct System {
     /// The device that packets are read from, the first one where there are many; none
     /// where a capability is enough.
     pub bpf: Option<&'static str>,
-    /// Whether the kernel keeps a group `egress` of the interfaces with a
-    /// default route.
-    pub has_egress_group: bool,
 }

@@ -15,5 +15,4 @@ pub static SYSTEM: System = System {
     config: "/usr/local/etc/knockd.ron",
     add_user: "pw useradd -d /nonexistent -s /usr/sbin/nologin -n",
     bpf: Some("/dev/bpf"),
-    has_egress_group: false,
 };

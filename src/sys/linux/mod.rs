@@ -31,5 +31,4 @@ pub static SYSTEM: System = System {
     config: "/etc/knockd.ron",
     add_user: "useradd -r -M -U -d /nonexistent -s /usr/sbin/nologin",
     bpf: None,
-    has_egress_group: false,
 };

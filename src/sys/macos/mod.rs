@@ -18,5 +18,4 @@ pub static SYSTEM: System = System {
     // Names of such users begin with `_`.
     add_user: "sysadminctl -roleAccount -UID 470 -addUser",
     bpf: Some("/dev/bpf0"),
-    has_egress_group: false,
 };

@@ -15,5 +15,4 @@ pub static SYSTEM: System = System {
     config: "/etc/knockd.ron",
     add_user: "useradd -L daemon -d /var/empty -s /sbin/nologin",
     bpf: Some("/dev/bpf"),
-    has_egress_group: true,
 };

@@ -30,7 +30,7 @@ fn judged(config: &Config, names: &[&str], answers: &[(&str, &str)]) -> Vec<Stri
         answer.map(|(_, text)| (*text).to_owned()).ok_or_else(|| "no such anchor".to_owned())
     };
     let lines = read::read(&mut ask, &Services::default()).unwrap();
-    let entrance = |name: &&str| Entrance { name: (*name).into(), groups: Vec::new() };
+    let entrance = |name: &&str| Entrance { name: (*name).into(), groups: None };
     let entrances: Vec<_> = names.iter().map(entrance).collect();
     let machine =
         Machine { interfaces: vec!["em0".into(), "em1".into()], ..Machine::default() };

@@ -104,7 +104,7 @@ fn health(changes: &[(&str, &str)]) -> Health {
 
 fn judged(ask: &mut read::Ask<'_>) -> Vec<Finding> {
     let lines = read::read(ask, &Services::default()).unwrap();
-    let entrances = [Entrance { name: "em0".into(), groups: vec!["egress".into()] }];
+    let entrances = [Entrance { name: "em0".into(), groups: Some(vec!["egress".into()]) }];
     let machine = Machine::default();
     let site = Site { lines: &lines, entrances: &entrances, machine: &machine };
     let config = config();

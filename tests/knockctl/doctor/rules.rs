@@ -25,12 +25,11 @@ fn machine() -> Machine {
     Machine {
         interfaces: ["em0", "em1", "lan"].map(String::from).to_vec(),
         addresses: vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()],
-        egress: Vec::new(),
     }
 }
 
 fn entrance() -> Entrance {
-    Entrance { name: "em0".into(), groups: vec!["em".into(), "egress".into()] }
+    Entrance { name: "em0".into(), groups: Some(vec!["dmz".into(), "egress".into()]) }
 }
 
 fn table(anchor: Option<&str>) -> Table {
@@ -142,17 +141,34 @@ fn interfaces_groups_and_their_negation_count() {
         ("pass in on em0 all flags S/SA", YES),
         ("pass in on em1 all flags S/SA", NO),
         ("pass in on egress all flags S/SA", YES),
-        ("pass in on em all flags S/SA", YES),
+        ("pass in on dmz all flags S/SA", YES),
+        // Those of a driver are no group.
+        ("pass in on em all flags S/SA", NO),
         ("pass in on any all flags S/SA", YES),
         ("pass in on ! em0 all flags S/SA", NO),
         ("pass in on ! em1 all flags S/SA", YES),
         ("pass in on ! egress all flags S/SA", NO),
         ("pass in on vlan7 all flags S/SA", NO),
         ("pass in on lan all flags S/SA", NO),
-        ("pass in on wan all flags S/SA", DOUBT),
+        ("pass in on wan all flags S/SA", NO),
         ("pass in on rdomain 1 all flags S/SA", DOUBT),
         ("pass out on em0 all flags S/SA", NO),
     ]);
+}
+
+#[test]
+fn without_known_groups_a_name_may_be_one() {
+    let lines = read::parse("block drop in on wan all\n", None, &services());
+    let (entrance, machine) = (Entrance { groups: None, ..entrance() }, machine());
+    let sender = Sender::Stranger;
+    let packets = Packets {
+        entrance: &entrance,
+        family: Family::V4,
+        port: SSH,
+        sender,
+        machine: &machine,
+    };
+    assert!(fate::follow(&lines, &packets).iter().any(|fate| fate.doubt.is_some()));
 }
 
 #[test]
@@ -278,8 +294,8 @@ fn what_is_not_understood_is_never_taken_for_granted() {
         ("match in all rdr-to 127.0.0.1 port 22", &["Dropped", "Unknown?"]),
         ("match in all nonsense", NO),
     ]);
-    assert_strangers("block drop in on wan all\n", &["Dropped?", "Untouched?"]);
-    assert_strangers("block drop in quick on wan all\npass in all\n", DOUBT);
+    assert_strangers("block drop in on rdomain 1 all\n", &["Dropped?", "Untouched?"]);
+    assert_strangers("block drop in quick on rdomain 1 all\npass in all\n", DOUBT);
     // What comes after and matches everything takes the doubt away.
     assert_strangers("pass in all whenever 7\nblock drop in all\n", NO);
     assert_strangers(

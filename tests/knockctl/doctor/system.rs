@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use crate::modes;
 use knockd::core::finding::{Finding, Grade};
 use knockd::core::time::Wall;
-use knockd::firewall::Machine;
 use knockd::firewall::pf::ruleset::{pfctl, share::Entrance};
 use knockd::knockctl::doctor::{access, clock, places};
 
@@ -127,10 +126,19 @@ fn the_capture_device_opens_or_the_reason_is_reported() {
 }
 
 #[test]
-fn an_interface_is_in_the_group_of_its_driver() {
-    assert_eq!(Entrance::of("vlan17", false).groups, ["vlan"]);
-    assert_eq!(Entrance::of("em0", true).groups, ["em", "egress"]);
-    assert_eq!(Entrance::all(&[], &Machine::default())[0].name, "");
+fn the_groups_of_an_interface_are_those_that_ifconfig_prints() {
+    let printed = "em0: flags=8843<UP,BROADCAST,RUNNING> metric 0 mtu 1500\n\
+                   \tdescription: groups: none\n\tinet 192.0.2.1 netmask 0xffffff00\n\
+                   em1: flags=8843<UP>\n\tgroups: egress dmz\n\
+                   epair0a: flags=8843<UP>\n\tether 02:00:00:00:00:0a\n\tgroups: epair\n";
+    let names = ["em0", "em1", "epair0a", "em2"].map(String::from);
+    let groups = |printed| Entrance::all(&names, printed).into_iter().map(|each| each.groups);
+    let known: Vec<_> = groups(printed).map(|groups| groups.unwrap().join(" ")).collect();
+    assert_eq!(known, ["", "egress dmz", "epair", ""]);
+    // macOS has no groups.
+    let first = printed.split_once("em1").unwrap().0;
+    assert!(groups(first).all(|groups| groups.is_none()));
+    assert_eq!(Entrance::all(&[], printed)[0], Entrance::default());
 }
 
 #[test]

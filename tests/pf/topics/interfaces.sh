@@ -93,19 +93,27 @@ load_group() {
     load "$work/group.conf"
 }
 
-# pf and its rules go by groups, which the doctor does not know.
+# Whether the doctor finds the door shut to strangers, and open to its table.
+doctor_follows() {
+    ctl doctor -f "$work/both.ron" >"$work/doctor"
+    cat "$work/doctor"
+    grep -q 'door ssh: 47022/tcp is dropped for strangers' "$work/doctor" &&
+        grep -q 'door ssh: 47022/tcp is open to addresses' "$work/doctor"
+}
+
+# pf goes by groups, and the doctor knows them.
 check_groups() {
     check rules-with-the-group-of-the-driver-load load_group "${interface%%[0-9]*}"
     check daemon-behind-a-group daemon both.ron
     check token-behind-a-group within 15 ask --for 20s
     check door-is-open-behind-a-group connects 47022
+    check doctor-follows-the-group doctor_follows
     check interface-joins-another-group ifconfig "$interface" group knocktest
     check rules-with-another-group-load load_group knocktest
     check door-is-open-behind-another-group connects 47022
     check door-closes-behind-another-group within 25 lacks knockd_token
     check door-is-shut-behind-another-group is_shut 47022
-    ctl doctor -f "$work/both.ron" >"$work/doctor"
-    check doctor-cannot-tell-of-another-group grep 'cannot tell whether strangers reach 47022/tcp' "$work/doctor"
+    check doctor-follows-another-group doctor_follows
     check daemon-behind-a-group-stops halt daemon
     check interface-leaves-the-group ifconfig "$interface" -group knocktest
     check rules-without-a-group-load load "$work/pf.conf"

@@ -1,7 +1,7 @@
 //! Judges pf's rules by what `pfctl -sr` prints.
 //!
 //! [`words`] splits a line, [`mod@line`] parses it, [`parts`] parses its addresses
-//! and ports, [`read`] reads the lines of anchors too, [`fate`] follows a packet
+//! and ports, [`groups`] those of interfaces, [`read`] reads the lines of anchors too, [`fate`] follows a packet
 //! through all of them, [`verdict`] judges what that means for the doors.
 //!
 //! pf.conf(5): the last line that matches a packet decides, or the first with
@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod fate;
+pub mod groups;
 pub mod line;
 mod options;
 pub mod parts;
@@ -40,7 +41,10 @@ pub fn judge(guarded: &Guarded<'_>) -> Vec<Finding> {
     let &Guarded { doors, token_ports, interfaces, machine } = guarded;
     match read::read(&mut ask, &Services::parse(&services)) {
         Ok(lines) => {
-            let entrances = Entrance::all(interfaces, machine);
+            // Without an answer, groups are in doubt.
+            let ifconfig = Path::new(groups::PROGRAM);
+            let printed = pfctl::ask(ifconfig, &["-a"], pfctl::PATIENCE).unwrap_or_default();
+            let entrances = Entrance::all(interfaces, &printed);
             Site { lines: &lines, entrances: &entrances, machine }.judge(doors, token_ports)
         }
         Err(why) => {

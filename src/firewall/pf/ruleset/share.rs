@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use super::groups;
 use super::line::Line;
 use super::parts::{self, Endpoint, Host};
 use crate::core::address::Family;
@@ -45,31 +46,23 @@ impl Share {
 pub struct Entrance {
     /// Its name; empty when it is unknown.
     pub name: String,
-    /// The interface groups that it is known to be in.
-    pub groups: Vec<String>,
+    /// The interface groups that it is in; none when they are unknown.
+    pub groups: Option<Vec<String>>,
 }
 
 /// The most entrances that are followed.
 const MAX_ENTRANCES: usize = 32;
 
 impl Entrance {
-    /// Returns one for each of `names`; an unknown one when there are none.
+    /// Returns one for each of `names`, with the groups that ifconfig(8) `printed`;
+    /// an unknown one when there are none.
     #[must_use]
-    pub fn all(names: &[String], machine: &Machine) -> Vec<Self> {
+    pub fn all(names: &[String], printed: &str) -> Vec<Self> {
         if names.is_empty() {
             return vec![Self::default()];
         }
-        let names = names.iter().take(MAX_ENTRANCES);
-        names.map(|name| Self::of(name, machine.egress.contains(name))).collect()
-    }
-
-    /// An interface is in the group of its driver (ifconfig(8)).
-    #[must_use]
-    pub fn of(name: &str, is_egress: bool) -> Self {
-        let driver = name.trim_end_matches(|last: char| last.is_ascii_digit());
-        let mut groups = vec![driver.to_owned()];
-        groups.extend(is_egress.then(|| "egress".to_owned()));
-        Self { name: name.to_owned(), groups }
+        let names = names.iter().take(MAX_ENTRANCES).cloned();
+        names.map(|name| Self { groups: groups::parse(printed, &name), name }).collect()
     }
 }
 
@@ -136,15 +129,12 @@ impl Packets<'_> {
     fn interface(&self, line: &Line) -> Share {
         let Some((negated, name)) = &line.interface else { return Share::All };
         let Entrance { name: own, groups } = self.entrance;
-        let share = if name == own || name == "any" || name == "all" || groups.contains(name) {
-            Share::All
-        } else if own.is_empty() {
-            Share::Unclear
-        } else if self.machine.interfaces.contains(name) || ends_in_digit(name) {
-            Share::None
-        } else {
-            // A group; only the system knows who is in it.
-            Share::Unclear
+        let is_another = self.machine.interfaces.contains(name) || ends_in_digit(name);
+        let share = match groups {
+            _ if name == own || name == "any" || name == "all" => Share::All,
+            Some(groups) => groups.contains(name).into(),
+            None if is_another && !own.is_empty() => Share::None,
+            None => Share::Unclear,
         };
         if *negated { share.inverted() } else { share }
     }
