@@ -22,7 +22,16 @@ undo_topic() {
     done
 } >/dev/null 2>&1
 
+# Starts the services again: one may wait for the end of a connection whose states
+# were killed, and takes no other until then.
+refresh() {
+    halt web
+    halt ssh
+    serve web 47080 && serve ssh 47022
+}
+
 run_topic() {
+    check "services-for-$1" refresh
     # shellcheck disable=SC1090 # tests/run checks each by itself
     . "$here/topics/$1.sh"
     # Leases of before would be restored.
@@ -43,8 +52,6 @@ run_topics() {
     # shellcheck disable=SC2034 # a topic reads it
     alone=yes
     must furnish furnish
-    must a-service-for-the-knock serve web 47080
-    must a-service-for-the-token serve ssh 47022
     for topic; do
         if [ -r "$here/topics/$topic.sh" ]; then
             run_topic "$topic"
