@@ -1,24 +1,19 @@
 //! What users cost: reading the configuration, and judging a token, with few
-//! of them and with many. `cargo bench --bench users`.
-#![allow(missing_docs)]
-#![allow(clippy::unwrap_used, reason = "a benchmark may")]
-
-#[path = "../common/policy.rs"]
-mod policy;
+//! of them and with many.
 
 use std::fmt::Write as _;
 use std::hint::black_box;
-use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::policy::{Draft, Key, Parts, SPA_PORT, at, datagram, ip, outcome, user};
+use crate::report::Report;
 use ed25519_dalek::SigningKey;
 use knockd::config;
 use knockd::core::gate::Gate;
 use knockd::core::policy::Policy;
 use knockd::core::time::{Monotonic, Now, Wall};
 use knockd::core::user::User;
-use policy::{Draft, Key, Parts, SPA_PORT, at, datagram, ip, outcome, user};
 
 /// Tokens for each figure.
 const TOKENS: u64 = 10_000;
@@ -57,10 +52,8 @@ fn token_cost(gate: &mut Gate, drafts: &[Vec<u8>]) -> Duration {
     begin.elapsed() / u32::try_from(drafts.len()).unwrap()
 }
 
-fn main() {
-    let mut out = std::io::stdout();
-    writeln!(out, "users  configuration  a token  a replay  a stranger").unwrap();
-    for users in [10, 100, 1_000, 10_000] {
+pub fn users(report: &mut Report) {
+    for users in [100, 1_000, 10_000] {
         let directory = tempfile::tempdir().unwrap();
         let gate_key = zeroize::Zeroizing::new([3; 32]);
         let file = directory.path().join("knockd/gate.key");
@@ -84,14 +77,13 @@ fn main() {
         let mut stranger = drafts[0].clone();
         *stranger.last_mut().unwrap() ^= 1;
         let stranger = token_cost(&mut gate, &vec![stranger; drafts.len()]);
-        writeln!(
-            out,
-            "{users:5}  {:10.1} ms  {:4} us  {:5} us  {:7} us",
-            configuration.as_secs_f64() * 1_000.0,
-            token.as_micros(),
-            replay.as_micros(),
-            stranger.as_micros(),
-        )
-        .unwrap();
+        let micros = |span: Duration| span.as_secs_f64() * 1e6;
+        let note = format!(
+            "a replay {:.1}, a stranger {:.1}; configuration read in {:.1} ms",
+            micros(replay),
+            micros(stranger),
+            configuration.as_secs_f64() * 1e3,
+        );
+        report.add(format!("a token, {users} users"), micros(token), "us", note);
     }
 }
