@@ -14,7 +14,8 @@ use super::door::{self, Door, DoorId, DoorIndex};
 #[cfg(feature = "legacy")]
 use super::legacy::{Legacy, Way};
 use super::one_time::Line;
-use super::sequence::{Sequence, SequenceIndex, Steps};
+use super::replay::SHARE_SIZE;
+use super::sequence::{ATTEMPT_SIZE, Sequence, SequenceIndex, Steps};
 use super::token::{GateKey, ServerId, UserId};
 use super::user::{CredentialIndex, User, UserIndex};
 
@@ -202,6 +203,14 @@ impl Policy {
         let rolling =
             self.sequences.iter().filter(|each| matches!(each.steps, Steps::Rolling(_)));
         self.user_ids.len() + rolling.count()
+    }
+
+    /// The most bytes of memory that what a gate remembers takes.
+    #[must_use]
+    pub fn gate_size(&self) -> usize {
+        let attempts = usize::try_from(self.limits.max_attempts).unwrap_or(usize::MAX);
+        let tokens = self.remembered_count().saturating_mul(SHARE_SIZE);
+        attempts.saturating_mul(ATTEMPT_SIZE).saturating_add(tokens)
     }
 
     /// The sequence at `index`.

@@ -16,6 +16,8 @@ use super::token::UserId;
 /// The most tokens remembered for one user: two a second during the default
 /// window of twice 30 s.
 pub const SHARE: usize = 128;
+/// The most bytes of memory that the tokens of one user take.
+pub const SHARE_SIZE: usize = 10 << 10;
 /// The most tokens that are remembered across a restart.
 pub const MAX_CAPACITY: usize = 65_536;
 

@@ -64,6 +64,8 @@ pub enum ToEngine {
         foreground: bool,
         /// Whether to report packets of strangers.
         verbose: bool,
+        /// How much memory it may have, in MB.
+        megabytes: u32,
         /// The user and group id to become; `None` with `firewall: Memory`.
         account: Option<(u32, u32)>,
         /// Tokens issued at or before it are refused.
@@ -152,8 +154,9 @@ impl Message for ToEngine {
     fn encode(&self) -> Packet {
         let fields = Writer::new();
         match self {
-            Self::Start { foreground, verbose, account, barrier, files, cell } => {
+            Self::Start { foreground, verbose, megabytes, account, barrier, files, cell } => {
                 let fields = fields.bytes(&version()).flag(*foreground).flag(*verbose);
+                let fields = fields.u32(*megabytes);
                 let fields = fields.option(*account, write_account).wall(barrier.forgotten);
                 let fields = fields.option(barrier.loss, |fields, (started, skew)| {
                     fields.moment(started).span(skew)
@@ -185,13 +188,14 @@ impl Message for ToEngine {
         Ok(match packet.tag {
             1 if fields.array()? == version() => {
                 let (foreground, verbose) = (fields.flag()?, fields.flag()?);
+                let megabytes = fields.u32()?;
                 let (account, forgotten) = (fields.option(read_account)?, fields.wall()?);
                 let loss = fields.option(|fields| Ok((fields.moment()?, fields.span()?)))?;
                 let mut blob = Reader::new(&packet.blob);
                 let cell = std::str::from_utf8(blob.string()?).map_err(|_| Malformed)?;
                 let (cell, files) = (cell.to_owned(), Zeroizing::new(blob.rest().to_vec()));
                 let barrier = Barrier { forgotten, loss };
-                Self::Start { foreground, verbose, account, barrier, files, cell }
+                Self::Start { foreground, verbose, megabytes, account, barrier, files, cell }
             }
             2 => Self::Capture {
                 id: fields.u32()?,

@@ -6,10 +6,11 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::ExitStatusExt;
 
 use knockd::sys::confine::{Account, empty_directory};
+use nix::errno::Errno;
 use nix::libc;
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 
-use crate::confined::{self, Child, Role};
+use crate::confined::{self, Child, MEGABYTES, Role};
 use crate::net::{CLIENT4, Lab, proc};
 
 /// Not a test: what the others start.
@@ -63,6 +64,11 @@ fn a_confined_engine_is_another_user_without_capabilities() {
     ] {
         assert_eq!(proc::limits(child.id(), limit), [most, most], "{limit}");
     }
+    let most = u64::from(MEGABYTES) << 20;
+    let shown = most.to_string();
+    assert_eq!(proc::limits(child.id(), "Max address space"), [shown.as_str(); 2]);
+    let locked = proc::limits(child.id(), "Max locked memory");
+    assert!(locked.iter().all(|limit| limit.parse::<u64>().unwrap() <= most), "{locked:?}");
     // Only root may look at a process that is not dumpable.
     assert_eq!(fs::metadata(child.path("environ")).unwrap().uid(), 0);
     let cell = lab.path("empty");
@@ -100,13 +106,18 @@ fn an_engine_of_the_real_program_can_do_nothing_when_it_is_taken_over() {
 
 /// Nothing was left out, and nothing worked.
 fn assert_denied(lines: &[String]) {
-    // The sandbox's own answer, before any other could be given.
-    let denied = format!(" denied {}", nix::errno::Errno::ENOSYS as i32);
     let (last, lines) = lines.split_last().unwrap();
     assert_eq!(last, "done");
     let name = |line: &String| {
-        let name = line.strip_suffix(&denied);
-        name.unwrap_or_else(|| panic!("{line}")).to_owned()
+        let (name, errno) = line.split_once(" denied ").unwrap_or_else(|| panic!("{line}"));
+        let expected = match name {
+            "map-much" | "hoard" => Errno::ENOMEM,
+            "map-locked" => Errno::EAGAIN,
+            // The sandbox's own answer, before any other could be given.
+            _ => Errno::ENOSYS,
+        };
+        assert_eq!(errno, (expected as i32).to_string(), "{name}");
+        name.to_owned()
     };
     let names: Vec<String> = lines.iter().map(name).collect();
     for name in confined::FORBIDDEN {

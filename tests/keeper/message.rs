@@ -88,6 +88,7 @@ fn every_message_is_understood_as_it_was_meant() {
     let start = |account, loss| ToEngine::Start {
         foreground: true,
         verbose: false,
+        megabytes: u32::MAX,
         account,
         barrier: Barrier { forgotten: Wall::from_millis(u64::MAX), loss },
         files: Zeroizing::new(vec![1, 2, 3]),

@@ -74,14 +74,15 @@ impl Confined {
         let mut channel = Channel::of_child(MAX_BLOB);
         // If the keeper is gone or of another version, it or the parent logs it.
         let start = channel.wait().map_err(|_| Broken::Senseless)?;
-        let ToEngine::Start { foreground, verbose, account, barrier, files, cell } = start
+        let ToEngine::Start { foreground, verbose, megabytes, account, barrier, files, cell } =
+            start
         else {
             return Err(Broken::Senseless);
         };
         signals::leave_to_parent()?;
         let waiter = Waiter::new()?;
         child::confine(foreground, account, |account| {
-            confine::engine(&Cell { directory: Path::new(&cell), account })
+            confine::engine(&Cell { directory: Path::new(&cell), account, megabytes })
         })?;
         let files = Files::decode(&files)?;
         Ok(Self { channel, files, waiter, barrier, verbose })

@@ -23,7 +23,7 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 use nix::libc::rlim_t;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::Resource;
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{chroot, geteuid};
@@ -31,6 +31,7 @@ use nix::unistd::{chroot, geteuid};
 use super::forbid_core_files;
 use super::here::confine as system;
 use super::ours::is_ours;
+use super::shared::limit::lower;
 pub use account::Account;
 
 /// The most descriptors of the engine: one per interface, and a duplicate of each
@@ -73,6 +74,8 @@ pub struct Cell<'a> {
     /// The user that it becomes. None is for trials with tables in memory: then the
     /// user stays, and the root directory too if it is not root.
     pub account: Option<&'a Account>,
+    /// How much memory it may have, in MB.
+    pub megabytes: u32,
 }
 
 /// What the keeper opens after its start.
@@ -112,7 +115,7 @@ pub struct ParentPaths<'a> {
 pub fn engine(cell: &Cell<'_>) -> Result<(), ConfineError> {
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
         .map_err(ConfineError::at("unblock signals"))?;
-    limit()?;
+    limit(cell.megabytes)?;
     if cell.account.is_some() && !geteuid().is_root() {
         return Err(ConfineError::because("cannot confine the engine, start knockd as root"));
     }
@@ -129,20 +132,20 @@ pub fn engine(cell: &Cell<'_>) -> Result<(), ConfineError> {
     system::sandbox()
 }
 
-/// Forbids core files, files that grow and new processes, and limits descriptors.
-fn limit() -> Result<(), ConfineError> {
+/// Forbids core files, files that grow and new processes, and limits descriptors and
+/// memory, locked or not.
+fn limit(megabytes: u32) -> Result<(), ConfineError> {
     forbid_core_files().map_err(ConfineError::at("forbid core files"))?;
     system::forbid_processes().map_err(ConfineError::at("forbid processes"))?;
     for (resource, name, most) in [
         (Resource::RLIMIT_FSIZE, "the size of files", 0),
         (Resource::RLIMIT_NOFILE, "the number of descriptors", DESCRIPTORS),
     ] {
-        // A lower limit is as good, and only root can raise it.
-        let most = getrlimit(resource).map_or(most, |(_, hard)| hard.min(most));
-        setrlimit(resource, most, most)
+        lower(resource, most)
             .map_err(ConfineError::at(format_args!("limit {name} to {most}")))?;
     }
-    Ok(())
+    system::limit_memory(rlim_t::from(megabytes).saturating_mul(1 << 20))
+        .map_err(ConfineError::at(format_args!("limit memory to {megabytes} MB")))
 }
 
 /// Makes `directory` the root directory.

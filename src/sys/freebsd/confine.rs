@@ -6,7 +6,7 @@ use std::ffi::c_ulong;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use nix::libc;
+use nix::libc::{self, rlim_t};
 use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 
@@ -16,6 +16,7 @@ pub use crate::sys::shared::confine::{
     empty_directory, keeper, make_empty, parent, restore_memory_limit, runner,
 };
 pub use crate::sys::shared::ids::{become_user, forbid_processes, is_only};
+use crate::sys::shared::limit::lower;
 
 /// Ioctls on a capture descriptor (net/bpf.h): the length of its buffer, and its
 /// counters.
@@ -25,6 +26,13 @@ const BIOCGSTATS: c_ulong = 0x4008_426f;
 
 /// Does nothing: capability mode needs no files.
 pub fn prepare() {}
+
+/// Limits the address space. Locked memory is limited to the same: all of it may be
+/// locked, and an allocation beyond the limit of that would fail.
+pub fn limit_memory(most: rlim_t) -> io::Result<()> {
+    lower(Resource::RLIMIT_VMEM, most)?;
+    lower(Resource::RLIMIT_MEMLOCK, most)
+}
 
 /// Enters capability mode. Standard output and error keep no rights.
 pub fn sandbox() -> Result<(), ConfineError> {

@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use nix::libc::rlim_t;
 use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::prctl::set_no_new_privs;
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
@@ -15,9 +16,17 @@ use super::seccomp;
 use crate::sys::confine::{ConfineError, KeeperPaths, ParentPaths};
 pub use crate::sys::shared::confine::{limit_capture, restore_memory_limit};
 pub use crate::sys::shared::ids::{become_user, forbid_processes, is_only};
+use crate::sys::shared::limit::lower;
 
 /// Does nothing: the filter is compiled in memory.
 pub fn prepare() {}
+
+/// Limits the address space. Locked memory is limited to the same: all of it may be
+/// locked, and an allocation beyond the limit of that would fail.
+pub fn limit_memory(most: rlim_t) -> io::Result<()> {
+    lower(Resource::RLIMIT_AS, most)?;
+    lower(Resource::RLIMIT_MEMLOCK, most)
+}
 
 pub fn sandbox() -> Result<(), ConfineError> {
     seccomp::install().map_err(ConfineError::at("enter the sandbox"))

@@ -2,10 +2,14 @@
 //! ioctl, so keeper and parent stay root. A profile for them would have to name
 //! what launchd, syslogd and the directory service need in each release.
 
+use std::io;
+
+use nix::libc::rlim_t;
+use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::{getegid, geteuid, getgid, getuid, setgid, setuid};
 
 pub use super::sandbox::forbid_processes;
-use super::sandbox::{groups, load_sandbox, set_group};
+use super::sandbox::{forbid_locks, groups, load_sandbox, set_group};
 use crate::sys::confine::{Account, ConfineError};
 pub use crate::sys::shared::confine::{
     empty_directory, keeper, limit_capture, limit_queue, lock_memory, make_empty, parent,
@@ -18,6 +22,18 @@ const PROFILE: &std::ffi::CStr = c"(version 1) (deny default)";
 /// Loads the library, which would not be found in another root directory.
 pub fn prepare() {
     load_sandbox();
+}
+
+/// Limits the address space, and forbids to lock memory. The system refuses a limit
+/// below what is mapped already, and the libraries that all processes share are
+/// gigabytes: then the limit is the first that it accepts of twice, four times and so
+/// on.
+pub fn limit_memory(mut most: rlim_t) -> io::Result<()> {
+    forbid_locks()?;
+    while let Err(error) = setrlimit(Resource::RLIMIT_AS, most, most) {
+        most = most.checked_mul(2).ok_or(error)?;
+    }
+    Ok(())
 }
 
 pub fn sandbox() -> Result<(), ConfineError> {

@@ -35,9 +35,22 @@ pub unsafe fn closefrom(first: c_int) {
 /// # Errors
 /// None are expected.
 pub fn forbid_processes() -> io::Result<()> {
+    forbid(libc::RLIMIT_NPROC)
+}
+
+/// Forbids to lock memory (`RLIMIT_MEMLOCK`).
+///
+/// # Errors
+/// None are expected.
+pub fn forbid_locks() -> io::Result<()> {
+    forbid(libc::RLIMIT_MEMLOCK)
+}
+
+/// Limits a resource to nothing.
+fn forbid(resource: c_int) -> io::Result<()> {
     let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the kernel reads one structure.
-    let result = unsafe { libc::setrlimit(libc::RLIMIT_NPROC, &raw const none) };
+    let result = unsafe { libc::setrlimit(resource, &raw const none) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 

@@ -3,7 +3,11 @@
 //! keeper and parent do not pledge: "pf" does not allow the ioctls that add and
 //! delete single addresses, and kills a process that makes them (kern_pledge.c).
 
+use std::io;
 use std::path::Path;
+
+use nix::libc::rlim_t;
+use nix::sys::resource::Resource;
 
 use super::pledge::{lock_unveil, pledge, unveil};
 use crate::sys::confine::{ConfineError, KeeperPaths, ParentPaths};
@@ -12,6 +16,7 @@ pub use crate::sys::shared::confine::{
     empty_directory, limit_capture, limit_queue, lock_memory, make_empty, restore_memory_limit,
 };
 pub use crate::sys::shared::ids::{become_user, forbid_processes, is_only};
+use crate::sys::shared::limit::lower;
 
 /// What root's processes open besides their own files: to log, to look up users and
 /// groups, and to reach the packet filter.
@@ -25,6 +30,13 @@ const SYSTEM: &[(&str, &std::ffi::CStr)] = &[
 
 /// Does nothing: the engine needs no files.
 pub fn prepare() {}
+
+/// Limits memory: the limit of data counts all that mmap(2) gives. OpenBSD has none
+/// of the address space. Locked memory is limited to the same.
+pub fn limit_memory(most: rlim_t) -> io::Result<()> {
+    lower(Resource::RLIMIT_DATA, most)?;
+    lower(Resource::RLIMIT_MEMLOCK, most)
+}
 
 pub fn sandbox() -> Result<(), ConfineError> {
     pledge(c"stdio recvfd").map_err(ConfineError::at("enter the sandbox"))

@@ -8,8 +8,10 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 #[cfg(any(target_os = "freebsd", target_os = "linux"))]
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::Resource;
 
+#[cfg(any(target_os = "freebsd", target_os = "linux"))]
+use super::limit::lower;
 #[cfg(any(target_os = "freebsd", target_os = "macos"))]
 use crate::sys::confine::{ConfineError, KeeperPaths, ParentPaths};
 
@@ -75,7 +77,5 @@ pub fn restore_memory_limit() -> io::Result<()> {
 /// runner inherits the higher limit of root's processes.
 #[cfg(any(target_os = "freebsd", target_os = "linux"))]
 pub fn restore_memory_limit() -> io::Result<()> {
-    let (_, most) = getrlimit(Resource::RLIMIT_MEMLOCK)?;
-    let limit = most.min(64 << 10);
-    Ok(setrlimit(Resource::RLIMIT_MEMLOCK, limit, limit)?)
+    lower(Resource::RLIMIT_MEMLOCK, 64 << 10)
 }

@@ -7,6 +7,7 @@ pub mod confine;
 pub mod ids;
 #[cfg(not(target_os = "linux"))]
 pub mod kqueue;
+pub mod limit;
 #[cfg(not(target_os = "linux"))]
 pub mod peer;
 #[cfg(not(target_os = "linux"))]

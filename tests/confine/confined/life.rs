@@ -21,13 +21,16 @@ use nix::unistd::{setuid, write};
 
 pub const ROLE: &str = "KNOCKD_TEST_ROLE";
 pub const CELL: &str = "KNOCKD_TEST_CELL";
+/// The memory of an engine, with room for the threads of a test.
+pub const MEGABYTES: u32 = 1024;
 
 /// Does what the environment says; nothing in an ordinary run.
 pub fn live() {
     let Ok(role) = std::env::var(ROLE) else { return };
     let directory = PathBuf::from(std::env::var_os(CELL).unwrap());
     let account = Account::named("nobody").unwrap();
-    let cell = Cell { directory: &directory, account: Some(&account) };
+    let megabytes = MEGABYTES;
+    let cell = Cell { directory: &directory, account: Some(&account), megabytes };
     match role.as_str() {
         "Engine" => {
             confine::lock_memory();

@@ -20,7 +20,7 @@ use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
 use crate::net::{Lab, PATIENCE, SPA_PORT};
 
-pub use life::live;
+pub use life::{MEGABYTES, live};
 #[cfg(feature = "faults")]
 pub use program::taken_over;
 
@@ -114,6 +114,11 @@ pub const FORBIDDEN: &[&str] = &[
     "dup3",
     "push-input",
     "kernel-log",
+    "map-much",
+    "map-locked",
+    "hoard",
+    "lock",
+    "raise-memory",
 ];
 
 /// A running child. It is killed when dropped.

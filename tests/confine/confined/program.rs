@@ -16,7 +16,7 @@ use knockd::message::packet::MAX_BLOB;
 use knockd::process::Role;
 use knockd::sys::confine::{Account, empty_directory};
 
-use super::Captured;
+use super::{Captured, MEGABYTES};
 use crate::net::{Lab, PATIENCE, Plan};
 
 /// Gives an engine all that a keeper gives, and has it try everything in place
@@ -38,6 +38,7 @@ pub fn taken_over(lab: &Lab, capture: &Captured) -> Vec<String> {
     let start = ToEngine::Start {
         foreground: true,
         verbose: false,
+        megabytes: MEGABYTES,
         account: Some((nobody.uid.as_raw(), nobody.gid.as_raw())),
         barrier: Barrier { forgotten: Wall::default(), loss: None },
         files: config.files.encode(),

@@ -14,6 +14,16 @@ use crate::process::keeper::Origin;
 use crate::sys;
 use crate::sys::confine;
 
+/// Bytes of memory for an engine's program, libraries, stack and messages, for 16
+/// interfaces that appear later, and for what an allocator leaves unused.
+const BASE: usize = 64 << 20;
+/// For each interface: the ring or the buffer of its frames.
+const PER_INTERFACE: usize = 4 << 20;
+/// For each byte of the configuration and its key files. 10,000 users take 26.
+const PER_BYTE: usize = 64;
+/// For what the gate remembers: an allocator leaves gaps.
+const SPARE: usize = 2;
+
 impl Service {
     /// Dispatches messages of engine `id`, or sends it what is queued.
     pub(super) fn dispatch_engine(&mut self, id: u32, write: bool, now: Now) {
@@ -97,18 +107,31 @@ impl Service {
         }
     }
 
+    /// How much memory an engine may have, in MB, with `length` bytes of files.
+    fn engine_size(&self, length: usize) -> u32 {
+        let bytes = [
+            PER_INTERFACE.saturating_mul(self.capture.attached().count()),
+            PER_BYTE.saturating_mul(length),
+            SPARE.saturating_mul(self.config.policy.gate_size()),
+        ];
+        let bytes = bytes.into_iter().fold(BASE, usize::saturating_add);
+        u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX)
+    }
+
     /// Asks the parent to start an engine, which gets the configuration and every
     /// capture descriptor. Those that serve already go on until it serves.
     pub(super) fn start_engine(&mut self, now: Now) -> Result<(), Broken> {
         let directory = confine::empty_directory(&self.config.directories.run)
             .map_err(|error| Broken::System(io::Error::other(error.to_string())))?;
         let account = self.account.as_ref();
+        let files = self.config.files.encode();
         let start = ToEngine::Start {
             foreground: self.foreground,
             verbose: self.verbose,
             account: account.map(|account| (account.uid.as_raw(), account.gid.as_raw())),
             barrier: self.keeper.memory.barrier(),
-            files: self.config.files.encode(),
+            megabytes: self.engine_size(files.len()),
+            files,
             cell: directory.display().to_string(),
         };
         let mut messages = vec![(start, None), (self.keeper.memory.used(now), None)];

@@ -20,6 +20,8 @@ fn plain<T>(outcome: io::Result<T>) -> Result<(), Errno> {
 }
 
 pub fn each(capture: BorrowedFd<'_>, mut tell: impl FnMut(Attempt)) {
+    // First: OpenBSD does not end the process for this.
+    tell(("hoard", hoard()));
     files(&mut tell);
     sockets(&mut tell);
     rights(&mut tell);
@@ -31,6 +33,17 @@ pub fn each(capture: BorrowedFd<'_>, mut tell: impl FnMut(Attempt)) {
     let bound =
         address.and_then(|address| nix::sys::socket::bind(capture.as_raw_fd(), &address));
     tell(("bind", bound));
+}
+
+/// Takes 4 GB, bit by bit.
+fn hoard() -> Result<(), Errno> {
+    let mut pieces = Vec::new();
+    for _ in 0..256 {
+        let mut piece = Vec::<u8>::new();
+        piece.try_reserve_exact(16 << 20).map_err(|_| Errno::ENOMEM)?;
+        pieces.push(piece);
+    }
+    Ok(())
 }
 
 fn files(tell: &mut impl FnMut(Attempt)) {

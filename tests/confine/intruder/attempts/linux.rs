@@ -3,6 +3,7 @@
 use std::ffi::{c_int, c_long};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use nix::errno::Errno;
 use nix::libc;
 
 use super::Attempt;
@@ -25,6 +26,20 @@ pub fn each(capture: BorrowedFd<'_>, mut tell: impl FnMut(Attempt)) {
     for (name, number, arguments) in places.into_iter().chain(powers).flatten() {
         tell((name, call(number, &arguments)));
     }
+    // Last: it leaves no memory for the others.
+    tell(("hoard", hoard()));
+}
+
+/// Maps 4 GB, bit by bit.
+fn hoard() -> Result<(), Errno> {
+    let map = map(16 << 20, 0);
+    (0..256).try_for_each(|_| call(libc::SYS_mmap, &map))
+}
+
+/// Arguments of mmap(2) for so many bytes of memory.
+fn map(length: i64, more: c_int) -> Vec<Argument> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | more;
+    vec![n(0), n(length), n(libc::PROT_READ | libc::PROT_WRITE), n(flags), n(-1), n(0)]
 }
 
 fn files() -> Vec<Try> {
@@ -208,6 +223,8 @@ fn rights() -> Vec<Try> {
         ),
         ("prctl", libc::SYS_prctl, vec![n(libc::PR_GET_DUMPABLE), n(0), n(0), n(0), n(0)]),
         ("raise-core", libc::SYS_prlimit64, vec![n(0), n(4), Page, n(0)]),
+        ("raise-memory", libc::SYS_prlimit64, vec![n(0), n(9), Page, n(0)]),
+        ("raise-locked", libc::SYS_prlimit64, vec![n(0), n(8), Page, n(0)]),
         ("raise-processes", libc::SYS_prlimit64, vec![n(0), n(6), Page, n(0)]),
         ("limit-parent", libc::SYS_prlimit64, vec![n(1), n(7), Page, n(0)]),
         ("setrlimit", libc::SYS_setrlimit, vec![n(4), Page]),
@@ -221,6 +238,11 @@ fn kernel() -> Vec<Try> {
     let code = n(libc::PROT_READ | libc::PROT_EXEC);
     let (page, none) = (n(4096), n(-1));
     vec![
+        // More than any limit, also with overcommitment.
+        ("map-much", libc::SYS_mmap, map(1 << 36, libc::MAP_NORESERVE)),
+        ("map-locked", libc::SYS_mmap, map(1 << 36, libc::MAP_LOCKED | libc::MAP_NORESERVE)),
+        ("lock", libc::SYS_mlock, vec![Page, page]),
+        ("lock-all", libc::SYS_mlockall, vec![n(libc::MCL_CURRENT)]),
         ("map-code", libc::SYS_mmap, vec![n(0), page, code, anonymous, none, n(0)]),
         ("map-file", libc::SYS_mmap, vec![n(0), page, n(1), n(libc::MAP_SHARED), n(0), n(0)]),
         ("make-code", libc::SYS_mprotect, vec![Page, page, code]),
