@@ -181,19 +181,21 @@ fn recorded_tokens_cost_neither_memory_nor_proofs_nor_keep_a_fresh_one_out() {
 #[test]
 fn garbage_at_the_spa_port_costs_no_memory() {
     let mut gate = Parts::default().gate();
-    let mut token = Draft::new(&Key::alice()).bytes();
-    let longer = vec![0; token.len() + 1];
+    let mut unmarked = Draft::new(&Key::alice()).bytes();
+    let mut marked = unmarked.clone();
+    let longer = vec![0; marked.len() + 1];
     let before = counting::held();
     counting::forget_peak();
     let mut tally = Tally::default();
     for number in 0..TOKENS {
-        token[..4].copy_from_slice(&number.to_be_bytes());
-        for payload in [&token, &longer, &longer[..0]] {
+        unmarked[..4].copy_from_slice(&number.to_be_bytes());
+        marked[16..20].copy_from_slice(&number.to_be_bytes());
+        for payload in [&unmarked, &marked, &longer, &longer[..0]] {
             let sighting = datagram(scattered(number), SPA_PORT, payload);
             tally.count(reason(&mut gate, &sighting, 0).unwrap());
         }
     }
-    assert_eq!(tally.of(Reason::Stranger), u64::from(TOKENS));
+    assert_eq!(tally.of(Reason::Stranger), 2 * u64::from(TOKENS));
     assert_eq!(tally.of(Reason::Length), 2 * u64::from(TOKENS));
     assert_eq!((counting::held(), counting::peak()), (before, before));
 }

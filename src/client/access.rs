@@ -7,8 +7,9 @@ use super::ClientError;
 use super::key::UserKey;
 use crate::core::bytes::Writer;
 use crate::core::door;
+use crate::core::mark::{NONCE_LENGTH, Nonce};
 use crate::core::time::Wall;
-use crate::core::token::{GateKey, Request, SALT_LENGTH, Salt, Statement, Wanted};
+use crate::core::token::{GateKey, Request, Statement, Wanted};
 
 /// What a client has to get into one server.
 pub struct Access {
@@ -32,8 +33,8 @@ pub struct Wish {
 /// The random bytes of one token. They are never used twice.
 #[derive(Debug, Clone)]
 pub struct Random {
-    /// The token's salt.
-    pub salt: Salt,
+    /// The token's nonce.
+    pub nonce: Nonce,
     /// As much padding as the longest token needs.
     pub padding: [u8; 255],
 }
@@ -44,8 +45,8 @@ impl Random {
     /// # Errors
     /// When the system has no random bytes to give.
     pub fn fresh() -> Result<Self, getrandom::Error> {
-        let mut random = Self { salt: [0; SALT_LENGTH], padding: [0; 255] };
-        getrandom::fill(&mut random.salt)?;
+        let mut random = Self { nonce: [0; NONCE_LENGTH], padding: [0; 255] };
+        getrandom::fill(&mut random.nonce)?;
         getrandom::fill(&mut random.padding)?;
         Ok(random)
     }
@@ -74,8 +75,9 @@ impl Access {
         }
         .encode();
         let server = self.gate_key.server_id(&self.server_name);
-        let proof = self.key.prove(&Statement::new(&server, &random.salt, &claim))?;
+        let salt = self.gate_key.salt(&random.nonce);
+        let proof = self.key.prove(&Statement::new(&server, &salt, &claim))?;
         let field = Writer::new().bytes(&proof).padded();
-        Ok(self.gate_key.seal(&random.salt, &claim, &field, &random.padding))
+        Ok(self.gate_key.seal(&salt, &claim, &field, &random.padding))
     }
 }

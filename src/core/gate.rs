@@ -179,9 +179,10 @@ impl Gate {
         }
     }
 
-    /// Judges one sighting. A stranger's packet costs at most one HMAC for each
-    /// gate key, or for each key of an older program's format. A replayed token
-    /// costs that and a look-up, or the look-up alone if not a bit was changed.
+    /// Judges one sighting. A stranger's packet costs no HMAC unless it repeats a
+    /// mark: then one for each gate key. In an older program's format it costs one
+    /// for each key. A replayed token costs one and a look-up, or the look-up alone
+    /// if not a bit was changed.
     pub fn judge(&mut self, sighting: &Sighting<'_>, now: Now) -> Verdict {
         let policy = Arc::clone(&self.policy);
         let Some(source) = address::host(sighting.source, policy.loopback) else {

@@ -23,6 +23,7 @@ pub mod lease;
 #[cfg(feature = "legacy")]
 pub mod legacy;
 pub mod link;
+pub mod mark;
 pub mod name;
 pub mod one_time;
 pub mod permit;

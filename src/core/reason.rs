@@ -71,7 +71,8 @@ reasons! {
     Reset: noise("reset").rank(1),
     /// A datagram to the SPA port without the length of a token.
     Length: news("length").rank(0),
-    /// Its tag is not of a valid gate key: a stranger's or a changed packet.
+    /// Its mark or tag is not of a valid gate key: a stranger's or a changed
+    /// packet.
     Stranger: news("stranger").rank(1),
     /// A token of another version than 1.
     Version: news("version"),

@@ -2,16 +2,17 @@
 //! one salt.
 
 use super::bytes::Writer;
+use super::mark::{MARK_LENGTH, NONCE_LENGTH};
 
 /// Length of the salt.
-pub const SALT_LENGTH: usize = 16;
+pub const SALT_LENGTH: usize = NONCE_LENGTH + MARK_LENGTH;
 /// Length of the claim, the part of the body that is proven.
 pub const CLAIM_LENGTH: usize = 48;
 
 const LABEL: &[u8] = b"knockd spa 1 proof";
 const LENGTH: usize = LABEL.len() + 16 + SALT_LENGTH + CLAIM_LENGTH;
 
-/// Random bytes, unique per token.
+/// The nonce of a token and its mark, unique per token.
 pub type Salt = [u8; SALT_LENGTH];
 /// The id of a user in a token.
 pub type UserId = [u8; 8];

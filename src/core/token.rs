@@ -1,7 +1,7 @@
 //! Encodes and decodes SPA tokens of version 1. spa(7) describes the format.
 //!
-//! Opening has two steps, so a stranger's packet costs only one HMAC.
-//! [`GateKey::open`] compares the tag and unseals the body, then
+//! Opening has two steps, so a stranger's packet costs at most one HMAC.
+//! [`GateKey::open`] compares the mark and the tag and unseals the body, then
 //! [`Body::decode`] reads it. The credential then checks the proof over the
 //! [`Statement`].
 
@@ -17,6 +17,7 @@ use super::bytes::{Reader, Writer};
 use super::credential::ProofKind;
 use super::door::DoorId;
 use super::hash;
+use super::mark::{MarkKey, NONCE_LENGTH, Nonce};
 use super::reason::Reason;
 pub use super::statement::{CLAIM_LENGTH, SALT_LENGTH, Salt, ServerId, Statement, UserId};
 use super::time::Wall;
@@ -130,6 +131,7 @@ impl Body {
 /// it. It keeps strangers out cheaply, but identifies no user.
 pub struct GateKey {
     key: Zeroizing<[u8; 32]>,
+    mark: MarkKey,
     seal: Zeroizing<[u8; 32]>,
     tag: Zeroizing<[u8; 32]>,
     pad: u8,
@@ -140,9 +142,10 @@ impl GateKey {
     #[must_use]
     pub fn new(key: Zeroizing<[u8; 32]>) -> Self {
         let derive = |label: &str| Zeroizing::new(hash::hmac(&key, &[label.as_bytes()]));
+        let mark = MarkKey::new(&derive("knockd spa 1 mark"));
         let (seal, tag) = (derive("knockd spa 1 seal"), derive("knockd spa 1 tag"));
         let pad = derive("knockd spa 1 pad")[0];
-        Self { key, seal, tag, pad }
+        Self { key, mark, seal, tag, pad }
     }
 
     /// The key itself, to hand it to a client.
@@ -157,6 +160,21 @@ impl GateKey {
         BASE_LENGTH + self.pad as usize
     }
 
+    /// The key of the marks of tokens under this key.
+    #[must_use]
+    pub const fn mark_key(&self) -> &MarkKey {
+        &self.mark
+    }
+
+    /// The salt with this nonce.
+    #[must_use]
+    pub fn salt(&self, nonce: &Nonce) -> Salt {
+        let mut salt = [0; SALT_LENGTH];
+        salt[..NONCE_LENGTH].copy_from_slice(nonce);
+        salt[NONCE_LENGTH..].copy_from_slice(&self.mark.mark(nonce));
+        salt
+    }
+
     /// The server's id in statements of tokens under this key.
     #[must_use]
     pub fn server_id(&self, name: &str) -> ServerId {
@@ -166,7 +184,8 @@ impl GateKey {
         id
     }
 
-    /// The body of a datagram that someone with this key made. The tag is
+    /// The body of a datagram that someone with this key made. The mark comes
+    /// first, as not every datagram met the filter in the kernel. The tag is
     /// compared in constant time; nothing is unsealed before it holds.
     ///
     /// # Errors
@@ -174,6 +193,9 @@ impl GateKey {
     pub fn open(&self, datagram: &[u8]) -> Result<Body, Reason> {
         if datagram.len() != self.token_length() {
             return Err(Reason::Length);
+        }
+        if !self.mark.marks(datagram) {
+            return Err(Reason::Stranger);
         }
         let (tagged, tag) = datagram.split_at(datagram.len() - TAG_LENGTH);
         let expected = hash::hmac(&self.tag, &[tagged]);

@@ -86,7 +86,7 @@ fn keys() -> [(&'static str, [u8; 32], Box<dyn UserKey>); 2] {
 fn both_make_the_same_bytes_from_the_same_input() {
     needs!(met(interpreter().is_some(), "python3 with cryptography"));
     let mut python = Python::start();
-    let random = Random { salt: [0x5a; 16], padding: [0xee; 255] };
+    let random = Random { nonce: [0x5a; 12], padding: [0xee; 255] };
     let issued = at(0).wall;
     for number in 0..4_u8 {
         // Each with a padding of its own.
@@ -105,10 +105,10 @@ fn both_make_the_same_bytes_from_the_same_input() {
                 let ask = Wish { door: "ssh".into(), lifetime };
                 let ours = access.token(&ask, wanted, issued, &random).unwrap();
                 let (seconds, issued) = (seconds.to_string(), issued.as_millis().to_string());
-                let (salt, padding, key) =
-                    (hex(&random.salt), hex(&random.padding), hex(&bytes));
+                let (nonce, padding, key) =
+                    (hex(&random.nonce), hex(&random.padding), hex(&bytes));
                 let mut asked = vec![flag, &key, "--door", "ssh", "--seconds", &seconds];
-                asked.extend(["--issued", &issued, "--salt", &salt, "--padding", &padding]);
+                asked.extend(["--issued", &issued, "--nonce", &nonce, "--padding", &padding]);
                 asked.extend(address.iter().flat_map(|address| ["--address", address]));
                 assert_eq!(unhex(&python.run(&gate_key, &asked)), ours, "{flag} {address:?}");
 

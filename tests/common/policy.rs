@@ -22,7 +22,9 @@ use knockd::core::policy::{Limits, Policy, Spa};
 use knockd::core::sequence::{Sequence, Steps};
 use knockd::core::sighting::{FlagMask, Port, Protocol, Segment, Sighting, TcpFlags};
 use knockd::core::time::{Monotonic, Now, Wall};
-use knockd::core::token::{CLAIM_LENGTH, GateKey, PROOF_LENGTH, Request, Statement, Wanted};
+use knockd::core::token::{
+    CLAIM_LENGTH, GateKey, PROOF_LENGTH, Request, Salt, Statement, Wanted,
+};
 use knockd::core::user::{SourcePolicy, User};
 use zeroize::Zeroizing;
 
@@ -204,7 +206,7 @@ pub struct Draft {
     pub gate_key: [u8; 32],
     pub server: &'static str,
     pub key: Key,
-    pub salt: [u8; 16],
+    pub nonce: [u8; 12],
     pub request: Request,
 }
 
@@ -221,13 +223,23 @@ impl Draft {
             wanted: Wanted::Address(ip("192.0.2.7")),
             lifetime: None,
         };
-        Self { gate_key: GATE_KEY, server: SERVER, key: key.clone(), salt: [0x5a; 16], request }
+        Self {
+            gate_key: GATE_KEY,
+            server: SERVER,
+            key: key.clone(),
+            nonce: [0x5a; 12],
+            request,
+        }
     }
 
-    /// The same with the `number`th salt.
+    /// The same with the `number`th nonce.
     pub fn salted(mut self, number: u64) -> Self {
-        self.salt[..8].copy_from_slice(&number.to_be_bytes());
+        self.nonce[..8].copy_from_slice(&number.to_be_bytes());
         self
+    }
+
+    pub fn salt(&self) -> Salt {
+        GateKey::new(Zeroizing::new(self.gate_key)).salt(&self.nonce)
     }
 
     pub fn bytes(&self) -> Vec<u8> {
@@ -244,10 +256,11 @@ impl Draft {
         let gate = GateKey::new(Zeroizing::new(self.gate_key));
         let mut claim = self.request.encode();
         claim_change(&mut claim);
-        let statement = Statement::new(&gate.server_id(self.server), &self.salt, &claim);
+        let salt = gate.salt(&self.nonce);
+        let statement = Statement::new(&gate.server_id(self.server), &salt, &claim);
         let mut proof = self.key.prove(&statement);
         proof_change(&mut proof);
-        gate.seal(&self.salt, &claim, &proof, &[0xee; 255])
+        gate.seal(&salt, &claim, &proof, &[0xee; 255])
     }
 }
 

@@ -77,7 +77,7 @@ fn a_proven_token_opens_one_door_for_its_user() {
         let replay = said.replay;
         assert_eq!((claim.door, claim.address, said.user), (WEB, home(), index));
         assert_eq!(said.lifetime, Some(Duration::from_secs(90)));
-        assert_eq!((replay.id, replay.issued), (draft.salt, at(0).wall));
+        assert_eq!((replay.id, replay.issued), (draft.salt(), at(0).wall));
         assert_eq!(replay.expires, at(30_000).wall);
     }
 }
@@ -339,7 +339,7 @@ fn what_the_cheap_checks_refuse_never_reaches_the_proof() {
         refused(Reason::Invalid, &|it| {
             it.request.kind = Key::bob().credential().kind().unwrap()
         }),
-        refused(Reason::Replayed, &|it| it.salt = alice().salted(1).salt),
+        refused(Reason::Replayed, &|it| it.nonce = alice().salted(1).nonce),
     ];
     let mut gate = Gate::new(Parts::default().policy(), Wall::from_millis(EPOCH - 500));
     assert_eq!(reason(&mut gate, &alice().salted(1), at(0)), None);

@@ -32,7 +32,7 @@ struct Known {
     token: &'static str,
 }
 
-// All known answers share the gate key 00 to 1f, the salt 80 to 8f, the
+// All known answers share the gate key 00 to 1f, the nonce 80 to 8b, the
 // padding 00 07 0e ..., the server gw1.example.org, the door ssh, 60 seconds
 // and 2026-01-01T00:00:00Z.
 const ISSUED: Wall = Wall::from_millis(1_767_225_600_000);
@@ -45,48 +45,48 @@ const KNOWN: [Known; 4] = [
         credential: || secret::Secret(Zeroizing::new(counting(0x20))).into(),
         address: "192.0.2.7",
         token: "\
-            808182838485868788898a8b8c8d8e8f42e80ec53157e69ef06a71b04cb86a3acb783aadd3bea147\
-            afeb218ed3bd3adc6038f5a4d77dd50efa4deaabd5467fd84f105efea0eda7ee30d97362787f74a4\
-            55d93fea857bedafa77e4408f45d41fd8036f7b12f9b60830c34f2c137ef7db13a6f15234e8ad28f\
-            e2b0e3f728e4ff2e3df745499073d9c200070e151c232a31383f464d545b626970777e858c939aa1\
-            a8afb6bdc4cbd2d9e0e7eef5fc030a11181f262d343b424950575e656cf5ef36bc960828a8937f29\
-            8a6de0934b6db8ad2a5365ef3cad495f2ddb4a234c",
+            808182838485868788898a8b064211321a7410f90a3b13da65ee6e41a1c6a1a28cca6cf042284057\
+            79133fec8db9b6a0a8eec54f3fc1c2a4b4b1e26a698688a81273713ba090b6a2152d85cb0c282779\
+            6c33d1eafb48d1790eea3b23e2bf33403485064a272db15b2cfb6639401b7abaefbd826d6cd9369b\
+            a3ccbf77cc9307b23c29be8082ec65d500070e151c232a31383f464d545b626970777e858c939aa1\
+            a8afb6bdc4cbd2d9e0e7eef5fc030a11181f262d343b424950575e656ccc7a844ed7a637767fb8bf\
+            bb635cd33d2b59e1a865e1c5d2b9f8399045b290ee",
     },
     Known {
         key: || Box::new(Ed25519::new(&counting(0x40))),
         credential: || ed25519(0x40),
         address: "2001:db8::7",
         token: "\
-            808182838485868788898a8b8c8d8e8f42eb0ec53157e69ef06a71b06328ff4534bf4c78d3bea147\
-            afeb218ef3bc37646038f5a4d77d2af13a4de8abd5467fd816a5d1b82a99dcb2434d7103da756608\
-            d3868f1f0ed6e83ba68ab26171633f9dce393b8fe7cdb0cfb4640e69070bc70b20cd81b200b50c7e\
-            54f34577ae2f6e213df745499073d9c200070e151c232a31383f464d545b626970777e858c939aa1\
-            a8afb6bdc4cbd2d9e0e7eef5fc030a11181f262d343b424950575e656cbd20f5134d2aa6a3f04846\
-            74fe55eeb085cc8609b13a79e05d644a54d9346cf4",
+            808182838485868788898a8b064211321a7710f90a3b13da65ee6e418e5634dd730d1a2542284057\
+            79133fecadb8bb18a8eec54f3fc13d5b74b1e06a698688a8c894814ca940cd604f27e6f3add98d42\
+            36ebf627301892ccc6a8acc1a103b87f015b054bd357674b14e7c79ea7d4628164d124b8cb4110e6\
+            bb2f9ae2345ac7b23c29be8082ec65d500070e151c232a31383f464d545b626970777e858c939aa1\
+            a8afb6bdc4cbd2d9e0e7eef5fc030a11181f262d343b424950575e656c55c45ce97acf84c4ce0abc\
+            5d0e64d92ba858242158dbca204b03da64d5fafecb",
     },
     Known {
         key: || Box::new(Ssh::new(&counting(0x40))),
         credential: || credential::ssh::Ssh::new(&public(0x40)).unwrap().into(),
         address: "",
         token: "\
-            808182838485868788898a8b8c8d8e8f42ea0ec43157e69ef06a71b0b02554d495dcf5f9d3bea147\
-            afeb218ed3bd3adc6038f5a4d77d2af13a4de8acd5467fd8590aa4e4b74b43d249a7dc2880d1b11a\
-            36fa333a1007b18b06f905f7dea9efd4d5823787765a4cadea7693dcc1c7ef52e4ec396d30dde359\
-            8b088866098dc52e3df745499073d9c200070e151c232a31383f464d545b626970777e858c939aa1\
-            a8afb6bdc4cbd2d9e0e7eef5fc030a11181f262d343b424950575e656c11b06fc6fd77a3d5bef8a6\
-            e9a82fe2a4eff63fb5106c9062e60f4d825ea3e0f0",
+            808182838485868788898a8b064211321a7610f80a3b13da65ee6e415d5b9f4cd26ea3a442284057\
+            79133fec8db9b6a0a8eec54f3fc13d5b74b1e06d698688a8d5a67245c3d52d32079b9fa803e59b15\
+            85bd03969bb9e947220f6bd1112102dc00ba05e56b469ad406e5c5b01d7dfa7706f841877c080cff\
+            607a738c1bf5b4bb3c29be8082ec65d500070e151c232a31383f464d545b626970777e858c939aa1\
+            a8afb6bdc4cbd2d9e0e7eef5fc030a11181f262d343b424950575e656c7974148ef2a55ec6630ee6\
+            bb910d32928456abe3c9cf4a54ee15462a78ac0196",
     },
     Known {
         key: security_key,
         credential: || SecurityKey::new(&public(0x40), "ssh:", false).unwrap().into(),
         address: "192.0.2.7",
         token: "\
-            808182838485868788898a8b8c8d8e8f42ed0ec53157e69ef06a71b01f0bc73c4b717ef3d3bea147\
-            afeb218ed3bd3adc6038f5a4d77dd50efa4deaabd5467fd8217c4216718d977c4a429aba7ea9df0c\
-            38c5e874427e21780367fb6e7cad4709c5532288f88209346147f6471594631a02821827eaa9fca4\
-            6f83af5c03f840203cf745499773d9c200070e151c232a31383f464d545b626970777e858c939aa1\
-            a8afb6bdc4cbd2d9e0e7eef5fc030a11181f262d343b424950575e656cc8d451d4252424f67cb2a5\
-            29288de284b0b08dcc6c21e4f39c908589cdf0ec13",
+            808182838485868788898a8b064211321a7110f90a3b13da65ee6e41f2750ca40cc328ae42284057\
+            79133fec8db9b6a0a8eec54f3fc1c2a4b4b1e26a698688a88d6198af1cde9cd7faa756c7a53b19b6\
+            640154219bb8dc2aac2ce5bbc7fbd919937715751f99795d64739bf5aa110aeb2d0104a86d735b98\
+            3e3065434f3648b23d29be8085ec65d500070e151c232a31383f464d545b626970777e858c939aa1\
+            a8afb6bdc4cbd2d9e0e7eef5fc030a11181f262d343b424950575e656cf965d6ced43ac82d13bbbd\
+            d4a1feac321fd2874aeda252566b9ce0678558f2ed",
     },
 ];
 
@@ -134,7 +134,7 @@ fn random() -> Random {
     for (byte, index) in padding[..PADDING].iter_mut().zip(0_u8..) {
         *byte = index.wrapping_mul(7);
     }
-    Random { salt: counting(0x80), padding }
+    Random { nonce: counting(0x80), padding }
 }
 
 fn from_hex(text: &str) -> Vec<u8> {
@@ -249,6 +249,17 @@ fn no_bit_can_be_flipped() {
 }
 
 #[test]
+fn a_right_tag_under_a_wrong_mark_is_a_strangers() {
+    let Random { nonce, padding } = random();
+    for bit in 0..32 {
+        let mut salt = gate_key().salt(&nonce);
+        salt[12 + bit / 8] ^= 1 << (bit % 8);
+        let datagram = gate_key().seal(&salt, &[1; CLAIM_LENGTH], &[0; PROOF_LENGTH], &padding);
+        assert_eq!(gate_key().open(&datagram), Err(Reason::Stranger), "bit {bit}");
+    }
+}
+
+#[test]
 fn no_byte_can_be_missing_or_too_much() {
     for known in &KNOWN {
         let datagram = from_hex(known.token);
@@ -287,7 +298,8 @@ fn a_claim_that_breaks_the_format_is_refused() {
             None => claim[offset] = value,
             Some(offset) => proof[offset] = value,
         }
-        let Random { salt, padding } = random();
+        let Random { nonce, padding } = random();
+        let salt = gate_key().salt(&nonce);
         gate_key().open(&gate_key().seal(&salt, &claim, &proof, &padding)).unwrap().decode()
     };
     assert_eq!(decode(0, 2, 1), Err(Reason::Version));
@@ -337,10 +349,11 @@ proptest! {
     fn every_request_survives_the_way(
         request in requests(),
         key in any::<[u8; 32]>(),
-        salt in any::<[u8; 16]>(),
+        nonce in any::<[u8; 12]>(),
     ) {
         let gate_key = GateKey::new(Zeroizing::new(key));
         let proof = proof_of(request.kind);
+        let salt = gate_key.salt(&nonce);
         let datagram = gate_key.seal(&salt, &request.encode(), &proof, &[0x5a; 255]);
         prop_assert_eq!(datagram.len(), gate_key.token_length());
         let body = gate_key.open(&datagram).unwrap();
@@ -354,6 +367,11 @@ proptest! {
         bytes in prop::collection::vec(any::<u8>(), 0..=MAX_LENGTH + 1),
     ) {
         prop_assert!(gate_key().open(&bytes).is_err());
+        let mut bytes = bytes;
+        bytes.resize(gate_key().token_length(), 0);
+        let (nonce, rest) = bytes.split_first_chunk_mut().unwrap();
+        rest[..4].copy_from_slice(&gate_key().mark_key().mark(nonce));
+        prop_assert_eq!(gate_key().open(&bytes), Err(Reason::Stranger));
     }
 
     #[test]
@@ -367,7 +385,8 @@ proptest! {
         let mut claim = claim;
         claim[..4].copy_from_slice(&[1, kind, 0, flags]);
         let proof = <[u8; PROOF_LENGTH]>::try_from(proof).unwrap();
-        let datagram = gate_key().seal(&counting(0), &claim, &proof, &[0; 255]);
+        let salt = gate_key().salt(&counting(0));
+        let datagram = gate_key().seal(&salt, &claim, &proof, &[0; 255]);
         let body = gate_key().open(&datagram).unwrap();
         if let Ok(request) = body.decode() {
             prop_assert_eq!(request.kind.number, kind);

@@ -93,7 +93,8 @@ fn unproven(lab: &Lab, wanted: Wanted) -> Vec<u8> {
         wanted,
         lifetime: None,
     };
-    access.gate_key.seal(&[7; 16], &request.encode(), &[0; PROOF_LENGTH], &[0; 255])
+    let salt = access.gate_key.salt(&[7; 12]);
+    access.gate_key.seal(&salt, &request.encode(), &[0; PROOF_LENGTH], &[0; 255])
 }
 
 /// Another gate key whose tokens happen to have the length of `gate_key`'s.

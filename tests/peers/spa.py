@@ -28,6 +28,11 @@ def h(key, message):
     return hmac.new(key, message, "sha3_256").digest()
 
 
+def words(octets):
+    """Numbers of four bytes each."""
+    return [int.from_bytes(octets[i : i + 4], "big") for i in range(0, len(octets), 4)]
+
+
 def sha3(message):
     return hashlib.sha3_256(message).digest()
 
@@ -42,8 +47,18 @@ class Server:
     def __init__(self, gate_key, name):
         self.seal_key = h(gate_key, b"knockd spa 1 seal")
         self.tag_key = h(gate_key, b"knockd spa 1 tag")
+        self.mark_key = words(h(gate_key, b"knockd spa 1 mark"))
         self.id = h(gate_key, b"knockd spa 1 server" + name.encode())[:16]
         self.pad = h(gate_key, b"knockd spa 1 pad")[0]
+
+    def salt(self, nonce):
+        """The nonce and its mark."""
+        x = self.mark_key[3]
+        for word, k in zip(words(nonce), self.mark_key):
+            x = (x + word * (k | 1)) % 2**32
+        for k in self.mark_key[4:]:
+            x = (x + (x >> 15)) * (k | 1) % 2**32
+        return nonce + ((x + (x >> 16)) % 2**32).to_bytes(4, "big")
 
     def sealed(self, salt, body):
         """Seals, and unseals."""
@@ -53,7 +68,8 @@ class Server:
     def statement(self, salt, claim):
         return b"knockd spa 1 proof" + self.id + salt + claim
 
-    def token(self, user, claim, salt, padding):
+    def token(self, user, claim, nonce, padding):
+        salt = self.salt(nonce)
         proof = user.prove(self.statement(salt, claim))
         body = claim + proof + bytes(72 - len(proof))
         tagged = salt + self.sealed(salt, body) + padding[: self.pad]
@@ -62,9 +78,11 @@ class Server:
     def open(self, token):
         """Salt and body, or None for a stranger's."""
         tagged, tag = token[:-32], token[-32:]
-        if len(token) != 168 + self.pad or not hmac.compare_digest(h(self.tag_key, tagged), tag):
-            return None
         salt = tagged[:16]
+        if len(token) != 168 + self.pad or salt != self.salt(salt[:12]):
+            return None
+        if not hmac.compare_digest(h(self.tag_key, tagged), tag):
+            return None
         return salt, self.sealed(salt, tagged[16:136])
 
 
@@ -163,7 +181,7 @@ def parsed(arguments):
     parser.add_argument("--address", help="the default is the packet's own")
     parser.add_argument("--seconds", type=int, default=0)
     parser.add_argument("--issued", type=int, default=time.time_ns() // 1_000_000)
-    parser.add_argument("--salt", type=bytes.fromhex, default=os.urandom(16))
+    parser.add_argument("--nonce", type=bytes.fromhex, default=os.urandom(12))
     parser.add_argument("--padding", type=bytes.fromhex, default=os.urandom(255))
     parser.add_argument("--send", metavar="HOST:PORT")
     return parser.parse_args(arguments)
@@ -185,7 +203,7 @@ def run(arguments):
         print(json.dumps(described(server, user, opened)))
         return
     claim = claim_of(user, asked.door, asked.address, asked.seconds, asked.issued)
-    token = server.token(user, claim, asked.salt, asked.padding)
+    token = server.token(user, claim, asked.nonce, asked.padding)
     if asked.send is None:
         print(token.hex())
         return
