@@ -11,12 +11,14 @@
 
 use super::filter_headers::{self, END, Labels, PROTOCOL, offset};
 use super::program::{Assembler, Label, op};
+use super::wider;
 use super::wire::{LEAST_HEADER, TCP, UDP, UDP_HEADER};
-use crate::core::interest::{Interest, Packets, Ports};
+use crate::core::interest::{Form, Interest, Packets, Ports};
 use crate::core::link::Link;
+use crate::core::mark::MarkKey;
 use crate::core::sighting::{FlagMask, Protocol};
 
-pub use super::program::{Instruction, MAX_INSTRUCTIONS, Program, TooLong};
+pub use super::program::{Instruction, MAX_INSTRUCTIONS, Program};
 
 /// The direction of the packets that pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,32 +38,35 @@ const BLOCK: usize = 100;
 const TRANSPORT: u32 = 2;
 /// Scratch memory: bytes from the transport header to the end.
 const SIZE: u32 = 3;
-
-/// Checks that the filter is not too long for any link type.
-///
-/// # Errors
-/// [`TooLong`] when it is.
-pub fn check(interests: &[Interest]) -> Result<(), TooLong> {
-    for link in Link::ALL {
-        let _ = compile(link, interests, Direction::Incoming)?;
-    }
-    Ok(())
-}
+/// Scratch memory: products of the first two words of a nonce.
+const PRODUCTS: [u32; 2] = [4, 5];
+/// Scratch memory: the mark of a datagram.
+const MARK: u32 = 6;
 
 /// Compiles the filter for one link type. Without interests it rejects
 /// everything.
 ///
-/// # Errors
-/// [`TooLong`] when it takes more than [`MAX_INSTRUCTIONS`]: some 380 ports.
-pub fn compile(
-    link: Link,
-    interests: &[Interest],
-    direction: Direction,
-) -> Result<Program, TooLong> {
+/// Where that would take more than [`MAX_INSTRUCTIONS`], some 290 ports next to
+/// the tokens of two gate keys, the program passes more than the interests: first
+/// the range of each list of ports; if that does not help, all segments with the
+/// flags that the interests have in common, and all datagrams. Datagrams to the
+/// port of tokens need length and mark even then.
+#[must_use]
+pub fn compile(link: Link, interests: &[Interest], direction: Direction) -> Program {
     if interests.is_empty() {
-        return Ok(Program::reject_all());
+        return Program::reject_all();
     }
-    let mut asm = Assembler::default();
+    let widened =
+        |wider: fn(&[Interest]) -> Vec<Interest>| assemble(link, &wider(interests), direction);
+    assemble(link, interests, direction)
+        .or_else(|| widened(wider::ranges))
+        .or_else(|| widened(wider::everywhere))
+        // Never needed: tokens of one port and two more interests fit.
+        .unwrap_or_else(Program::reject_all)
+}
+
+fn assemble(link: Link, interests: &[Interest], direction: Direction) -> Option<Program> {
+    let mut asm = Assembler::new();
     let labels = Labels {
         ipv4: asm.label(),
         ipv6: asm.label(),
@@ -140,6 +145,9 @@ fn accept(asm: &mut Assembler, interest: &Interest) {
             (Packets::Flags(mask), Protocol::Tcp) => {
                 block(asm, ports, |asm, other| flags(asm, *mask, other));
             }
+            (Packets::Tokens(forms), Protocol::Udp) => {
+                block(asm, ports, |asm, other| tokens(asm, forms, other));
+            }
             (Packets::Lengths(lengths), Protocol::Udp) => {
                 let lengths: Vec<_> = lengths
                     .iter()
@@ -159,7 +167,10 @@ fn accept(asm: &mut Assembler, interest: &Interest) {
             }
             // No packet can be both.
             (Packets::Flags(_), Protocol::Udp)
-            | (Packets::Lengths(_) | Packets::Between(..), Protocol::Tcp) => {}
+            | (
+                Packets::Tokens(_) | Packets::Lengths(_) | Packets::Between(..),
+                Protocol::Tcp,
+            ) => {}
         }
     }
 }
@@ -203,4 +214,56 @@ fn flags(asm: &mut Assembler, FlagMask { set, clear }: FlagMask, other: Label) {
     asm.emit(op::LD_BYTE_AT_X, 13);
     asm.emit(op::AND, set.union(clear).0.into());
     asm.branch(op::JEQ, set.0.into(), Label::NEXT, other);
+}
+
+/// Goes on if the datagram may be a token of one of `forms`, else to `other`.
+fn tokens(asm: &mut Assembler, forms: &[Form], other: Label) {
+    let found = asm.label();
+    // It holds this already. But for Linux's checker, what follows a return may
+    // come from where the return came from, before anything was stored.
+    asm.emit(op::STX, TRANSPORT);
+    for Form { length, mark } in forms {
+        let wrong = asm.label();
+        asm.emit(op::LD_HALF_AT_X, 4);
+        let length = offset(length.saturating_add(UDP_HEADER));
+        asm.branch(op::JEQ, length, Label::NEXT, wrong);
+        computed_mark(asm, mark);
+        asm.emit(op::LDX_MEMORY, MARK);
+        asm.branch(op::JEQ_X, 0, found, Label::NEXT);
+        asm.emit(op::LDX_MEMORY, TRANSPORT);
+        asm.place(wrong);
+    }
+    asm.jump(other);
+    asm.place(found);
+}
+
+/// Puts the mark of the nonce into A, as [`MarkKey::mark`] computes it, and the
+/// one of the datagram into scratch memory.
+fn computed_mark(asm: &mut Assembler, key: &MarkKey) {
+    let nonce = offset(UDP_HEADER);
+    let [a, b, c] = key.factors();
+    for (place, (product, factor)) in (0..).zip(PRODUCTS.into_iter().zip([a, b])) {
+        asm.emit(op::LD_WORD_AT_X, nonce + 4 * place);
+        asm.emit(op::MUL, factor);
+        asm.emit(op::ST, product);
+    }
+    asm.emit(op::LD_WORD_AT_X, nonce + 12);
+    asm.emit(op::ST, MARK);
+    asm.emit(op::LD_WORD_AT_X, nonce + 8);
+    asm.emit(op::MUL, c);
+    asm.emit(op::ADD, key.summand());
+    for product in PRODUCTS {
+        asm.emit(op::LDX_MEMORY, product);
+        asm.emit(op::ADD_X, 0);
+    }
+    let mixed = |asm: &mut Assembler, shift| {
+        asm.emit(op::TAX, 0);
+        asm.emit(op::RSH, shift);
+        asm.emit(op::ADD_X, 0);
+    };
+    for factor in key.rounds() {
+        mixed(asm, 15);
+        asm.emit(op::MUL, factor);
+    }
+    mixed(asm, 16);
 }

@@ -16,6 +16,7 @@ mod program;
 pub mod savefile;
 mod savefile_block;
 mod watch;
+mod wider;
 mod wire;
 
 #[cfg(target_os = "linux")]

@@ -6,12 +6,14 @@
 
 use std::fmt;
 
+use zeroize::{DefaultIsZeroes, Zeroizing};
+
 /// The longest program, in instructions: `BPF_MAXINSNS` of the BSDs and
 /// macOS; Linux takes 4096.
 pub const MAX_INSTRUCTIONS: usize = 512;
 
-/// One instruction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// One instruction. It cannot be printed, as operands hold words of keys.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Instruction {
     /// What to do.
     pub code: u16,
@@ -23,16 +25,18 @@ pub struct Instruction {
     pub k: u32,
 }
 
+impl DefaultIsZeroes for Instruction {}
+
 /// A filter that kernels accept: not empty, at most [`MAX_INSTRUCTIONS`], its
-/// jumps forward, its end a return.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Program(Vec<Instruction>);
+/// jumps forward, its end a return. It is wiped when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Program(Zeroizing<Vec<Instruction>>);
 
 impl Program {
     /// Rejects everything, for the time before a descriptor has its filter.
     #[must_use]
     pub fn reject_all() -> Self {
-        Self(vec![Instruction { code: op::RET, jt: 0, jf: 0, k: 0 }])
+        Self(vec![Instruction { code: op::RET, ..Instruction::default() }].into())
     }
 
     /// The instructions, in order.
@@ -42,21 +46,12 @@ impl Program {
     }
 }
 
-/// The program would be longer than kernels accept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TooLong;
-
-impl fmt::Display for TooLong {
+impl fmt::Debug for Program {
+    /// Shows no instruction.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the capture filter would need more than {MAX_INSTRUCTIONS} instructions, \
-             use fewer ports or flags"
-        )
+        write!(f, "Program of {} instructions", self.0.len())
     }
 }
-
-impl std::error::Error for TooLong {}
 
 /// Operation codes, as many as filters here need. `A` is the accumulator, `X`
 /// the index register, `M` the scratch memory.
@@ -69,6 +64,8 @@ pub(super) mod op {
     pub const LD_HALF: u16 = 0x28;
     /// A = the byte at k.
     pub const LD_BYTE: u16 = 0x30;
+    /// A = 4 bytes at X + k.
+    pub const LD_WORD_AT_X: u16 = 0x40;
     /// A = 2 bytes at X + k.
     pub const LD_HALF_AT_X: u16 = 0x48;
     /// A = the byte at X + k.
@@ -89,6 +86,8 @@ pub(super) mod op {
     pub const ADD_X: u16 = 0x0c;
     /// A -= X.
     pub const SUB_X: u16 = 0x1c;
+    /// A *= k.
+    pub const MUL: u16 = 0x24;
     /// A &= k.
     pub const AND: u16 = 0x54;
     /// A <<= k.
@@ -127,13 +126,21 @@ impl Label {
 }
 
 /// Puts instructions in a row and turns labels into distances.
-#[derive(Default)]
 pub(super) struct Assembler {
-    lines: Vec<(Instruction, Label, Label)>,
+    /// Those that kernels would accept. As it does not grow, no copies of keys
+    /// stay where it was before.
+    lines: Zeroizing<Vec<Instruction>>,
+    /// Where each instruction leads, if its test holds and if not.
+    targets: Vec<(Label, Label)>,
     places: Vec<Option<usize>>,
 }
 
 impl Assembler {
+    pub(super) fn new() -> Self {
+        let lines = Vec::with_capacity(MAX_INSTRUCTIONS).into();
+        Self { lines, targets: Vec::new(), places: Vec::new() }
+    }
+
     /// A label to be placed later; branches only lead forward.
     pub(super) fn label(&mut self) -> Label {
         self.places.push(None);
@@ -143,7 +150,7 @@ impl Assembler {
     /// Puts `label` before the instruction that comes next.
     pub(super) fn place(&mut self, label: Label) {
         if let Some(place) = self.places.get_mut(label.0) {
-            *place = Some(self.lines.len());
+            *place = Some(self.targets.len());
         }
     }
 
@@ -154,7 +161,10 @@ impl Assembler {
 
     /// Appends a test.
     pub(super) fn branch(&mut self, code: u16, k: u32, then: Label, otherwise: Label) {
-        self.lines.push((Instruction { code, jt: 0, jf: 0, k }, then, otherwise));
+        if self.lines.len() < MAX_INSTRUCTIONS {
+            self.lines.push(Instruction { code, k, ..Instruction::default() });
+        }
+        self.targets.push((then, otherwise));
     }
 
     /// Appends a jump; it reaches further than a test.
@@ -162,36 +172,33 @@ impl Assembler {
         self.branch(op::JA, 0, to, Label::NEXT);
     }
 
-    /// Returns the program. A label that a branch cannot reach makes it too
-    /// long: tests carry distances of 8 bits.
-    pub(super) fn finish(self) -> Result<Program, TooLong> {
-        if self.lines.len() > MAX_INSTRUCTIONS {
-            return Err(TooLong);
+    /// Returns the program. There is none if it is too long, or if a branch cannot
+    /// reach its label: tests carry distances of 8 bits.
+    pub(super) fn finish(mut self) -> Option<Program> {
+        if self.targets.len() > MAX_INSTRUCTIONS {
+            return None;
         }
-        let lines = self.lines.iter().enumerate();
-        lines
-            .map(|(at, &(instruction, then, otherwise))| {
-                let then = self.distance(at, then)?;
-                let otherwise = self.distance(at, otherwise)?;
-                if instruction.code == op::JA {
-                    return Ok(Instruction { k: then, ..instruction });
-                }
-                let jt = u8::try_from(then).map_err(|_| TooLong)?;
-                let jf = u8::try_from(otherwise).map_err(|_| TooLong)?;
-                Ok(Instruction { jt, jf, ..instruction })
-            })
-            .collect::<Result<_, _>>()
-            .map(Program)
+        let mut lines = std::mem::take(&mut self.lines);
+        for (at, (line, &(then, otherwise))) in lines.iter_mut().zip(&self.targets).enumerate()
+        {
+            let then = self.distance(at, then)?;
+            if line.code == op::JA {
+                line.k = then;
+            } else {
+                line.jt = u8::try_from(then).ok()?;
+                line.jf = u8::try_from(self.distance(at, otherwise)?).ok()?;
+            }
+        }
+        Some(Program(lines))
     }
 
     /// Instructions to skip from the one at `at`.
-    fn distance(&self, at: usize, label: Label) -> Result<u32, TooLong> {
+    fn distance(&self, at: usize, label: Label) -> Option<u32> {
         if label == Label::NEXT {
-            return Ok(0);
+            return Some(0);
         }
-        let place = self.places.get(label.0).copied().flatten().ok_or(TooLong)?;
-        let distance = place.checked_sub(at + 1).ok_or(TooLong)?;
-        u32::try_from(distance).map_err(|_| TooLong)
+        let place = self.places.get(label.0).copied().flatten()?;
+        u32::try_from(place.checked_sub(at + 1)?).ok()
     }
 }
 
@@ -199,8 +206,8 @@ impl Assembler {
 mod tests {
     use super::*;
 
-    fn reaching_over(count: usize) -> Result<Program, TooLong> {
-        let mut assembler = Assembler::default();
+    fn reaching_over(count: usize) -> Option<Program> {
+        let mut assembler = Assembler::new();
         let end = assembler.label();
         assembler.branch(op::JEQ, 0, end, Label::NEXT);
         for _ in 0..count {
@@ -219,19 +226,19 @@ mod tests {
 
     #[test]
     fn a_branch_that_cannot_reach_its_label_is_refused() {
-        assert_eq!(reaching_over(256), Err(TooLong));
+        assert!(reaching_over(256).is_none());
     }
 
     #[test]
     fn a_program_longer_than_kernels_take_is_refused() {
         let of_length = |length| {
-            let mut assembler = Assembler::default();
+            let mut assembler = Assembler::new();
             for _ in 0..length {
                 assembler.emit(op::RET, 0);
             }
             assembler.finish()
         };
-        assert!(of_length(MAX_INSTRUCTIONS).is_ok());
-        assert_eq!(of_length(MAX_INSTRUCTIONS + 1), Err(TooLong));
+        assert!(of_length(MAX_INSTRUCTIONS).is_some());
+        assert!(of_length(MAX_INSTRUCTIONS + 1).is_none());
     }
 }

@@ -2,9 +2,11 @@
 
 #[cfg(feature = "legacy")]
 use super::legacy::{Format, fwknop, pyknock};
+use super::mark::MarkKey;
 use super::policy::Policy;
 use super::sequence::{self, Sequence, Steps};
 use super::sighting::{FlagMask, Port, Protocol, Segment, Sighting};
+use super::token::GateKey;
 
 /// Packets of one protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,10 +44,21 @@ pub enum Packets {
     All,
     /// TCP segments with these flags.
     Flags(FlagMask),
+    /// UDP payloads that may be tokens of one of these forms.
+    Tokens(Vec<Form>),
     /// UDP payloads of one of these lengths, in rising order.
     Lengths(Vec<usize>),
     /// UDP payloads from the first to the second length.
     Between(usize, usize),
+}
+
+/// What all tokens under one gate key have in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Form {
+    /// Their length.
+    pub length: usize,
+    /// The key of their marks.
+    pub mark: MarkKey,
 }
 
 impl Packets {
@@ -68,6 +81,9 @@ impl Interest {
         let packet_fits = match (&self.packets, sighting.segment) {
             (Packets::All, _) => true,
             (Packets::Flags(mask), Segment::Tcp { flags, .. }) => mask.matches(flags),
+            (Packets::Tokens(forms), Segment::Udp { payload, .. }) => forms
+                .iter()
+                .any(|form| form.length == payload.len() && form.mark.marks(payload)),
             (Packets::Lengths(lengths), Segment::Udp { payload, .. }) => {
                 lengths.binary_search(&payload.len()).is_ok()
             }
@@ -101,14 +117,17 @@ pub fn of(policy: &Policy) -> Vec<Interest> {
     interests
 }
 
-/// Datagrams that have the length of a token under one of the gate keys.
+/// Datagrams that have the length and the mark of a token under one of the gate
+/// keys.
 fn tokens(policy: &Policy) -> Option<Interest> {
     let spa = policy.spa.as_ref()?;
-    let lengths = spa.gate_keys.iter().map(|(key, _)| key.token_length());
+    let form =
+        |key: &GateKey| Form { length: key.token_length(), mark: key.mark_key().clone() };
+    let forms = spa.gate_keys.iter().map(|(key, _)| form(key));
     Some(Interest {
         protocol: Protocol::Udp,
         ports: Ports::Of(vec![spa.port]),
-        packets: Packets::Lengths(in_order(lengths)),
+        packets: Packets::Tokens(forms.collect()),
     })
 }
 
@@ -165,8 +184,8 @@ fn any(ports: Vec<u16>) -> Option<Ports> {
     (!ports.is_empty()).then_some(Ports::Of(ports))
 }
 
-fn in_order<T: Ord>(all: impl Iterator<Item = T>) -> Vec<T> {
-    let mut all: Vec<T> = all.collect();
+fn in_order(all: impl Iterator<Item = u16>) -> Vec<u16> {
+    let mut all: Vec<u16> = all.collect();
     all.sort_unstable();
     all.dedup();
     all

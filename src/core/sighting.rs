@@ -77,7 +77,7 @@ impl TcpFlags {
 }
 
 /// Which TCP segments count as a knock: all of `set`, none of `clear`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct FlagMask {
     /// Bits that must be set.
     pub set: TcpFlags,
@@ -91,6 +91,15 @@ impl FlagMask {
         set: TcpFlags::SYN,
         clear: TcpFlags::ACK.union(TcpFlags::RST).union(TcpFlags::FIN),
     };
+
+    /// What both masks ask for.
+    #[must_use]
+    pub const fn common(self, other: Self) -> Self {
+        Self {
+            set: TcpFlags(self.set.0 & other.set.0),
+            clear: TcpFlags(self.clear.0 & other.clear.0),
+        }
+    }
 
     /// Whether `flags` satisfy the mask.
     #[must_use]

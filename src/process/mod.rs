@@ -31,10 +31,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use nix::unistd::geteuid;
 
-use crate::capture::filter;
 use crate::config::{self, Config};
-use crate::core::interest;
-use crate::core::policy::Policy;
 use crate::sys::{Side, confine};
 use crate::{faults, review, sys};
 use options::Options;
@@ -146,7 +143,6 @@ fn check(config: &Config) -> Result<(), Failure> {
         .firewall
         .check(config.enable_pf)
         .map_err(|error| Failure::Because(format!("cannot use the firewall: {error}")))?;
-    check_filter(&config.policy)?;
     // Only root can read rules, and of some firewalls none are read.
     if config.firewall.backend().judge.is_some() && geteuid().is_root() {
         for finding in review::guard_rails(config) {
@@ -155,11 +151,6 @@ fn check(config: &Config) -> Result<(), Failure> {
     }
     drop(writeln!(io::stderr(), "configuration OK"));
     Ok(())
-}
-
-/// Checks that the kernel would accept the capture filter of `policy`.
-fn check_filter(policy: &Policy) -> Result<(), Failure> {
-    filter::check(&interest::of(policy)).map_err(|error| Failure::new("cannot capture", error))
 }
 
 fn run_as(role: Role) -> ExitCode {
@@ -196,7 +187,6 @@ fn run(options: &Options, config: &Config) -> Result<(), Failure> {
         let text = "only root can capture and filter, start knockd as root";
         return Err(Failure::Because(text.to_owned()));
     }
-    check_filter(&config.policy)?;
     sys::close_inherited().map_err(|error| Failure::new("cannot close descriptors", error))?;
     faults::role("parent");
     if options.foreground {

@@ -1,7 +1,8 @@
 //! Frames as the wire may bring them, most of them right, some not.
 
-use knockd::core::interest::{Interest, Packets, Ports};
+use knockd::core::interest::{Form, Interest, Packets, Ports};
 use knockd::core::link::Link;
+use knockd::core::mark::MarkKey;
 use knockd::core::sighting::{FlagMask, Protocol, TcpFlags};
 use proptest::prelude::*;
 
@@ -19,6 +20,8 @@ pub struct Shape {
     pub flags: u8,
     pub data_offset: u8,
     pub payload: usize,
+    /// How the payload begins, if it is long enough.
+    pub salt: [u8; 16],
     pub padding: usize,
     pub ip_lie: i8,
     pub udp_lie: i8,
@@ -47,6 +50,7 @@ impl Shape {
             flags: 0x02,
             data_offset: 5,
             payload: 0,
+            salt: [0xa5; 16],
             padding: 0,
             ip_lie: 0,
             udp_lie: 0,
@@ -148,9 +152,33 @@ impl Shape {
             let length = lied(8 + self.payload, self.udp_lie);
             segment[4..6].copy_from_slice(&length.to_be_bytes());
         }
-        segment.extend(vec![0xa5; self.payload]);
+        let rest = self.payload.saturating_sub(self.salt.len());
+        let payload = [&self.salt[..], &vec![0xa5; rest]].concat();
+        segment.extend(&payload[..self.payload]);
         segment
     }
+}
+
+/// What tokens of two gate keys look like.
+pub fn forms() -> [Form; 2] {
+    let form = |length, byte| Form { length, mark: MarkKey::new(&[byte; 32]) };
+    [form(168, 0x3c), form(423, 0xd7)]
+}
+
+/// A nonce with its mark under one of the keys.
+pub fn salt(key: &MarkKey, nonce: [u8; 12]) -> [u8; 16] {
+    let mut salt = [0; 16];
+    salt[..12].copy_from_slice(&nonce);
+    salt[12..].copy_from_slice(&key.mark(&nonce));
+    salt
+}
+
+fn salts() -> impl Strategy<Value = [u8; 16]> {
+    let marked = (any::<bool>(), any::<[u8; 12]>()).prop_map(|(other, nonce)| {
+        let [one, two] = forms();
+        salt(if other { &two.mark } else { &one.mark }, nonce)
+    });
+    mostly(marked, any::<[u8; 16]>())
 }
 
 fn lied(length: usize, lie: i8) -> u16 {
@@ -203,13 +231,13 @@ fn network_part() -> impl Strategy<Value = (Vec<u8>, u8, Vec<(u8, u8)>, u16, i8)
     )
 }
 
-fn transport_part() -> impl Strategy<Value = (u8, u16, u8, u8, usize, i8)> {
+fn transport_part() -> impl Strategy<Value = (u8, u16, u8, u8, (usize, [u8; 16]), i8)> {
     (
         mostly(prop::sample::select(vec![6, 17]), any::<u8>()),
         mostly(prop::sample::select(PORTS.to_vec()), any::<u16>()),
         mostly(prop::sample::select(vec![0x02, 0xc2, 0x12]), any::<u8>()),
         mostly(Just(5), 0..16_u8),
-        mostly(prop::sample::select(LENGTHS.to_vec()), 0..600_usize),
+        (mostly(prop::sample::select(LENGTHS.to_vec()), 0..600_usize), salts()),
         mostly(Just(0), -30..30_i8),
     )
 }
@@ -220,7 +248,7 @@ pub fn shape() -> impl Strategy<Value = Shape> {
         |(link, network, transport, padding)| {
             let (link, tags, family, pflog, compressed, outgoing) = link;
             let (source, options, extensions, fragment, ip_lie) = network;
-            let (transport, port, flags, data_offset, payload, udp_lie) = transport;
+            let (transport, port, flags, data_offset, (payload, salt), udp_lie) = transport;
             // IPv6 says "unfragmented" by leaving the header out.
             let fragment = if source.len() == 16 { fragment & 0x3fff } else { fragment };
             Shape {
@@ -235,6 +263,7 @@ pub fn shape() -> impl Strategy<Value = Shape> {
                 flags,
                 data_offset,
                 payload,
+                salt,
                 padding,
                 ip_lie,
                 udp_lie,
@@ -301,5 +330,15 @@ pub fn interests() -> impl Strategy<Value = Vec<Interest>> {
         ports,
         packets,
     });
-    prop::collection::vec(interest, 0..=3)
+    let huge = vec![Form { length: usize::MAX, ..forms()[0].clone() }];
+    let forms = prop::sample::subsequence(forms().to_vec(), 0..=2);
+    // They go to one port.
+    let tokens = (prop::sample::select(PORTS.to_vec()), mostly(forms, Just(huge))).prop_map(
+        |(port, forms)| Interest {
+            protocol: Protocol::Udp,
+            ports: Ports::Of(vec![port]),
+            packets: Packets::Tokens(forms),
+        },
+    );
+    prop::collection::vec(prop_oneof![3 => interest, 1 => tokens], 0..=3)
 }

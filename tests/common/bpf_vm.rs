@@ -63,6 +63,7 @@ impl Machine {
             op::LD_WORD => self.a = load(frame, k, 4)?,
             op::LD_HALF => self.a = load(frame, k, 2)?,
             op::LD_BYTE => self.a = load(frame, k, 1)?,
+            op::LD_WORD_AT_X => self.a = load(frame, self.x.checked_add(k)?, 4)?,
             op::LD_HALF_AT_X => self.a = load(frame, self.x.checked_add(k)?, 2)?,
             op::LD_BYTE_AT_X => self.a = load(frame, self.x.checked_add(k)?, 1)?,
             op::LD_MEMORY => self.a = *self.memory.get(slot)?,
@@ -73,6 +74,7 @@ impl Machine {
             op::ADD => self.a = self.a.wrapping_add(k),
             op::ADD_X => self.a = self.a.wrapping_add(self.x),
             op::SUB_X => self.a = self.a.wrapping_sub(self.x),
+            op::MUL => self.a = self.a.wrapping_mul(k),
             op::AND => self.a &= k,
             op::LSH => self.a = self.a.checked_shl(k)?,
             op::RSH => self.a = self.a.checked_shr(k)?,
@@ -97,6 +99,7 @@ mod op {
     pub const LD_WORD: u16 = 0x20;
     pub const LD_HALF: u16 = 0x28;
     pub const LD_BYTE: u16 = 0x30;
+    pub const LD_WORD_AT_X: u16 = 0x40;
     pub const LD_HALF_AT_X: u16 = 0x48;
     pub const LD_BYTE_AT_X: u16 = 0x50;
     pub const LD_MEMORY: u16 = 0x60;
@@ -107,6 +110,7 @@ mod op {
     pub const ADD: u16 = 0x04;
     pub const ADD_X: u16 = 0x0c;
     pub const SUB_X: u16 = 0x1c;
+    pub const MUL: u16 = 0x24;
     pub const AND: u16 = 0x54;
     pub const LSH: u16 = 0x64;
     pub const RSH: u16 = 0x74;

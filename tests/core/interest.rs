@@ -2,18 +2,20 @@
 #![forbid(unsafe_code)]
 
 use crate::policy::{
-    Draft, GATE_KEY, Key, OTHER_GATE_KEY, Parts, SPA_PORT, at, ip, outcome, sequence, spa, tcp,
-    udp,
+    Draft, GATE_KEY, Key, OTHER_GATE_KEY, Parts, SPA_PORT, at, datagram, ip, outcome, sequence,
+    spa, tcp, udp,
 };
 use knockd::core::gate::Gate;
-use knockd::core::interest::{self, Interest, Packets, Ports};
+use knockd::core::interest::{self, Form, Interest, Packets, Ports};
 use knockd::core::reason::Reason;
 use knockd::core::sequence::Sequence;
 use knockd::core::sighting::{FlagMask, Port, Protocol, Segment, Sighting, TcpFlags};
 use knockd::core::time::Wall;
+use knockd::core::token::GateKey;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
+use zeroize::Zeroizing;
 
 fn ports() -> impl Strategy<Value = Port> {
     let udp = [1, 2, 3, 2_000, 40_000, SPA_PORT].map(udp);
@@ -99,9 +101,10 @@ proptest! {
         for (millis, packet) in (0..).zip(&packets) {
             let sighting = packet.sighting();
             let judged = outcome(gate.judge(&sighting, at(millis)));
-            let idle = judged
-                .as_ref()
-                .is_err_and(|it| matches!(it.reason, Reason::Idle | Reason::Length));
+            // Most strangers are not asked for; who repeats a mark is.
+            let idle = judged.as_ref().is_err_and(|it| {
+                matches!(it.reason, Reason::Idle | Reason::Length | Reason::Stranger)
+            });
             let asked_for = interests.iter().any(|interest| interest.covers(&sighting));
             prop_assert!(idle || asked_for, "{:?} by {:?}: {:?}", judged, interests, packet);
             if asked_for {
@@ -120,11 +123,19 @@ fn interest(protocol: Protocol, ports: Ports, packets: Packets) -> Interest {
 }
 
 #[test]
-fn tokens_are_asked_for_by_port_and_length() {
-    let length = Draft::new(&Key::alice()).bytes().len();
+fn tokens_are_asked_for_by_port_length_and_mark() {
+    let token = Draft::new(&Key::alice()).bytes();
+    let mark = GateKey::new(Zeroizing::new(GATE_KEY)).mark_key().clone();
+    let form = Form { length: token.len(), mark };
     let tokens =
-        interest(Protocol::Udp, Ports::Of(vec![SPA_PORT]), Packets::Lengths(vec![length]));
-    assert_eq!(asked(vec![]), [tokens]);
+        interest(Protocol::Udp, Ports::Of(vec![SPA_PORT]), Packets::Tokens(vec![form]));
+    assert_eq!(asked(vec![]), std::slice::from_ref(&tokens));
+    for bit in 0..token.len() * 8 {
+        let mut changed = token.clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        let sighting = datagram(ip("192.0.2.7"), SPA_PORT, &changed);
+        assert_eq!(tokens.covers(&sighting), bit >= 16 * 8, "bit {bit}");
+    }
 }
 
 #[test]

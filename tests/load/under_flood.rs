@@ -26,13 +26,15 @@ const LATEST: Duration = Duration::from_millis(500);
 /// How often a user knocks until the door opens.
 const TRIES: u32 = 20;
 
-/// Garbage as long as a token, and first knocks from everywhere.
-fn flood(wire: &Injector, length: usize, ends: &AtomicBool) -> u32 {
+/// Garbage as long as `token` that repeats its nonce and mark, and first knocks
+/// from everywhere.
+fn flood(wire: &Injector, token: &[u8], ends: &AtomicBool) -> u32 {
     let server: IpAddr = SERVER4.parse().unwrap();
     let (mut sent, started) = (0, Instant::now());
     while sent < PACKETS && !ends.load(Ordering::Relaxed) {
         let source = Ipv4Addr::from_bits(0x0b00_0000 | sent.wrapping_mul(0x9e37_79b1) >> 8);
-        let garbage = vec![source.octets()[3]; length];
+        let mut garbage = token.to_vec();
+        garbage[16..].fill(source.octets()[3]);
         wire.send(&packet(source.into(), server, UDP, &udp(SPA_PORT, &garbage)));
         wire.send(&packet(source.into(), server, TCP, &syn(7000, sent)));
         sent += 2;
@@ -61,12 +63,12 @@ fn a_flood_delays_no_end_keeps_no_user_out_and_takes_no_memory() {
     let _alone = crate::alone();
     let lab = Lab::new();
     let daemon = lab.daemon(&Plan::default().furnish(&lab));
-    let length = lab.token("bob", CLIENT4).len();
+    let token = lab.token("bob", CLIENT4);
     let wire = Injector::on(&lab.client);
     let ends = AtomicBool::new(false);
     let table = Table { anchor: None, name: "knock_ssh".into() };
     thread::scope(|scope| {
-        let flooding = scope.spawn(|| flood(&wire, length, &ends));
+        let flooding = scope.spawn(|| flood(&wire, &token, &ends));
         let before = Instant::now();
         let tries = get_in(&lab, &daemon);
         let opened = Instant::now();

@@ -4,6 +4,7 @@
 use std::io;
 
 use nix::libc;
+use zeroize::Zeroizing;
 
 use super::abi::Abi;
 use crate::capture::filter::Program;
@@ -23,20 +24,20 @@ pub const BUFFER: u32 = 256 * 1024;
 ///
 /// # Errors
 /// `ENXIO` when there is no such interface, `Unsupported` for a link type that
-/// cannot be read, that of `compile`, or the system's.
+/// cannot be read, or the system's.
 pub fn attach(
     device: &mut impl Device,
     abi: &Abi,
     name: &str,
     loopback: bool,
-    compile: impl FnOnce(Link) -> io::Result<Program>,
+    compile: impl FnOnce(Link) -> Program,
 ) -> io::Result<Link> {
     // The length cannot be set after attaching.
     set(device, &abi.set_buffer, BUFFER)?;
     set_program(device, abi, &abi.set_filter, &Program::reject_all())?;
     set_interface(device, abi, name)?;
     let link = link(device, abi, name)?;
-    set_program(device, abi, &abi.set_filter, &compile(link)?)?;
+    set_program(device, abi, &abi.set_filter, &compile(link))?;
     // pflog(4) has packets of both directions, and none of its own.
     let all = link == Link::Pflog || loopback && abi.loopback_goes_out;
     set(device, &abi.set_direction, if all { abi.both } else { abi.incoming })?;
@@ -106,7 +107,8 @@ fn set_program(
     program: &Program,
 ) -> io::Result<()> {
     let instructions = program.instructions();
-    let mut memory = Vec::with_capacity(instructions.len() * 8);
+    // Operands hold words of keys.
+    let mut memory = Zeroizing::new(Vec::with_capacity(instructions.len() * 8));
     for instruction in instructions {
         memory.extend_from_slice(&instruction.code.to_ne_bytes());
         memory.extend_from_slice(&[instruction.jt, instruction.jf]);

@@ -26,8 +26,8 @@ impl Attachment {
     /// can do that.
     ///
     /// # Errors
-    /// When the interface has an unknown link type, when the filter gets too
-    /// long, or when a system call fails (bpf's devices are root's).
+    /// When the interface has an unknown link type, or when a system call fails
+    /// (bpf's devices are root's).
     pub fn open(interface: &Interface, interests: &[Interest]) -> io::Result<Self> {
         let program = |link| {
             // The descriptor selects the direction, except of what pf logged: that
@@ -36,7 +36,7 @@ impl Attachment {
                 Link::Pflog => Direction::Incoming,
                 _ => Direction::Both,
             };
-            compile(link, interests, direction).map_err(io::Error::other)
+            compile(link, interests, direction)
         };
         let (fd, link) = device::open(&ABI, &interface.name, interface.loopback, program)?;
         let mut counter = device::Counter::new(&ABI, fd);

@@ -28,7 +28,7 @@ pub fn open(
     abi: &Abi,
     name: &str,
     loopback: bool,
-    compile: impl FnOnce(Link) -> io::Result<Program>,
+    compile: impl FnOnce(Link) -> Program,
 ) -> io::Result<(OwnedFd, Link)> {
     let mut device = Descriptor(open_device(abi.devices)?);
     let link = attach::attach(&mut device, abi, name, loopback, compile)?;

@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, socket};
+use zeroize::Zeroize;
 
 use super::filter::{Direction, compile};
 use crate::core::interest::Interest;
@@ -35,22 +36,22 @@ impl Attachment {
     /// binds it.
     ///
     /// # Errors
-    /// When the interface has an unknown link type, when the filter gets too
-    /// long, when the kernel has no memory for the ring, or when a system call
-    /// fails (`CAP_NET_RAW` is needed).
+    /// When the interface has an unknown link type, when the kernel has no memory
+    /// for the ring, or when a system call fails (`CAP_NET_RAW` is needed).
     pub fn open(interface: &Interface, interests: &[Interest]) -> io::Result<Self> {
         // Protocol 0 receives nothing: no frame is queued before the filter.
         let flags = SockFlag::SOCK_CLOEXEC;
         let fd = socket(AddressFamily::Packet, SockType::Raw, flags, None)?;
         let link = link(fd.as_fd(), &interface.name)?;
-        let program =
-            compile(link, interests, Direction::Incoming).map_err(io::Error::other)?;
-        let program: Vec<_> = program
+        let mut program: Vec<_> = compile(link, interests, Direction::Incoming)
             .instructions()
             .iter()
             .map(|i| libc::sock_filter { code: i.code, jt: i.jt, jf: i.jf, k: i.k })
             .collect();
-        packet_socket::attach_filter(fd.as_fd(), &program)?;
+        let is_attached = packet_socket::attach_filter(fd.as_fd(), &program);
+        // Operands hold words of keys.
+        program.iter_mut().for_each(|instruction| instruction.k.zeroize());
+        is_attached?;
         packet_socket::lock_filter(fd.as_fd())?;
         packet_ring::create(fd.as_fd())?;
         packet_socket::bind(fd.as_fd(), interface.index)?;

@@ -9,23 +9,27 @@ use std::sync::LazyLock;
 
 use knockd::capture::filter::{Direction, Program, compile};
 use knockd::capture::frame::sight;
-use knockd::core::interest::{Interest, Packets, Ports};
+use knockd::core::interest::{Form, Interest, Packets, Ports};
 use knockd::core::link::Link;
+use knockd::core::mark::MarkKey;
 use knockd::core::reason::Reason;
 use knockd::core::sighting::Protocol;
 use libfuzzer_sys::fuzz_target;
 
-static INTERESTS: LazyLock<[Interest; 2]> = LazyLock::new(|| {
-    let ports = || Ports::Of((0..=255).collect());
+static INTERESTS: LazyLock<[Interest; 3]> = LazyLock::new(|| {
+    let ports = || Ports::Of((0..=199).collect());
+    // As short as a marked datagram can be, so that the fuzzer finds them.
+    let form = |length, byte| Form { length, mark: MarkKey::new(&[byte; 32]) };
+    let tokens = Packets::Tokens(vec![form(16, 1), form(17, 2)]);
     [
         Interest { protocol: Protocol::Tcp, ports: Ports::Any, packets: Packets::INITIAL_SYN },
         Interest { protocol: Protocol::Udp, ports: ports(), packets: Packets::All },
+        Interest { protocol: Protocol::Udp, ports: Ports::Of(vec![256]), packets: tokens },
     ]
 });
 
 static PROGRAMS: LazyLock<[Program; Link::ALL.len()]> = LazyLock::new(|| {
-    Link::ALL
-        .map(|link| compile(link, &*INTERESTS, Direction::Both).expect("two interests are few"))
+    Link::ALL.map(|link| compile(link, &*INTERESTS, Direction::Both))
 });
 
 fuzz_target!(|data: &[u8]| {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::start::{account, retire};
 use super::{Keeper, Service};
-use crate::capture::{Change, filter};
+use crate::capture::Change;
 use crate::config::{self, Config};
 use crate::core::interest;
 use crate::core::policy::OnRemove;
@@ -45,8 +45,6 @@ impl Service {
         // Reading may have taken a while.
         let now = sys::now().unwrap_or(now);
         check_fixed(&self.config, &config).map_err(one)?;
-        filter::check(&interest::of(&config.policy))
-            .map_err(|error| one(format!("cannot capture: {error}")))?;
         if config.on_remove == OnRemove::Keep {
             let gone = self.keeper.doors.leases().doors_gone_from(&config.policy);
             config.policy = retire(config.policy, gone);
