@@ -1,21 +1,47 @@
 //! The three hash functions of the token, under the names that spa(7) uses.
 
-use hmac::{KeyInit, Mac, SimpleHmac};
 use sha3::{Digest, Sha3_256};
 use shake::digest::{ExtendableOutput, Update, XofReader};
 use zeroize::Zeroizing;
 
-/// HMAC-SHA3-256 (RFC 2104 over FIPS 202) of the parts, one after another.
+/// HMAC-SHA3-256 (RFC 2104 over FIPS 202) under one key. Both padded keys are
+/// absorbed already, which saves two of five permutations for each token. The
+/// states are wiped when dropped.
+pub struct Hmac {
+    inner: Sha3_256,
+    outer: Sha3_256,
+}
+
+impl Hmac {
+    /// The function under `key`.
+    #[must_use]
+    pub fn new(key: &[u8; 32]) -> Self {
+        let absorbed = |pad: u8| {
+            // The key is padded with zeros to the block of the hash, 136 bytes.
+            let mut block = Zeroizing::new([pad; 136]);
+            for (byte, key) in block.iter_mut().zip(key) {
+                *byte ^= key;
+            }
+            Sha3_256::new_with_prefix(block.as_slice())
+        };
+        Self { inner: absorbed(0x36), outer: absorbed(0x5c) }
+    }
+
+    /// Its value for the parts, one after another.
+    #[must_use]
+    pub fn of(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut inner = self.inner.clone();
+        for part in parts {
+            Digest::update(&mut inner, part);
+        }
+        self.outer.clone().chain_update(inner.finalize()).finalize().into()
+    }
+}
+
+/// HMAC-SHA3-256 of the parts, one after another, for a key used once.
 #[must_use]
 pub fn hmac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
-    // RFC 2104 pads a key with zeros to the block of the hash, 136 bytes here.
-    let mut block = Zeroizing::new([0; 136]);
-    block[..key.len()].copy_from_slice(key);
-    let mut mac = <SimpleHmac<Sha3_256> as KeyInit>::new((&*block).into());
-    for part in parts {
-        Mac::update(&mut mac, part);
-    }
-    mac.finalize().into_bytes().into()
+    Hmac::new(key).of(parts)
 }
 
 /// SHA3-256 over the label and the parts.

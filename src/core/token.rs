@@ -16,7 +16,7 @@ pub use super::address::Wanted;
 use super::bytes::{Reader, Writer};
 use super::credential::ProofKind;
 use super::door::DoorId;
-use super::hash;
+use super::hash::{self, Hmac};
 use super::mark::{MarkKey, NONCE_LENGTH, Nonce};
 use super::reason::Reason;
 pub use super::statement::{CLAIM_LENGTH, SALT_LENGTH, Salt, ServerId, Statement, UserId};
@@ -133,7 +133,7 @@ pub struct GateKey {
     key: Zeroizing<[u8; 32]>,
     mark: MarkKey,
     seal: Zeroizing<[u8; 32]>,
-    tag: Zeroizing<[u8; 32]>,
+    tag: Hmac,
     pad: u8,
 }
 
@@ -143,7 +143,7 @@ impl GateKey {
     pub fn new(key: Zeroizing<[u8; 32]>) -> Self {
         let derive = |label: &str| Zeroizing::new(hash::hmac(&key, &[label.as_bytes()]));
         let mark = MarkKey::new(&derive("knockd spa 1 mark"));
-        let (seal, tag) = (derive("knockd spa 1 seal"), derive("knockd spa 1 tag"));
+        let (seal, tag) = (derive("knockd spa 1 seal"), Hmac::new(&derive("knockd spa 1 tag")));
         let pad = derive("knockd spa 1 pad")[0];
         Self { key, mark, seal, tag, pad }
     }
@@ -198,7 +198,7 @@ impl GateKey {
             return Err(Reason::Stranger);
         }
         let (tagged, tag) = datagram.split_at(datagram.len() - TAG_LENGTH);
-        let expected = hash::hmac(&self.tag, &[tagged]);
+        let expected = self.tag.of(&[tagged]);
         if !bool::from(expected.ct_eq(tag)) {
             return Err(Reason::Stranger);
         }
@@ -226,7 +226,7 @@ impl GateKey {
         datagram.extend_from_slice(proof);
         hash::seal(&mut datagram[SALT_LENGTH..], &[&*self.seal, salt]);
         datagram.extend_from_slice(&padding[..self.pad.into()]);
-        let tag = hash::hmac(&self.tag, &[&datagram]);
+        let tag = self.tag.of(&[&datagram]);
         datagram.extend_from_slice(&tag);
         datagram
     }
