@@ -1,5 +1,7 @@
 //! Slots: entries of tables in a form that is cheap to copy and to compare.
 
+use std::collections::BTreeMap;
+
 use super::address::Entry;
 use super::door::Table;
 
@@ -20,35 +22,36 @@ pub struct Slot {
 /// reloads: entries may still have to be deleted from a table that no door names
 /// any more.
 #[derive(Debug, Clone, Default)]
-pub struct TableList(Vec<Table>);
+pub struct TableList {
+    all: Vec<Table>,
+    indices: BTreeMap<Table, TableIndex>,
+}
 
 impl TableList {
     /// The index of `table`, which is added if it is new.
     pub fn index(&mut self, table: &Table) -> TableIndex {
         self.find(table).unwrap_or_else(|| {
-            self.0.push(table.clone());
-            to_index(self.0.len() - 1)
+            let index = TableIndex(u32::try_from(self.all.len()).unwrap_or(u32::MAX));
+            self.all.push(table.clone());
+            self.indices.insert(table.clone(), index);
+            index
         })
     }
 
     /// The index of `table`, if it is listed.
     #[must_use]
     pub fn find(&self, table: &Table) -> Option<TableIndex> {
-        self.0.iter().position(|other| other == table).map(to_index)
+        self.indices.get(table).copied()
     }
 
     /// The table at `index`.
     #[must_use]
     pub fn get(&self, index: TableIndex) -> Option<&Table> {
-        self.0.get(usize::try_from(index.0).ok()?)
+        self.all.get(usize::try_from(index.0).ok()?)
     }
 
     /// All tables with their indices.
     pub fn iter(&self) -> impl Iterator<Item = (TableIndex, &Table)> {
-        (0..).map(TableIndex).zip(&self.0)
+        (0..).map(TableIndex).zip(&self.all)
     }
-}
-
-fn to_index(place: usize) -> TableIndex {
-    TableIndex(u32::try_from(place).unwrap_or(u32::MAX))
 }

@@ -1,7 +1,6 @@
 //! Adds addresses to the kernel's tables and deletes them.
 
 use std::fmt;
-use std::io;
 use std::net::Ipv4Addr;
 
 use crate::core::address::{Entry, Family};
@@ -11,6 +10,7 @@ use crate::core::sighting::{Port, Protocol};
 pub mod backend;
 mod choice;
 mod dialect;
+mod error;
 mod guarded;
 pub mod memory;
 pub mod nft;
@@ -20,8 +20,16 @@ mod rows;
 pub use backend::Backend;
 pub use choice::Choice;
 pub use dialect::{Dialect, Pass};
+pub use error::{FirewallError, FirewallErrorKind};
 pub use guarded::{Guarded, Machine};
 pub use rows::NATIVE;
+
+/// The most entries that are added or deleted by one request. Longer requests
+/// would keep grants waiting, and pf's lock from packets.
+pub const BATCH: usize = 256;
+
+/// What became of each entry of a request, in no order.
+pub type Outcomes<T> = Vec<(Entry, Result<T, FirewallError>)>;
 
 /// A packet filter with tables of addresses.
 ///
@@ -71,6 +79,22 @@ pub trait Firewall {
     /// # Errors
     /// Of every [`FirewallErrorKind`].
     fn delete(&mut self, table: &Table, entry: Entry) -> Result<Deleted, FirewallError>;
+
+    /// Adds those of `entries` that are not in `table`, by one request if it can.
+    fn add_missing(&mut self, table: &Table, entries: &[Entry]) -> Outcomes<()> {
+        entries.iter().map(|entry| (*entry, self.add(table, *entry).map(drop))).collect()
+    }
+
+    /// Deletes `entries` from `table`, by one request if it can.
+    fn delete_all(&mut self, table: &Table, entries: &[Entry]) -> Outcomes<Deleted> {
+        entries.iter().map(|entry| (*entry, self.delete(table, *entry))).collect()
+    }
+
+    /// What shows changes of `tables` by others, one value for each. `None` where
+    /// only a list of all entries would show one.
+    fn traces(&mut self, tables: &[Table]) -> Vec<Option<Trace>> {
+        vec![None; tables.len()]
+    }
 
     /// Whether exactly `entry` is in `table`, whoever added it. An entry that
     /// excludes the address, or a network around it, does not count.
@@ -264,6 +288,17 @@ pub enum Deleted {
     Absent,
 }
 
+/// A number that changes when others change a table. Requests by the same value of
+/// [`Firewall`] do not change it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trace {
+    /// The number.
+    pub number: u64,
+    /// Whether every change by others changes it. Otherwise two of them may cancel
+    /// each other out.
+    pub is_exact: bool,
+}
+
 /// Whether packets are filtered.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -273,72 +308,3 @@ pub enum Status {
     /// The tables take addresses, but no packet is filtered by them.
     Disabled,
 }
-
-/// The kind of a failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FirewallErrorKind {
-    /// The table does not exist, or not yet.
-    Missing,
-    /// There is no room for another entry.
-    Full,
-    /// The system denies the request.
-    Denied,
-    /// This system or table cannot do it.
-    Unsupported,
-    /// The answer of the kernel was lost. The request may have succeeded.
-    Unanswered,
-    /// Another error of the system.
-    System,
-}
-
-/// Why a request to the firewall failed, and what to do.
-#[derive(Debug)]
-pub struct FirewallError {
-    /// For the caller to decide what to do.
-    pub kind: FirewallErrorKind,
-    request: String,
-    advice: String,
-    source: Option<io::Error>,
-}
-
-impl FirewallError {
-    /// `advice` states what is wrong and what to do. The error of the system
-    /// comes last in the message.
-    #[must_use]
-    pub fn new(
-        kind: FirewallErrorKind,
-        advice: impl Into<String>,
-        source: Option<io::Error>,
-    ) -> Self {
-        Self { kind, request: String::new(), advice: advice.into(), source }
-    }
-
-    /// Names what failed, such as "cannot add 192.0.2.7 to table <knock>". The advice
-    /// comes after it.
-    #[must_use]
-    pub fn of(self, request: impl Into<String>) -> Self {
-        Self { request: request.into(), ..self }
-    }
-
-    /// The error without what failed, for a message that has named it.
-    #[must_use]
-    pub fn why(&self) -> impl fmt::Display {
-        match &self.source {
-            Some(source) if self.advice.is_empty() => source.to_string(),
-            Some(source) => format!("{}: {source}", self.advice),
-            None => self.advice.clone(),
-        }
-    }
-}
-
-impl fmt::Display for FirewallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.request.as_str() {
-            "" => write!(f, "{}", self.why()),
-            request if self.advice.is_empty() => write!(f, "{request}: {}", self.why()),
-            request => write!(f, "{request}, {}", self.why()),
-        }
-    }
-}
-
-impl std::error::Error for FirewallError {}

@@ -254,32 +254,43 @@ impl LeaseFile {
         self.put(Record { state: State::Live, ..record })
     }
 
-    /// Records that the entry of `key` is about to be deleted.
+    /// Records that the entries of `keys` are about to be deleted.
     ///
     /// # Errors
     /// Those of the system.
-    pub fn closing(&mut self, key: LeaseKey) -> io::Result<()> {
-        let Some((_, record)) = self.records.get(&key) else { return Ok(()) };
-        self.put(Record { state: State::Closing, ..*record })
+    pub fn closing(&mut self, keys: &[LeaseKey]) -> io::Result<()> {
+        self.turn(keys, State::Closing)
     }
 
-    /// Clears the slot of `key`.
+    /// Clears the slots of `keys`.
     ///
     /// # Errors
     /// Those of the system.
-    pub fn free(&mut self, key: LeaseKey) -> io::Result<()> {
-        let Some((number, _)) = self.records.remove(&key) else { return Ok(()) };
-        self.free.push(number);
-        self.file.clear(number)
+    pub fn free(&mut self, keys: &[LeaseKey]) -> io::Result<()> {
+        let freed = keys.iter().filter_map(|key| self.records.remove(key));
+        let numbers: Vec<_> = freed.map(|(number, _)| number).collect();
+        self.free.extend(&numbers);
+        self.file.write_all(numbers.into_iter().map(|number| (number, UNUSED)).collect())
     }
 
-    /// Records that the entry of `key` was deleted, but its lease has not ended.
+    /// Records that the entries of `keys` were deleted, but their leases have not
+    /// ended.
     ///
     /// # Errors
     /// Those of the system.
-    pub fn suspend(&mut self, key: LeaseKey) -> io::Result<()> {
-        let Some((_, record)) = self.records.get(&key) else { return Ok(()) };
-        self.put(Record { state: State::Suspended, ..*record })
+    pub fn suspend(&mut self, keys: &[LeaseKey]) -> io::Result<()> {
+        self.turn(keys, State::Suspended)
+    }
+
+    fn turn(&mut self, keys: &[LeaseKey], state: State) -> io::Result<()> {
+        let mut slots = Vec::with_capacity(keys.len());
+        for key in keys {
+            if let Some((number, record)) = self.records.get_mut(key) {
+                record.state = state;
+                slots.push((*number, slots::seal(*number, &record.encode())));
+            }
+        }
+        self.file.write_all(slots)
     }
 
     fn put(&mut self, record: Record) -> io::Result<()> {

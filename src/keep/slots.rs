@@ -118,13 +118,18 @@ impl SlotFile {
         self.file.write_all_at(&seal(number, content), self.head + u64::from(number) * slot)
     }
 
-    /// Makes a slot [`UNUSED`].
+    /// Writes slots, neighbours by one call. Does not wait for the disk.
     ///
     /// # Errors
     /// Those of the system.
-    pub fn clear(&self, number: u32) -> io::Result<()> {
-        let slot = u64::try_from(SLOT).unwrap_or(u64::MAX);
-        self.file.write_all_at(&UNUSED, self.head + u64::from(number) * slot)
+    pub fn write_all(&self, mut slots: Vec<(u32, [u8; SLOT])>) -> io::Result<()> {
+        slots.sort_unstable_by_key(|(number, _)| *number);
+        for run in slots.chunk_by(|(one, _), (next, _)| one.checked_add(1) == Some(*next)) {
+            let Some((first, _)) = run.first() else { continue };
+            let bytes: Vec<_> = run.iter().flat_map(|(_, slot)| *slot).collect();
+            self.file.write_all_at(&bytes, self.head + u64::from(*first) * SLOT as u64)?;
+        }
+        Ok(())
     }
 
     /// Overwrites the head by one of the same length.

@@ -20,6 +20,8 @@ use crate::sys::descriptor;
 const CHUNK: usize = 64 * LENGTH;
 /// The most bytes queued to be sent: twice the largest configuration.
 const MAX_QUEUE: usize = 2 * super::packet::MAX_BLOB;
+/// The length of a parcel to which no more messages are added.
+const MAX_PARCEL: usize = 1 << 15;
 /// How long [`Channel::send`] waits for room each time.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -64,6 +66,9 @@ impl From<io::Error> for Broken {
 
 /// Bytes to send, and the descriptor that goes with the first of them.
 struct Parcel {
+    /// Whether more messages may follow: it holds no blob, and moving it leaves no
+    /// copy of keys.
+    is_open: bool,
     bytes: Zeroizing<Vec<u8>>,
     sent: usize,
     descriptor: Option<OwnedFd>,
@@ -189,6 +194,16 @@ impl<S: AsFd> Channel<S> {
         self.finish(PollTimeout::try_from(PATIENCE).unwrap_or(PollTimeout::MAX))
     }
 
+    /// Sends messages, as many in one call as the socket takes. Waits up to 5 s for
+    /// room each time.
+    ///
+    /// # Errors
+    /// [`Broken`].
+    pub fn send_all(&mut self, messages: &[impl Message]) -> Result<(), Broken> {
+        messages.iter().try_for_each(|message| self.queue(message, None))?;
+        self.finish(PollTimeout::try_from(PATIENCE).unwrap_or(PollTimeout::MAX))
+    }
+
     /// Sends all queued messages. Waits up to `patience` for room each time.
     ///
     /// # Errors
@@ -216,11 +231,20 @@ impl<S: AsFd> Channel<S> {
         if self.waiting + packet.blob.len() > MAX_QUEUE {
             return Err(Broken::Stuck);
         }
+        let is_open = packet.blob.is_empty();
+        self.waiting += LENGTH + packet.blob.len();
+        if let Some(last) = self.output.back_mut()
+            && (last.is_open && is_open)
+            && last.bytes.len() < MAX_PARCEL
+            && descriptor.is_none()
+        {
+            last.bytes.extend_from_slice(&packet.record());
+            return Ok(());
+        }
         let mut bytes = Zeroizing::new(Vec::with_capacity(LENGTH + packet.blob.len()));
         bytes.extend_from_slice(&packet.record());
         bytes.extend_from_slice(&packet.blob);
-        self.waiting += bytes.len();
-        self.output.push_back(Parcel { bytes, sent: 0, descriptor });
+        self.output.push_back(Parcel { is_open, bytes, sent: 0, descriptor });
         Ok(())
     }
 

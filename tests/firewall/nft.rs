@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 use knockd::core::address::Entry;
 use knockd::core::door::Table;
 use knockd::firewall::nft::Nft;
-use knockd::firewall::{Added, Deleted, Firewall, FirewallError, FirewallErrorKind, Status};
+use knockd::firewall::{
+    Added, BATCH, Deleted, Firewall, FirewallError, FirewallErrorKind, Status,
+};
 use nix::sched::{CloneFlags, unshare};
 
 mod networks;
@@ -493,5 +495,83 @@ fn an_add_takes_far_less_than_a_millisecond() {
         spans.sort_unstable();
         println!("median {:?}, longest {:?}", spans[500], spans[1000]);
         assert!(spans[500] < Duration::from_millis(1), "median {:?}", spans[500]);
+    });
+}
+
+#[test]
+fn many_entries_of_both_families_go_in_and_out_together() {
+    in_namespace(|| {
+        nft(SETS);
+        nft("add element inet knockd knock_ssh_v4 { 10.0.0.3, 10.0.0.200 }");
+        let mut ours = open();
+        let v6 = |number: u32| host(&format!("2001:db8::{number:x}"));
+        let all: Vec<_> = (0..BATCH as u32 / 2).flat_map(|n| [numbered(n), v6(n)]).collect();
+        let added = ours.add_missing(&ssh(), &all);
+        assert_eq!(added.len(), all.len());
+        assert!(added.iter().all(|(_, added)| added.is_ok()), "one that is there is no error");
+        assert_eq!(ours.list(&ssh()).unwrap().len(), all.len() + 1);
+        // The kernel deletes all or none; those that are missing are found.
+        nft("delete element inet knockd knock_ssh_v4 { 10.0.0.7, 10.0.0.99 }");
+        let missing = [numbered(7), numbered(99)];
+        let gone = ours.delete_all(&ssh(), &all);
+        assert_eq!(gone.len(), all.len());
+        for (entry, deleted) in gone {
+            let is_missing = missing.contains(&entry);
+            let expected = if is_missing { Deleted::Absent } else { Deleted::Deleted };
+            assert_eq!(deleted.unwrap(), expected, "{entry}");
+        }
+        assert_eq!(ours.list(&ssh()).unwrap(), [host("10.0.0.200")]);
+        nft("delete table inet knockd");
+        let gone = ours.delete_all(&ssh(), &all[..2]);
+        assert!(gone.into_iter().all(|(_, gone)| kind_of(gone) == FirewallErrorKind::Missing));
+        let added = ours.add_missing(&ssh(), &all[..2]);
+        assert!(
+            added.into_iter().all(|(_, added)| kind_of(added) == FirewallErrorKind::Missing)
+        );
+    });
+}
+
+#[test]
+fn many_networks_go_in_and_out_together() {
+    in_namespace(|| {
+        nft(&SETS.replace("_addr;", "_addr; flags interval;"));
+        let mut ours = open();
+        let network = |number: u32| Entry::new(Ipv4Addr::from_bits(number << 8).into(), 24);
+        let all: Vec<_> = (1..BATCH as u32).filter_map(network).collect();
+        nft("add element inet knockd knock_ssh_v4 { 0.0.9.0/24, 0.0.3.64/26 }");
+        for (entry, added) in ours.add_missing(&ssh(), &all) {
+            assert_eq!(added.is_err(), entry == all[2], "a part of {entry} is there");
+        }
+        let gone = ours.delete_all(&ssh(), &all);
+        for (entry, deleted) in gone {
+            let expected = if entry == all[2] { Deleted::Absent } else { Deleted::Deleted };
+            assert_eq!(deleted.unwrap(), expected, "{entry}");
+        }
+        assert_eq!(ours.list(&ssh()).unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn a_trace_shows_every_change_by_others_and_none_by_us() {
+    in_namespace(|| {
+        nft(SETS);
+        let (mut ours, mut theirs) = (open(), open());
+        let trace = |nft: &mut Nft| nft.traces(&[ssh()])[0].unwrap();
+        let before = trace(&mut ours);
+        assert!(before.is_exact);
+        assert_eq!(ours.add(&ssh(), numbered(1)).unwrap(), Added::Added);
+        assert_eq!(ours.add(&ssh(), numbered(1)).unwrap(), Added::Present);
+        let _ = ours.delete_all(&ssh(), &[numbered(1), numbered(2)]);
+        assert_eq!(trace(&mut ours), before);
+        // Between two changes of ours.
+        assert_eq!(theirs.add(&ssh(), numbered(3)).unwrap(), Added::Added);
+        assert_eq!(theirs.delete(&ssh(), numbered(3)).unwrap(), Deleted::Deleted);
+        assert_eq!(ours.add(&ssh(), numbered(1)).unwrap(), Added::Added);
+        let after = trace(&mut ours);
+        assert_ne!(after, before);
+        assert_eq!(ours.add(&ssh(), numbered(4)).unwrap(), Added::Added);
+        assert_eq!(trace(&mut ours), after);
+        nft("flush set inet knockd knock_ssh_v4");
+        assert_ne!(trace(&mut ours), after);
     });
 }

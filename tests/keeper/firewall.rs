@@ -22,7 +22,8 @@ use knockd::core::sighting::{FlagMask, Port, Protocol};
 use knockd::core::time::{BootId, Monotonic, Now, Wall};
 use knockd::core::user::{CredentialIndex, PROOFS_PER_SECOND, SourcePolicy, User, UserIndex};
 use knockd::firewall::{
-    Added, Deleted, Firewall, FirewallError, FirewallErrorKind, Kill, Status,
+    Added, BATCH, Deleted, Firewall, FirewallError, FirewallErrorKind, Kill, Outcomes, Status,
+    Trace,
 };
 use knockd::keep::journal::Journal;
 use knockd::keep::leases::recover;
@@ -48,6 +49,21 @@ struct Kernel {
     references: Vec<u64>,
     released: Vec<u64>,
     cannot_delete: bool,
+    /// The one entry that cannot be deleted.
+    keeps: Option<Entry>,
+    /// What shows changes by others, if anything does.
+    trace: Option<Trace>,
+    /// How many entries each deletion named, and how often the table was listed.
+    deletions: Vec<usize>,
+    lists: usize,
+    /// How often the table was asked for one entry.
+    questions: usize,
+}
+
+impl Kernel {
+    fn refuses(&self, entry: Entry) -> bool {
+        self.cannot_delete || self.keeps == Some(entry)
+    }
 }
 
 #[derive(Clone, Default)]
@@ -89,7 +105,7 @@ impl Firewall for Fake {
 
     fn delete(&mut self, table: &Table, entry: Entry) -> Result<Deleted, FirewallError> {
         self.probe(table)?;
-        self.with(|kernel| match (kernel.cannot_delete, kernel.entries.remove(&entry)) {
+        self.with(|kernel| match (kernel.refuses(entry), kernel.entries.remove(&entry)) {
             (true, _) => {
                 kernel.entries.insert(entry);
                 Err(failure(FirewallErrorKind::System))
@@ -99,8 +115,27 @@ impl Firewall for Fake {
         })
     }
 
+    fn delete_all(&mut self, table: &Table, entries: &[Entry]) -> Outcomes<Deleted> {
+        self.with(|kernel| kernel.deletions.push(entries.len()));
+        entries.iter().map(|entry| (*entry, self.delete(table, *entry))).collect()
+    }
+
+    fn holds(&mut self, _: &Table, entry: Entry) -> Result<bool, FirewallError> {
+        Ok(self.with(|kernel| {
+            kernel.questions += 1;
+            kernel.entries.contains(&entry)
+        }))
+    }
+
+    fn traces(&mut self, tables: &[Table]) -> Vec<Option<Trace>> {
+        vec![self.with(|kernel| kernel.trace); tables.len()]
+    }
+
     fn list(&mut self, _: &Table) -> Result<Vec<Entry>, FirewallError> {
-        Ok(self.with(|kernel| kernel.entries.iter().copied().collect()))
+        Ok(self.with(|kernel| {
+            kernel.lists += 1;
+            kernel.entries.iter().copied().collect()
+        }))
     }
 
     fn status(&mut self) -> Result<Status, FirewallError> {
@@ -957,4 +992,109 @@ fn leases_end_in_their_time_while_a_configuration_is_read() {
     };
     assert!(scene.keeper.beside(reading, clock).unwrap().is_empty());
     assert!(calls.get() >= 60);
+}
+
+/// A scene in which `count` leases of the door web end at second 60.
+fn crowd(count: u32) -> Scene {
+    let mut scene = Scene::of(Books::default(), Fake::default(), |policy| {
+        policy.limits.max_leases = 100_000;
+        policy.doors[1].max_leases = 100_000;
+        policy.users.clear();
+    });
+    for number in 0..count {
+        let claim = scene.claim_for(IpAddr::from((0x0a00_0000 + number).to_be_bytes()));
+        scene.keeper.open(&claim, &origin(claim.address), at(0));
+    }
+    assert_eq!(scene.kernel.entries().len(), count as usize);
+    scene.lines.take();
+    scene
+}
+
+#[test]
+fn many_leases_that_end_at_once_go_in_batches_with_grants_in_between() {
+    let mut scene = crowd(2 * BATCH as u32 + 10);
+    scene.tick(60);
+    assert_eq!(scene.kernel.with(|kernel| kernel.deletions.clone()), [BATCH]);
+    assert!(scene.keeper.next_deadline() <= Some(at(60).monotonic), "the rest is due");
+    let claim = scene.claim_for("192.0.2.7".parse().unwrap());
+    scene.keeper.open(&claim, &origin(claim.address), at(60));
+    assert!(scene.kernel.entries().contains(&"192.0.2.7".to_owned()));
+    scene.tick(60);
+    scene.tick(60);
+    assert_eq!(scene.kernel.with(|kernel| kernel.deletions.clone()), [BATCH, BATCH, 10]);
+    assert_eq!(scene.kernel.entries(), ["192.0.2.7"]);
+    assert!(scene.keeper.next_deadline() > Some(at(60).monotonic));
+}
+
+#[test]
+fn an_entry_that_cannot_be_deleted_is_tried_again_and_keeps_no_other() {
+    let mut scene = crowd(20);
+    let stuck = Entry::host("10.0.0.7".parse::<IpAddr>().unwrap());
+    scene.kernel.with(|kernel| kernel.keeps = Some(stuck));
+    let lines = scene.tick(60);
+    assert!(lines[0].starts_with("cannot delete 10.0.0.7 from table <knock>"), "{lines:?}");
+    assert_eq!(scene.kernel.entries(), ["10.0.0.7"]);
+    scene.kernel.with(|kernel| kernel.keeps = None);
+    scene.tick(61);
+    assert!(scene.kernel.entries().is_empty());
+    assert_eq!(scene.kernel.with(|kernel| kernel.deletions.clone()), [20, 1]);
+}
+
+#[test]
+fn a_table_that_nobody_else_changed_is_not_listed_again() {
+    for (is_exact, listed_in_a_minute) in [(true, 1), (false, 2)] {
+        let mut scene = Scene::new();
+        let show = |scene: &Scene, number| {
+            let trace = Some(Trace { number, is_exact });
+            scene.kernel.with(|kernel| (kernel.trace, kernel.lists) = (trace, 0));
+        };
+        show(&scene, 1);
+        let mut long = scene.claim(SSH, "192.0.2.7");
+        let said = *long.ground.authorization().unwrap();
+        let lifetime = Some(Duration::from_secs(600));
+        long.ground = Ground::Token(Authorization { lifetime, ..said });
+        scene.submit(&long, 0);
+        for second in (5..70).step_by(5) {
+            scene.tick(second);
+        }
+        let lists = scene.kernel.with(|kernel| kernel.lists);
+        assert_eq!(lists, listed_in_a_minute, "exact: {is_exact}");
+        // Somebody deletes the entry, which shows.
+        show(&scene, 2);
+        scene.kernel.with(|kernel| kernel.entries.clear());
+        scene.open(WEB, "192.0.2.8", 71);
+        scene
+            .kernel
+            .with(|kernel| kernel.entries.retain(|entry| entry.address() != long.address));
+        let lines = scene.tick(75);
+        assert!(lines[0].ends_with("192.0.2.7 after 75s, revoked"), "{lines:?}");
+    }
+}
+
+#[test]
+fn a_restart_after_a_stop_lists_a_table_once_and_asks_for_no_entry() {
+    let run = tempfile::tempdir().unwrap();
+    let mut stopped = crowd(0);
+    let nothing = recover(run.path(), [1; 16]);
+    stopped.keeper.doors.restore(run.path(), [1; 16], nothing, OnRemove::Keep, at(0).monotonic);
+    for number in 0..40 {
+        let claim = stopped.claim_for(IpAddr::from([10, 0, 0, number]));
+        stopped.keeper.open(&claim, &origin(claim.address), at(0));
+    }
+    assert_eq!(stopped.keeper.close_all(at(10)), 0);
+    // One of them was added by others meanwhile: it is not ours.
+    let foreign = Entry::host("10.0.0.7".parse::<IpAddr>().unwrap());
+    let kernel = stopped.kernel.clone();
+    kernel.with(|kernel| {
+        assert!(kernel.entries.is_empty());
+        kernel.entries.insert(foreign);
+        (kernel.lists, kernel.questions) = (0, 0);
+    });
+    let mut next = Scene::of(Books::default(), kernel.clone(), |policy| policy.users.clear());
+    let left = recover(run.path(), [1; 16]);
+    next.keeper.doors.restore(run.path(), [1; 16], left, OnRemove::Keep, at(20).monotonic);
+    assert_eq!(kernel.entries().len(), 40);
+    assert_eq!(kernel.with(|kernel| (kernel.lists, kernel.questions)), (1, 0));
+    next.tick(60);
+    assert_eq!(kernel.entries(), ["10.0.0.7"]);
 }

@@ -72,9 +72,9 @@ fn every_step_of_a_lease_leaves_what_the_next_run_needs() {
         assert_eq!(next(&directory), (ours, vec![]));
         file.commit(ssh).unwrap();
         assert_eq!(next(&directory), (0, vec!["ssh".into()]));
-        file.closing(ssh.key).unwrap();
+        file.closing(&[ssh.key]).unwrap();
         assert_eq!(next(&directory), (ours, vec![]));
-        file.free(ssh.key).unwrap();
+        file.free(&[ssh.key]).unwrap();
         assert_eq!(next(&directory), (0, vec![]));
     }
 }
@@ -88,7 +88,7 @@ fn an_entry_that_another_lease_holds_stays() {
     file.intend(web).unwrap();
     assert_eq!(next(&directory), (0, vec!["ssh".into()]));
     file.commit(web).unwrap();
-    file.closing(ssh.key).unwrap();
+    file.closing(&[ssh.key]).unwrap();
     assert_eq!(next(&directory), (0, vec!["web".into()]));
 }
 
@@ -109,7 +109,7 @@ fn leases_that_rest_are_restored_and_have_nothing_to_take_out() {
     file.commit(record(SSH, 60, false)).unwrap();
     file.commit(record(WEB, 10, false)).unwrap();
     for door in [SSH, WEB] {
-        file.suspend(record(door, 60, false).key).unwrap();
+        file.suspend(&[record(door, 60, false).key]).unwrap();
     }
     let left = recover(directory.path(), BOOT).unwrap();
     let plan = plan(&left, mono(10));
@@ -157,7 +157,7 @@ fn of_another_boot_entries_of_ours_are_deleted_and_nothing_is_restored() {
         let mut file = create(&directory);
         file.commit(Record { opened: mono(5), ..record(SSH, 60, true) }).unwrap();
         file.commit(record(WEB, 60, false)).unwrap();
-        file.suspend(record(WEB, 60, false).key).unwrap();
+        file.suspend(&[record(WEB, 60, false).key]).unwrap();
         let planned = plan(&recover(directory.path(), boot).unwrap(), mono(now));
         assert_eq!(planned, Plan::default(), "not ours, or deleted at the stop");
     }
@@ -194,7 +194,7 @@ fn there_is_a_slot_for_each_lease_and_no_more() {
     });
     let taken = taken.count();
     assert!((10..5_000 - 1).contains(&taken), "{taken}");
-    file.free(host(1)).unwrap();
+    file.free(&[host(1)]).unwrap();
     file.commit(record(SSH, 60, false)).unwrap();
     assert_eq!(recover(directory.path(), BOOT).unwrap().records.len(), taken);
 }

@@ -72,6 +72,20 @@ pub struct Tables {
     pub list: Request,
     /// Looks up which entries hosts match.
     pub test: Request,
+    /// Lists tables with their counters, where the layout is known.
+    pub counters: Option<Counters>,
+}
+
+/// The list of tables with their counters, each a `struct pfr_tstats` that begins
+/// with the table.
+#[derive(Debug)]
+pub struct Counters {
+    /// The request.
+    pub request: Request,
+    /// Size of that structure.
+    pub size: usize,
+    /// A table's number of entries.
+    pub entries: Field,
 }
 
 /// Layout of `struct pfr_addr`.
@@ -145,7 +159,7 @@ pub struct Status {
     pub running: Field,
 }
 
-/// Layout of `struct pfioc_limit` and of the counters to compare with it.
+/// Layout of `struct pfioc_limit`.
 #[derive(Debug)]
 pub struct Limit {
     /// The request.
@@ -156,12 +170,6 @@ pub struct Limit {
     pub table_entries: u32,
     /// Its value, out.
     pub limit: Field,
-    /// Lists tables with their counters, as `struct pfr_tstats`.
-    pub count_tables: Request,
-    /// Size of that structure.
-    pub size: usize,
-    /// A table's number of entries.
-    pub entries: Field,
 }
 
 /// Layout of `struct pfioc_iface` and of its elements.
@@ -221,6 +229,7 @@ constants! {
     PFR_FLAG_REPLACE: u32 = 0x20,
     PFR_FLAG_ALLRSETS: u32 = 0x40,
     PFR_FB_MATCH: u32 = 1,
+    PFR_FB_DELETED: u32 = 3,
     PFR_FB_CONFLICT: u32 = 8,
     PF_OP_EQ: u32 = 2,
     PFI_IFLAG_SKIP: u32 = 0x0100,
@@ -229,7 +238,7 @@ constants! {
 /// The [`Tables`] of the structures and requests in scope; their members have
 /// the same names on every system.
 macro_rules! tables {
-    () => {
+    ($counters:expr) => {
         $crate::firewall::pf::abi::Tables {
             size: size_of::<PfiocTable>(),
             anchor: field!(PfiocTable, pfrio_table.pfrt_anchor),
@@ -259,6 +268,18 @@ macro_rules! tables {
             delete: DIOCRDELADDRS,
             list: DIOCRGETADDRS,
             test: DIOCRTSTADDRS,
+            counters: $counters,
+        }
+    };
+}
+
+/// The [`Counters`] of the structures and requests in scope.
+macro_rules! counters {
+    () => {
+        $crate::firewall::pf::abi::Counters {
+            request: DIOCRGETTSTATS,
+            size: size_of::<PfrTstats>(),
+            entries: field!(PfrTstats, pfrts_cnt),
         }
     };
 }
@@ -312,4 +333,4 @@ macro_rules! interface_pointer {
     };
 }
 
-pub(crate) use {end, interface_pointer, interfaces, table_pointer, tables};
+pub(crate) use {counters, end, interface_pointer, interfaces, table_pointer, tables};

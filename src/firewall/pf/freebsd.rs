@@ -6,7 +6,7 @@
 //! name-value lists that replace them.
 #![forbid(unsafe_code)]
 
-use super::abi::{self, end, interface_pointer, interfaces, table_pointer, tables};
+use super::abi::{self, counters, end, interface_pointer, interfaces, table_pointer, tables};
 use crate::ioctl::layout::{Pointer, constants, field, requests, structs};
 
 constants! {
@@ -28,6 +28,17 @@ structs! {
         17 pfra_net: u8,
         18 pfra_not: u8,
         19 pfra_fback: u8,
+    }
+    /// A table and its counters.
+    PfrTstats = "pfr_tstats", 1200 {
+        0 pfrts_t: PfrTable,
+        1064 pfrts_packets: [u64; 6],
+        1112 pfrts_bytes: [u64; 6],
+        1160 pfrts_match: u64,
+        1168 pfrts_nomatch: u64,
+        1176 pfrts_tzero: i64,
+        1184 pfrts_cnt: i32,
+        1188 pfrts_refcnt: [i32; 2],
     }
     /// The argument of every table request.
     PfiocTable = "pfioc_table", 1104 {
@@ -123,6 +134,7 @@ requests! { b'D';
     IN_OUT 41 DIOCKILLSTATESNV(PfiocNv, NV) = 0xc018_4429,
     IN_OUT 61 DIOCRADDTABLES(PfiocTable, table_pointer!()) = 0xc450_443d,
     IN_OUT 63 DIOCRGETTABLES(PfiocTable, table_pointer!()) = 0xc450_443f,
+    IN_OUT 64 DIOCRGETTSTATS(PfiocTable, table_pointer!()) = 0xc450_4440,
     IN_OUT 67 DIOCRADDADDRS(PfiocTable, table_pointer!()) = 0xc450_4443,
     IN_OUT 68 DIOCRDELADDRS(PfiocTable, table_pointer!()) = 0xc450_4444,
     IN_OUT 70 DIOCRGETADDRS(PfiocTable, table_pointer!()) = 0xc450_4446,
@@ -138,7 +150,7 @@ pub static ABI: abi::Abi = abi::Abi {
     privilege: "lower kern.securelevel to 2 or less at the next boot",
     crowded: "raise net.pf.request_maxcount above its number of entries",
     inet6: AF_INET6,
-    tables: tables!(),
+    tables: tables!(Some(counters!())),
     kill: Some(abi::Kill {
         request: DIOCKILLSTATES,
         family: field!(PfiocStateKill, psk_af),

@@ -57,7 +57,7 @@ pub static ABI: abi::Abi = abi::Abi {
     privilege: freebsd::ABI.privilege,
     crowded: freebsd::ABI.crowded,
     inet6: freebsd::AF_INET6,
-    tables: tables!(),
+    tables: tables!(None),
     kill: None,
     status: None,
     limit: None,

@@ -9,13 +9,15 @@
 //! judges rules.
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 
 use nix::libc;
 
 use super::{
-    Added, Backend, Deleted, Firewall, FirewallError, FirewallErrorKind, Kill, Status, Warning,
+    Added, Backend, Deleted, Firewall, FirewallError, FirewallErrorKind, Kill, Outcomes,
+    Status, Trace, Warning,
 };
 use crate::core::address::Entry;
 use crate::core::door::Table;
@@ -27,6 +29,7 @@ pub mod advice;
 #[cfg(target_os = "macos")]
 mod anchor;
 pub mod dialect;
+mod entries;
 pub mod freebsd;
 pub mod freebsd32;
 pub mod macos;
@@ -86,78 +89,51 @@ pub fn open() -> Result<Box<dyn Firewall>, FirewallError> {
 pub struct Pf<D> {
     device: D,
     abi: &'static Abi,
+    /// How many entries more than at the start each table has through our requests.
+    ours: BTreeMap<Table, i64>,
 }
 
 impl<D: Device> Pf<D> {
     /// The pf of `device`, with the requests of `abi`.
     pub const fn new(device: D, abi: &'static Abi) -> Self {
-        Self { device, abi }
+        Self { device, abi, ours: BTreeMap::new() }
     }
 
-    /// Makes a request about `table` with at most one element and its flags
-    /// (`PFR_FLAG_*`). Returns the argument as the kernel left it. The kernel may
-    /// change the element too.
-    fn with_element(
+    /// Makes a request about `table` with these elements and flags (`PFR_FLAG_*`).
+    /// Returns the argument as the kernel left it. The kernel may change the
+    /// elements too.
+    fn ask(
         &mut self,
         pick: impl FnOnce(&abi::Tables) -> &Request,
         table: &Table,
-        element: Option<(&mut Vec<u8>, u32)>,
+        (elements, flags): (&mut [u8], u32),
         what: &str,
     ) -> Result<Vec<u8>, FirewallError> {
         let (abi, layout) = (self.abi, &self.abi.tables);
         let mut argument = table::argument(abi, table)?;
-        let (count, memory) = match element {
-            Some((element, flags)) => {
-                layout.flags.put(&mut argument, flags.into());
-                (1, element.as_mut_slice())
-            }
-            None => (0, &mut [][..]),
-        };
+        layout.flags.put(&mut argument, flags.into());
+        let count = elements.len() / layout.entry.size;
         table::announce(abi, &mut argument, layout.entry.size, count);
         self.device
-            .ioctl(pick(layout), &mut argument, memory)
+            .ioctl(pick(layout), &mut argument, elements)
             .map_err(|error| advice::about_table(abi, what, table, error))?;
         Ok(argument)
-    }
-
-    /// Refuses an addition close to the limit on a kernel that does not report
-    /// full tables, but sleeps with a lock that every other request needs.
-    fn keep_clear_of_limit(&mut self, table: &Table, what: &str) -> Result<(), FirewallError> {
-        let Some(limit) = &self.abi.limit else { return Ok(()) };
-        let room = status::headroom(&mut self.device, self.abi, limit)
-            .map_err(|error| advice::about_table(self.abi, what, table, error))?;
-        if room > 0 {
-            return Ok(());
-        }
-        let advice = "pf's tables are close to their limit: raise `set limit table-entries` in \
-                      pf.conf";
-        let error = FirewallError::new(FirewallErrorKind::Full, advice, None);
-        Err(error.of(format!("{what} table {table}")))
     }
 }
 
 impl<D: Device> Firewall for Pf<D> {
     /// Adds no entries; pf fails as it would with one.
     fn probe(&mut self, table: &Table) -> Result<(), FirewallError> {
-        self.with_element(|tables| &tables.add, table, None, "cannot use").map(drop)
+        self.ask(|tables| &tables.add, table, (&mut [], 0), "cannot use").map(drop)
     }
 
     fn add(&mut self, table: &Table, entry: Entry) -> Result<Added, FirewallError> {
         let what = format!("cannot add {entry} to");
-        self.keep_clear_of_limit(table, &what)?;
-        // One entry per call: OpenBSD returns the feedback of several in the
-        // wrong order.
         let mut element = table::encode(self.abi, entry);
-        let answer = self.with_element(
-            |tables| &tables.add,
-            table,
-            Some((&mut element, abi::PFR_FLAG_FEEDBACK)),
-            &what,
-        )?;
-        if self.abi.tables.added.get(&answer) > 0 {
+        if self.add_elements(table, &mut element, &what)? > 0 {
             return Ok(Added::Added);
         }
-        if self.abi.tables.entry.feedback.get(&element) == abi::PFR_FB_CONFLICT.into() {
+        if self.has_conflict(&element) {
             let advice = format!("it holds !{entry}: delete that");
             let error = FirewallError::new(FirewallErrorKind::Denied, advice, None);
             return Err(error.of(format!("{what} table {table}")));
@@ -165,17 +141,54 @@ impl<D: Device> Firewall for Pf<D> {
         Ok(Added::Present)
     }
 
+    fn add_missing(&mut self, table: &Table, entries: &[Entry]) -> Outcomes<()> {
+        let mut elements = self.encode(entries);
+        let added = self.add_elements(table, &mut elements, "cannot add to");
+        let is_done = added.is_ok() && !self.has_conflict(&elements);
+        // One by one, the entry that pf refuses is known.
+        let add = |entry: &Entry| {
+            let added = if is_done { Ok(()) } else { self.add(table, *entry).map(drop) };
+            (*entry, added)
+        };
+        entries.iter().map(add).collect()
+    }
+
     fn delete(&mut self, table: &Table, entry: Entry) -> Result<Deleted, FirewallError> {
         let what = format!("cannot delete {entry} from");
         let mut element = table::encode(self.abi, entry);
-        let answer = self.with_element(
-            |tables| &tables.delete,
-            table,
-            Some((&mut element, abi::PFR_FLAG_FEEDBACK)),
-            &what,
-        )?;
-        let deleted = self.abi.tables.deleted.get(&answer) > 0;
-        Ok(if deleted { Deleted::Deleted } else { Deleted::Absent })
+        self.delete_elements(table, &mut element, &what)?;
+        Ok(self.deleted(&element))
+    }
+
+    fn delete_all(&mut self, table: &Table, entries: &[Entry]) -> Outcomes<Deleted> {
+        let mut elements = self.encode(entries);
+        let size = self.abi.tables.entry.size;
+        if self.delete_elements(table, &mut elements, "cannot delete from").is_err() {
+            // pf deleted nothing. One by one, the entry that it refuses is known.
+            return entries.iter().map(|entry| (*entry, self.delete(table, *entry))).collect();
+        }
+        let elements = elements.chunks_exact(size).map(|element| self.deleted(element));
+        entries.iter().copied().zip(elements.map(Ok)).collect()
+    }
+
+    /// The number of entries, less what we added. Deletions and as many additions
+    /// by others do not show.
+    fn traces(&mut self, tables: &[Table]) -> Vec<Option<Trace>> {
+        let mut counts = BTreeMap::new();
+        let mut trace = |table: &Table| {
+            let (device, abi) = (&mut self.device, self.abi);
+            let anchor = table::anchor(table);
+            let of_anchor = counts
+                .entry(anchor.to_owned())
+                .or_insert_with(|| status::counts(device, abi, anchor).unwrap_or_default());
+            let count = *of_anchor.get(table.name.as_bytes())?;
+            let ours = self.ours.get(table).copied().unwrap_or(0);
+            Some(Trace {
+                number: count.wrapping_add_signed(ours.wrapping_neg()),
+                is_exact: false,
+            })
+        };
+        tables.iter().map(&mut trace).collect()
     }
 
     /// pf returns the most specific entry that a host matches. It has no such
@@ -186,8 +199,8 @@ impl<D: Device> Firewall for Pf<D> {
         }
         let what = format!("cannot look up {entry} in");
         let mut element = table::encode(self.abi, entry);
-        let asked = Some((&mut element, abi::PFR_FLAG_REPLACE));
-        self.with_element(|tables| &tables.test, table, asked, &what)?;
+        let asked = (&mut element[..], abi::PFR_FLAG_REPLACE);
+        self.ask(|tables| &tables.test, table, asked, &what)?;
         let outcome = self.abi.tables.entry.feedback.get(&element);
         let is_match = outcome == abi::PFR_FB_MATCH.into();
         Ok(is_match && table::decode(self.abi, &element) == Some(entry))
@@ -252,12 +265,17 @@ impl<D: Device> Firewall for Pf<D> {
         if self.status()? == Status::Disabled {
             warnings.push(Warning::Disabled(abi.enable));
         }
+        let mut anchors = BTreeMap::new();
         for table in tables {
-            let flags = status::table_flags(&mut self.device, abi, table);
-            if flags
-                .map_err(|error| advice::about_table(abi, "cannot review", table, error))?
-                .is_some_and(is_idle)
-            {
+            let anchor = table::anchor(table);
+            if !anchors.contains_key(anchor) {
+                let flags = status::flags(&mut self.device, abi, anchor);
+                let flags = flags
+                    .map_err(|error| advice::about_table(abi, "cannot review", table, error))?;
+                anchors.insert(anchor, flags);
+            }
+            let flags = anchors.get(anchor).and_then(|of| of.get(table.name.as_bytes()));
+            if flags.copied().is_some_and(is_idle) {
                 warnings.push(Warning::Unreferenced(table.clone()));
             }
         }

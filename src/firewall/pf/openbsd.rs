@@ -1,7 +1,7 @@
 //! pf of OpenBSD 7 on 64-bit machines: `<net/pfvar.h>`.
 #![forbid(unsafe_code)]
 
-use super::abi::{self, end, interface_pointer, interfaces, table_pointer, tables};
+use super::abi::{self, counters, end, interface_pointer, interfaces, table_pointer, tables};
 use crate::ioctl::layout::{Pointer, constants, field, requests, structs};
 
 constants! {
@@ -151,7 +151,7 @@ pub static ABI: abi::Abi = abi::Abi {
     privilege: "lower kern.securelevel to 1 at the next boot",
     crowded: "",
     inet6: AF_INET6,
-    tables: tables!(),
+    tables: tables!(Some(counters!())),
     kill: Some(abi::Kill {
         request: DIOCKILLSTATES,
         family: field!(PfiocStateKill, psk_af),
@@ -167,9 +167,6 @@ pub static ABI: abi::Abi = abi::Abi {
         index: field!(PfiocLimit, index),
         table_entries: PF_LIMIT_TABLE_ENTRIES,
         limit: field!(PfiocLimit, limit),
-        count_tables: DIOCRGETTSTATS,
-        size: size_of::<PfrTstats>(),
-        entries: field!(PfrTstats, pfrts_cnt),
     }),
     interfaces: Some(interfaces!()),
     nv: None,

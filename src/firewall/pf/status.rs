@@ -1,6 +1,7 @@
 //! Whether pf is enabled, and whether doors have an effect.
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeMap;
 use std::io;
 
 use nix::libc;
@@ -9,8 +10,8 @@ use super::abi::{self, Abi, Interfaces, Limit};
 use super::nvlist;
 use super::states::is_unknown;
 use super::table;
-use crate::core::door::Table;
 use crate::ioctl::Device;
+use crate::ioctl::layout::Request;
 
 /// Whether pf is enabled.
 ///
@@ -80,38 +81,68 @@ pub fn list(
     Err(io::ErrorKind::OutOfMemory.into())
 }
 
-/// The flags of a table, `PFR_TFLAG_*`; `None` if pf has no such table.
+/// The flags (`PFR_TFLAG_*`) of all tables of an anchor, by name. None if there is
+/// no such anchor.
 ///
 /// # Errors
 /// The system's.
-pub fn table_flags(
+pub fn flags(
     device: &mut impl Device,
     abi: &Abi,
-    wanted: &Table,
-) -> io::Result<Option<u32>> {
+    anchor: &str,
+) -> io::Result<BTreeMap<Vec<u8>, u32>> {
     let tables = &abi.tables;
-    let anchor = table::anchor(wanted);
-    let listed = list(tables.table.size, |room, buffer| {
+    by_name(device, abi, anchor, (&tables.list_tables, tables.table.size), |item| {
+        Some(tables.table.flags.get(item) as u32)
+    })
+}
+
+/// The number of entries of all defined tables of an anchor, by name. Empty where
+/// the system's counters are not known.
+///
+/// # Errors
+/// The system's.
+pub fn counts(
+    device: &mut impl Device,
+    abi: &Abi,
+    anchor: &str,
+) -> io::Result<BTreeMap<Vec<u8>, u64>> {
+    let Some(counters) = &abi.tables.counters else { return Ok(BTreeMap::new()) };
+    by_name(device, abi, anchor, (&counters.request, counters.size), |item| {
+        let is_defined = abi.tables.table.flags.get(item) as u32 & abi::PFR_TFLAG_ACTIVE != 0;
+        is_defined.then(|| counters.entries.get(item))
+    })
+}
+
+/// What `read` finds in each item of a list of tables. An item begins with its
+/// `struct pfr_table`.
+fn by_name<T>(
+    device: &mut impl Device,
+    abi: &Abi,
+    anchor: &str,
+    (request, size): (&Request, usize),
+    read: impl Fn(&[u8]) -> Option<T>,
+) -> io::Result<BTreeMap<Vec<u8>, T>> {
+    let tables = &abi.tables;
+    let listed = list(size, |room, buffer| {
         let mut argument = table::empty_argument(abi);
         tables.anchor.write(&mut argument, anchor.as_bytes());
-        table::announce(abi, &mut argument, tables.table.size, room);
-        device.ioctl(&tables.list_tables, &mut argument, buffer)?;
+        table::announce(abi, &mut argument, size, room);
+        device.ioctl(request, &mut argument, buffer)?;
         Ok(to_count(tables.count.get(&argument)))
     });
     let listed = match listed {
         // The anchor does not exist: EINVAL on FreeBSD, ENOENT on the others.
         Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOENT)) => {
-            return Ok(None);
+            return Ok(BTreeMap::new());
         }
         listed => listed?,
     };
-    Ok(listed
-        .chunks_exact(tables.table.size)
-        .find(|item| {
-            table::text(tables.table.name.slice(item)) == wanted.name.as_bytes()
-                && table::text(tables.table.anchor.slice(item)) == anchor.as_bytes()
-        })
-        .map(|item| tables.table.flags.get(item) as u32))
+    let items = listed.chunks_exact(size);
+    let items =
+        items.filter(|item| table::text(tables.table.anchor.slice(item)) == anchor.as_bytes());
+    let named = |item| Some((table::text(tables.table.name.slice(item)).to_vec(), read(item)?));
+    Ok(items.filter_map(named).collect())
 }
 
 /// Whether pf passes every packet of the interface (`set skip on`). False if the
@@ -153,14 +184,16 @@ pub fn headroom(device: &mut impl Device, abi: &Abi, layout: &Limit) -> io::Resu
     layout.index.put(&mut argument, layout.table_entries.into());
     device.ioctl(&layout.request, &mut argument, &mut [])?;
     let limit = layout.limit.get(&argument);
-    let listed = list(layout.size, |room, buffer| {
+    let Some(counters) = &abi.tables.counters else { return Ok(u64::MAX) };
+    let listed = list(counters.size, |room, buffer| {
         let mut argument = table::empty_argument(abi);
         abi.tables.flags.put(&mut argument, abi::PFR_FLAG_ALLRSETS.into());
-        table::announce(abi, &mut argument, layout.size, room);
-        device.ioctl(&layout.count_tables, &mut argument, buffer)?;
+        table::announce(abi, &mut argument, counters.size, room);
+        device.ioctl(&counters.request, &mut argument, buffer)?;
         Ok(to_count(abi.tables.count.get(&argument)))
     })?;
-    let used: u64 = listed.chunks_exact(layout.size).map(|item| layout.entries.get(item)).sum();
+    let items = listed.chunks_exact(counters.size);
+    let used: u64 = items.map(|item| counters.entries.get(item)).sum();
     Ok((limit - limit / 16).saturating_sub(used))
 }
 

@@ -55,6 +55,14 @@ impl Parent {
         self.channel.borrow_mut().send(message, descriptor)
     }
 
+    /// Sends messages, all of which must arrive before the caller goes on.
+    ///
+    /// # Errors
+    /// [`Broken`].
+    pub fn send_all(&self, messages: &[FromKeeper]) -> Result<(), Broken> {
+        self.channel.borrow_mut().send_all(messages)
+    }
+
     /// Sends a message. If the parent is gone, the next [`recv`](Self::recv)
     /// reports it.
     pub fn notify(&self, message: &FromKeeper) {

@@ -328,10 +328,8 @@ impl Parent {
 
     /// Deletes every entry that is ours. What cannot be deleted is tried again.
     fn shut(&mut self, now: Monotonic) -> usize {
-        let ours = self.owned.take();
-        for slot in &ours {
-            self.tables.delete(*slot, now);
-        }
+        let ours: Vec<_> = self.owned.take().into_iter().collect();
+        self.tables.delete(&ours, now);
         ours.len()
     }
 

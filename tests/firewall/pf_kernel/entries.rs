@@ -1,13 +1,19 @@
 //! Entries go in, are listed, and go out.
 
-use knockd::core::address::Entry;
-use knockd::firewall::pf::table;
-use knockd::firewall::{Added, Deleted, Firewall};
-use proptest::prelude::*;
-use std::net::IpAddr;
+use std::cell::RefCell;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Range;
 
-use super::fake::System;
-use super::{abi, host, on_all, pf, ready, ssh};
+use knockd::core::address::Entry;
+use knockd::firewall::pf::{Pf, table};
+use knockd::firewall::{Added, Deleted, Firewall};
+use knockd::ioctl::Device;
+use knockd::ioctl::layout::Request;
+use proptest::prelude::*;
+
+use super::fake::{Kernel, System};
+use super::{abi, anchored, host, on_all, pf, ready, ssh};
 
 #[test]
 fn an_address_goes_in_once_and_out_once() {
@@ -151,4 +157,83 @@ fn a_table_that_grows_while_it_is_listed_is_listed_whole() {
         let listed = pf(&mut kernel).list(&ssh()).unwrap().len();
         assert_eq!(listed, kernel.tables.entries("", "knock_ssh").len());
     });
+}
+
+/// Hosts 10.0.0.0 + `numbers`.
+fn hosts(numbers: Range<u32>) -> Vec<Entry> {
+    let address = |number: u32| Ipv4Addr::from_bits(0x0a00_0000 + number);
+    numbers.map(|number| Entry::host(address(number).into())).collect()
+}
+
+#[test]
+fn many_entries_go_in_and_out_by_one_request() {
+    on_all(|mut kernel| {
+        kernel.tables.fill("", "knock_ssh", 0, 10);
+        let (half, all) = (hosts(5..205), hosts(0..300));
+        let mut pf = pf(&mut kernel);
+        let added = pf.add_missing(&ssh(), &half);
+        assert!(added.len() == 200 && added.iter().all(|(_, added)| added.is_ok()));
+        let gone = pf.delete_all(&ssh(), &all);
+        assert_eq!(gone.iter().map(|(entry, _)| *entry).collect::<Vec<_>>(), all);
+        for ((_, deleted), number) in gone.into_iter().zip(0..) {
+            let was_there = if number < 205 { Deleted::Deleted } else { Deleted::Absent };
+            assert_eq!(deleted.unwrap(), was_there, "{number}");
+        }
+        assert!(kernel.tables.entries("", "knock_ssh").is_empty());
+        // OpenBSD asks twice for the room that is left.
+        assert!(kernel.requests <= 4, "{}", kernel.requests);
+    });
+}
+
+#[test]
+fn of_many_entries_the_one_that_pf_refuses_is_named() {
+    on_all(|mut kernel| {
+        kernel.tables.entries("", "knock_ssh").insert(network(32).0, true);
+        let some = [host("192.0.2.8"), host("192.0.2.0"), host("2001:db8::7")];
+        let mut pf = pf(&mut kernel);
+        for (entry, added) in pf.add_missing(&ssh(), &some) {
+            assert_eq!(added.is_err(), entry == some[1], "{entry}: {added:?}");
+        }
+        assert_eq!(pf.list(&ssh()).unwrap().len(), 2);
+        // What excludes an address is not ours.
+        let gone = pf.delete_all(&ssh(), &some);
+        assert_eq!(gone[1].1.as_ref().unwrap(), &Deleted::Absent);
+        assert_eq!(kernel.tables.entries("", "knock_ssh").len(), 1);
+    });
+}
+
+#[test]
+fn a_trace_shows_what_others_change_and_nothing_that_we_do() {
+    on_all(|mut kernel| {
+        let tables = [ssh(), anchored()];
+        kernel.tables.fill("", "knock_ssh", 0, 10);
+        let device = RefCell::new(kernel);
+        let mut pf = Pf::new(Shared(&device), abi(device.borrow().system));
+        let before = pf.traces(&tables);
+        assert!(before[0].is_some_and(|trace| !trace.is_exact));
+        assert_eq!(before[1], None, "there is no such table");
+        let _ = pf.add_missing(&ssh(), &hosts(5..205));
+        let _ = pf.delete_all(&ssh(), &hosts(100..300));
+        let _ = pf.add(&ssh(), host("192.0.2.7")).unwrap();
+        assert_eq!(pf.traces(&tables), before);
+        device.borrow_mut().tables.entries("", "knock_ssh").pop_first();
+        let after = pf.traces(&tables);
+        assert_ne!(after, before);
+        device.borrow_mut().tables.flush();
+        assert_eq!(pf.traces(&tables), [None, None]);
+    });
+}
+
+/// A kernel that others change meanwhile.
+struct Shared<'k>(&'k RefCell<Kernel>);
+
+impl Device for Shared<'_> {
+    fn ioctl(
+        &mut self,
+        request: &Request,
+        argument: &mut [u8],
+        memory: &mut [u8],
+    ) -> io::Result<()> {
+        (&mut *self.0.borrow_mut()).ioctl(request, argument, memory)
+    }
 }

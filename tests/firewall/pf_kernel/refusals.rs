@@ -278,7 +278,7 @@ fn a_line_of_the_log_names_an_entry_and_its_table_once() {
         let now = Monotonic::default();
         tables.add(full, false, now).unwrap_err();
         assert!(lines.says(0, "192.0.2.7 to table <knock_ssh>", "set limit table-entries"));
-        assert_eq!(tables.delete(fixed, now), None);
+        assert_eq!(tables.delete(&[fixed], now), []);
         assert!(lines.says(1, "192.0.2.7 from table <knock_web>", "drop `const`"));
     });
 }

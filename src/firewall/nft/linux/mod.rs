@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use nix::libc;
 
 mod interval;
+mod look;
 mod reply;
 mod request;
 mod set;
@@ -28,15 +29,15 @@ mod socket;
 #[cfg(test)]
 mod tests;
 
-use self::reply::Element;
 use self::request::Change;
-use self::set::{Set, Shape};
+use self::set::Set;
 use self::socket::Socket;
 use super::BACKEND;
 use crate::core::address::{Entry, Family};
 use crate::core::door::Table;
 use crate::firewall::{
-    Added, Deleted, Firewall, FirewallError, FirewallErrorKind, Status, Warning,
+    Added, Deleted, Firewall, FirewallError, FirewallErrorKind, Outcomes, Status, Trace,
+    Warning,
 };
 
 /// The most entries of a set that can be listed.
@@ -44,6 +45,9 @@ pub const MAX_ENTRIES: usize = 1_000_000;
 
 /// The fault of a set that should hold networks.
 const HOSTS_ONLY: &str = "holds single addresses, no network";
+
+/// Into how many parts a deletion is divided to find what is missing.
+const PARTS: usize = 16;
 
 /// How long a change is tried while others keep changing the ruleset.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -58,6 +62,8 @@ pub struct Nft {
     /// Names of sets that passed [`Set::check`], at most two for a door, and
     /// whether they hold intervals.
     checked: BTreeMap<String, bool>,
+    /// The generation up to which changes by others are counted, and how many were.
+    seen: (u32, u64),
 }
 
 impl Nft {
@@ -82,7 +88,8 @@ impl Nft {
             };
             FirewallError::new(kind, "cannot open a netlink socket to netfilter", Some(error))
         })?;
-        Ok(Self { table: table.to_owned(), socket, generation: 0, checked: BTreeMap::new() })
+        let table = table.to_owned();
+        Ok(Self { table, socket, generation: 0, checked: BTreeMap::new(), seen: (0, 0) })
     }
 
     fn set(&self, table: &Table, family: Family) -> Result<Set, FirewallError> {
@@ -91,37 +98,6 @@ impl Nft {
             return Err(FirewallError::new(FirewallErrorKind::Unsupported, advice, None));
         }
         Set::new(&self.table, &table.name, family)
-    }
-
-    fn shape(&mut self, set: &Set) -> Result<Shape, FirewallError> {
-        let mut shape = None;
-        let asked = self.socket.ask(
-            |sequence| request::get_set(set, sequence),
-            |object| {
-                shape = Some(reply::shape(object)?);
-                Ok(())
-            },
-        );
-        asked.map_err(|error| set.failed("cannot look at", error))?;
-        shape.ok_or_else(|| set.failed("cannot look at", io::ErrorKind::InvalidData.into()))
-    }
-
-    fn current_generation(&mut self, set: &Set) -> Result<u32, FirewallError> {
-        let mut generation = 0;
-        let asked = self.socket.ask(request::get_generation, |object| {
-            generation = reply::generation(object)?;
-            Ok(())
-        });
-        match asked {
-            Ok(()) => Ok(generation),
-            Err(error)
-                if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP)) =>
-            {
-                let advice = "this kernel has no nftables, load its module nf_tables";
-                Err(FirewallError::new(FirewallErrorKind::Unsupported, advice, Some(error)))
-            }
-            Err(error) => Err(set.failed("cannot look at", error)),
-        }
     }
 
     /// Checks `set`, unless that is done. Returns the generation in which it
@@ -145,31 +121,34 @@ impl Nft {
         Ok((self.generation, holds_intervals))
     }
 
-    /// Makes one change. The inner result is the kernel's answer, from a moment
-    /// in which the set existed and would have passed the check.
+    /// Makes one change, of all entries or none. The inner result is the kernel's
+    /// answer, from a moment in which the set existed and would have passed the
+    /// check.
     fn change(
         &mut self,
         set: &Set,
-        entry: Entry,
+        entries: &[Entry],
         change: Change,
     ) -> Result<io::Result<()>, FirewallError> {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             let (generation, holds_intervals) = self.check(set)?;
             let absent = || Ok(Err(io::Error::from_raw_os_error(libc::ENOENT)));
-            let Some(elements) = interval::elements(entry, holds_intervals) else {
-                if change == Change::Delete {
+            let mut elements = Vec::with_capacity(entries.len());
+            for entry in entries {
+                match interval::elements(*entry, holds_intervals) {
+                    Some(mut some) => elements.append(&mut some),
+                    None if change == Change::Delete => return absent(),
+                    None => return Err(set.unfit(HOSTS_ONLY, true)),
+                }
+                // The start of one interval and the end of another are no network.
+                if change == Change::Delete
+                    && holds_intervals
+                    && !self.has(set, *entry, holds_intervals)?
+                {
+                    set.check(&self.shape(set)?)?;
                     return absent();
                 }
-                return Err(set.unfit(HOSTS_ONLY, true));
-            };
-            // The start of one interval and the end of another are no network.
-            if change == Change::Delete
-                && holds_intervals
-                && !self.has(set, entry, holds_intervals)?
-            {
-                set.check(&self.shape(set)?)?;
-                return absent();
             }
             let made = self.socket.ask(
                 |sequence| request::change(change, set, &elements, generation, sequence),
@@ -177,9 +156,7 @@ impl Nft {
             );
             match made {
                 Ok(()) => {
-                    // The change raised the generation by one; the kernel skips
-                    // 0.
-                    self.generation = generation.checked_add(1).unwrap_or(1);
+                    self.raise(generation);
                     return Ok(Ok(()));
                 }
                 Err(error) if error.raw_os_error() == Some(libc::ERESTART) => {
@@ -193,90 +170,63 @@ impl Nft {
         Err(FirewallError::new(FirewallErrorKind::System, advice, None))
     }
 
-    /// Returns why no packet meets the table's rules, if none does. Whether a rule
-    /// refers to a set is not checked.
-    fn idle(&mut self) -> Result<Option<String>, FirewallError> {
-        let table = self.table.as_str();
-        let what = format!("cannot look at table inet {table}");
-        let mut dormant = false;
-        let asked = self.socket.ask(
-            |sequence| request::get_table(table, sequence),
-            |object| {
-                dormant = reply::is_dormant(object)?;
-                Ok(())
-            },
-        );
-        match asked {
-            Ok(()) if dormant => return Ok(Some(format!("table inet {table} is dormant"))),
-            Ok(()) => {}
-            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {
-                return Ok(Some(format!("there is no table inet {table}")));
-            }
-            Err(error) => return Err(set::refused(&what, error)),
-        }
-        let chains =
-            self.socket.list(request::get_chains, |object, chains: &mut Vec<Vec<u8>>| {
-                chains.extend(reply::hooked_chain(object, table)?.map(<[u8]>::to_vec));
-                Ok(())
-            });
-        let chains = chains.map_err(|error| set::refused(&what, error))?;
-        Ok(chains.is_empty().then(|| format!("no chain of table inet {table} has a hook")))
-    }
-
-    /// The elements at `wanted`, or those of the intervals around them. Empty if
-    /// one is missing, or the set.
-    fn find(&mut self, set: &Set, wanted: &[Element]) -> Result<Vec<Element>, FirewallError> {
-        let mut found = Vec::new();
-        let asked = self.socket.ask(
-            |sequence| request::get_some(set, wanted, sequence),
-            |object| reply::elements(object, set.family, &mut found),
-        );
-        match asked {
-            Ok(()) => Ok(found),
-            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(Vec::new()),
-            Err(error) => Err(set.failed("cannot look into", error)),
+    /// Counts a change of ours. It raised the generation that it named by one; the
+    /// kernel skips 0.
+    fn raise(&mut self, generation: u32) {
+        self.generation = generation.checked_add(1).unwrap_or(1);
+        if self.seen.0 == generation {
+            self.seen.0 = self.generation;
         }
     }
 
-    /// Whether a set holds exactly this entry. A missing set holds none.
-    fn has(
-        &mut self,
-        set: &Set,
-        entry: Entry,
-        has_intervals: bool,
-    ) -> Result<bool, FirewallError> {
-        let Some(expected) = interval::elements(entry, has_intervals) else { return Ok(false) };
-        let (start, end) = expected.split_at(1);
-        if self.find(set, start)? != start {
-            return Ok(false);
-        }
-        if !has_intervals {
-            return Ok(true);
-        }
-        // If the last address belongs to the same start, nothing lies between the
-        // bounds. The kernel may miss an end or a start at the address of the
-        // other (`__nft_rbtree_get`), so a failure proves nothing.
-        let last = Element { address: Some(interval::last(entry)), is_start: true };
-        if self.find(set, &[&[last], end].concat())? == expected {
-            return Ok(true);
-        }
-        Ok(self.list_one(set)?.contains(&entry))
-    }
-
-    fn list_one(&mut self, set: &Set) -> Result<Vec<Entry>, FirewallError> {
-        let holds_intervals = set.check(&self.shape(set)?)?;
-        let listed = self.socket.list(
-            |sequence| request::get_elements(set, sequence),
-            |object, elements| {
-                if elements.len() > MAX_ENTRIES * if holds_intervals { 2 } else { 1 } {
-                    return Err(io::Error::other(format!("more than {MAX_ENTRIES} entries")));
+    /// Deletes entries of one set. Where one is missing the kernel deletes none, so
+    /// smaller parts find it. Another error is one of all.
+    fn delete_some(&mut self, set: &Set, entries: &[Entry]) -> Outcomes<Deleted> {
+        let all = |deleted| entries.iter().map(|entry| (*entry, Ok(deleted))).collect();
+        let error = match self.change(set, entries, Change::Delete) {
+            Ok(Ok(())) => return all(Deleted::Deleted),
+            // The set existed in that moment, so an element is missing.
+            Ok(Err(error)) if error.raw_os_error() == Some(libc::ENOENT) => {
+                if entries.len() < 2 {
+                    return all(Deleted::Absent);
                 }
-                reply::elements(object, set.family, elements)
-            },
-        );
-        let listed = listed.map_err(|error| set.failed("cannot list", error))?;
-        Ok(interval::entries(&listed, set.family, holds_intervals))
+                let parts = entries.chunks(entries.len().div_ceil(PARTS));
+                return parts.flat_map(|part| self.delete_some(set, part)).collect();
+            }
+            Ok(Err(error)) => {
+                let first = entries.first().map_or_else(String::new, ToString::to_string);
+                set.failed(&format!("cannot delete {first} from"), error)
+            }
+            Err(error) => error,
+        };
+        failed(entries, &error)
     }
+
+    /// Makes a request about each of the two sets of `table` and its `entries`.
+    fn by_family<T>(
+        &mut self,
+        table: &Table,
+        entries: &[Entry],
+        mut ask: impl FnMut(&mut Self, &Set, &[Entry]) -> Outcomes<T>,
+    ) -> Outcomes<T> {
+        let mut outcomes = Vec::with_capacity(entries.len());
+        for family in Family::BOTH {
+            let is_of = |entry: &&Entry| Family::of(entry.address()) == family;
+            let some: Vec<_> = entries.iter().filter(is_of).copied().collect();
+            if !some.is_empty() {
+                outcomes.append(&mut match self.set(table, family) {
+                    Ok(set) => ask(self, &set, &some),
+                    Err(error) => failed(&some, &error),
+                });
+            }
+        }
+        outcomes
+    }
+}
+
+/// The same error for all of `entries`.
+fn failed<T>(entries: &[Entry], error: &FirewallError) -> Outcomes<T> {
+    entries.iter().map(|entry| (*entry, Err(error.again()))).collect()
 }
 
 impl Firewall for Nft {
@@ -297,7 +247,7 @@ impl Firewall for Nft {
 
     fn add(&mut self, table: &Table, entry: Entry) -> Result<Added, FirewallError> {
         let set = self.set(table, Family::of(entry.address()))?;
-        let error = match self.change(&set, entry, Change::Add)? {
+        let error = match self.change(&set, &[entry], Change::Add)? {
             Ok(()) => return Ok(Added::Added),
             Err(error) => error,
         };
@@ -320,17 +270,47 @@ impl Firewall for Nft {
 
     fn delete(&mut self, table: &Table, entry: Entry) -> Result<Deleted, FirewallError> {
         let set = self.set(table, Family::of(entry.address()))?;
-        match self.change(&set, entry, Change::Delete)? {
-            Ok(()) => Ok(Deleted::Deleted),
-            // The set existed in that moment, so the element is missing.
-            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(Deleted::Absent),
-            Err(error) => Err(set.failed(&format!("cannot delete {entry} from"), error)),
-        }
+        let outcome = self.delete_some(&set, &[entry]).pop();
+        outcome.map_or(Ok(Deleted::Absent), |(_, deleted)| deleted)
+    }
+
+    fn delete_all(&mut self, table: &Table, entries: &[Entry]) -> Outcomes<Deleted> {
+        self.by_family(table, entries, Self::delete_some)
+    }
+
+    fn add_missing(&mut self, table: &Table, entries: &[Entry]) -> Outcomes<()> {
+        self.by_family(table, entries, |nft, set, entries| {
+            // In a set of intervals one that is there may be part of another.
+            let is_done = nft.check(set).is_ok_and(|(_, has_intervals)| !has_intervals)
+                && matches!(nft.change(set, entries, Change::AddMissing), Ok(Ok(())));
+            if is_done {
+                return entries.iter().map(|entry| (*entry, Ok(()))).collect();
+            }
+            entries.iter().map(|entry| (*entry, nft.add(table, *entry).map(drop))).collect()
+        })
+    }
+
+    fn traces(&mut self, tables: &[Table]) -> Vec<Option<Trace>> {
+        let trace = self.ask_generation().ok().map(|current| {
+            if self.seen.0 != current {
+                self.seen = (current, self.seen.1 + 1);
+            }
+            Trace { number: self.seen.1, is_exact: true }
+        });
+        vec![trace; tables.len()]
     }
 
     fn holds(&mut self, table: &Table, entry: Entry) -> Result<bool, FirewallError> {
         let set = self.set(table, Family::of(entry.address()))?;
-        let holds_intervals = set.check(&self.shape(&set)?)?;
+        let (generation, holds_intervals) = self.check(&set)?;
+        let has = self.has(&set, entry, holds_intervals)?;
+        if self.current_generation(&set)? == generation {
+            // The set is as it was checked. This is cheaper than to look at it: the
+            // kernel walks along all sets to find one.
+            return Ok(has);
+        }
+        self.checked.clear();
+        let (_, holds_intervals) = self.check(&set)?;
         let has = self.has(&set, entry, holds_intervals)?;
         // The set may have gone in between.
         set.check(&self.shape(&set)?)?;

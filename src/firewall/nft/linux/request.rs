@@ -106,6 +106,8 @@ pub fn get_some(set: &Set, elements: &[Element], sequence: u32) -> Vec<u8> {
 pub enum Change {
     /// Add them; EEXIST if one is there.
     Add,
+    /// Add those that are not there.
+    AddMissing,
     /// Delete them.
     Delete,
 }
@@ -121,6 +123,7 @@ pub fn change(
     let elements = some(set, elements);
     let (message, flags) = match change {
         Change::Add => (NfTablesMessage::NewSetElement(elements), NLM_F_CREATE | NLM_F_EXCL),
+        Change::AddMissing => (NfTablesMessage::NewSetElement(elements), NLM_F_CREATE),
         Change::Delete => (NfTablesMessage::DeleteSetElement(elements), 0),
     };
     let generation =

@@ -61,7 +61,7 @@ impl Books {
     /// The parent's.
     pub fn announce(&self, tables: &TableList) -> Result<(), Broken> {
         tables.iter().try_for_each(|(index, table)| {
-            self.send(&FromKeeper::Table { index, table: table.clone() })
+            self.send(&[FromKeeper::Table { index, table: table.clone() }])
         })
     }
 
@@ -82,7 +82,16 @@ impl Books {
     /// # Errors
     /// The parent's.
     pub fn note_owner(&self, slot: Slot, foreign: bool) -> Result<(), Broken> {
-        self.send(&FromKeeper::Intend { slot, foreign })
+        self.send(&[FromKeeper::Intend { slot, foreign }])
+    }
+
+    /// Records that entries are ours, before they are added.
+    ///
+    /// # Errors
+    /// The parent's.
+    pub fn own(&self, slots: &[Slot]) -> Result<(), Broken> {
+        let intend = |slot: &Slot| FromKeeper::Intend { slot: *slot, foreign: false };
+        self.send(&slots.iter().map(intend).collect::<Vec<_>>())
     }
 
     /// Records a lease, or its later deadline.
@@ -90,29 +99,39 @@ impl Books {
         self.write(|file| file.commit(record));
     }
 
-    /// Records that a lease ended, and that its entry is about to be deleted.
-    pub fn closing(&mut self, key: LeaseKey, slot: Slot) {
-        self.write(|file| file.closing(key));
+    /// Records that leases ended, and that their entries are about to be deleted.
+    pub fn closing(&mut self, ended: &[(LeaseKey, Slot)]) {
+        let keys: Vec<_> = ended.iter().map(|(key, _)| *key).collect();
+        self.write(|file| file.closing(&keys));
+        for (key, slot) in ended {
+            self.expired(*key, *slot);
+        }
+    }
+
+    /// The same for a lease after its deadline, which the file shows: the next run
+    /// deletes its entry and does not continue it.
+    pub fn expired(&mut self, key: LeaseKey, slot: Slot) {
         self.pending.entry(slot).or_default().push(key);
     }
 
-    /// Removes a lease that leaves no entry.
-    pub fn free(&mut self, key: LeaseKey) {
-        self.write(|file| file.free(key));
+    /// Removes leases that leave no entry.
+    pub fn free(&mut self, keys: &[LeaseKey]) {
+        self.write(|file| file.free(keys));
     }
 
-    /// Records that an entry is deleted, and removes or suspends the leases that
+    /// Records that entries are deleted, and removes or suspends the leases that
     /// waited for that.
-    pub fn gone(&mut self, slot: Slot) {
-        for key in self.pending.remove(&slot).unwrap_or_default() {
-            if self.suspends {
-                self.write(|file| file.suspend(key));
-            } else {
-                self.free(key);
-            }
+    pub fn gone(&mut self, slots: &[Slot]) {
+        let waited = slots.iter().filter_map(|slot| self.pending.remove(slot));
+        let keys: Vec<_> = waited.flatten().collect();
+        if self.suspends {
+            self.write(|file| file.suspend(&keys));
+        } else {
+            self.free(&keys);
         }
-        // A parent that is gone will not delete it again.
-        drop(self.send(&FromKeeper::Gone { slot }));
+        let gone = |slot: &Slot| FromKeeper::Gone { slot: *slot };
+        // A parent that is gone will not delete them again.
+        drop(self.send(&slots.iter().map(gone).collect::<Vec<_>>()));
     }
 
     /// Leases stay in the file from now on when their entries are deleted.
@@ -141,7 +160,7 @@ impl Books {
         }
     }
 
-    fn send(&self, message: &FromKeeper) -> Result<(), Broken> {
-        self.parent.as_ref().map_or(Ok(()), |parent| parent.send(message, None))
+    fn send(&self, messages: &[FromKeeper]) -> Result<(), Broken> {
+        self.parent.as_ref().map_or(Ok(()), |parent| parent.send_all(messages))
     }
 }

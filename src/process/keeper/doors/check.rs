@@ -6,7 +6,7 @@ use crate::core::address::Family;
 use crate::core::door::{self, OnClose};
 use crate::core::slot::{Slot, TableIndex};
 use crate::core::time::Monotonic;
-use crate::firewall::FirewallError;
+use crate::firewall::{BATCH, FirewallError};
 use crate::log::event::Ending;
 
 impl Doors {
@@ -43,19 +43,22 @@ impl Doors {
         }
     }
 
-    /// Checks all tables. An entry that somebody deleted ends its leases.
+    /// Checks the tables that others may have changed. An entry that somebody deleted
+    /// ends its leases.
     pub(super) fn check(&mut self, now: Monotonic) {
-        let (tables, mut gone) = (self.leases.tables(), Vec::new());
-        for table in &tables {
-            let ours: Vec<_> = self.leases.entries_of(*table).collect();
-            let families = self.networks(*table);
-            for entry in self.tables.check(*table, &ours, &families) {
-                for closed in self.leases.revoke(Slot { table: *table, entry }) {
-                    gone.extend(self.close(closed, Ending::Revoked, now));
-                }
+        let tables = self.leases.tables();
+        let mut gone = Vec::new();
+        for table in self.tables.changed(&tables, now) {
+            let ours: Vec<_> = self.leases.entries_of(table).collect();
+            let families = self.networks(table);
+            let lost = self.tables.check(table, &ours, &families);
+            for lost in lost.chunks(BATCH) {
+                let slots = lost.iter().map(|entry| Slot { table, entry: *entry });
+                let ended = slots.flat_map(|slot| self.leases.revoke(slot)).collect();
+                gone.append(&mut self.close(ended, Ending::Revoked, now));
             }
         }
-        self.kill_states(&self.policy(), &gone, now);
+        self.kill_states(&gone, now);
         self.tables.review(&tables, &self.interfaces);
         self.next_check = self.must_check().then(|| now + CHECK_INTERVAL);
     }

@@ -1,27 +1,28 @@
 //! How leases end: by their deadline, by order, or with the daemon.
 
+use std::iter;
+use std::rc::Rc;
 use std::time::Duration;
 
-use super::Doors;
-use crate::core::door::OnClose;
+use super::{Doors, Killers};
 use crate::core::lease::{Closed, LeaseKey};
 use crate::core::policy::Policy;
 use crate::core::slot::Slot;
 use crate::core::time::Monotonic;
 use crate::faults;
+use crate::firewall::BATCH;
 use crate::log::event::{Ending, Event};
 use crate::message::runner::Occasion;
 
 impl Doors {
     /// Does what is due: ends leases, tries again to delete entries, checks
-    /// tables.
+    /// tables. Of many leases it ends a batch; the rest is still due, so messages
+    /// that wait for the next turn do not wait for all of them.
     pub fn tick(&mut self, now: Monotonic) {
-        let mut gone = Vec::new();
-        while let Some(closed) = self.leases.expire(now) {
-            gone.extend(self.close(closed, Ending::Expired, now));
-        }
+        let ended = iter::from_fn(|| self.leases.expire(now)).take(BATCH).collect();
+        let mut gone = self.close(ended, Ending::Expired, now);
         gone.append(&mut self.retry(now));
-        self.kill_states(&self.policy(), &gone, now);
+        self.kill_states(&gone, now);
         self.check_if_due(now);
         self.report_books();
     }
@@ -41,12 +42,18 @@ impl Doors {
     pub fn close_all(&mut self, now: Monotonic) -> usize {
         self.books.suspend();
         let mut gone = Vec::new();
-        while let Some(closed) = self.leases.close_any() {
-            gone.extend(self.close(closed, Ending::Stopped, now));
+        loop {
+            let ended: Vec<_> = iter::from_fn(|| self.leases.close_any()).take(BATCH).collect();
+            if ended.is_empty() {
+                break;
+            }
+            gone.append(&mut self.close(ended, Ending::Stopped, now));
         }
         self.tables.retry_at_once(now);
-        gone.append(&mut self.retry(now));
-        self.kill_states(&self.policy(), &gone, now);
+        while self.tables.next_retry().is_some_and(|due| due <= now) {
+            gone.append(&mut self.retry(now));
+        }
+        self.kill_states(&gone, now);
         self.tables.release();
         self.tables.stuck()
     }
@@ -54,40 +61,58 @@ impl Doors {
     /// Tries again to delete what could not be deleted. Returns what could be.
     fn retry(&mut self, now: Monotonic) -> Vec<Slot> {
         let gone = self.tables.retry(now);
-        for slot in &gone {
-            self.books.gone(*slot);
+        self.books.gone(&gone);
+        gone
+    }
+
+    /// Closes the leases of `keys`. Returns the entries that are deleted.
+    pub(super) fn close_keys(
+        &mut self,
+        keys: &[LeaseKey],
+        ending: Ending,
+        now: Monotonic,
+    ) -> Vec<Slot> {
+        let mut gone = Vec::new();
+        for keys in keys.chunks(BATCH) {
+            let ended = keys.iter().filter_map(|key| self.leases.close(*key)).collect();
+            gone.append(&mut self.close(ended, ending, now));
         }
         gone
     }
 
-    /// Deletes a lease's entry, if no other lease needs it. Returns the entry if
-    /// it is deleted.
+    /// Deletes the entries of leases that ended, as far as no other lease needs
+    /// them. Returns the entries that are deleted.
+    ///
+    /// All leases take each step together, in the order of one: the books know of
+    /// the end, the entry is deleted, the books forget the lease. So at each step
+    /// every entry that may be in its table is in the books as well.
     pub(super) fn close(
         &mut self,
-        closed: Closed,
+        ended: Vec<Closed>,
         ending: Ending,
         now: Monotonic,
-    ) -> Option<Slot> {
-        let Closed { key, lease, slot } = closed;
-        let (policy, after) = (self.policy(), now.since(lease.opened));
-        let (occasion, held) = (Occasion::Close, (key, lease.holder));
+    ) -> Vec<Slot> {
+        let policy = self.policy();
+        let run = |doors: &mut Self, Closed { key, lease, .. }: &Closed| {
+            let (after, held) = (now.since(lease.opened), (*key, lease.holder));
+            doors.run(&policy, Occasion::Close, held, after, now);
+        };
         // Before the books forget the lease: a crash in between runs the command
         // again, and does not lose it.
-        if slot.is_none() {
-            self.run(&policy, occasion, held, after, now);
-        }
-        self.note_end(key, slot);
-        let gone = slot.filter(|slot| {
+        ended.iter().filter(|closed| closed.slot.is_none()).for_each(|each| run(self, each));
+        self.note_ends(&ended, ending);
+        let slots: Vec<_> = ended.iter().filter_map(|closed| closed.slot).collect();
+        let mut gone = Vec::new();
+        if !slots.is_empty() {
             faults::point("closing");
-            let is_deleted = self.tables.delete(*slot, now).is_some();
+            gone = self.tables.delete(&slots, now).into_iter().map(|(slot, _)| slot).collect();
             faults::point("deleted");
-            self.run(&policy, occasion, held, after, now);
-            if is_deleted {
-                self.books.gone(*slot);
-            }
-            is_deleted
-        });
-        self.report_closed(&policy, key, after, ending, now);
+            ended.iter().filter(|each| each.slot.is_some()).for_each(|each| run(self, each));
+            self.books.gone(&gone);
+        }
+        for Closed { key, lease, .. } in ended {
+            self.report_closed(&policy, key, now.since(lease.opened), ending, now);
+        }
         gone
     }
 
@@ -106,30 +131,42 @@ impl Doors {
         }
     }
 
-    /// Records that a lease ends, before its entry is deleted: a lease that ended
-    /// early must not come back after a crash.
-    fn note_end(&mut self, key: LeaseKey, deleted: Option<Slot>) {
-        match (deleted, self.leases.slot(&key)) {
-            (_, Some(slot)) if self.books.suspends() => {
-                self.books.suspend_after(key, slot);
-                if deleted.is_none() && !self.leases.is_held(&key) {
-                    // It is not ours: nothing will be deleted.
-                    self.books.gone(slot);
+    /// Records that leases end, before their entries are deleted: a lease that ended
+    /// early must not come back after a crash. One after its deadline does not.
+    fn note_ends(&mut self, ended: &[Closed], ending: Ending) {
+        let (mut closing, mut free, mut not_ours) = (Vec::new(), Vec::new(), Vec::new());
+        for Closed { key, slot: deleted, .. } in ended {
+            match (*deleted, self.leases.slot(key)) {
+                (_, Some(slot)) if self.books.suspends() => {
+                    self.books.suspend_after(*key, slot);
+                    if deleted.is_none() && !self.leases.is_held(key) {
+                        not_ours.push(slot);
+                    }
                 }
+                (Some(slot), _) if ending == Ending::Expired => {
+                    self.books.expired(*key, slot);
+                }
+                (Some(slot), _) => closing.push((*key, slot)),
+                (None, _) => free.push(*key),
             }
-            (Some(slot), _) => self.books.closing(key, slot),
-            (None, _) => self.books.free(key),
         }
+        self.books.closing(&closing);
+        self.books.free(&free);
+        // Nothing will be deleted.
+        self.books.gone(&not_ours);
     }
 
     /// Ends the connections of deleted entries, for every door of their table
     /// that wants it. Call it after all entries of a round are deleted: a new
     /// packet would make a state again.
-    pub(super) fn kill_states(&mut self, policy: &Policy, gone: &[Slot], now: Monotonic) {
+    pub(super) fn kill_states(&mut self, gone: &[Slot], now: Monotonic) {
+        self.kill_states_of(&Rc::clone(&self.killers), gone, now);
+    }
+
+    /// The same for doors of an earlier configuration.
+    pub(super) fn kill_states_of(&mut self, killers: &Killers, gone: &[Slot], now: Monotonic) {
         for slot in gone {
-            let table = self.tables.names().get(slot.table).cloned();
-            let doors = policy.doors.iter().filter(|door| table.as_ref() == Some(&door.table));
-            for door in doors.filter(|door| door.on_close == OnClose::KillStates) {
+            for door in killers.get(&slot.table).into_iter().flatten() {
                 self.tables.kill(door, slot.entry, now);
             }
         }

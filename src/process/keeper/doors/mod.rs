@@ -14,13 +14,16 @@ mod orders;
 mod reload;
 mod restore;
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::core::door::{Door, DoorIndex};
+use crate::core::door::{Door, DoorIndex, OnClose};
 use crate::core::lease::{Holder, Lease, LeaseKey, Leases};
 use crate::core::policy::Policy;
+use crate::core::slot::TableIndex;
 use crate::core::time::Monotonic;
 use crate::firewall::Firewall;
 use crate::keep::leases::{self, Record, State};
@@ -49,10 +52,14 @@ pub struct Counts {
     pub closed: u64,
 }
 
+/// The doors that end connections when they close, by table.
+type Killers = BTreeMap<TableIndex, Vec<Door>>;
+
 /// Every lease, and the only way to the firewall.
 pub struct Doors {
     leases: Leases,
     tables: Tables,
+    killers: Rc<Killers>,
     books: Books,
     commands: Commands,
     counts: Counts,
@@ -72,8 +79,10 @@ impl Doors {
         log: Log,
     ) -> Self {
         let mut tables = Tables::new(firewall, log.clone());
+        let leases = Leases::new(policy, tables.names_mut());
         Self {
-            leases: Leases::new(policy, tables.names_mut()),
+            killers: killers(&leases),
+            leases,
             tables,
             books,
             commands: Commands::new(log.clone()),
@@ -181,6 +190,18 @@ impl Doors {
             self.log.write(&Event::CannotKeepLeases { error: &error });
         }
     }
+}
+
+fn killers(leases: &Leases) -> Rc<Killers> {
+    let mut killers = Killers::new();
+    for (index, door) in (0..).map(DoorIndex).zip(&leases.policy().doors) {
+        if door.on_close == OnClose::KillStates
+            && let Some(table) = leases.table_of(index)
+        {
+            killers.entry(table).or_default().push(door.clone());
+        }
+    }
+    Rc::new(killers)
 }
 
 /// A lease as it is kept.

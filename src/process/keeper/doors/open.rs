@@ -44,6 +44,10 @@ impl Doors {
         // Even if this fails because the table is missing, it must be checked
         // from now on.
         self.next_check.get_or_insert(now + CHECK_INTERVAL);
+        // Asked before the intent, although the answer to the addition says it too. A
+        // keeper that dies before the addition leaves the entry there only if it is
+        // not ours; one that dies after it and before the answer leaves one that is.
+        // The table is the same then, so the intent has to say whose it is.
         let was_there = if is_held {
             self.leases.is_foreign(&key)
         } else {
@@ -84,12 +88,12 @@ impl Doors {
     /// its table all the same and is still to be deleted.
     fn forget(&mut self, key: LeaseKey, slot: Slot, is_held: bool) {
         if self.tables.is_stuck(slot) {
-            self.books.closing(key, slot);
+            self.books.closing(&[(key, slot)]);
         } else if !is_held {
-            self.books.free(key);
-            self.books.gone(slot);
+            self.books.free(&[key]);
+            self.books.gone(&[slot]);
         } else if self.leases.get(&key).is_none() {
-            self.books.free(key);
+            self.books.free(&[key]);
         }
     }
 

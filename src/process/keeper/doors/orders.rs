@@ -81,13 +81,8 @@ impl Doors {
             }
             Whose::All => self.leases.iter_after(None).map(|(key, _)| key).collect(),
         };
-        let mut gone = Vec::new();
-        for key in &keys {
-            if let Some(closed) = self.leases.close(*key) {
-                gone.extend(self.close(closed, Ending::Ordered, now));
-            }
-        }
-        self.kill_states(&self.policy(), &gone, now);
+        let gone = self.close_keys(&keys, Ending::Ordered, now);
+        self.kill_states(&gone, now);
         Ok(keys.len())
     }
 

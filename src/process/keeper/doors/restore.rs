@@ -1,20 +1,25 @@
 //! What an earlier run left: its leases and its entries.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
 use super::{CHECK_INTERVAL, Doors, record};
 use crate::core::address;
-use crate::core::door::DoorIndex;
+use crate::core::address::Entry;
+use crate::core::door::{DoorIndex, Table};
 use crate::core::lease::{ADMIN_RESERVE, Holder, Lease, LeaseKey};
 use crate::core::policy::OnRemove;
-use crate::core::slot::Slot;
+use crate::core::slot::{Slot, TableIndex};
 use crate::core::time::{BootId, Monotonic};
-use crate::firewall::Deleted;
+use crate::firewall::{BATCH, Deleted};
 use crate::keep::leases::{self, LeaseFile, Nothing, Recovered};
 use crate::keep::recovery::{self, Plan, Restore};
 use crate::log::event::Event;
 use crate::message::runner::Occasion;
+
+/// The entries of tables, as far as they were asked for and can be listed.
+type Listed = BTreeMap<TableIndex, Option<BTreeSet<Entry>>>;
 
 impl Doors {
     /// Continues where an earlier run ended: restores leases before their
@@ -35,56 +40,60 @@ impl Doors {
                 Plan::default()
             }
         };
-        for (table, entry) in delete {
-            let slot = Slot { table: self.tables.names_mut().index(&table), entry };
-            self.sweep(slot, now);
-        }
+        let mut stray: Vec<_> =
+            delete.into_iter().map(|(table, entry)| self.slot_of(&table, entry)).collect();
         for left in &over {
             self.run_over(left, now);
         }
-        let restored: Vec<_> = restore
-            .iter()
-            .filter_map(|left| self.restore_lease(left, on_remove, now))
-            .collect();
+        // Those whose entry may still be there come first, and what is ours is deleted
+        // before the entries of suspended ones are looked for.
+        let suspended = restore.partition_point(|left| !left.suspended);
+        let (alive, suspended) = restore.split_at(suspended);
+        let (mut restored, mut listed) = (Vec::new(), Listed::new());
+        for leases in [alive, suspended] {
+            self.sweep(&std::mem::take(&mut stray), now);
+            for left in leases {
+                match self.restore_lease(left, on_remove, &mut listed, now) {
+                    Ok(key) => restored.push((key, left.suspended)),
+                    Err(entry) => stray.extend(entry),
+                }
+            }
+        }
+        self.sweep(&stray, now);
         // On disk before any entry is added again.
         self.open_lease_file(run, boot);
-        for (key, was_suspended) in restored {
-            self.add_again(key, now);
-            if let Some(lease) = self.leases.get(&key).copied()
-                && was_suspended
-            {
-                // Its `on_close` command ran when the daemon stopped.
-                let (policy, left) = (self.policy(), lease.deadline.since(now));
-                self.run(&policy, Occasion::Open, (key, lease.holder), left, now);
-            }
+        for some in restored.chunks(BATCH) {
+            self.add_again(some, now);
         }
     }
 
-    /// Restores one lease, if it is still allowed; otherwise deletes its entry.
-    /// Returns its key, and whether it was suspended.
+    fn slot_of(&mut self, table: &Table, entry: Entry) -> Slot {
+        Slot { table: self.tables.names_mut().index(table), entry }
+    }
+
+    /// Restores one lease, if it is still allowed. Otherwise returns its entry, if that
+    /// is to be deleted.
     fn restore_lease(
         &mut self,
         left: &Restore,
         on_remove: OnRemove,
+        listed: &mut Listed,
         now: Monotonic,
-    ) -> Option<(LeaseKey, bool)> {
-        let slot =
-            Slot { table: self.tables.names_mut().index(&left.table), entry: left.entry };
+    ) -> Result<LeaseKey, Option<Slot>> {
+        let slot = self.slot_of(&left.table, left.entry);
         if let Some((door, holder)) = self.allowed(left, slot, on_remove) {
             let key = LeaseKey { door, address: left.address };
-            let foreign = self.is_foreign(left, &key, slot, now);
+            let foreign = self.is_foreign(left, &key, slot, listed, now);
             let deadline = left.deadline.min(now + self.longest(door, holder));
             let put = self.leases.restore(key, holder, left.opened, deadline, foreign);
-            return put.is_ok().then_some((key, left.suspended));
+            return put.map(|_| key).map_err(|_| None);
         }
         // The entry and the command of a suspended lease went with the stop.
-        if !left.suspended {
-            if !left.foreign {
-                self.sweep(slot, now);
-            }
-            self.run_over(left, now);
+        if left.suspended {
+            return Err(None);
         }
-        None
+        self.run_over(left, now);
+        Err((!left.foreign).then_some(slot))
     }
 
     /// Queues the `on_close` command of a lease that ended without one.
@@ -144,26 +153,37 @@ impl Doors {
         user.map_or(door.max_open_for, |user| user.lifetime(door, most))
     }
 
-    /// Whether the entry of a lease of an earlier run is not ours.
+    /// Whether the entry of a lease of an earlier run is not ours. One list of the
+    /// table answers this for all of them.
     fn is_foreign(
         &mut self,
         left: &Restore,
         key: &LeaseKey,
         slot: Slot,
+        listed: &mut Listed,
         now: Monotonic,
     ) -> bool {
         if self.leases.is_held(key) {
             return self.leases.is_foreign(key);
         }
-        left.foreign || (left.suspended && self.tables.has_foreign(slot, now).unwrap_or(false))
+        if left.foreign || !left.suspended || self.tables.is_stuck(slot) {
+            return left.foreign;
+        }
+        match listed.entry(slot.table).or_insert_with(|| self.tables.list(slot.table)) {
+            Some(entries) => entries.contains(&slot.entry),
+            None if self.tables.unusable().contains(&slot.table) => false,
+            None => self.tables.has_foreign(slot, now).unwrap_or(false),
+        }
     }
 
-    /// Deletes an entry that is ours and that no lease holds.
-    fn sweep(&mut self, slot: Slot, now: Monotonic) {
-        if self.tables.delete(slot, now) == Some(Deleted::Deleted)
-            && let Some(table) = self.tables.names().get(slot.table)
-        {
-            self.log.write_limited(&Event::Swept { entry: slot.entry, table }, now);
+    /// Deletes entries that are ours and that no lease holds.
+    fn sweep(&mut self, slots: &[Slot], now: Monotonic) {
+        for (slot, deleted) in self.tables.delete(slots, now) {
+            if deleted == Deleted::Deleted
+                && let Some(table) = self.tables.names().get(slot.table)
+            {
+                self.log.write_limited(&Event::Swept { entry: slot.entry, table }, now);
+            }
         }
     }
 
@@ -180,23 +200,28 @@ impl Doors {
         self.report_books();
     }
 
-    /// Adds the entry of a lease of an earlier run again.
-    fn add_again(&mut self, key: LeaseKey, now: Monotonic) {
+    /// Adds the entries of leases of an earlier run again. Beside each key is whether
+    /// it was suspended.
+    fn add_again(&mut self, restored: &[(LeaseKey, bool)], now: Monotonic) {
         let policy = self.policy();
-        let Some((lease, slot)) = self.leases.get(&key).copied().zip(self.leases.slot(&key))
-        else {
-            return;
-        };
-        if !self.leases.is_foreign(&key) {
-            // If the parent is gone, the keeper ends.
-            drop(self.books.note_owner(slot, false));
-            // A table that is missing gets it when it is back.
-            let _ = self.tables.add(slot, true, now);
-        }
-        let Lease { holder, deadline, .. } = lease;
-        if let Some((door, by)) = Self::names(&policy, key.door, holder) {
+        let ours = restored.iter().filter(|(key, _)| !self.leases.is_foreign(key));
+        let slots: Vec<_> = ours.filter_map(|(key, _)| self.leases.slot(key)).collect();
+        // If the parent is gone, the keeper ends.
+        drop(self.books.own(&slots));
+        // A table that is missing gets them when it is back.
+        self.tables.add_held(&slots, now);
+        for (key, was_suspended) in restored {
+            let Some(Lease { holder, deadline, .. }) = self.leases.get(key).copied() else {
+                continue;
+            };
             let (address, left) = (key.address, deadline.since(now));
-            self.log.write_limited(&Event::Restored { door, address, by, left }, now);
+            if let Some((door, by)) = Self::names(&policy, key.door, holder) {
+                self.log.write_limited(&Event::Restored { door, address, by, left }, now);
+            }
+            if *was_suspended {
+                // Its `on_close` command ran when the daemon stopped.
+                self.run(&policy, Occasion::Open, (*key, holder), left, now);
+            }
         }
         self.next_check.get_or_insert(now + CHECK_INTERVAL);
     }

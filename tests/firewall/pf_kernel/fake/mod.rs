@@ -63,6 +63,8 @@ pub struct Kernel {
     pub max_count: usize,
     /// Runs before each request, as other programs do between two of ours.
     pub meanwhile: Option<fn(&mut Tables)>,
+    /// How many requests were made.
+    pub requests: usize,
 }
 
 impl Kernel {
@@ -79,6 +81,7 @@ impl Kernel {
             secure: false,
             max_count: 65_535,
             meanwhile: None,
+            requests: 0,
         }
     }
 
@@ -103,7 +106,7 @@ impl Kernel {
         match (number, system) {
             (0xc450_443d, _) => tables::create(self, bytes, memory),
             (0xc450_443f, _) => tables::list_tables(self, bytes, memory),
-            (0xc450_4440, System::OpenBsd) => tables::count_tables(self, bytes, memory),
+            (0xc450_4440, _) => tables::count_tables(self, bytes, memory),
             (0xc450_4443, _) => tables::add(self, bytes, memory),
             (0xc450_4444, _) => tables::delete(self, bytes, memory),
             (0xc450_4446, _) => tables::list(self, bytes, memory),
@@ -190,6 +193,7 @@ impl Device for &mut Kernel {
         if let Some(meanwhile) = self.meanwhile {
             meanwhile(&mut self.tables);
         }
+        self.requests += 1;
         self.admit(request.number)?;
         // On an error nothing is copied out of the argument.
         let mut copy = argument.to_vec();

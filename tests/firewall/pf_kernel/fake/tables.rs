@@ -269,8 +269,10 @@ pub fn create(kernel: &mut Kernel, bytes: &mut [u8], memory: &mut [u8]) -> io::R
     Ok(())
 }
 
-pub fn list_tables(kernel: &mut Kernel, bytes: &mut [u8], memory: &mut [u8]) -> io::Result<()> {
-    element_size(bytes, TABLE_SIZE)?;
+type Listed<'k> = Vec<(&'k TableKey, &'k (Flags, Entries))>;
+
+/// The tables of the anchor that a request names, or of all.
+fn of_anchor<'k>(kernel: &'k Kernel, bytes: &[u8]) -> io::Result<Listed<'k>> {
     let all = flags(bytes, 64)? & 64 != 0;
     let ((anchor, _), _) = named(bytes)?;
     let of_anchor = |(table, _): &&TableKey| all || *table == anchor;
@@ -278,18 +280,25 @@ pub fn list_tables(kernel: &mut Kernel, bytes: &mut [u8], memory: &mut [u8]) -> 
         let errno = if kernel.system.is_freebsd() { libc::EINVAL } else { libc::ENOENT };
         return fail(errno);
     }
-    let listed: Vec<_> = kernel.tables.all.iter().filter(|(key, _)| of_anchor(key)).collect();
+    Ok(kernel.tables.all.iter().filter(|(key, _)| of_anchor(key)).collect())
+}
+
+fn put_table(place: &mut [u8], (anchor, name): &TableKey, flags: Flags) {
+    place[..anchor.len()].copy_from_slice(anchor.as_bytes());
+    place[1024..1024 + name.len()].copy_from_slice(name.as_bytes());
+    put32(place, 1056, flags.0);
+}
+
+pub fn list_tables(kernel: &mut Kernel, bytes: &mut [u8], memory: &mut [u8]) -> io::Result<()> {
+    element_size(bytes, TABLE_SIZE)?;
+    let listed = of_anchor(kernel, bytes)?;
     let room = get32(bytes, SIZE) as usize;
     put32(bytes, SIZE, listed.len() as u32);
-    if listed.len() > room {
-        return Ok(());
-    }
-    for (((anchor, name), (flags, _)), place) in
-        listed.into_iter().zip(memory.chunks_mut(TABLE_SIZE))
-    {
-        place[..anchor.len()].copy_from_slice(anchor.as_bytes());
-        place[1024..1024 + name.len()].copy_from_slice(name.as_bytes());
-        put32(place, 1056, flags.0);
+    if listed.len() <= room {
+        for ((key, (flags, _)), place) in listed.into_iter().zip(memory.chunks_mut(TABLE_SIZE))
+        {
+            put_table(place, key, *flags);
+        }
     }
     Ok(())
 }
@@ -299,15 +308,19 @@ pub fn count_tables(
     bytes: &mut [u8],
     memory: &mut [u8],
 ) -> io::Result<()> {
-    const STATS_SIZE: usize = 1232;
-    element_size(bytes, STATS_SIZE)?;
-    assert_ne!(flags(bytes, 64)? & 64, 0, "one anchor's tables are not all that count");
+    let (size, count) = match kernel.system {
+        System::OpenBsd => (1232, 1216),
+        _ => (1200, 1184),
+    };
+    element_size(bytes, size)?;
+    let listed = of_anchor(kernel, bytes)?;
     let room = get32(bytes, SIZE) as usize;
-    put32(bytes, SIZE, kernel.tables.all.len() as u32);
-    if kernel.tables.all.len() <= room {
-        let all = kernel.tables.all.values();
-        for ((_, entries), place) in all.zip(memory.chunks_mut(STATS_SIZE)) {
-            put32(place, 1216, entries.len() as u32);
+    put32(bytes, SIZE, listed.len() as u32);
+    if listed.len() <= room {
+        for ((key, (flags, entries)), place) in listed.into_iter().zip(memory.chunks_mut(size))
+        {
+            put_table(place, key, *flags);
+            put32(place, count, entries.len() as u32);
         }
     }
     Ok(())

@@ -3,21 +3,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::Duration;
+
+mod check;
+mod delete;
 
 use super::complaints::Complaints;
 use super::reference::Reference;
-use crate::core::address::{Entry, Family};
+use crate::core::address::Entry;
 use crate::core::door::{Door, Table};
 use crate::core::reason::Reason;
 use crate::core::slot::{Slot, TableIndex, TableList};
 use crate::core::time::Monotonic;
-use crate::firewall::{Added, Deleted, Firewall, FirewallError, FirewallErrorKind, Kill};
+use crate::firewall::{Added, BATCH, Firewall, FirewallError, FirewallErrorKind, Kill};
 use crate::log::Log;
 use crate::log::event::Event;
-
-/// How soon a deletion that failed is tried again.
-const RETRY_INTERVAL: Duration = Duration::from_millis(500);
+use check::Look;
 
 /// The firewall, and what is known of its tables.
 pub struct Tables {
@@ -27,6 +27,8 @@ pub struct Tables {
     /// get all their entries again.
     unusable: BTreeSet<TableIndex>,
     complaints: Complaints,
+    /// What showed changes by others when each table was checked last.
+    looks: BTreeMap<TableIndex, Look>,
     /// Entries that could not be deleted, and when to try again.
     stuck: BTreeMap<Slot, Monotonic>,
     creates_missing: bool,
@@ -43,6 +45,7 @@ impl Tables {
             names: TableList::default(),
             unusable: BTreeSet::new(),
             complaints: Complaints::new(log.clone()),
+            looks: BTreeMap::new(),
             stuck: BTreeMap::new(),
             creates_missing: false,
             reference: None,
@@ -223,6 +226,35 @@ impl Tables {
         }
     }
 
+    /// Adds entries that live leases hold. What cannot be added is logged; the next
+    /// check of its table finds out whether it is there.
+    pub fn add_held(&mut self, slots: &[Slot], now: Monotonic) {
+        for (index, entries) in by_table(slots) {
+            let Some(table) = self.names.get(index).cloned() else { continue };
+            for part in entries.chunks(BATCH) {
+                let mut outcomes = self.firewall.add_missing(&table, part);
+                let is_missing =
+                    |error: &FirewallError| error.kind == FirewallErrorKind::Missing;
+                if self.creates_missing
+                    && outcomes.iter().any(|(_, added)| added.as_ref().is_err_and(is_missing))
+                    && self.firewall.create(&table).is_ok()
+                {
+                    self.log.write(&Event::TableCreated { table: &table });
+                    outcomes = self.firewall.add_missing(&table, part);
+                }
+                for (entry, added) in outcomes {
+                    let slot = Slot { table: index, entry };
+                    self.stuck.remove(&slot);
+                    if let Err(error) = added
+                        && error.kind != FirewallErrorKind::Full
+                    {
+                        self.report_not_added(slot, &error, now);
+                    }
+                }
+            }
+        }
+    }
+
     /// A table that cannot be used is logged once, not with every entry.
     fn report_not_added(&mut self, slot: Slot, error: &FirewallError, now: Monotonic) {
         let Some(table) = self.names.get(slot.table) else { return };
@@ -232,59 +264,6 @@ impl Tables {
         } else if self.unusable.insert(slot.table) {
             self.log.write(&Event::TableUnusable { table, error: &error.why() });
         }
-    }
-
-    /// Deletes an entry. Returns `None` if it may still be there: then it is tried
-    /// again until it succeeds, and the first failure of each table is logged. A
-    /// missing table holds no entry.
-    pub fn delete(&mut self, slot: Slot, now: Monotonic) -> Option<Deleted> {
-        let table = self.names.get(slot.table)?;
-        match self.firewall.delete(table, slot.entry) {
-            Err(error) if error.kind != FirewallErrorKind::Missing => {
-                if !self.stuck.keys().any(|other| other.table == slot.table) {
-                    let entry = slot.entry;
-                    let error = &error.why();
-                    self.log.write(&Event::CannotDelete { entry, table, error });
-                }
-                self.stuck.insert(slot, now + RETRY_INTERVAL);
-                None
-            }
-            deleted => {
-                self.stuck.remove(&slot);
-                Some(deleted.unwrap_or(Deleted::Absent))
-            }
-        }
-    }
-
-    /// Tries again to delete what is due. Returns what is gone.
-    pub fn retry(&mut self, now: Monotonic) -> Vec<Slot> {
-        let due = self.stuck.iter().filter(|(_, due)| **due <= now);
-        let mut due: Vec<_> = due.map(|(slot, _)| *slot).collect();
-        due.retain(|slot| {
-            let is_gone = self.delete(*slot, now).is_some();
-            if is_gone && let Some(table) = self.names.get(slot.table) {
-                self.log.write_limited(&Event::Deleted { entry: slot.entry, table }, now);
-            }
-            is_gone
-        });
-        due
-    }
-
-    /// Makes all that is stuck due.
-    pub fn retry_at_once(&mut self, now: Monotonic) {
-        self.stuck.values_mut().for_each(|due| *due = now);
-    }
-
-    /// How many entries could not be deleted.
-    #[must_use]
-    pub fn stuck(&self) -> usize {
-        self.stuck.len()
-    }
-
-    /// When [`Self::retry`] has something to do.
-    #[must_use]
-    pub fn next_retry(&self) -> Option<Monotonic> {
-        self.stuck.values().min().copied()
     }
 
     /// Ends the connections of `entry` through `door`.
@@ -300,80 +279,13 @@ impl Tables {
             }
         }
     }
+}
 
-    /// Checks a table, which should hold `ours` and networks of `families`. Logs one
-    /// that cannot be used. One that came back or was flushed gets them again.
-    /// Returns the entries that somebody deleted one by one: they are revoked.
-    pub fn check(
-        &mut self,
-        index: TableIndex,
-        ours: &[Entry],
-        families: &[Family],
-    ) -> Vec<Entry> {
-        let Some(table) = &self.names.get(index).cloned() else { return Vec::new() };
-        let was_usable = !self.unusable.contains(&index);
-        match self.check_or_create(table, families) {
-            Err(error) => {
-                if self.unusable.insert(index) {
-                    self.log.write(&Event::TableUnusable { table, error: &error.why() });
-                }
-                return Vec::new();
-            }
-            Ok(()) if !was_usable => {
-                let restored = self.restore(index, table, ours);
-                self.log.write(&Event::TableBack { table, restored });
-                return Vec::new();
-            }
-            Ok(()) if ours.is_empty() => return Vec::new(),
-            Ok(()) => {}
-        }
-        let listed: BTreeSet<_> = match self.firewall.list(table) {
-            Ok(listed) => listed.into_iter().collect(),
-            Err(error) => {
-                self.complaints.cannot_ask(Some(index), &error);
-                return Vec::new();
-            }
-        };
-        self.complaints.can_ask(Some(index));
-        let gone: Vec<_> =
-            ours.iter().filter(|entry| !listed.contains(entry)).copied().collect();
-        // Nobody deletes all one by one: the table was flushed or reloaded.
-        let is_flushed = gone.len() == ours.len() && (gone.len() > 1 || listed.is_empty());
-        if !is_flushed {
-            return gone;
-        }
-        let restored = self.restore(index, table, ours);
-        self.log.write(&Event::TableEmptied { table, restored });
-        Vec::new()
+/// The entries of `slots` by table.
+fn by_table(slots: &[Slot]) -> BTreeMap<TableIndex, Vec<Entry>> {
+    let mut tables: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for slot in slots {
+        tables.entry(slot.table).or_default().push(slot.entry);
     }
-
-    fn check_or_create(
-        &mut self,
-        table: &Table,
-        families: &[Family],
-    ) -> Result<(), FirewallError> {
-        match self.firewall.check(table, families) {
-            Err(error) if error.kind == FirewallErrorKind::Missing && self.creates_missing => {
-                self.firewall.create(table)?;
-                self.log.write(&Event::TableCreated { table });
-                Ok(())
-            }
-            checked => checked,
-        }
-    }
-
-    /// Adds our entries again, and returns how many. The rest, after a failure,
-    /// is tried again at the next check.
-    fn restore(&mut self, index: TableIndex, table: &Table, ours: &[Entry]) -> usize {
-        self.unusable.remove(&index);
-        for (restored, entry) in ours.iter().enumerate() {
-            if let Err(error) = self.firewall.add(table, *entry) {
-                let error = &error.why();
-                self.log.write(&Event::CannotAdd { entry: *entry, table, error });
-                self.unusable.insert(index);
-                return restored;
-            }
-        }
-        ours.len()
-    }
+    tables
 }
