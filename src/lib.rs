@@ -46,7 +46,7 @@
 //! | [`log`] | one line for each event | core |
 //! | [`message`] | what the daemon's processes send each other | core, sys |
 //! | [`process`] | `knockd`: parent, keeper, engine and runner | capture, config, control, core, faults, firewall, keep, log, message, review, sys |
-//! | [`review`] | what the packet filter that runs makes of the doors | capture, config, core, firewall, sys |
+//! | [`review`] | what the packet filter that runs makes of the doors | capture, config, core, firewall |
 //! | [`sys`] | what each operating system does its own way: clocks, waiting, confinement | core |
 #![cfg_attr(test, allow(missing_docs))]
 
