@@ -136,9 +136,12 @@ impl Engine {
             let is_ready = |who| ready.iter().any(|ready| ready.who == who);
             if is_ready(Who::Packets) {
                 let has_opened = self.read_frames(FRAME_BUDGET)?;
+                // What came before an opening is known soon after it.
+                self.send_numbers(has_opened)?;
                 self.pause(has_opened)?;
+            } else {
+                self.send_numbers(false)?;
             }
-            self.send_numbers(false)?;
             if is_ready(Who::Keeper) {
                 self.dispatch()?;
             }
@@ -201,12 +204,12 @@ impl Engine {
         Ok(has_opened)
     }
 
-    /// Sends how many packets opened nothing.
-    fn send_numbers(&mut self, is_last: bool) -> Result<(), Broken> {
+    /// Sends how many packets opened nothing, if it is time or at once.
+    fn send_numbers(&mut self, at_once: bool) -> Result<(), Broken> {
         if self.reports.due().is_none() {
             return Ok(());
         }
-        for (reason, times) in self.reports.take(sys::now()?.monotonic, is_last).counted() {
+        for (reason, times) in self.reports.take(sys::now()?.monotonic, at_once).counted() {
             let times = u32::try_from(times).unwrap_or(u32::MAX);
             self.channel.queue(&FromEngine::Count { reason, times }, None)?;
         }

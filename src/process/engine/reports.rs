@@ -56,9 +56,9 @@ impl Reports {
         (!self.tally.is_empty()).then_some(next)
     }
 
-    /// Takes the numbers if they are [due](Self::due) or if nothing comes after them.
-    pub fn take(&mut self, now: Monotonic, is_last: bool) -> Tally {
-        if !is_last && self.due().is_none_or(|due| due > now) {
+    /// Takes the numbers if they are [due](Self::due) or wanted at once.
+    pub fn take(&mut self, now: Monotonic, at_once: bool) -> Tally {
+        if !at_once && self.due().is_none_or(|due| due > now) {
             return Tally::default();
         }
         self.sent = Some(now);
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_numbers_do_not_wait() {
+    fn numbers_that_are_wanted_at_once_do_not_wait() {
         let mut reports = Reports::default();
         reports.count(Reason::Idle);
         assert!(!reports.take(at(0), false).is_empty());
