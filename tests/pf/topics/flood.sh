@@ -50,12 +50,17 @@ is_small() {
 }
 
 topic_flood() {
-    check daemon-to-be-flooded daemon both.ron
+    # On a slow machine a token waits in the queue for longer than a second.
+    sed 's/max_skew: "1s"/max_skew: "10s"/' "$work/both.ron" >"$work/flood.ron"
+    check daemon-to-be-flooded daemon flood.ron
+    # At a first start, tokens are refused for that long.
+    sleep 10
     check flood-begins start_flood
     check flood-arrives within 20 refused_more_than 100
     check fresh-token-gets-in-under-flood within 15 ask
     check flooded-door-is-open connects 47022
-    check flooded-door-closes-on-time within 8 lacks knockd_token
+    # Tokens that waited may extend it for as long as they are fresh.
+    check flooded-door-closes-on-time within 20 lacks knockd_token
     check flood-went-on test ! -s "$work/held.status"
     touch "$work/flood.stop"
     check flood-ends ended held 30
