@@ -42,7 +42,7 @@ impl FirewallError {
         Self { kind, request: String::new(), advice: advice.into(), source }
     }
 
-    /// Names what failed, such as "cannot add 192.0.2.7 to table <knock>". The advice
+    /// Names what failed, such as `cannot add 192.0.2.7 to table <knock>`. The advice
     /// comes after it.
     #[must_use]
     pub fn of(self, request: impl Into<String>) -> Self {
