@@ -28,9 +28,8 @@ static INTERESTS: LazyLock<[Interest; 3]> = LazyLock::new(|| {
     ]
 });
 
-static PROGRAMS: LazyLock<[Program; Link::ALL.len()]> = LazyLock::new(|| {
-    Link::ALL.map(|link| compile(link, &*INTERESTS, Direction::Both))
-});
+static PROGRAMS: LazyLock<[Program; Link::ALL.len()]> =
+    LazyLock::new(|| Link::ALL.map(|link| compile(link, &*INTERESTS, Direction::Both)));
 
 fuzz_target!(|data: &[u8]| {
     for (link, program) in Link::ALL.into_iter().zip(&*PROGRAMS) {
