@@ -22,7 +22,7 @@ const FLOOD: u32 = 200_000;
 const TOKENS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Of the right length, each with another nonce.
+/// Of the right length, each with another nonce under the same mark.
 pub fn wrong_mark(report: &mut Report) {
     let stand = Stand::new(&Plan::default());
     let token = stand.token(stand.address());
@@ -94,8 +94,19 @@ fn measure(report: &mut Report, stand: &Stand, daemon: &Daemon, flood: &Flood) {
         (Some(FLOOD), "fresh tokens in at 200,000/s"),
         (None, "fresh tokens in at the highest rate"),
     ] {
+        let before = dropped(stand);
         let (opened, sent) = get_in(stand, flood, rate);
-        report.add(name, opened as f64, "of 100", format!("{:.0}/s sent", sent.rate()));
+        report.add(
+            name,
+            opened as f64,
+            "of 100",
+            format!(
+                "{:.0}/s sent, {} of {} dropped",
+                sent.rate(),
+                dropped(stand) - before,
+                sent.frames
+            ),
+        );
     }
 }
 
