@@ -123,9 +123,11 @@ impl Liar<'_> {
     fn said(&self, user: &str, number: u32) -> Authorization {
         let mut id = [0; 16];
         id[..4].copy_from_slice(&number.to_be_bytes());
-        // As far ahead as is allowed: it expires then.
+        // As far ahead as is allowed: it expires then. Few have the same time,
+        // since those have a share of their own.
         let skew = self.policy.max_skew();
-        let issued = self.now.wall + skew - Duration::from_millis(50);
+        let issued =
+            self.now.wall + skew - Duration::from_millis(50 + u64::from(number % 1_000));
         let replay = ReplayId { id, issued, expires: issued, counter: 0 };
         let (user, credential) = (self.user(user), CredentialIndex(0));
         Authorization { user, credential, lifetime: None, replay }
