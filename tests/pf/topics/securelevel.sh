@@ -23,7 +23,7 @@ topic_securelevel() {
     # What was loaded before cannot be loaded any more.
     filter=stuck
     check securelevel-is-too-high sysctl "kern.securelevel=$((good + 1))"
-    one_lease above "cannot kill states of $client"
+    one_lease above "cannot end connections through door ssh when it closes"
     check securelevel-is-reported logged "lower kern.securelevel to $good"
     check securelevel-daemon-stops halt daemon
     check securelevel-daemon-starts-there daemon level.ron
