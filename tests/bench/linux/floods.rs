@@ -16,8 +16,8 @@ use crate::report::Report;
 /// with on an idle machine.
 const FRAMES: u32 = 500_000;
 const RATE: u32 = 100_000;
-/// The rate at which fresh tokens have to get in, next to the highest.
-const FLOOD: u32 = 200_000;
+/// The rates at which fresh tokens have to get in; `None` is the highest.
+const FLOODS: [Option<u32>; 3] = [Some(200_000), Some(318_000), None];
 /// Fresh tokens, one every [`PAUSE`].
 const TOKENS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(20);
@@ -90,14 +90,12 @@ fn of(
 
 fn measure(report: &mut Report, stand: &Stand, daemon: &Daemon, flood: &Flood) {
     cost(report, stand, daemon, flood);
-    for (rate, name) in [
-        (Some(FLOOD), "fresh tokens in at 200,000/s"),
-        (None, "fresh tokens in at the highest rate"),
-    ] {
+    for rate in FLOODS {
+        let name = rate.map_or("the highest rate".into(), |rate| format!("{rate}/s"));
         let before = dropped(stand);
         let (opened, sent) = get_in(stand, flood, rate);
         report.add(
-            name,
+            format!("fresh tokens in at {name}"),
             opened as f64,
             "of 100",
             format!(
