@@ -117,3 +117,20 @@ fn a_frame_that_is_longer_than_a_slot_comes_whole() {
         }
     });
 }
+
+#[test]
+fn short_frames_keep_no_long_one_waiting() {
+    Network::run(|network| {
+        network.cable("near", "far");
+        for name in ["near", "far"] {
+            network.ip(&format!("link set {name} mtu 9000"));
+        }
+        let capture = capture();
+        let (sender, mut frames) = (Sender::new("near"), Frames::of(&capture).unwrap());
+        let plain = Shape::plain(Link::Ethernet, &[198, 51, 100, 7]);
+        let long = Shape { transport: 17, port: 53, payload: 8000, ..plain }.build();
+        sender.send(&long);
+        (0..500).map(numbered).for_each(|frame| sender.send(&frame));
+        assert!(read(&mut frames, 1, 64).contains(&long), "within the first turn");
+    });
+}

@@ -110,7 +110,8 @@ impl Reader {
         self.fd.as_fd()
     }
 
-    /// Reads up to `budget` frames that have arrived. Returns how many.
+    /// Reads up to `budget` frames that have arrived, and as many that are longer
+    /// than a slot: a flood of others does not keep them waiting. Returns how many.
     ///
     /// # Errors
     /// `ENETDOWN` when the interface is down or gone; others are not
@@ -123,8 +124,9 @@ impl Reader {
             each(frame);
             frames += 1;
         }
-        // Frames that are longer than a slot are in the queue. So are errors.
-        while frames < budget {
+        // Those that are longer than a slot are in the queue. So are errors.
+        let most = frames + budget;
+        while frames < most {
             match recv(self.fd.as_raw_fd(), &mut self.long, MsgFlags::MSG_DONTWAIT) {
                 Ok(length) => {
                     each(self.long.get(..length).unwrap_or_default());
