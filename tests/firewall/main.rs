@@ -8,6 +8,8 @@
 mod needs;
 
 mod abi;
+#[path = "../common/lines.rs"]
+mod lines;
 #[cfg(target_os = "linux")]
 mod nft;
 mod pf_kernel;

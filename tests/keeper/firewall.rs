@@ -34,6 +34,8 @@ use knockd::process::keeper::memory::{Brought, Memory};
 use knockd::process::keeper::{Keeper, Origin};
 use zeroize::Zeroizing;
 
+use crate::lines::Lines;
+
 /// A firewall with one table, as the test wants it to be.
 #[derive(Default)]
 struct Kernel {
@@ -168,29 +170,6 @@ impl Firewall for Fake {
     fn release(&mut self, reference: u64) -> Result<(), FirewallError> {
         self.with(|kernel| kernel.released.push(reference));
         Ok(())
-    }
-}
-
-/// What was logged.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Lines {
-    /// The lines since the last call.
-    fn take(&self) -> Vec<String> {
-        let bytes = std::mem::take(&mut *self.0.lock().unwrap());
-        let text = String::from_utf8(bytes).unwrap();
-        text.lines().map(|line| line.trim_start_matches("knockd: ").to_owned()).collect()
     }
 }
 

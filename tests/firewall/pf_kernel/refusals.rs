@@ -6,39 +6,21 @@ use knockd::firewall::{Added, Deleted, Firewall, FirewallErrorKind, Status};
 use knockd::ioctl::Device;
 use nix::libc;
 use std::io;
-use std::sync::{Arc, Mutex};
 
 use knockd::core::slot::Slot;
 use knockd::core::time::Monotonic;
 use knockd::log::Log;
 use knockd::process::tables::Tables;
 
+use crate::lines::Lines;
+
 use super::fake::{Flags, System, key};
 use super::{abi, anchored, host, on_all, pf, ready, says, ssh};
 
-/// What was logged.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Lines {
-    /// Whether a line says this about an object, and names it once.
-    fn says(&self, line: usize, object: &str, todo: &str) -> bool {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        let line = text.lines().nth(line).unwrap();
-        println!("{line}");
-        let is_once = |part: &str| line.matches(part).count() == 1;
-        is_once(object) && is_once("192.0.2.7") && is_once("table <") && line.contains(todo)
-    }
+/// Whether a line says this about an object, and names it once.
+fn names_once(line: &str, object: &str, todo: &str) -> bool {
+    let is_once = |part: &str| line.matches(part).count() == 1;
+    is_once(object) && is_once("192.0.2.7") && is_once("table <") && line.contains(todo)
 }
 
 #[test]
@@ -277,9 +259,12 @@ fn a_line_of_the_log_names_an_entry_and_its_table_once() {
         });
         let now = Monotonic::default();
         tables.add(full, false, now).unwrap_err();
-        assert!(lines.says(0, "192.0.2.7 to table <knock_ssh>", "set limit table-entries"));
         assert_eq!(tables.delete(&[fixed], now), []);
-        assert!(lines.says(1, "192.0.2.7 from table <knock_web>", "drop `const`"));
+        let [first, second] = &lines.take()[..] else { panic!("not two lines") };
+        let to = "192.0.2.7 to table <knock_ssh>";
+        assert!(names_once(first, to, "set limit table-entries"), "{first}");
+        let from = "192.0.2.7 from table <knock_web>";
+        assert!(names_once(second, from, "drop `const`"), "{second}");
     });
 }
 
